@@ -1,0 +1,31 @@
+// The port of one accepted byte connection.
+
+/** What the owner of a connection learns. Nothing is called after `onClose`. */
+export interface SocketHandler {
+  /** The view is valid during the call only: the transport may reuse its input buffer. Copy what is kept. */
+  onData(bytes: Uint8Array): void;
+  /** The peer will send no more. */
+  onEnd(): void;
+  /** What was written has left our buffers; writing may go on. */
+  onDrain(): void;
+  /** Last call, exactly once. `error` when the connection broke. */
+  onClose(error?: Error): void;
+}
+
+/** A connected byte stream. All calls are legal at any time; after the end they do nothing. */
+export interface Socket {
+  /** Whom we talk to, for logs: "127.0.0.1:41234" or "unix". */
+  readonly peerName: string;
+  /** Bytes written and not yet taken by the kernel. */
+  readonly queuedBytes: number;
+  start(handler: SocketHandler): void;
+  /** Writes the slices in order as one unit. They must not change until `queuedBytes` is 0 again. */
+  write(slices: readonly Uint8Array[]): void;
+  /** Stop and go on reading: backpressure towards the peer. */
+  pause(): void;
+  resume(): void;
+  /** Sends what is queued, then ends our side. */
+  end(): void;
+  /** Closes at once; what is queued is lost. */
+  destroy(): void;
+}

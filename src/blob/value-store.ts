@@ -1,0 +1,46 @@
+// Small named values whose name says nothing about their bytes: action results, and what build tools keep
+// under a key of their own (opaque values). Two name spaces that never see each other.
+import type { ByteSource } from '../base/byte-source.ts';
+import type { CallOptions } from '../base/call-options.ts';
+import type { MaybePromise } from '../base/maybe-promise.ts';
+import type { Digest } from '../digest/digest.ts';
+import type { DigestFunction } from '../digest/digest-function.ts';
+
+/** The name space of a value. */
+export type ValueKind = 'action_result' | 'opaque';
+
+/** Identity of a value: all four fields (AC-9; the size in a digest is checked by who has one). */
+export interface ValueKey {
+  readonly kind: ValueKind;
+  readonly instance: string;
+  readonly digestFunction: DigestFunction;
+  /** Lower-case hex of the function's length. For opaque values it need not be the hash of anything. */
+  readonly hash: string;
+}
+
+/**
+ * The contract of every place that holds values. The last put wins, as a whole: a reader sees one value or
+ * another, never a mixture, and a value is checked against a checksum when it is read. Absence is a value.
+ */
+export interface ValueStore {
+  readonly capabilities: {
+    readonly survives: 'nothing' | 'process_crash' | 'power_loss';
+    /** A longer value is refused with `invalid_argument`. */
+    readonly valueBytesMax: number;
+  };
+
+  /** The value, or undefined. The caller owns and disposes the stream. A damaged value counts as absent. */
+  get(key: ValueKey, options?: CallOptions): MaybePromise<ByteSource | undefined>;
+
+  /**
+   * Stores all that `bytes` yields; resolves once it survives what `capabilities.survives` names. If it
+   * throws, the value before is untouched.
+   * @throws CacheError `invalid_argument` (too long), `resource_exhausted` (the store is full).
+   */
+  put(key: ValueKey, bytes: AsyncIterable<Uint8Array>, options?: CallOptions): Promise<void>;
+}
+
+/** The size is not part of a value's identity, so a key is made from function and hash. */
+export function valueKeyOf(kind: ValueKind, instance: string, digest: Digest): ValueKey {
+  return { kind, instance, digestFunction: digest.function, hash: digest.hash };
+}

@@ -1,0 +1,42 @@
+// What a gRPC service is to the rest of Kiln: an object of typed handlers for a generated descriptor.
+import type { DescMethodBiDiStreaming, DescMethodClientStreaming, DescMethodServerStreaming, DescMethodUnary, DescService, MessageInitShape, MessageShape } from '@bufbuild/protobuf';
+import type { Caller } from '../base/authorizer.ts';
+import type { MaybePromise } from '../base/maybe-promise.ts';
+
+/** What a handler knows of its call besides the messages. */
+export interface CallContext {
+  /** Aborted by the deadline, by the client's cancellation and by the end of the connection. */
+  readonly signal: AbortSignal;
+  readonly caller: Caller;
+  /** First value of a request header; `-bin` values still in base64. */
+  header(name: string): string | undefined;
+  /** Response metadata, sent with the first message or the status. Legal until then. */
+  setHeader(name: string, value: string): void;
+  setTrailer(name: string, value: string): void;
+}
+
+/** The handler of one method. A throw becomes the call's status: a CacheError by the table, anything else INTERNAL. */
+export type Handler<M> =
+  M extends DescMethodUnary<infer I, infer O>
+    ? (request: MessageShape<I>, context: CallContext) => MaybePromise<MessageInitShape<O>>
+    : M extends DescMethodServerStreaming<infer I, infer O>
+      ? (request: MessageShape<I>, context: CallContext) => AsyncIterable<MessageInitShape<O>>
+      : M extends DescMethodClientStreaming<infer I, infer O>
+        ? (requests: AsyncIterable<MessageShape<I>>, context: CallContext) => Promise<MessageInitShape<O>>
+        : M extends DescMethodBiDiStreaming<infer I, infer O>
+          ? (requests: AsyncIterable<MessageShape<I>>, context: CallContext) => AsyncIterable<MessageInitShape<O>>
+          : never;
+
+/** Handlers by method (camelCase). A method that is left out answers UNIMPLEMENTED. */
+export type Handlers<S extends DescService> = { readonly [K in keyof S['method']]?: Handler<S['method'][K]> };
+
+/** A service ready to be registered with the router. */
+export interface ServiceImplementation {
+  readonly descriptor: DescService;
+  readonly handlers: Readonly<Record<string, unknown>>;
+}
+
+/** Ties handlers to their descriptor; the only place where their types are forgotten. */
+export function implementService<S extends DescService>(descriptor: S, handlers: Handlers<S>): ServiceImplementation {
+  return { descriptor, handlers };
+}

@@ -1,0 +1,68 @@
+// The seam between the HTTP/2 engine and what is spoken on it (gRPC, HTTP exchanges): one stream, seen from
+// both sides. Calls down go to the engine and only fill its output batch; calls up come from `receive`.
+
+/**
+ * A decoded header block. Blocks that repeat byte by byte are decoded once and give the same object again, so
+ * whoever derives something from one (a route, parsed metadata) may keep it in `memo`.
+ */
+export interface HeaderBlock {
+  /** Names and values alternating, in the order sent; names lower-case, pseudo-headers first. */
+  readonly fields: readonly string[];
+  /** First value with that name, or undefined. */
+  get(name: string): string | undefined;
+  /** Free for the layer above; starts undefined. Must depend on `fields` only. */
+  memo: unknown;
+}
+
+/** Headers to send: names lower-case, pseudo-headers first. */
+export type OutgoingHeaders = readonly (readonly [name: string, value: string])[];
+
+/** A header block encoded once, without any reference to connection state; made by `prepareHeaders`. */
+export interface PreparedHeaders {
+  readonly block: Uint8Array;
+}
+
+/** Why a stream ended early. `code` is an RFC 9113 §7 error code; `byPeer` tells whether the peer sent it. */
+export interface StreamReset {
+  readonly code: number;
+  readonly byPeer: boolean;
+}
+
+/** What the engine tells about one stream, in this order: data, then end or reset. Called synchronously. */
+export interface StreamHandler {
+  /**
+   * A piece of DATA without its padding. The view is valid during the call only. Flow control is the
+   * receiver's: nothing more than the window comes until `ServerStream.consumed` returns credit.
+   */
+  onData(bytes: Uint8Array): void;
+  /** The peer has sent END_STREAM, with trailers if there were any. */
+  onEnd(trailers: HeaderBlock | undefined): void;
+  /** The stream is gone: reset by either side, or the connection ended. Last call; not after a regular end of both sides. */
+  onReset(reset: StreamReset): void;
+  /** What was queued by `sendData` has all been handed to the output. */
+  onDrained(): void;
+}
+
+/** One stream as the server role sees it. Calls after the stream ended do nothing. */
+export interface ServerStream {
+  readonly id: number;
+  /** DATA bytes accepted by `sendData` and held back by flow control. */
+  readonly queuedBytes: number;
+  /** True once both sides are done or the stream was reset. */
+  readonly closed: boolean;
+  /** Response headers, 1xx or final; with `endStream` they are all of the answer (gRPC trailers-only). */
+  sendHeaders(headers: OutgoingHeaders | PreparedHeaders, endStream: boolean): void;
+  /** Slices in order; not copied, so they must not change any more. Queues what the windows do not let out. */
+  sendData(slices: readonly Uint8Array[], endStream: boolean): void;
+  /** Ends our side with trailers, after all queued data. */
+  sendTrailers(headers: OutgoingHeaders | PreparedHeaders): void;
+  /** Ends the stream at once with RST_STREAM; queued data is dropped. */
+  reset(code: number): void;
+  /** Returns flow-control credit for `bytes` that came by `onData` (stream and connection windows). */
+  consumed(bytes: number): void;
+}
+
+/** Accepts streams. Called synchronously from `receive`, once per request. */
+export interface StreamAcceptor {
+  onStream(stream: ServerStream, headers: HeaderBlock, endStream: boolean): StreamHandler;
+}

@@ -17,7 +17,7 @@ export interface HeaderBlock {
 /** Headers to send: names lower-case, pseudo-headers first. */
 export type OutgoingHeaders = readonly (readonly [name: string, value: string])[];
 
-/** A header block encoded once, without any reference to connection state; made by `prepareHeaders`. */
+/** A header block encoded once, without any reference to connection state; made by `prepareHeaders` (header-encoder.ts). */
 export interface PreparedHeaders {
   readonly block: Uint8Array;
 }
@@ -28,25 +28,37 @@ export interface StreamReset {
   readonly byPeer: boolean;
 }
 
-/** What the engine tells about one stream, in this order: data, then end or reset. Called synchronously. */
+/**
+ * What the engine tells about one stream, in this order: data, then end or reset. Called synchronously, and never
+ * before `onStream` has returned the handler. A throw out of a handler is a bug and ends the whole connection.
+ */
 export interface StreamHandler {
   /**
    * A piece of DATA without its padding. The view is valid during the call only. Flow control is the
    * receiver's: nothing more than the window comes until `ServerStream.consumed` returns credit.
    */
   onData(bytes: Uint8Array): void;
-  /** The peer has sent END_STREAM, with trailers if there were any. */
+  /**
+   * The peer has sent END_STREAM, with trailers if there were any. Called exactly once for each complete request,
+   * also for one without a body (right after `onStream` with `endStream`).
+   */
   onEnd(trailers: HeaderBlock | undefined): void;
-  /** The stream is gone: reset by either side, or the connection ended. Last call; not after a regular end of both sides. */
+  /**
+   * The stream is gone: reset by either side (also by `ServerStream.reset`, from within that call), or the connection
+   * ended. Last call; not after a regular end of both sides.
+   */
   onReset(reset: StreamReset): void;
-  /** What was queued by `sendData` has all been handed to the output. */
+  /**
+   * What `sendData` had to queue has all been handed to the output. Never called from within `sendData`, and not when
+   * nothing had to be queued: whoever sends asks `queuedBytes` after each `sendData` and waits only while it is not 0.
+   */
   onDrained(): void;
 }
 
 /** One stream as the server role sees it. Calls after the stream ended do nothing. */
 export interface ServerStream {
   readonly id: number;
-  /** DATA bytes accepted by `sendData` and held back by flow control. */
+  /** DATA bytes accepted by `sendData` and held back by flow control or by a socket that backs up. */
   readonly queuedBytes: number;
   /** True once both sides are done or the stream was reset. */
   readonly closed: boolean;
@@ -54,15 +66,19 @@ export interface ServerStream {
   sendHeaders(headers: OutgoingHeaders | PreparedHeaders, endStream: boolean): void;
   /** Slices in order; not copied, so they must not change any more. Queues what the windows do not let out. */
   sendData(slices: readonly Uint8Array[], endStream: boolean): void;
-  /** Ends our side with trailers, after all queued data. */
+  /** Ends our side with trailers, after all queued data. Needs `sendHeaders` before. */
   sendTrailers(headers: OutgoingHeaders | PreparedHeaders): void;
   /** Ends the stream at once with RST_STREAM; queued data is dropped. */
   reset(code: number): void;
-  /** Returns flow-control credit for `bytes` that came by `onData` (stream and connection windows). */
+  /**
+   * Returns flow-control credit for `bytes` that came by `onData` (stream and connection windows). What was never
+   * returned when the stream ends, the engine returns to the connection itself.
+   */
   consumed(bytes: number): void;
 }
 
-/** Accepts streams. Called synchronously from `receive`, once per request. */
+/** Accepts streams. Called synchronously while input is read, once per well-formed request. */
 export interface StreamAcceptor {
+  /** `endStream`: the request has no body; `onEnd` follows at once. */
   onStream(stream: ServerStream, headers: HeaderBlock, endStream: boolean): StreamHandler;
 }

@@ -1,14 +1,26 @@
 // The contract of the action cache: results of actions by the digest of the action.
 import type { CallOptions } from '../base/call-options.ts';
 import type { MaybePromise } from '../base/maybe-promise.ts';
-import type { Digest } from '../digest/digest.ts';
+import type { DigestFunction } from '../digest/digest-function.ts';
 import type { InstanceName } from '../digest/instance-name.ts';
 import type { ActionResult } from '../proto/gen/build/bazel/remote/execution/v2/remote_execution_pb.ts';
 
-/** Identity of an action result. The digest names whatever the client hashed; it need not be an Action (AC-7). */
+/** What names an action. A Digest is one; an HTTP path has no size. It need not be the digest of an Action (AC-7). */
+export interface ActionDigest {
+  readonly function: DigestFunction;
+  /** Lower-case hex of the function's length. */
+  readonly hash: string;
+  /** Undefined when whoever asks does not know it: any size is meant then. */
+  readonly sizeBytes: number | undefined;
+}
+
+/**
+ * Identity of an action result: instance, function and hash. A known size is checked: a result that was put for
+ * another known size is not found (AC-9).
+ */
 export interface ActionKey {
   readonly instance: InstanceName;
-  readonly actionDigest: Digest;
+  readonly actionDigest: ActionDigest;
 }
 
 /**

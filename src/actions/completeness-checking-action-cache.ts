@@ -1,0 +1,49 @@
+// Serves only results whose outputs are all there.
+import type { CallOptions } from '../base/call-options.ts';
+import type { Log } from '../base/log.ts';
+import { isPromise } from '../base/maybe-promise.ts';
+import type { MaybePromise } from '../base/maybe-promise.ts';
+import type { BlobStore } from '../blob/blob-store.ts';
+import type { ActionResult } from '../proto/gen/build/bazel/remote/execution/v2/remote_execution_pb.ts';
+import type { ActionCache, ActionKey } from './action-cache.ts';
+import { CompletenessCheck } from './completeness-check.ts';
+import type { CompletenessLimits, Incompleteness } from './completeness-check.ts';
+
+/**
+ * Reads the entry once and gives that very object when it is complete, else undefined (AC-2). The entry stays:
+ * its blobs may come back, and the next put replaces it anyway. Puts are not checked: a client may upload the
+ * result before the last of its blobs.
+ */
+export class CompletenessCheckingActionCache implements ActionCache {
+  readonly #inner: ActionCache;
+  readonly #check: CompletenessCheck;
+  readonly #log: Log;
+
+  constructor(inner: ActionCache, blobs: BlobStore, limits: CompletenessLimits, log: Log) {
+    this.#inner = inner;
+    this.#check = new CompletenessCheck(blobs, limits);
+    this.#log = log;
+  }
+
+  get(key: ActionKey, options?: CallOptions): MaybePromise<ActionResult | undefined> {
+    const result = this.#inner.get(key, options);
+    return isPromise(result) ? result.then((found) => this.#checked(key, found, options)) : this.#checked(key, result, options);
+  }
+
+  put(key: ActionKey, result: ActionResult, options?: CallOptions): Promise<void> {
+    return this.#inner.put(key, result, options);
+  }
+
+  #checked(key: ActionKey, result: ActionResult | undefined, options?: CallOptions): MaybePromise<ActionResult | undefined> {
+    if (result === undefined) return undefined;
+    const why = this.#check.whyIncomplete(result, key.actionDigest.function, options);
+    return isPromise(why) ? why.then((known) => this.#decide(key, result, known)) : this.#decide(key, result, why);
+  }
+
+  #decide({ instance, actionDigest }: ActionKey, result: ActionResult, why: Incompleteness): ActionResult | undefined {
+    if (why === undefined) return result;
+    // Ordinary after eviction, so it is no warning.
+    this.#log.debug('an action result is incomplete and not served', { instance, hash: actionDigest.hash, why });
+    return undefined;
+  }
+}

@@ -1,0 +1,54 @@
+// Reads a Tree message (REAPI Tree) as bytes: its directories must be told by the hash of the bytes that stand in
+// it, and decoding and encoding them again could give others (DG-8).
+import { BinaryReader, WireType } from '@bufbuild/protobuf/wire';
+import type { Directory } from '../proto/gen/build/bazel/remote/execution/v2/remote_execution_pb.ts';
+import { parseDirectory } from './walk-directories.ts';
+
+/** One Directory inside a Tree. */
+export interface TreeDirectory {
+  /** The bytes of the message as they stand in the Tree; a view. */
+  readonly bytes: Uint8Array;
+  readonly directory: Directory;
+}
+
+export interface TreeMessage {
+  readonly root: TreeDirectory;
+  /** In the order of the message. */
+  readonly children: readonly TreeDirectory[];
+}
+
+const rootFieldNumber = 1;
+const childrenFieldNumber = 2;
+/** An absent root field means an empty root directory. */
+const emptyBytes = new Uint8Array(0);
+
+/** Undefined when the bytes are no Tree, or one with more than `directoriesMax` directories. */
+export function parseTree(bytes: Uint8Array, directoriesMax: number): TreeMessage | undefined {
+  try {
+    const reader = new BinaryReader(bytes);
+    const children: TreeDirectory[] = [];
+    let rootBytes: Uint8Array = emptyBytes;
+    while (reader.pos < reader.len) {
+      const [fieldNumber, wireType] = reader.tag();
+      if (wireType === WireType.LengthDelimited && fieldNumber === rootFieldNumber) {
+        rootBytes = reader.bytes();
+      } else if (wireType === WireType.LengthDelimited && fieldNumber === childrenFieldNumber) {
+        if (children.length + 1 >= directoriesMax) return undefined;
+        const child = readDirectory(reader.bytes());
+        if (child === undefined) return undefined;
+        children.push(child);
+      } else {
+        reader.skip(wireType, fieldNumber);
+      }
+    }
+    const root = readDirectory(rootBytes);
+    return root && { root, children };
+  } catch {
+    return undefined; // truncated or no protobuf at all
+  }
+}
+
+function readDirectory(bytes: Uint8Array): TreeDirectory | undefined {
+  const directory = parseDirectory(bytes);
+  return directory && { bytes, directory };
+}

@@ -1,0 +1,124 @@
+// Walks a hierarchy of Directory messages, level by level, for whoever wants to list it (GetTree). It lists what
+// is there; whether a hierarchy is whole is another question (completeness-check.ts).
+import { fromBinary } from '@bufbuild/protobuf';
+import { CacheError } from '../base/cache-error.ts';
+import type { CallOptions } from '../base/call-options.ts';
+import type { BlobStore, GetResult } from '../blob/blob-store.ts';
+import { Digest } from '../digest/digest.ts';
+import type { DigestFunction } from '../digest/digest-function.ts';
+import { DigestList } from '../digest/digest-list.ts';
+import { DirectorySchema } from '../proto/gen/build/bazel/remote/execution/v2/remote_execution_pb.ts';
+import type { Directory } from '../proto/gen/build/bazel/remote/execution/v2/remote_execution_pb.ts';
+import { blobBatches } from './blob-batches.ts';
+
+export interface WalkLimits {
+  /** Distinct directories of one walk. */
+  readonly directoriesMax: number;
+  /** Bytes of all directories of one walk. */
+  readonly walkBytesMax: number;
+  /** Bytes of directories read ahead of the consumer; a larger directory is read alone. */
+  readonly batchBytesMax: number;
+  /** Directories read ahead of the consumer. */
+  readonly batchBlobsMax: number;
+}
+
+/** Above the largest source trees known (actions with 600,000 inputs exist), below what could exhaust memory. */
+export const walkLimits: WalkLimits = {
+  directoriesMax: 1_000_000,
+  walkBytesMax: 1024 * 1024 * 1024,
+  batchBytesMax: 4 * 1024 * 1024,
+  batchBlobsMax: 1024,
+};
+
+export interface WalkedDirectory {
+  readonly digest: Digest;
+  readonly directory: Directory;
+}
+
+/**
+ * The directories below and including `root`: root first (GT-1), then level by level in the order in which they
+ * are referred to, each distinct one once. The order depends on the hierarchy only, so that pages are stable.
+ * A child that is absent, malformed or no Directory is left out, and what hangs on it (GT-2, GT-6).
+ * @throws CacheError `not_found` (no root), `invalid_argument` (the root is no Directory, or the hierarchy is
+ *   above a limit), `cancelled`, and what the store throws when it cannot tell.
+ */
+export async function* walkDirectories(
+  blobs: BlobStore,
+  root: Digest,
+  limits: WalkLimits,
+  options?: CallOptions,
+): AsyncGenerator<WalkedDirectory, void, undefined> {
+  const seen = new Set([root.key]);
+  let walkedBytes = 0;
+  let level: readonly Digest[] = [root];
+  while (level.length > 0) {
+    const next: Digest[] = [];
+    for (const batch of blobBatches(DigestList.from(level), limits)) {
+      walkedBytes += batch.totalBytes;
+      if (walkedBytes > limits.walkBytesMax) throw tooLarge(root, `${limits.walkBytesMax} bytes`);
+      throwIfCancelled(options);
+      const results = await blobs.getMany(batch, options);
+      for (const [index, digest] of [...batch].entries()) {
+        const directory = digest === undefined ? undefined : readDirectory(results[index], digest, digest.key === root.key);
+        if (directory === undefined) continue;
+        collectChildren(directory, digest.function, seen, next);
+        if (seen.size > limits.directoriesMax) throw tooLarge(root, `${limits.directoriesMax} directories`);
+        yield { digest, directory };
+      }
+    }
+    level = next;
+  }
+}
+
+/** The Directory, or undefined when it is to be left out. */
+function readDirectory(result: GetResult, digest: Digest, isRoot: boolean): Directory | undefined {
+  if (result instanceof CacheError) {
+    // A wrong size is the referrer's mistake and leaves a child out; everything else means that nobody can tell.
+    if (result.code === 'invalid_argument' && !isRoot) return undefined;
+    throw result;
+  }
+  if (result === undefined) {
+    if (isRoot) throw new CacheError('not_found', `directory ${digest.toString()} is not in the cache`);
+    return undefined;
+  }
+  const directory = parseDirectory(result);
+  if (directory === undefined && isRoot) {
+    throw new CacheError('invalid_argument', `blob ${digest.toString()} is not a Directory message; the root of a tree must be one`);
+  }
+  return directory;
+}
+
+/** Undefined when the bytes are no Directory. */
+export function parseDirectory(bytes: Uint8Array): Directory | undefined {
+  try {
+    return fromBinary(DirectorySchema, bytes);
+  } catch {
+    return undefined;
+  }
+}
+
+function collectChildren(directory: Directory, digestFunction: DigestFunction, seen: Set<string>, into: Digest[]): void {
+  for (const { digest: child } of directory.directories) {
+    const digest = child && parseOrUndefined(digestFunction, child.hash, child.sizeBytes);
+    if (digest === undefined || seen.has(digest.key)) continue;
+    seen.add(digest.key);
+    into.push(digest);
+  }
+}
+
+function parseOrUndefined(digestFunction: DigestFunction, hash: string, sizeBytes: bigint): Digest | undefined {
+  try {
+    return Digest.parse(digestFunction, hash, sizeBytes);
+  } catch (error) {
+    if (error instanceof CacheError && error.code === 'invalid_argument') return undefined;
+    throw error;
+  }
+}
+
+function throwIfCancelled(options: CallOptions | undefined): void {
+  if (options?.signal?.aborted === true) throw new CacheError('cancelled', 'the call was cancelled while a tree was read');
+}
+
+function tooLarge(root: Digest, limit: string): CacheError {
+  return new CacheError('invalid_argument', `the tree below directory ${root.toString()} has more than the ${limit} that are listed here`);
+}

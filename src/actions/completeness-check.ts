@@ -141,11 +141,7 @@ export class CompletenessCheck {
           if (directory === undefined) return 'one of its directories is no Directory message';
           const incomplete = this.#gatherFiles(directory, into);
           if (incomplete !== undefined) return incomplete;
-          for (const { digest, name } of directory.directories) {
-            const child = required(digest, name);
-            if (!seen.has(child.hash)) children.push(child);
-            seen.add(child.hash);
-          }
+          collectUnseen(directory, seen, children);
         }
       }
       if (into.directories + children.length > this.#limits.directoriesMax) return tooMany('directories', this.#limits.directoriesMax);
@@ -176,6 +172,14 @@ export class CompletenessCheck {
       messages.push(result);
     }
     return messages;
+  }
+}
+
+function collectUnseen(directory: Directory, seen: Set<string>, into: DigestMessage[]): void {
+  for (const { digest, name } of directory.directories) {
+    const child = required(digest, name);
+    if (!seen.has(child.hash)) into.push(child);
+    seen.add(child.hash);
   }
 }
 

@@ -1,0 +1,66 @@
+// Values in memory: for tests and as the plain model of what the contract says.
+import { byteSourceOf, collect } from '../base/byte-source.ts';
+import type { ByteSource } from '../base/byte-source.ts';
+import { CacheError } from '../base/cache-error.ts';
+import type { CallOptions } from '../base/call-options.ts';
+import { ByteBoundedMap } from '../engine/byte-bounded-map.ts';
+import type { ValueKey, ValueStore } from './value-store.ts';
+
+/** Enough for every test that does not care. */
+const defaultLimits = { bytesMax: 64 * 1024 * 1024, valueBytesMax: 16 * 1024 * 1024 };
+
+/**
+ * Keeps the values used last, within `bytesMax`, and forgets all with the process. `get` answers synchronously.
+ * A put in progress holds up to `valueBytesMax` beside the bound; who bounds the callers bounds that.
+ */
+export class MemoryValueStore implements ValueStore {
+  readonly capabilities: ValueStore['capabilities'];
+  readonly #values: ByteBoundedMap<string>;
+
+  constructor(limits: { readonly bytesMax: number; readonly valueBytesMax: number } = defaultLimits) {
+    this.#values = new ByteBoundedMap(limits.bytesMax);
+    this.capabilities = { survives: 'nothing', valueBytesMax: limits.valueBytesMax };
+  }
+
+  get(key: ValueKey): ByteSource | undefined {
+    const bytes = this.#values.get(nameOf(key));
+    return bytes && byteSourceOf(bytes);
+  }
+
+  async put(key: ValueKey, bytes: AsyncIterable<Uint8Array>, options?: CallOptions): Promise<void> {
+    const whole = await collectValue(key, bytes, this.capabilities.valueBytesMax, options);
+    if (!this.#values.fits(whole.byteLength)) {
+      throw new CacheError('resource_exhausted', `a value of ${whole.byteLength} bytes does not fit into a store of ${this.#values.bytesMax}`);
+    }
+    this.#values.set(nameOf(key), whole);
+  }
+}
+
+/**
+ * All of a value, in an array of its own.
+ * @throws CacheError `invalid_argument` as soon as it is longer than `valueBytesMax`.
+ */
+export async function collectValue(
+  key: ValueKey,
+  bytes: AsyncIterable<Uint8Array>,
+  valueBytesMax: number,
+  options?: CallOptions,
+): Promise<Uint8Array> {
+  const bounded = async function* (): AsyncGenerator<Uint8Array, void, undefined> {
+    let seenBytes = 0;
+    for await (const chunk of bytes) {
+      seenBytes += chunk.byteLength;
+      if (seenBytes > valueBytesMax) {
+        throw new CacheError('invalid_argument', `the value for ${key.hash} is longer than the ${valueBytesMax} bytes a value may have here`);
+      }
+      yield chunk;
+    }
+  };
+  const whole = await collect(bounded(), valueBytesMax, options);
+  return whole.byteLength === whole.buffer.byteLength ? whole : whole.slice();
+}
+
+/** One string per identity. The instance comes last, for it alone may hold the separator. */
+function nameOf({ kind, instance, digestFunction, hash }: ValueKey): string {
+  return `${kind} ${digestFunction.name} ${hash} ${instance}`;
+}

@@ -1,0 +1,58 @@
+// Checks in passing that bytes are what a digest says. Holds no bytes itself.
+import { CacheError } from '../base/cache-error.ts';
+import type { Digest } from '../digest/digest.ts';
+import type { Hasher } from '../digest/digest-function.ts';
+
+/** A judgement over bytes that come in pieces: `update` for each, then `finish` once. */
+export interface ContentCheck {
+  /** @throws CacheError `invalid_argument` as soon as the piece shows that the content cannot be accepted. */
+  update(chunk: Uint8Array): void;
+  /** @throws CacheError `invalid_argument` when all pieces together cannot be accepted. */
+  finish(): void;
+}
+
+/** Running hash and length of what a put receives. */
+export class DigestCheck implements ContentCheck {
+  readonly #digest: Digest;
+  readonly #hasher: Hasher;
+  #seenBytes = 0;
+
+  constructor(digest: Digest) {
+    this.#digest = digest;
+    this.#hasher = digest.function.createHasher();
+  }
+
+  get seenBytes(): number {
+    return this.#seenBytes;
+  }
+
+  update(chunk: Uint8Array): void {
+    this.#seenBytes += chunk.byteLength;
+    // Now, not at the end: an endless stream must not fill memory or disk.
+    if (this.#seenBytes > this.#digest.sizeBytes) {
+      throw new CacheError('invalid_argument', `more than the ${this.#digest.sizeBytes} bytes of digest ${this.#digest.toString()} were sent`);
+    }
+    this.#hasher.update(chunk);
+  }
+
+  finish(): void {
+    if (this.#seenBytes !== this.#digest.sizeBytes) {
+      throw new CacheError('invalid_argument', `${this.#seenBytes} bytes were sent for digest ${this.#digest.toString()}, whose size is ${this.#digest.sizeBytes}`);
+    }
+    const hash = this.#hasher.hex();
+    if (hash !== this.#digest.hash) throw wrongHash(this.#digest, hash);
+  }
+}
+
+/** `DigestCheck` for bytes at hand, in one go. @throws CacheError `invalid_argument`. */
+export function checkWhole(digest: Digest, bytes: Uint8Array): void {
+  if (bytes.byteLength !== digest.sizeBytes) {
+    throw new CacheError('invalid_argument', `${bytes.byteLength} bytes were sent for digest ${digest.toString()}, whose size is ${digest.sizeBytes}`);
+  }
+  const hash = digest.function.hashHex(bytes);
+  if (hash !== digest.hash) throw wrongHash(digest, hash);
+}
+
+function wrongHash(digest: Digest, hash: string): CacheError {
+  return new CacheError('invalid_argument', `the ${digest.sizeBytes} bytes sent do not have digest ${digest.toString()}: their hash is ${hash}`);
+}

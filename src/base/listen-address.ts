@@ -1,0 +1,38 @@
+// Where a server listens: a TCP address or a unix socket, and their written forms.
+import { CacheError } from './cache-error.ts';
+
+export type ListenAddress =
+  | { readonly kind: 'tcp'; /** A name or an address; IPv6 without brackets. */ readonly host: string; /** 0: any free one. */ readonly port: number }
+  | { readonly kind: 'unix'; /** As written; relative to the working directory unless it starts with a slash. */ readonly path: string };
+
+/**
+ * Reads `HOST:PORT`, `[IPV6]:PORT` or `unix:PATH`.
+ * @throws CacheError `invalid_argument` that says what is wrong with the text.
+ */
+export function parseListenAddress(text: string): ListenAddress {
+  if (text.startsWith('unix:')) {
+    const path = text.slice('unix:'.length);
+    if (path === '' || path.includes('\0')) throw new CacheError('invalid_argument', `${JSON.stringify(text)} names no path after "unix:"`);
+    return { kind: 'unix', path };
+  }
+  const parts = /^(?:\[([^\]]*)\]|([^:]*)):(\d+)$/.exec(text);
+  if (parts === null) throw new CacheError('invalid_argument', `${JSON.stringify(text)} is not an address${hint(text)}`);
+  const host = parts[1] ?? parts[2] ?? '';
+  if (host === '') throw new CacheError('invalid_argument', `${JSON.stringify(text)} has no host; 0.0.0.0 stands for every interface`);
+  const port = Number(parts[3]);
+  if (port > 65_535) throw new CacheError('invalid_argument', `${JSON.stringify(text)} has port ${parts[3]}; ports end at 65535`);
+  return { kind: 'tcp', host, port };
+}
+
+function hint(text: string): string {
+  if (/^\d+$/.test(text)) return ': the host is missing';
+  if (!text.includes(':')) return ': the port is missing';
+  if (text.split(':').length > 2 && !text.includes('[')) return ': an IPv6 address goes into brackets, as in [::1]:9092';
+  return '';
+}
+
+/** The written form: `127.0.0.1:9092`, `[::1]:9092`, `unix:/run/kiln.sock`. */
+export function formatListenAddress(address: ListenAddress): string {
+  if (address.kind === 'unix') return `unix:${address.path}`;
+  return address.host.includes(':') ? `[${address.host}]:${address.port}` : `${address.host}:${address.port}`;
+}

@@ -1,0 +1,217 @@
+// One HTTP/1.1 request of node:http as an HttpExchange. Which exchanges run, and when a connection ends, is decided
+// by node-http.ts.
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { assert } from '../base/assert.ts';
+import { byteSourceOf } from '../base/byte-source.ts';
+import type { ByteSource } from '../base/byte-source.ts';
+import { CacheError } from '../base/cache-error.ts';
+import type { HttpExchange, HttpHeaders } from '../base/http-exchange.ts';
+
+export interface NodeHttpExchangeLimits {
+  /** Bytes of a refused body that are still read, so that the client sees the answer instead of a reset. */
+  readonly unreadBodyBytesMax: number;
+  /** How long a client may take to send them, milliseconds. */
+  readonly unreadBodyTimeoutMs: number;
+}
+
+const noBytes = new Uint8Array(0);
+/** Statuses that have no body by definition (RFC 9110 §6.4.1). */
+const bodilessStatuses = new Set([204, 304]);
+
+/** States of the answer: none yet, being sent, everything handed over (or the client went away). */
+type AnswerState = 'none' | 'started' | 'done';
+
+export class NodeHttpExchange implements HttpExchange {
+  readonly method: string;
+  /** "1.1" or "1.0". */
+  readonly httpVersion: string;
+  readonly target: string;
+  readonly headers: HttpHeaders;
+  readonly contentLength: number | undefined;
+  readonly #request: IncomingMessage;
+  readonly #response: ServerResponse;
+  readonly #limits: NodeHttpExchangeLimits;
+  readonly #abort = new AbortController();
+  /** True while the client waits for "100 Continue". */
+  #continueOwed: boolean;
+  #bodyTaken = false;
+  #bodyBytes = 0;
+  #bodyEnded: boolean;
+  #answer: AnswerState = 'none';
+  /** True while nothing goes on until the peer sends what it announced or takes what was sent. */
+  #waitsForClient = false;
+  /** Set by the owner when the connection must not be used again. */
+  closeAfterwards = false;
+
+  constructor(request: IncomingMessage, response: ServerResponse, expectsContinue: boolean, limits: NodeHttpExchangeLimits) {
+    this.method = request.method ?? 'GET';
+    this.httpVersion = request.httpVersion;
+    this.target = request.url ?? '/';
+    this.headers = headersOf(request);
+    this.contentLength = contentLengthOf(request);
+    this.#request = request;
+    this.#response = response;
+    this.#limits = limits;
+    this.#bodyEnded = this.contentLength === 0;
+    this.#continueOwed = expectsContinue && !this.#bodyEnded;
+  }
+
+  get signal(): AbortSignal {
+    return this.#abort.signal;
+  }
+
+  get answerStarted(): boolean {
+    return this.#answer !== 'none';
+  }
+
+  get waitsForClient(): boolean {
+    return this.#waitsForClient;
+  }
+
+  /** True when the whole request has come. */
+  get requestComplete(): boolean {
+    return this.#request.complete;
+  }
+
+  /** The connection is gone. */
+  abort(): void {
+    if (this.#answer !== 'done') this.#abort.abort();
+  }
+
+  async *body(): AsyncGenerator<Uint8Array, void, undefined> {
+    assert(!this.#bodyTaken, 'the body of an exchange is taken once');
+    this.#bodyTaken = true;
+    if (this.#bodyEnded) return;
+    if (this.#continueOwed) {
+      this.#continueOwed = false;
+      this.#response.writeContinue();
+    }
+    const chunks: AsyncIterableIterator<Uint8Array> = this.#request.iterator({ destroyOnReturn: false });
+    try {
+      this.#waitsForClient = true;
+      for await (const chunk of chunks) {
+        this.#waitsForClient = false;
+        this.#bodyBytes += chunk.byteLength;
+        yield chunk;
+        this.#waitsForClient = true;
+      }
+      this.#bodyEnded = true;
+    } catch (error) {
+      throw new CacheError('cancelled', 'the client went away before its request was complete', { cause: error });
+    } finally {
+      this.#waitsForClient = false;
+    }
+  }
+
+  async respond(status: number, headers: HttpHeaders = {}, body: ByteSource | Uint8Array = noBytes): Promise<void> {
+    assert(this.#answer === 'none', 'an exchange is answered once');
+    this.#answer = 'started';
+    await using source = body instanceof Uint8Array ? byteSourceOf(body) : body;
+    const remaining = this.#unreadBytes();
+    const closes = this.closeAfterwards || remaining > this.#limits.unreadBodyBytesMax;
+    try {
+      this.#response.writeHead(status, definedHeaders(headers, source.sizeBytes, closes));
+      const bodiless = this.method === 'HEAD' || bodilessStatuses.has(status);
+      if (bodiless) this.#response.flushHeaders();
+      else await this.#send(source);
+      if (remaining > 0) await this.#discard(closes);
+      await this.#end();
+    } catch (error) {
+      // A part of the body is out, so the only honest end is one that the client takes for broken.
+      this.#response.destroy();
+      throw error;
+    } finally {
+      this.#answer = 'done';
+    }
+  }
+
+  /** Bytes of the request that are still to come; Infinity when nobody knows how many. */
+  #unreadBytes(): number {
+    if (this.#bodyEnded || this.#request.readableEnded) return 0;
+    // A client that waits for 100 may or may not send its body after a refusal (RFC 9110 §10.1.1).
+    if (this.#continueOwed || this.contentLength === undefined) return Infinity;
+    return this.contentLength - this.#bodyBytes;
+  }
+
+  async #send(source: ByteSource): Promise<void> {
+    const bytes = source.inMemory;
+    if (bytes !== undefined) {
+      if (bytes.byteLength > 0 && !this.#response.write(bytes)) await this.#drained();
+      return;
+    }
+    for await (const chunk of source) {
+      if (this.#abort.signal.aborted) return;
+      if (!this.#response.write(chunk)) await this.#drained();
+    }
+  }
+
+  /** Resolves when the socket takes more, or is gone. */
+  async #drained(): Promise<void> {
+    this.#waitsForClient = true;
+    await this.#until((done) => this.#response.once('drain', done));
+    this.#waitsForClient = false;
+  }
+
+  async #end(): Promise<void> {
+    this.#waitsForClient = true;
+    await this.#until((done) => this.#response.end(done));
+    this.#waitsForClient = false;
+  }
+
+  /**
+   * Reads what is left of the request. When the connection closes afterwards, within a bound: closing at once
+   * would reset it, and the client would never see the answer that was sent (RFC 9112 §9.6).
+   */
+  async #discard(closes: boolean): Promise<void> {
+    if (closes && this.#continueOwed) return;
+    let bytesLeft = closes ? this.#limits.unreadBodyBytesMax : Infinity;
+    this.#waitsForClient = true;
+    const timeout = Promise.withResolvers<void>();
+    const timer = setTimeout(() => timeout.resolve(), this.#limits.unreadBodyTimeoutMs);
+    const request = this.#request;
+    await this.#until((done) => {
+      request.on('data', (chunk: Uint8Array) => {
+        bytesLeft -= chunk.byteLength;
+        if (bytesLeft < 0) done();
+      });
+      request.once('end', done);
+      void timeout.promise.then(() => {
+        this.closeAfterwards = true; // the next request would be read from the middle of this one
+        done();
+      });
+      request.resume();
+    });
+    clearTimeout(timer);
+    this.#waitsForClient = false;
+  }
+
+  /** Resolves when `start` calls back, or the client goes away. */
+  async #until(start: (done: () => void) => void): Promise<void> {
+    if (this.#abort.signal.aborted) return;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const done = (): void => resolve();
+    this.#abort.signal.addEventListener('abort', done, { once: true });
+    start(done);
+    await promise;
+    this.#abort.signal.removeEventListener('abort', done);
+  }
+}
+
+function definedHeaders(headers: HttpHeaders, sizeBytes: number, closes: boolean): Record<string, string> {
+  const defined: Record<string, string> = { 'content-length': String(sizeBytes) };
+  for (const [name, value] of Object.entries(headers)) if (value !== undefined) defined[name] = value;
+  if (closes) defined['connection'] = 'close';
+  return defined;
+}
+
+function headersOf(request: IncomingMessage): HttpHeaders {
+  const headers: Record<string, string | undefined> = {};
+  for (const [name, value] of Object.entries(request.headers)) headers[name] = Array.isArray(value) ? value.join(', ') : value;
+  return headers;
+}
+
+/** HTTP/1.1 without a length and without chunks means no body (RFC 9112 §6.3); node:http has checked the digits. */
+function contentLengthOf(request: IncomingMessage): number | undefined {
+  if (request.headers['transfer-encoding'] !== undefined) return undefined;
+  return Number(request.headers['content-length'] ?? '0');
+}

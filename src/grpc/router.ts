@@ -1,0 +1,98 @@
+// From a stream to the handler of its method.
+import { assert } from '../base/assert.ts';
+import type { Timers } from '../base/clock.ts';
+import type { Log } from '../base/log.ts';
+import type { HeaderBlock, ServerStream, StreamAcceptor, StreamHandler } from '../h2/stream.ts';
+import type { CodecTable } from './codec.ts';
+import { defaultGrpcLimits } from './limits.ts';
+import type { GrpcLimits } from './limits.ts';
+import { methodsOf } from './method.ts';
+import type { Method } from './method.ts';
+import { RefusedCall } from './refused-call.ts';
+import { RequestHead, readHead, Refusal } from './request-head.ts';
+import type { CallHost } from './server-call.ts';
+import type { ServiceImplementation } from './service.ts';
+import { SingleRequestCall } from './single-request-call.ts';
+import { StreamRequestCall } from './stream-request-call.ts';
+
+export interface GrpcRouterOptions {
+  readonly timers: Timers;
+  readonly log: Log;
+  readonly limits?: GrpcLimits;
+  /** Codecs that replace the generated ones, by full message name. */
+  readonly codecs?: CodecTable;
+}
+
+/**
+ * Serves gRPC on HTTP/2 streams: all call kinds, deadlines, cancellation, metadata, errors as `grpc-status`.
+ * Knows neither connections nor draining; whoever shuts down closes those first and then waits for `idle`.
+ */
+export class GrpcRouter implements StreamAcceptor, CallHost {
+  readonly limits: GrpcLimits;
+  readonly timers: Timers;
+  readonly log: Log;
+  readonly #methods = new Map<string, Method>();
+  readonly #services = new Set<string>();
+  #runningHandlers = 0;
+  #idle: PromiseWithResolvers<void> | undefined;
+
+  constructor(services: readonly ServiceImplementation[], options: GrpcRouterOptions) {
+    this.limits = options.limits ?? defaultGrpcLimits;
+    this.timers = options.timers;
+    this.log = options.log;
+    for (const service of services) {
+      const name = service.descriptor.typeName;
+      assert(!this.#services.has(name), `service ${name} is registered once`);
+      this.#services.add(name);
+      for (const method of methodsOf(service, options.codecs ?? new Map())) this.#methods.set(method.path, method);
+    }
+  }
+
+  /** Whether `path` (the value of `:path`) belongs to a registered service, whatever the method. */
+  serves(path: string): boolean {
+    const end = path.indexOf('/', 1);
+    return path.startsWith('/') && end > 0 && this.#services.has(path.slice(1, end));
+  }
+
+  /** Handlers at work that did not answer at once, cancelled ones that are still cleaning up included. */
+  get runningHandlers(): number {
+    return this.#runningHandlers;
+  }
+
+  /** Resolves when no handler is at work. */
+  idle(): Promise<void> {
+    if (this.#runningHandlers === 0) return Promise.resolve();
+    this.#idle ??= Promise.withResolvers();
+    return this.#idle.promise;
+  }
+
+  onStream(stream: ServerStream, headers: HeaderBlock): StreamHandler {
+    const head = this.#headOf(headers);
+    if (head instanceof Refusal) return new RefusedCall(stream, head, this);
+    const { method } = head;
+    if (method.kind === 'unary' || method.kind === 'server_streaming') {
+      return new SingleRequestCall(stream, head, method, this);
+    }
+    return new StreamRequestCall(stream, head, method, this);
+  }
+
+  handlerStarted(): void {
+    this.#runningHandlers += 1;
+  }
+
+  handlerEnded(): void {
+    this.#runningHandlers -= 1;
+    if (this.#runningHandlers > 0) return;
+    this.#idle?.resolve();
+    this.#idle = undefined;
+  }
+
+  /** A block that repeats is read once per connection: bench/unary. One router serves all of a connection. */
+  #headOf(headers: HeaderBlock): RequestHead | Refusal {
+    const { memo } = headers;
+    if (memo instanceof RequestHead || memo instanceof Refusal) return memo;
+    const head = readHead(headers, { methods: this.#methods, services: this.#services });
+    headers.memo = head;
+    return head;
+  }
+}

@@ -1,0 +1,267 @@
+// One call from its headers to its status: everything but how the request's messages come in, which
+// single-request-call.ts and stream-request-call.ts add.
+import { anonymous } from '../base/authorizer.ts';
+import type { Caller } from '../base/authorizer.ts';
+import { CacheError } from '../base/cache-error.ts';
+import type { Timers } from '../base/clock.ts';
+import type { Log } from '../base/log.ts';
+import { isPromise } from '../base/maybe-promise.ts';
+import type { MaybePromise } from '../base/maybe-promise.ts';
+import type { HeaderBlock, OutgoingHeaders, ServerStream, StreamHandler, StreamReset } from '../h2/stream.ts';
+import type { GrpcLimits } from './limits.ts';
+import { frameMessage } from './message-frame.ts';
+import { assertMetadata } from './metadata.ts';
+import { failureTrailers } from './outcome.ts';
+import { grpcContentType } from './request-head.ts';
+import type { RequestHead } from './request-head.ts';
+import { RequestDiscard } from './request-discard.ts';
+import type { CallContext } from './service.ts';
+import { StatusError } from './status-error.ts';
+
+/** What all calls of a router share. */
+export interface CallHost {
+  readonly limits: GrpcLimits;
+  readonly timers: Timers;
+  readonly log: Log;
+  /** A handler did not answer at once, and has come to its end. Always in pairs. */
+  handlerStarted(): void;
+  handlerEnded(): void;
+}
+
+type Header = readonly [name: string, value: string];
+
+const responseHeaders: OutgoingHeaders = [[':status', '200'], ['content-type', grpcContentType]];
+const okTrailers: OutgoingHeaders = [['grpc-status', '0']];
+
+/**
+ *   open ── answer or failure is sent ──▶ answered ── the request goes on: it is dropped within a bound
+ *     └───── deadline ─▶ answered    └── reset, connection lost ──▶ answered (to nobody)
+ * What a handler does after that has no effect; its signal is aborted if the answer was not its own.
+ */
+export abstract class ServerCall implements StreamHandler, CallContext {
+  protected readonly stream: ServerStream;
+  protected readonly host: CallHost;
+  readonly #head: RequestHead;
+  #answered = false;
+  #requestEnded = false;
+  #headersSent = false;
+  #headers: Header[] | undefined;
+  #trailers: Header[] | undefined;
+  #deadline: Disposable | undefined;
+  #discard: RequestDiscard | undefined;
+  /** Made when a handler asks for the signal; most never do. */
+  #abort: AbortController | undefined;
+  /** Why the call ended although its handler had not answered. */
+  #stopReason: Error | undefined;
+  #wake: (() => void) | undefined;
+
+  constructor(stream: ServerStream, head: RequestHead, host: CallHost) {
+    this.stream = stream;
+    this.host = host;
+    this.#head = head;
+    if (head.timeoutMs !== Infinity) this.#deadline = host.timers.after(head.timeoutMs, () => this.#expire());
+  }
+
+  get signal(): AbortSignal {
+    this.#abort ??= new AbortController();
+    if (this.#stopReason !== undefined) this.#abort.abort(this.#stopReason);
+    return this.#abort.signal;
+  }
+
+  get caller(): Caller {
+    return anonymous;
+  }
+
+  header(name: string): string | undefined {
+    return this.#head.headers.get(name);
+  }
+
+  setHeader(name: string, value: string): void {
+    assertMetadata(name, value);
+    (this.#headers ??= []).push([name, value]);
+  }
+
+  setTrailer(name: string, value: string): void {
+    assertMetadata(name, value);
+    (this.#trailers ??= []).push([name, value]);
+  }
+
+  onData(bytes: Uint8Array): void {
+    if (this.#answered) {
+      this.#discard?.drop(bytes.byteLength);
+      return;
+    }
+    try {
+      this.receive(bytes);
+    } catch (error) {
+      this.stop(error);
+    }
+  }
+
+  onEnd(_trailers: HeaderBlock | undefined): void {
+    this.#requestEnded = true;
+    this.#discard?.end();
+    if (this.#answered) return;
+    try {
+      this.receiveEnd();
+    } catch (error) {
+      this.stop(error);
+    }
+  }
+
+  onReset(reset: StreamReset): void {
+    this.#requestEnded = true;
+    this.#discard?.end();
+    if (this.#answered) {
+      this.#wake?.();
+      return;
+    }
+    const who = reset.byPeer ? 'the client cancelled the call' : 'the connection was lost';
+    this.#markAnswered();
+    this.#abandon(new CacheError('cancelled', who));
+  }
+
+  onDrained(): void {
+    this.#wake?.();
+  }
+
+  /** A piece of the request. A throw ends the call with its status. */
+  protected abstract receive(bytes: Uint8Array): void;
+  /** The request is complete. */
+  protected abstract receiveEnd(): void;
+  /** Nothing more of the request will be taken; whoever waits for it must be told `reason`. */
+  protected abstract abandonRequest(reason: Error): void;
+
+  protected get method() {
+    return this.#head.method;
+  }
+
+  protected get encoding() {
+    return this.#head.encoding;
+  }
+
+  protected get answered(): boolean {
+    return this.#answered;
+  }
+
+  /** Ends the call from outside its handler, which learns it by its signal. */
+  protected stop(error: unknown): void {
+    if (this.#answered) return;
+    this.fail(error);
+    this.#abandon(error instanceof Error ? error : CacheError.from(error));
+  }
+
+  /** Sends the only message, or whatever the handler threw. Without a promise if there is none already. */
+  protected answer(respond: () => MaybePromise<unknown>): void {
+    try {
+      const response = respond();
+      if (isPromise(response)) void this.#answerLater(response);
+      else this.#sendOnly(response);
+    } catch (error) {
+      this.fail(error);
+    }
+  }
+
+  /** Sends messages as the handler yields them and the client takes them. Never rejects. */
+  protected async answerStream(respond: () => AsyncIterable<unknown>): Promise<void> {
+    this.host.handlerStarted();
+    try {
+      for await (const response of respond()) {
+        if (this.#answered) break; // returns the generator, so that its `finally` and `using` run
+        this.#sendMessage(response);
+        if (this.stream.queuedBytes > this.host.limits.sendQueueBytesMax) await this.#drained();
+        if (this.#answered) break;
+      }
+      this.#finish(okTrailers);
+    } catch (error) {
+      this.fail(error);
+    } finally {
+      this.host.handlerEnded();
+    }
+  }
+
+  /** Ends the call with the status of `error`. */
+  protected fail(error: unknown): void {
+    if (this.#answered) {
+      // Mostly the echo of the cancellation; a real fault is not hidden, but nobody is waiting for it.
+      this.host.log.debug('a call failed after it had ended', { method: this.method.path, error: String(error) });
+      return;
+    }
+    const isBug = !(error instanceof StatusError) && CacheError.from(error).code === 'internal';
+    if (isBug) this.host.log.error('a call failed for a reason that is a fault of this server', error, { method: this.method.path });
+    this.#finish(failureTrailers(error));
+  }
+
+  async #answerLater(response: Promise<unknown>): Promise<void> {
+    this.host.handlerStarted();
+    try {
+      this.#sendOnly(await response);
+    } catch (error) {
+      this.fail(error);
+    } finally {
+      this.host.handlerEnded();
+    }
+  }
+
+  #sendOnly(response: unknown): void {
+    if (this.#answered) return;
+    this.#sendMessage(response);
+    this.#finish(okTrailers);
+  }
+
+  #sendMessage(message: unknown): void {
+    const slices = frameMessage(this.method.response, message); // first, since it may throw
+    if (!this.#headersSent) this.#sendHeaders();
+    this.stream.sendData(slices, false);
+  }
+
+  #sendHeaders(): void {
+    this.#headersSent = true;
+    const headers = this.#headers === undefined ? responseHeaders : [...responseHeaders, ...this.#headers];
+    this.stream.sendHeaders(headers, false);
+  }
+
+  /** Trailers, or all of it in one block when nothing was sent and the handler set no headers (REAPI HT-10). */
+  #finish(status: OutgoingHeaders): void {
+    if (this.#answered) return;
+    this.#markAnswered();
+    const trailers = this.#trailers === undefined ? status : [...status, ...this.#trailers];
+    if (!this.#headersSent && this.#headers === undefined) {
+      this.stream.sendHeaders([...responseHeaders, ...trailers], true);
+    } else {
+      if (!this.#headersSent) this.#sendHeaders();
+      this.stream.sendTrailers(trailers);
+    }
+    if (this.#requestEnded || this.stream.closed) return;
+    this.#discard = new RequestDiscard(this.stream, this.host.limits, this.host.timers);
+    this.requestUnwanted();
+  }
+
+  /** The call was answered while the request goes on; what is held of it may go. */
+  protected requestUnwanted(): void {}
+
+  #markAnswered(): void {
+    this.#answered = true;
+    this.#deadline?.[Symbol.dispose]();
+    this.#wake?.();
+  }
+
+  #expire(): void {
+    this.stop(new CacheError('deadline_exceeded', `the call took longer than the ${this.#head.timeoutMs} ms it was given`));
+  }
+
+  #abandon(reason: Error): void {
+    this.#stopReason = reason;
+    this.abandonRequest(reason);
+    this.#abort?.abort(reason);
+  }
+
+  #drained(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#wake = () => {
+        this.#wake = undefined;
+        resolve();
+      };
+    });
+  }
+}

@@ -1,0 +1,43 @@
+// Calls whose request is a stream of messages: client streaming and bidirectional.
+import { CacheError } from '../base/cache-error.ts';
+import type { ServerStream } from '../h2/stream.ts';
+import type { StreamRequestMethod } from './method.ts';
+import { decodeMessage } from './received-message.ts';
+import type { RequestHead } from './request-head.ts';
+import { RequestLane } from './request-lane.ts';
+import type { CallHost } from './server-call.ts';
+import { ServerCall } from './server-call.ts';
+
+/** The handler runs at once and pulls the messages as they come. */
+export class StreamRequestCall extends ServerCall {
+  readonly #lane: RequestLane;
+
+  constructor(stream: ServerStream, head: RequestHead, method: StreamRequestMethod, host: CallHost) {
+    super(stream, head, host);
+    this.#lane = new RequestLane(stream, {
+      limits: host.limits,
+      encoding: head.encoding,
+      decode: (bytes) => decodeMessage(method, bytes),
+      onFault: (error) => this.stop(error),
+    });
+    if (method.kind === 'client_streaming') this.answer(() => method.handler(this.#lane, this));
+    else void this.answerStream(() => method.handler(this.#lane, this));
+  }
+
+  protected override receive(bytes: Uint8Array): void {
+    this.#lane.push(bytes);
+  }
+
+  protected override receiveEnd(): void {
+    this.#lane.end();
+  }
+
+  protected override abandonRequest(reason: Error): void {
+    this.#lane.close(reason);
+  }
+
+  /** Not an error of the handler's: it answered without having read everything (REAPI BS-13). */
+  protected override requestUnwanted(): void {
+    this.#lane.close(new CacheError('cancelled', 'the call was answered before its request had been read'));
+  }
+}

@@ -1,0 +1,17 @@
+// The seam between gRPC and the encoding of one message type, so that a hot message can have a codec of its own
+// beside the generated one without any handler noticing.
+
+/** Translates one message type. `In` is what decoding gives, `Out` what may be encoded (an init shape). */
+export interface MessageCodec<In, Out> {
+  /**
+   * The result may keep views of `bytes`, which nobody writes to any more.
+   * @throws Error of any kind when `bytes` are not an encoding of the message.
+   */
+  decode(bytes: Uint8Array): In;
+  /**
+   * The encoded message in slices, in order, behind `headroomBytes` free bytes at the start of the first one:
+   * the caller writes its prefix there, so that a small answer is one piece without a copy. Large `bytes` fields
+   * may be slices of their own that are not copied: they must not change any more.
+   */
+  encode(message: Out, headroomBytes: number): readonly [Uint8Array, ...Uint8Array[]];
+}

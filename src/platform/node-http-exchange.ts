@@ -35,6 +35,7 @@ export class NodeHttpExchange implements HttpExchange {
   /** True while the client waits for "100 Continue". */
   #continueOwed: boolean;
   #bodyTaken = false;
+  #chunks: AsyncIterator<Uint8Array> | undefined;
   #bodyBytes = 0;
   #bodyEnded: boolean;
   #answer: AnswerState = 'none';
@@ -87,6 +88,7 @@ export class NodeHttpExchange implements HttpExchange {
       this.#response.writeContinue();
     }
     const chunks: AsyncIterableIterator<Uint8Array> = this.#request.iterator({ destroyOnReturn: false });
+    this.#chunks = chunks;
     try {
       this.#waitsForClient = true;
       for await (const chunk of chunks) {
@@ -164,6 +166,8 @@ export class NodeHttpExchange implements HttpExchange {
    */
   async #discard(closes: boolean): Promise<void> {
     if (closes && this.#continueOwed) return;
+    // A consumer that left without ending the iteration would keep the request from flowing.
+    if (!this.#waitsForClient) await this.#chunks?.return?.();
     let bytesLeft = closes ? this.#limits.unreadBodyBytesMax : Infinity;
     this.#waitsForClient = true;
     const timeout = Promise.withResolvers<void>();

@@ -1,0 +1,54 @@
+// Outputs that a client put into the action result itself (AC-5). They become blobs like all others, and the result
+// keeps their digests only: whoever asks for them inline gets them from the store.
+import { create } from '@bufbuild/protobuf';
+import { CacheError } from '../base/cache-error.ts';
+import type { CallOptions } from '../base/call-options.ts';
+import type { BlobBytes, BlobStore } from '../blob/blob-store.ts';
+import { Digest } from '../digest/digest.ts';
+import type { DigestFunction } from '../digest/digest-function.ts';
+import { DigestSchema } from '../proto/gen/build/bazel/remote/execution/v2/remote_execution_pb.ts';
+import type {
+  ActionResult,
+  Digest as DigestMessage,
+} from '../proto/gen/build/bazel/remote/execution/v2/remote_execution_pb.ts';
+
+const noBytes = new Uint8Array(0);
+
+/**
+ * Stores what is inlined in `result`, and gives the same result with digests in its place; `result` itself when
+ * nothing is inlined. It is bounded as the message was.
+ * @throws CacheError `invalid_argument` when inlined bytes do not have the digest beside them, and what a put throws.
+ */
+export async function storeInlinedOutputs(
+  result: ActionResult,
+  digestFunction: DigestFunction,
+  blobs: BlobStore,
+  options?: CallOptions,
+): Promise<ActionResult> {
+  const inlined: BlobBytes[] = [];
+  const take = (bytes: Uint8Array, beside: DigestMessage | undefined, what: string): DigestMessage | undefined => {
+    if (bytes.byteLength === 0) return beside;
+    const digest = Digest.of(bytes, digestFunction);
+    if (beside !== undefined && (beside.hash !== digest.hash || beside.sizeBytes !== BigInt(digest.sizeBytes))) {
+      throw new CacheError('invalid_argument', `the inlined ${what} has digest ${digest.toString()}, not ${beside.hash}/${beside.sizeBytes}`);
+    }
+    inlined.push({ digest, bytes });
+    return beside ?? create(DigestSchema, { hash: digest.hash, sizeBytes: BigInt(digest.sizeBytes) });
+  };
+  const stdoutDigest = take(result.stdoutRaw, result.stdoutDigest, 'stdout');
+  const stderrDigest = take(result.stderrRaw, result.stderrDigest, 'stderr');
+  const outputFiles = result.outputFiles.map((file) => {
+    const digest = take(file.contents, file.digest, `output file ${JSON.stringify(file.path)}`);
+    return file.contents.byteLength === 0 ? file : { ...file, contents: noBytes, ...(digest && { digest }) };
+  });
+  if (inlined.length === 0) return result;
+  for (const failure of await blobs.putMany(inlined, options)) if (failure !== undefined) throw failure;
+  return {
+    ...result,
+    stdoutRaw: noBytes,
+    stderrRaw: noBytes,
+    outputFiles,
+    ...(stdoutDigest && { stdoutDigest }),
+    ...(stderrDigest && { stderrDigest }),
+  };
+}

@@ -1,0 +1,144 @@
+// Action results over HTTP: /{instance/}ac/{hash}. Three kinds of values share these paths, and never each other's
+// place: results in the binary form, which gRPC serves too; results as JSON, kept as they came (MO-2); and bytes of
+// a tool's own (CC-2). docs/protocols/ says which one a GET gives.
+import type { ByteSource } from '../base/byte-source.ts';
+import { byteSourceOf, collect } from '../base/byte-source.ts';
+import type { HttpExchange } from '../base/http-exchange.ts';
+import type { ActionCache, ActionKey } from '../actions/action-cache.ts';
+import type { CompletenessCheck } from '../actions/completeness-check.ts';
+import { storeInlinedOutputs } from '../actions/inlined-outputs.ts';
+import type { BlobStore } from '../blob/blob-store.ts';
+import type { ValueKey, ValueStore } from '../blob/value-store.ts';
+import type { ActionResult } from '../proto/gen/build/bazel/remote/execution/v2/remote_execution_pb.ts';
+import { classifyActionValue, encodeBinary, encodeJson, mayBeJson } from './action-value.ts';
+import { bytesAnswer, jsonAnswer, storedAnswer, textAnswer } from './answer.ts';
+import type { HttpAnswer } from './answer.ts';
+import { tooLarge } from './blob-route.ts';
+import type { BuildCachePath } from './build-cache-path.ts';
+import { remaining } from './held-body.ts';
+import type { BodyMemory, HeldBody } from './held-body.ts';
+
+export interface ActionRouteDependencies {
+  /** Checks completeness itself. */
+  readonly actions: ActionCache;
+  readonly values: ValueStore;
+  readonly blobs: BlobStore;
+  readonly completeness: CompletenessCheck;
+  readonly memory: BodyMemory;
+}
+
+export interface ActionRouteLimits {
+  /** Longer bodies are no action results; they are bytes of a tool's own, or refused. */
+  readonly actionResultBytesMax: number;
+  /** Whether bytes that are no action result are kept (CT-3). Off, they get 400. */
+  readonly opaqueValues: boolean;
+}
+
+export class ActionRoute {
+  readonly #deps: ActionRouteDependencies;
+  readonly #limits: ActionRouteLimits;
+
+  constructor(deps: ActionRouteDependencies, limits: ActionRouteLimits) {
+    this.#deps = deps;
+    this.#limits = limits;
+  }
+
+  /** GET and HEAD: whoever sends the answer leaves the body out for HEAD. */
+  async get(exchange: HttpExchange, path: BuildCachePath): Promise<HttpAnswer> {
+    const wantsJson = accepts(exchange, 'application/json');
+    const answer = wantsJson
+      ? ((await this.#opaque(exchange, path, wantsJson)) ?? (await this.#result(exchange, path, wantsJson)))
+      : ((await this.#result(exchange, path, wantsJson)) ?? (await this.#opaque(exchange, path, wantsJson)));
+    return answer ?? textAnswer(404, `no action result ${path.digestFunction.name}/${path.hash} in the cache`);
+  }
+
+  async put(exchange: HttpExchange, path: BuildCachePath): Promise<HttpAnswer> {
+    const lengthMax = this.#bodyBytesMax();
+    if ((exchange.contentLength ?? 0) > lengthMax) return tooLarge(exchange.contentLength ?? 0, lengthMax);
+    const body = exchange.body()[Symbol.asyncIterator]();
+    using held = await this.#deps.memory.hold(remaining(body), this.#limits.actionResultBytesMax);
+    if (held.complete && held.bytes.byteLength === 0) return textAnswer(400, 'an empty body is no action result');
+    const value = held.complete ? classifyActionValue(held.bytes, path.digestFunction) : { kind: 'foreign' as const };
+    switch (value.kind) {
+      case 'binary':
+        await this.#putResult(exchange, path, value.result);
+        return storedAnswer;
+      case 'json':
+        return this.#putOpaque(exchange, path, held);
+      case 'foreign':
+        if (this.#limits.opaqueValues) return this.#putOpaque(exchange, path, held);
+        return textAnswer(400, 'the body is no ActionResult with well-formed digests, and other values are not kept here');
+    }
+  }
+
+  async #putResult(exchange: HttpExchange, path: BuildCachePath, result: ActionResult): Promise<void> {
+    const options = { signal: exchange.signal };
+    const stored = await storeInlinedOutputs(result, path.digestFunction, this.#deps.blobs, options);
+    await this.#deps.actions.put(actionKey(path), stored, options);
+  }
+
+  async #putOpaque(exchange: HttpExchange, path: BuildCachePath, held: HeldBody): Promise<HttpAnswer> {
+    await this.#deps.values.put(opaqueKey(path), held.all(), { signal: exchange.signal });
+    return storedAnswer;
+  }
+
+  async #result(exchange: HttpExchange, path: BuildCachePath, asJson: boolean): Promise<HttpAnswer | undefined> {
+    const result = await this.#deps.actions.get(actionKey(path), { signal: exchange.signal });
+    return result && resultAnswer(result, asJson);
+  }
+
+  async #opaque(exchange: HttpExchange, path: BuildCachePath, asJson: boolean): Promise<HttpAnswer | undefined> {
+    const options = { signal: exchange.signal };
+    const source = await this.#deps.values.get(opaqueKey(path), options);
+    if (source === undefined || source.sizeBytes > this.#limits.actionResultBytesMax) return source && bytesAnswer(source);
+    const looked = await lookInto(source, this.#limits.actionResultBytesMax);
+    if (looked.bytes === undefined) return bytesAnswer(looked.source);
+    const value = classifyActionValue(looked.bytes, path.digestFunction);
+    if (value.kind === 'foreign') return bytesAnswer(looked.bytes);
+    const incomplete = await this.#deps.completeness.whyIncomplete(value.result, path.digestFunction, options);
+    if (incomplete !== undefined) return undefined;
+    return asJson ? jsonAnswer(looked.bytes) : resultAnswer(value.result, false);
+  }
+
+  #bodyBytesMax(): number {
+    const { actionResultBytesMax, opaqueValues } = this.#limits;
+    return opaqueValues ? Math.max(this.#deps.values.capabilities.valueBytesMax, actionResultBytesMax) : actionResultBytesMax;
+  }
+}
+
+function resultAnswer(result: ActionResult, asJson: boolean): HttpAnswer {
+  return asJson ? jsonAnswer(encodeJson(result)) : bytesAnswer(encodeBinary(result));
+}
+
+/** The whole value when it begins like JSON, else the source as it was. */
+async function lookInto(source: ByteSource, bytesMax: number): Promise<{ source: ByteSource; bytes?: Uint8Array }> {
+  if (source.inMemory !== undefined) {
+    return mayBeJson(source.inMemory) ? { source, bytes: source.inMemory } : { source: byteSourceOf(source.inMemory) };
+  }
+  const iterator = source[Symbol.asyncIterator]();
+  const first = await iterator.next();
+  const whole: ByteSource = {
+    sizeBytes: source.sizeBytes,
+    async *[Symbol.asyncIterator]() {
+      if (first.done === true) return;
+      yield first.value;
+      yield* remaining(iterator);
+    },
+    [Symbol.asyncDispose]: () => source[Symbol.asyncDispose](),
+  };
+  if (first.done === true || !mayBeJson(first.value)) return { source: whole };
+  await using _owned = source;
+  return { source: whole, bytes: await collect(whole, bytesMax) };
+}
+
+function accepts(exchange: HttpExchange, type: string): boolean {
+  return (exchange.headers['accept'] ?? '').split(',').some((range) => range.split(';', 1)[0]?.trim().toLowerCase() === type);
+}
+
+function actionKey({ instance, digestFunction, hash }: BuildCachePath): ActionKey {
+  return { instance, actionDigest: { function: digestFunction, hash, sizeBytes: undefined } };
+}
+
+function opaqueKey({ instance, digestFunction, hash }: BuildCachePath): ValueKey {
+  return { kind: 'opaque', instance, digestFunction, hash };
+}

@@ -1,0 +1,89 @@
+// Tells what was put under an action's key: the binary message of REAPI, its JSON form (moon), or bytes that mean
+// something to one tool only (ccache). The HTTP cache has no type that says so.
+import { fromBinary, fromJsonString, toBinary, toJsonString } from '@bufbuild/protobuf';
+import { Digest } from '../digest/digest.ts';
+import type { DigestFunction } from '../digest/digest-function.ts';
+import { ActionResultSchema } from '../proto/gen/build/bazel/remote/execution/v2/remote_execution_pb.ts';
+import type {
+  ActionResult,
+  Digest as DigestMessage,
+} from '../proto/gen/build/bazel/remote/execution/v2/remote_execution_pb.ts';
+
+export type ActionValue =
+  | { readonly kind: 'binary'; readonly result: ActionResult }
+  | { readonly kind: 'json'; readonly result: ActionResult }
+  | { readonly kind: 'foreign' };
+
+const foreign: ActionValue = { kind: 'foreign' };
+const openingBrace = 0x7b;
+
+/**
+ * What `bytes` are. Strict, because a wrong guess would mix what one tool keeps for itself with what others build
+ * from: a result has a field that Kiln knows, and nothing malformed in it.
+ */
+export function classifyActionValue(bytes: Uint8Array, digestFunction: DigestFunction): ActionValue {
+  // An object of ActionResult's JSON form begins with a brace, which is no tag of a field in the binary form that
+  // anything has used (group 15).
+  const kind = mayBeJson(bytes) ? 'json' : 'binary';
+  const result = kind === 'json' ? resultOfJson(bytes) : resultOfBinary(bytes);
+  return result !== undefined && isPlausible(result, digestFunction) ? { kind, result } : foreign;
+}
+
+export function mayBeJson(bytes: Uint8Array): boolean {
+  return bytes[0] === openingBrace;
+}
+
+export function encodeBinary(result: ActionResult): Uint8Array {
+  return toBinary(ActionResultSchema, result);
+}
+
+/** ProtoJSON; what the result holds beside the known fields has no JSON form and is left out. */
+export function encodeJson(result: ActionResult): Uint8Array {
+  return Buffer.from(toJsonString(ActionResultSchema, result));
+}
+
+function resultOfJson(bytes: Uint8Array): ActionResult | undefined {
+  try {
+    const text = new TextDecoder('utf-8', { fatal: true }).decode(bytes);
+    return fromJsonString(ActionResultSchema, text, { ignoreUnknownFields: true });
+  } catch {
+    return undefined;
+  }
+}
+
+function resultOfBinary(bytes: Uint8Array): ActionResult | undefined {
+  try {
+    return fromBinary(ActionResultSchema, bytes);
+  } catch {
+    return undefined;
+  }
+}
+
+function isPlausible(result: ActionResult, digestFunction: DigestFunction): boolean {
+  const { outputFiles, outputDirectories, outputSymlinks, outputFileSymlinks, outputDirectorySymlinks } = result;
+  const symlinks = [...outputSymlinks, ...outputFileSymlinks, ...outputDirectorySymlinks];
+  const isEmpty =
+    outputFiles.length + outputDirectories.length + symlinks.length + result.stdoutRaw.length + result.stderrRaw.length === 0 &&
+    result.exitCode === 0 &&
+    result.stdoutDigest === undefined &&
+    result.stderrDigest === undefined &&
+    result.executionMetadata === undefined;
+  if (isEmpty) return false;
+  const isFine = (digest: DigestMessage | undefined): boolean => digest === undefined || isWellFormed(digest, digestFunction);
+  return (
+    outputFiles.every(({ path, digest, contents }) => path !== '' && isFine(digest) && (digest !== undefined || contents.length > 0)) &&
+    outputDirectories.every(({ treeDigest, rootDirectoryDigest }) => isFine(treeDigest) && isFine(rootDirectoryDigest)) &&
+    symlinks.every(({ path, target }) => path !== '' && target !== '') &&
+    isFine(result.stdoutDigest) &&
+    isFine(result.stderrDigest)
+  );
+}
+
+function isWellFormed({ hash, sizeBytes }: DigestMessage, digestFunction: DigestFunction): boolean {
+  try {
+    Digest.parse(digestFunction, hash, sizeBytes);
+    return true;
+  } catch {
+    return false;
+  }
+}

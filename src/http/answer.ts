@@ -1,0 +1,54 @@
+// What a route gives back: one answer, sent by whoever called it. Texts are for people who read build logs: short,
+// with what was wrong and what to do, and nothing about the inside of the server.
+import type { ByteSource } from '../base/byte-source.ts';
+import type { CacheError } from '../base/cache-error.ts';
+import type { HttpHeaders } from '../base/http-exchange.ts';
+import { httpStatusOf } from './status.ts';
+
+export interface HttpAnswer {
+  readonly status: number;
+  readonly headers?: HttpHeaders;
+  /** Default: no bytes. Whoever sends the answer disposes it. */
+  readonly body?: ByteSource | Uint8Array;
+}
+
+/** What was stored came from clients, so nobody may take it for a page of this server. */
+const bytesHeaders: HttpHeaders = { 'content-type': 'application/octet-stream', 'x-content-type-options': 'nosniff' };
+
+export function textAnswer(status: number, text: string, headers?: HttpHeaders): HttpAnswer {
+  return { status, headers: { 'content-type': 'text/plain; charset=utf-8', ...headers }, body: Buffer.from(`${text}\n`) };
+}
+
+/** `json` is serialised already, or a value to serialise. */
+export function jsonAnswer(json: Uint8Array | Readonly<Record<string, unknown>>): HttpAnswer {
+  const body = json instanceof Uint8Array ? json : Buffer.from(`${JSON.stringify(json)}\n`);
+  return { status: 200, headers: { 'content-type': 'application/json', 'x-content-type-options': 'nosniff' }, body };
+}
+
+export function bytesAnswer(body: ByteSource | Uint8Array): HttpAnswer {
+  return { status: 200, headers: bytesHeaders, body };
+}
+
+/** The answer to a HEAD whose GET would send `sizeBytes` bytes, without opening them. */
+export function headAnswer(sizeBytes: number): HttpAnswer {
+  return bytesAnswer({ sizeBytes, async *[Symbol.asyncIterator]() {}, async [Symbol.asyncDispose]() {} });
+}
+
+/** 200 without a body: the one status of a stored value that every build tool takes for success. */
+export const storedAnswer: HttpAnswer = { status: 200 };
+
+export function methodNotAllowed(method: string, allowed: readonly string[]): HttpAnswer {
+  const allow = allowed.join(', ');
+  return textAnswer(405, `${method} is not served here, only ${allow}`, { allow });
+}
+
+/** The answer of the error table. The text of an `internal` failure stays in the log. */
+export function errorAnswer(error: CacheError): HttpAnswer {
+  const text = error.code === 'internal' ? 'internal error; the log of the server has more' : error.message;
+  return textAnswer(httpStatusOf[error.code], text, { 'retry-after': retryAfterSeconds(error) });
+}
+
+function retryAfterSeconds({ details }: CacheError): string | undefined {
+  for (const detail of details) if (detail.kind === 'retry_after') return String(Math.ceil(detail.delayMs / 1000));
+  return undefined;
+}

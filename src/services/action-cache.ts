@@ -1,0 +1,67 @@
+// build.bazel.remote.execution.v2.ActionCache over the ActionCache contract. Whether a result is complete is told
+// by the cache behind it; what a client inlined becomes blobs here, so that every reader can have it.
+import type { ActionCache as ActionResults } from '../actions/action-cache.ts';
+import { storeInlinedOutputs } from '../actions/inlined-outputs.ts';
+import type { Authorizer } from '../base/authorizer.ts';
+import { CacheError } from '../base/cache-error.ts';
+import { isPromise } from '../base/maybe-promise.ts';
+import type { MaybePromise } from '../base/maybe-promise.ts';
+import type { BlobStore } from '../blob/blob-store.ts';
+import type { Digest } from '../digest/digest.ts';
+import { parseInstanceName } from '../digest/instance-name.ts';
+import { implementService } from '../grpc/service.ts';
+import type { CallContext, ServiceImplementation } from '../grpc/service.ts';
+import { ActionCache } from '../proto/gen/build/bazel/remote/execution/v2/remote_execution_pb.ts';
+import type {
+  ActionResult,
+  GetActionResultRequest,
+  UpdateActionResultRequest,
+} from '../proto/gen/build/bazel/remote/execution/v2/remote_execution_pb.ts';
+import { inlineOutputs } from './inline-outputs.ts';
+import type { ServiceLimits } from './limits.ts';
+import { checkResultDigests, requestDigest } from './request-digest.ts';
+
+export interface ActionCacheDependencies {
+  readonly blobs: BlobStore;
+  readonly actions: ActionResults;
+  readonly authorizer: Authorizer;
+  readonly limits: ServiceLimits;
+}
+
+export function createActionCacheService({ blobs, actions, authorizer, limits }: ActionCacheDependencies): ServiceImplementation {
+  const answer = (
+    request: GetActionResultRequest,
+    actionDigest: Digest,
+    result: ActionResult | undefined,
+    context: CallContext,
+  ): MaybePromise<ActionResult> => {
+    if (result === undefined) throw new CacheError('not_found', `no result of action ${actionDigest.toString()} is in the cache`);
+    if (!request.inlineStdout && !request.inlineStderr && request.inlineOutputFiles.length === 0) return result;
+    const from = { blobs, digestFunction: actionDigest.function, answerBytesMax: limits.answerBytesMax };
+    return inlineOutputs(result, request, from, context);
+  };
+
+  return implementService(ActionCache, {
+    getActionResult(request: GetActionResultRequest, context: CallContext) {
+      const instance = parseInstanceName(request.instanceName);
+      authorizer.require(context.caller, 'read', instance);
+      const actionDigest = requestDigest(request.digestFunction, request.actionDigest, 'action_digest');
+      const result = actions.get({ instance, actionDigest }, context);
+      return isPromise(result)
+        ? result.then((found) => answer(request, actionDigest, found, context))
+        : answer(request, actionDigest, result, context);
+    },
+
+    /** Any results_cache_policy is accepted: no range of priorities is advertised (AC-11). */
+    async updateActionResult(request: UpdateActionResultRequest, context: CallContext) {
+      const instance = parseInstanceName(request.instanceName);
+      authorizer.require(context.caller, 'write', instance);
+      const actionDigest = requestDigest(request.digestFunction, request.actionDigest, 'action_digest');
+      if (request.actionResult === undefined) throw new CacheError('invalid_argument', 'action_result is not set');
+      checkResultDigests(request.actionResult, actionDigest.function);
+      const result = await storeInlinedOutputs(request.actionResult, actionDigest.function, blobs, context);
+      await actions.put({ instance, actionDigest }, result, context);
+      return result;
+    },
+  });
+}

@@ -1,0 +1,215 @@
+// build.bazel.remote.execution.v2.ContentAddressableStorage over a BlobStore. SplitBlob and SpliceBlob are left
+// out, so they answer UNIMPLEMENTED, and Capabilities does not announce them.
+import { walkDirectories } from '../actions/walk-directories.ts';
+import type { WalkLimits } from '../actions/walk-directories.ts';
+import { assert } from '../base/assert.ts';
+import type { Authorizer } from '../base/authorizer.ts';
+import { CacheError } from '../base/cache-error.ts';
+import { isPromise } from '../base/maybe-promise.ts';
+import type { MaybePromise } from '../base/maybe-promise.ts';
+import type { BlobBytes, BlobStore, GetResult, PutResult } from '../blob/blob-store.ts';
+import type { Digest } from '../digest/digest.ts';
+import { resolveDigestFunction } from '../digest/digest-function.ts';
+import { DigestList } from '../digest/digest-list.ts';
+import { parseInstanceName } from '../digest/instance-name.ts';
+import { implementService } from '../grpc/service.ts';
+import type { CallContext, Handlers, ServiceImplementation } from '../grpc/service.ts';
+import { grpcStatusOf, okStatus } from '../grpc/status.ts';
+import { Compressor_Value, ContentAddressableStorage } from '../proto/gen/build/bazel/remote/execution/v2/remote_execution_pb.ts';
+import type {
+  BatchReadBlobsRequest,
+  BatchUpdateBlobsRequest,
+  BatchUpdateBlobsRequest_Request,
+  Digest as DigestMessage,
+  FindMissingBlobsRequest,
+  GetTreeRequest,
+} from '../proto/gen/build/bazel/remote/execution/v2/remote_execution_pb.ts';
+import type { ServiceLimits } from './limits.ts';
+import { batchDigestFunction, parseDigest, requestDigest } from './request-digest.ts';
+import { treePages } from './tree-pages.ts';
+
+export interface ContentAddressableStorageDependencies {
+  readonly blobs: BlobStore;
+  readonly authorizer: Authorizer;
+  readonly limits: ServiceLimits;
+  readonly walkLimits: WalkLimits;
+}
+
+/** What a digest takes in an answer beside its hash: its size, and tags and lengths of three fields. */
+const digestOverheadBytes = 16;
+/** The same with the status and the framing of the data of an entry, rounded up. */
+const entryOverheadBytes = 64;
+/** The longest text in the status of an entry, of which a client may ask for thousands. */
+const entryTextCharsMax = 300;
+
+const okEntry = { code: okStatus };
+const absentEntry = { code: grpcStatusOf.not_found, message: 'not in the cache' };
+
+export function createContentAddressableStorageService(dependencies: ContentAddressableStorageDependencies): ServiceImplementation {
+  const service = new ContentAddressableStorageService(dependencies);
+  const handlers: Handlers<typeof ContentAddressableStorage> = {
+    findMissingBlobs: (request, context) => service.findMissing(request, context),
+    batchUpdateBlobs: (request, context) => service.batchUpdate(request, context),
+    batchReadBlobs: (request, context) => service.batchRead(request, context),
+    getTree: (request, context) => service.getTree(request, context),
+  };
+  return implementService(ContentAddressableStorage, handlers);
+}
+
+class ContentAddressableStorageService {
+  readonly #blobs: BlobStore;
+  readonly #authorizer: Authorizer;
+  readonly #limits: ServiceLimits;
+  readonly #walkLimits: WalkLimits;
+
+  constructor({ blobs, authorizer, limits, walkLimits }: ContentAddressableStorageDependencies) {
+    this.#blobs = blobs;
+    this.#authorizer = authorizer;
+    this.#limits = limits;
+    this.#walkLimits = walkLimits;
+  }
+
+  /** Answers in the same turn of the loop when the store does. */
+  findMissing(request: FindMissingBlobsRequest, context: CallContext): MaybePromise<{ missingBlobDigests: DigestMessage[] }> {
+    this.#require('read', request.instanceName, context);
+    const { blobDigests } = request;
+    const digestFunction = resolveDigestFunction(request.digestFunction, blobDigests[0]?.hash);
+    const asked = DigestList.parse(digestFunction, blobDigests, (message) => message);
+    // The context is its own options: a signal is only made when a store asks for it.
+    const missing = this.#blobs.findMissing(asked, context);
+    return isPromise(missing)
+      ? missing.then((list) => this.#missingAnswer(blobDigests, list))
+      : this.#missingAnswer(blobDigests, missing);
+  }
+
+  /** The messages of the request that are missing, instead of new ones: they were checked and are at hand. */
+  #missingAnswer(asked: DigestMessage[], missing: DigestList): { missingBlobDigests: DigestMessage[] } {
+    const digestBytes = missing.function.hexLength + digestOverheadBytes;
+    if (missing.length * digestBytes > this.#limits.answerBytesMax) {
+      const most = Math.floor(this.#limits.answerBytesMax / digestBytes);
+      throw new CacheError('invalid_argument', `${missing.length} blobs are missing, too many for one answer; ask for at most ${most} at a time`);
+    }
+    if (missing.length === asked.length) return { missingBlobDigests: asked }; // no duplicates then
+    const missingBlobDigests: DigestMessage[] = [];
+    let wanted = missing.length > 0 ? missing.hashAt(0) : undefined;
+    for (const message of asked) {
+      if (wanted === undefined) break;
+      if (message.hash !== wanted) continue;
+      missingBlobDigests.push(message);
+      wanted = missingBlobDigests.length < missing.length ? missing.hashAt(missingBlobDigests.length) : undefined;
+    }
+    assert(wanted === undefined, 'a store finds missing what it was asked for, in that order');
+    return { missingBlobDigests };
+  }
+
+  async batchUpdate(request: BatchUpdateBlobsRequest, context: CallContext) {
+    this.#require('write', request.instanceName, context);
+    const { requests } = request;
+    const digestFunction = batchDigestFunction(request.digestFunction, Iterator.from(requests).map(({ digest }) => digest));
+    this.#checkBatch(requests.reduce((sum, { data }) => sum + data.byteLength, 0), 'write large blobs by ByteStream');
+    const outcomes = requests.map((entry): BlobBytes | CacheError =>
+      settled(() => {
+        refuseCompressed(entry);
+        return { digest: parseDigest(digestFunction, entry.digest, 'digest'), bytes: entry.data };
+      }),
+    );
+    const accepted = outcomes.filter((outcome): outcome is BlobBytes => !(outcome instanceof CacheError));
+    const results = (accepted.length === 0 ? [] : await this.#blobs.putMany(accepted, context)).values();
+    return {
+      responses: outcomes.map((outcome, index) => {
+        const failure: PutResult = outcome instanceof CacheError ? outcome : results.next().value;
+        return { ...echo(requests[index]?.digest), status: failure === undefined ? okEntry : failedEntry(failure) };
+      }),
+    };
+  }
+
+  batchRead(request: BatchReadBlobsRequest, context: CallContext) {
+    this.#require('read', request.instanceName, context);
+    const { digests } = request;
+    const digestFunction = batchDigestFunction(request.digestFunction, digests);
+    const outcomes = digests.map((message): Digest | CacheError => settled(() => parseDigest(digestFunction, message, 'digest')));
+    const asked = DigestList.from(outcomes.filter((outcome): outcome is Digest => !(outcome instanceof CacheError)));
+    this.#checkBatch(asked.totalBytes, 'read large blobs by ByteStream');
+    this.#checkBatchAnswer(digests, asked);
+    const answer = (found: readonly GetResult[]) => {
+      const results = found.values();
+      return {
+        responses: outcomes.map((outcome, index) => {
+          const result: GetResult = outcome instanceof CacheError ? outcome : results.next().value;
+          return { ...echo(digests[index]), ...readEntry(result) };
+        }),
+      };
+    };
+    const found = asked.length === 0 ? [] : this.#blobs.getMany(asked, context);
+    return isPromise(found) ? found.then(answer) : answer(found);
+  }
+
+  async *getTree(request: GetTreeRequest, context: CallContext) {
+    this.#require('read', request.instanceName, context);
+    const root = requestDigest(request.digestFunction, request.rootDigest, 'root_digest');
+    if (request.pageSize < 0) throw new CacheError('invalid_argument', `page_size ${request.pageSize} is negative; 0 means no bound`);
+    const walk = walkDirectories(this.#blobs, root, this.#walkLimits, context);
+    yield* treePages(walk, request.pageToken, request.pageSize === 0 ? Infinity : request.pageSize, this.#limits);
+  }
+
+  #require(right: 'read' | 'write', instanceName: string, context: CallContext): void {
+    this.#authorizer.require(context.caller, right, parseInstanceName(instanceName));
+  }
+
+  /** Counts blobs, not messages (CAS-12). @throws CacheError `invalid_argument` above the advertised limit. */
+  #checkBatch(blobBytes: number, instead: string): void {
+    const { batchBytesMax } = this.#limits;
+    if (blobBytes <= batchBytesMax) return;
+    throw new CacheError(
+      'invalid_argument',
+      `the blobs of this batch have ${blobBytes} bytes, and max_batch_total_size_bytes is ${batchBytesMax}; send fewer, and ${instead}`,
+    );
+  }
+
+  /** Everything but the blobs counts here (CAS-18), with hashes that are not ours to trust echoed as they came. */
+  #checkBatchAnswer(messages: readonly DigestMessage[], asked: DigestList): void {
+    const { answerBytesMax } = this.#limits;
+    const malformed = messages.length - asked.length;
+    // 3 bytes of UTF-8 per character at most.
+    const hashBytes = messages.reduce((sum, { hash }) => sum + 3 * hash.length, 0);
+    const boundBytes = asked.totalBytes + hashBytes + messages.length * entryOverheadBytes + malformed * 3 * entryTextCharsMax;
+    if (boundBytes <= answerBytesMax) return;
+    throw new CacheError(
+      'invalid_argument',
+      `the answer for ${messages.length} blobs could have ${boundBytes} bytes, and clients take ${answerBytesMax}; ask for fewer at a time`,
+    );
+  }
+}
+
+function refuseCompressed({ compressor }: BatchUpdateBlobsRequest_Request): void {
+  if (compressor === Compressor_Value.IDENTITY) return;
+  throw new CacheError('invalid_argument', `compressor ${compressor} is not among supported_batch_update_compressors; send the bytes as they are`);
+}
+
+/** The client's own digest, so that it finds its entry whatever is wrong with it. */
+function echo(digest: DigestMessage | undefined): { digest?: DigestMessage } {
+  return digest === undefined ? {} : { digest };
+}
+
+function readEntry(result: GetResult) {
+  if (result === undefined) return { status: absentEntry };
+  return result instanceof CacheError ? { status: failedEntry(result) } : { data: result, status: okEntry };
+}
+
+function failedEntry(error: CacheError) {
+  const { message } = error;
+  return {
+    code: grpcStatusOf[error.code],
+    message: message.length <= entryTextCharsMax ? message : `${message.slice(0, entryTextCharsMax - 3)}...`,
+  };
+}
+
+/** The value, or the CacheError that `compute` threw; anything else is our bug and ends the call. */
+function settled<T>(compute: () => T): T | CacheError {
+  try {
+    return compute();
+  } catch (error) {
+    if (error instanceof CacheError) return error;
+    throw error;
+  }
+}

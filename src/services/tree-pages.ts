@@ -1,0 +1,69 @@
+// Cuts a listing of directories into the pages of GetTree.
+import { CacheError } from '../base/cache-error.ts';
+import type { WalkedDirectory } from '../actions/walk-directories.ts';
+import type { Directory } from '../proto/gen/build/bazel/remote/execution/v2/remote_execution_pb.ts';
+import type { ServiceLimits } from './limits.ts';
+
+export interface TreePage {
+  readonly directories: Directory[];
+  /** Empty on the last page. */
+  readonly nextPageToken: string;
+}
+
+/** Tag and length of a Directory in the answer. */
+const entryOverheadBytes = 8;
+/** A token names the last directory of its page: that holds after a restart, and whatever pages are asked for next. */
+const tokenForm = /^after\/([0-9a-f]+)$/;
+
+/**
+ * Pages of at most `directoriesMax` directories and about `treePageBytesMax` bytes (GT-3); at least one page.
+ * With a token the listing goes on behind the directory it names (GT-4): the walk starts over, since its order
+ * follows from the directories alone.
+ * @throws CacheError `invalid_argument` (a token that is not ours, or of another tree; GT-5), `failed_precondition`
+ *   (a directory that fits into no message).
+ */
+export async function* treePages(
+  walk: AsyncIterable<WalkedDirectory>,
+  pageToken: string,
+  directoriesMax: number,
+  limits: ServiceLimits,
+): AsyncGenerator<TreePage, void, undefined> {
+  let skipUntil = pageToken === '' ? undefined : hashOfToken(pageToken);
+  let directories: Directory[] = [];
+  let pageBytes = 0;
+  let last = '';
+  for await (const { digest, directory } of walk) {
+    if (skipUntil !== undefined) {
+      if (digest.hash === skipUntil) skipUntil = undefined;
+      continue;
+    }
+    const bytes = digest.sizeBytes + entryOverheadBytes;
+    if (bytes > limits.answerBytesMax) {
+      throw new CacheError(
+        'failed_precondition',
+        `directory ${digest.toString()} is larger than the ${limits.answerBytesMax} bytes of a message; read it as a blob`,
+      );
+    }
+    const full = directories.length >= directoriesMax || pageBytes + bytes > limits.treePageBytesMax;
+    if (full && directories.length > 0) {
+      yield { directories, nextPageToken: `after/${last}` };
+      directories = [];
+      pageBytes = 0;
+    }
+    directories.push(directory);
+    pageBytes += bytes;
+    last = digest.hash;
+  }
+  if (skipUntil !== undefined) throw badToken(pageToken, 'its directory is not in this tree (any more)');
+  yield { directories, nextPageToken: '' };
+}
+
+function hashOfToken(pageToken: string): string {
+  const hash = tokenForm.exec(pageToken)?.[1];
+  if (hash === undefined) throw badToken(pageToken, 'it was not given out here');
+  return hash;
+}
+
+function badToken(pageToken: string, reason: string): CacheError {
+  return new CacheError('invalid_argument', `page_token ${JSON.stringify(pageToken.slice(0, 200))} is of no use: ${reason}; start without one`);
+}

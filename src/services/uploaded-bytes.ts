@@ -1,0 +1,76 @@
+// The messages of one ByteStream.Write as the bytes of one blob. Checks what belongs to the protocol; that the
+// bytes have the digest is checked by the store.
+import { CacheError } from '../base/cache-error.ts';
+import type { Digest } from '../digest/digest.ts';
+import type { WriteRequest } from '../proto/gen/google/bytestream/bytestream_pb.ts';
+
+/**
+ * What one Write uploads, read to its `finish_write`. Nothing is held back or joined: each message's data is passed
+ * on as it came, and messages without data cost no more than being looked at (BS-9).
+ */
+export class UploadedBytes implements AsyncIterable<Uint8Array> {
+  readonly #first: WriteRequest;
+  readonly #rest: AsyncIterator<WriteRequest, unknown>;
+  readonly #digest: Digest;
+  #receivedBytes = 0;
+  #followed = false;
+
+  /** `first` is the message that named the upload, `rest` those after it. */
+  constructor(first: WriteRequest, rest: AsyncIterator<WriteRequest, unknown>, digest: Digest) {
+    this.#first = first;
+    this.#rest = rest;
+    this.#digest = digest;
+  }
+
+  /** Whether a message came after the one with `finish_write` (BS-10). Known at the latest when it is read. */
+  get followed(): boolean {
+    return this.#followed;
+  }
+
+  /** @throws CacheError `invalid_argument` for the first message that breaks the rules, as soon as it comes. */
+  async *[Symbol.asyncIterator](): AsyncGenerator<Uint8Array, void, undefined> {
+    for (let message = this.#first; ; message = await this.#next()) {
+      this.#check(message);
+      this.#receivedBytes += message.data.byteLength;
+      if (message.data.byteLength > 0) yield message.data;
+      if (message.finishWrite) break;
+    }
+    if (this.#receivedBytes < this.#digest.sizeBytes) {
+      throw new CacheError('invalid_argument', `finish_write came after ${this.#receivedBytes} of the ${this.#digest.sizeBytes} bytes of ${this.#digest.toString()}; nothing was kept`);
+    }
+    this.#watchForMore();
+  }
+
+  async #next(): Promise<WriteRequest> {
+    const next = await this.#rest.next();
+    if (next.done !== true) return next.value;
+    throw new CacheError(
+      'invalid_argument',
+      `the upload of ${this.#digest.toString()} ended after ${this.#receivedBytes} bytes without finish_write; nothing was kept`,
+    );
+  }
+
+  #check({ resourceName, writeOffset, data }: WriteRequest): void {
+    if (resourceName !== '' && resourceName !== this.#first.resourceName) {
+      throw new CacheError('invalid_argument', `resource_name changed midway to ${JSON.stringify(resourceName.slice(0, 300))}; leave it empty after the first message`);
+    }
+    if (writeOffset !== BigInt(this.#receivedBytes)) {
+      throw new CacheError('invalid_argument', `write_offset is ${writeOffset}, and ${this.#receivedBytes} bytes came before`);
+    }
+    const bytes = this.#receivedBytes + data.byteLength;
+    if (bytes > this.#digest.sizeBytes) {
+      throw new CacheError('invalid_argument', `${bytes} bytes were sent for ${this.#digest.toString()}, which has ${this.#digest.sizeBytes}; nothing was kept`);
+    }
+  }
+
+  /**
+   * Not waited for: a client may expect the answer before it ends its side. What comes while the blob is being
+   * made durable is noticed, and whatever becomes of the stream then is of no interest.
+   */
+  #watchForMore(): void {
+    const noticed = this.#rest.next().then((next) => {
+      this.#followed = next.done !== true;
+    });
+    noticed.catch(() => undefined);
+  }
+}

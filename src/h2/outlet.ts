@@ -1,0 +1,154 @@
+// The sending side of one connection: everything that goes out passes here, is put into frames, kept within the
+// peer's windows, shared fairly among the streams and gathered into one batch.
+import { FrameWriter } from './frame-writer.ts';
+import { windowAfter } from './flow-control.ts';
+import { frameBytesDefault, windowBytesDefault } from './frames.ts';
+import { HeaderTableNotice } from './header-encoder.ts';
+import { OutputBatch } from './output-batch.ts';
+import type { SendQueue } from './send-queue.ts';
+
+/** How much one stream may send before the next one has its turn. */
+const turnBytes = 65_536;
+
+/** What the outlet needs to know of a stream that has queued DATA. */
+export interface QueuedSender {
+  readonly id: number;
+  readonly queue: SendQueue;
+  /** May be negative. */
+  sendWindowBytes: number;
+  /** END_STREAM comes with the last byte of the queue, not with trailers after it. */
+  readonly endsWithData: boolean;
+  /** The queue has become empty. */
+  onQueueSent(): void;
+}
+
+/** Sends the frames of one connection. */
+export class Outlet {
+  readonly frames: FrameWriter;
+  readonly #batch = new OutputBatch();
+  readonly #tableNotice = new HeaderTableNotice();
+  readonly #outputBytesMax: number;
+  readonly #wake: () => void;
+  #awake = false;
+  /** Streams with queued DATA and an open window of their own, in the order of their turns. */
+  readonly #ready = new Set<QueuedSender>();
+  #pumping = false;
+  #windowBytes = windowBytesDefault;
+  #frameBytesMax = frameBytesDefault;
+  #backlogBytes = 0;
+
+  /** `wake` is called once when there is something to take, unless the taker is known to come (`expectTaker`). */
+  constructor(outputBytesMax: number, wake: () => void) {
+    this.#outputBytesMax = outputBytesMax;
+    this.#wake = wake;
+    this.frames = new FrameWriter(this.#batch);
+  }
+
+  get hasOutput(): boolean {
+    return this.#batch.bytes > 0;
+  }
+
+  /** The caller will take the output after what it is doing now. */
+  expectTaker(): void {
+    this.#awake = true;
+  }
+
+  /** To be called after anything was written. */
+  touch(): void {
+    if (this.#awake) return;
+    this.#awake = true;
+    this.#wake();
+  }
+
+  take(): readonly Uint8Array[] {
+    this.#awake = false;
+    return this.#batch.take();
+  }
+
+  /** How much of what was taken is still waiting below; 0 frees the buffer. Sends what has room now. */
+  onBacklog(bytes: number): void {
+    this.#backlogBytes = bytes;
+    if (bytes === 0) this.#batch.recycle();
+    this.pump();
+  }
+
+  /** A header block as HEADERS. */
+  headers(streamId: number, block: Uint8Array, endStream: boolean): void {
+    this.frames.headers(streamId, this.#tableNotice.open(block), { endStream, frameBytesMax: this.#frameBytesMax });
+    this.touch();
+  }
+
+  /** Sends `bytes` in one frame if they may all go out now, and says whether it did. */
+  tryData(stream: QueuedSender, slices: readonly Uint8Array[], bytes: number, endStream: boolean): boolean {
+    if (bytes > 0) {
+      const fits = bytes <= this.#windowBytes && bytes <= stream.sendWindowBytes && bytes <= this.#frameBytesMax;
+      if (!fits || this.#isBackedUp()) return false;
+      this.#windowBytes -= bytes;
+      stream.sendWindowBytes -= bytes;
+    }
+    this.frames.dataHeader(stream.id, bytes, endStream);
+    for (const slice of slices) this.#batch.append(slice);
+    this.touch();
+    return true;
+  }
+
+  /** The stream has something in its queue, or its window was opened. */
+  enqueue(stream: QueuedSender): void {
+    if (stream.queue.bytes === 0 || stream.sendWindowBytes <= 0) return;
+    this.#ready.add(stream);
+    this.pump();
+  }
+
+  forget(stream: QueuedSender): void {
+    this.#ready.delete(stream);
+  }
+
+  /** False when the window of the connection would become too large. */
+  openWindow(increment: number): boolean {
+    const windowBytes = windowAfter(this.#windowBytes, increment);
+    if (windowBytes === undefined) return false;
+    this.#windowBytes = windowBytes;
+    this.pump();
+    return true;
+  }
+
+  setPeerFrameBytesMax(bytes: number): void {
+    this.#frameBytesMax = bytes;
+  }
+
+  setPeerHeaderTableBytes(bytes: number): void {
+    this.#tableNotice.onLimit(bytes);
+  }
+
+  /** Sends queued DATA as far as the windows and the output have room, one turn per stream after the other. */
+  pump(): void {
+    if (this.#pumping || this.#ready.size === 0) return; // a stream that was sent and filled again has its turn later
+    this.#pumping = true;
+    for (const stream of this.#ready) {
+      if (this.#windowBytes <= 0 || this.#isBackedUp()) break;
+      this.#ready.delete(stream);
+      this.#sendTurn(stream);
+      if (stream.queue.bytes === 0) stream.onQueueSent();
+      else if (stream.sendWindowBytes > 0) this.#ready.add(stream); // at the end, where this loop will find it
+    }
+    this.#pumping = false;
+    if (this.hasOutput) this.touch();
+  }
+
+  #sendTurn(stream: QueuedSender): void {
+    let leftBytes = turnBytes;
+    while (leftBytes > 0 && !this.#isBackedUp()) {
+      const bytes = Math.min(stream.queue.bytes, stream.sendWindowBytes, this.#windowBytes, this.#frameBytesMax);
+      if (bytes <= 0) return;
+      this.frames.dataHeader(stream.id, bytes, stream.endsWithData && bytes === stream.queue.bytes);
+      stream.queue.moveTo(this.#batch, bytes);
+      stream.sendWindowBytes -= bytes;
+      this.#windowBytes -= bytes;
+      leftBytes -= bytes;
+    }
+  }
+
+  #isBackedUp(): boolean {
+    return this.#batch.bytes + this.#backlogBytes >= this.#outputBytesMax;
+  }
+}

@@ -1,0 +1,81 @@
+// What is to be written next, gathered so that one input event costs one write: small things are copied into a
+// buffer, large bodies are passed on as they are. One write instead of one per frame is what makes the engine fast
+// (1.0 against 9.0 us per small request, bench/unary).
+
+/** Bodies up to this size are cheaper to copy than to pass to the kernel as a slice of their own. */
+const copyBytesMax = 2_048;
+/** Buffers grow with what a connection writes at once, so that thousands of idle connections hold little. */
+const bufferBytesMin = 1_024;
+const bufferBytesMax = 65_536;
+
+/** Bytes in order. Who takes a batch decides by `recycle` when its buffer may be written again. */
+export class OutputBatch {
+  #buffer: Uint8Array = new Uint8Array(0);
+  /** `#buffer` up to `#start` belongs to earlier slices or batches, from there to `#end` is the slice being filled. */
+  #start = 0;
+  #end = 0;
+  #slices: Uint8Array[] = [];
+  #bytes = 0;
+
+  /** Bytes gathered since the last `take`. */
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  /** Room for `count` bytes in one piece: write to `into` from the returned offset, all of them, at once. */
+  reserve(count: number): number {
+    if (this.#buffer.length - this.#end < count) this.#grow(count);
+    const offset = this.#end;
+    this.#end += count;
+    this.#bytes += count;
+    return offset;
+  }
+
+  /** The buffer that `reserve` gave room in; another one after the next `reserve`. */
+  get into(): Uint8Array {
+    return this.#buffer;
+  }
+
+  /** Large `bytes` are not copied and must not change until they are written. */
+  append(bytes: Uint8Array): void {
+    const count = bytes.length;
+    if (count <= copyBytesMax) {
+      const offset = this.reserve(count);
+      this.#buffer.set(bytes, offset);
+      return;
+    }
+    this.#closeSlice();
+    this.#slices.push(bytes);
+    this.#bytes += count;
+  }
+
+  /** The batch as slices in order; empty when there is nothing. The next batch begins. */
+  take(): readonly Uint8Array[] {
+    this.#closeSlice();
+    const slices = this.#slices;
+    if (slices.length > 0) this.#slices = [];
+    this.#bytes = 0;
+    return slices;
+  }
+
+  /** To be called when everything ever taken has been written: the buffer is used again from its beginning. */
+  recycle(): void {
+    if (this.#bytes > 0) return;
+    this.#start = 0;
+    this.#end = 0;
+  }
+
+  #closeSlice(): void {
+    if (this.#end === this.#start) return;
+    this.#slices.push(new Uint8Array(this.#buffer.buffer, this.#buffer.byteOffset + this.#start, this.#end - this.#start));
+    this.#start = this.#end;
+  }
+
+  #grow(count: number): void {
+    this.#closeSlice();
+    const doubled = Math.min(bufferBytesMax, Math.max(bufferBytesMin, 2 * this.#buffer.length));
+    this.#buffer = new Uint8Array(Math.max(doubled, count));
+    this.#start = 0;
+    this.#end = 0;
+  }
+}

@@ -1,0 +1,81 @@
+// net.Socket (and tls.TLSSocket) as the Socket port.
+import type * as net from 'node:net';
+import type { Socket, SocketHandler } from '../base/socket.ts';
+
+/** How long a connection whose end was sent may wait for the peer's end, in milliseconds. */
+const lingerMs = 2_000;
+
+/** The port over a connected socket. `initialBytes` were read from it already and come first. */
+export function nodeSocket(socket: net.Socket, initialBytes?: Uint8Array): Socket {
+  return new NodeSocket(socket, initialBytes);
+}
+
+class NodeSocket implements Socket {
+  readonly peerName: string;
+  readonly #socket: net.Socket;
+  #initialBytes: Uint8Array | undefined;
+  #linger: NodeJS.Timeout | undefined = undefined;
+
+  constructor(socket: net.Socket, initialBytes: Uint8Array | undefined) {
+    this.#socket = socket;
+    this.#initialBytes = initialBytes;
+    this.peerName = socket.remoteAddress === undefined ? 'unix' : `${socket.remoteAddress}:${socket.remotePort}`;
+    socket.setNoDelay(true); // answers are gathered into one write before; waiting for more only delays them
+  }
+
+  /** What the stream keeps, and what the kernel did not take yet: a large write leaves `writableNeedDrain` behind. */
+  get queuedBytes(): number {
+    return this.#socket.writableLength;
+  }
+
+  start(handler: SocketHandler): void {
+    const socket = this.#socket;
+    let failure: Error | undefined;
+    socket.on('data', (bytes: Uint8Array) => handler.onData(bytes));
+    socket.on('end', () => handler.onEnd());
+    socket.on('drain', () => handler.onDrain());
+    socket.on('error', (error) => (failure = error));
+    socket.on('close', () => {
+      clearTimeout(this.#linger);
+      handler.onClose(failure);
+    });
+    const bytes = this.#initialBytes;
+    this.#initialBytes = undefined;
+    // Before `resume` lets anything else through, and not from within this call.
+    if (bytes !== undefined && bytes.length > 0) process.nextTick(() => handler.onData(bytes));
+    socket.resume();
+  }
+
+  write(slices: readonly Uint8Array[]): void {
+    const socket = this.#socket;
+    if (!socket.writable) return;
+    const only = slices[0];
+    if (slices.length === 1 && only !== undefined) {
+      socket.write(only);
+      return;
+    }
+    socket.cork();
+    for (const slice of slices) socket.write(slice);
+    socket.uncork();
+  }
+
+  pause(): void {
+    this.#socket.pause();
+  }
+
+  resume(): void {
+    this.#socket.resume();
+  }
+
+  end(): void {
+    if (this.#linger !== undefined || this.#socket.destroyed) return;
+    this.#socket.end();
+    // Closing at once would make the kernel drop what the peer has not read yet, if we have not read all of the peer's.
+    this.#linger = setTimeout(() => this.#socket.destroy(), lingerMs);
+    this.#linger.unref();
+  }
+
+  destroy(): void {
+    this.#socket.destroy();
+  }
+}

@@ -189,7 +189,6 @@ class AdoptingServer implements Http1Server {
     const { active } = connection;
     if (active === undefined || (!active.requestComplete && !active.answerStarted)) endWith(socket, connection.refusal);
     else if (!active.requestComplete) socket.destroy();
-    else active.closeAfterwards = true;
   }
 
   #onTimeout(socket: Socket): void {

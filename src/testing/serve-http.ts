@@ -1,0 +1,105 @@
+// Our HTTP handler on a loopback port over HTTP/1.1, with memory stores by default, for tests that need real sockets.
+import { once } from 'node:events';
+import { createServer } from 'node:net';
+import type { Socket } from 'node:net';
+import { CompletenessCheck, completenessLimits } from '../actions/completeness-check.ts';
+import { CompletenessCheckingActionCache } from '../actions/completeness-checking-action-cache.ts';
+import { StoredActionCache, storedActionCacheLimits } from '../actions/stored-action-cache.ts';
+import type { Authorizer } from '../base/authorizer.ts';
+import type { HttpHandler } from '../base/http-exchange.ts';
+import type { Log, LogFields } from '../base/log.ts';
+import type { BlobStore } from '../blob/blob-store.ts';
+import { EmptyAwareBlobStore } from '../blob/empty-aware-blob-store.ts';
+import { MemoryBlobStore } from '../blob/memory-blob-store.ts';
+import { MemoryValueStore } from '../blob/memory-value-store.ts';
+import type { ValueStore } from '../blob/value-store.ts';
+import { createHttpHandler, httpLimits } from '../http/routes.ts';
+import type { HttpDependencies, HttpLimits } from '../http/routes.ts';
+import { createHttp1Server, http1Limits } from '../platform/node-http.ts';
+import type { Http1Limits, Http1Server } from '../platform/node-http.ts';
+
+/** Keeps what was logged, one line each. */
+export class RecordingLog implements Log {
+  readonly lines: string[] = [];
+
+  debug(message: string, fields?: LogFields): void {
+    this.#keep('debug', message, fields);
+  }
+  info(message: string, fields?: LogFields): void {
+    this.#keep('info', message, fields);
+  }
+  warn(message: string, fields?: LogFields): void {
+    this.#keep('warn', message, fields);
+  }
+  error(message: string, cause?: unknown, fields?: LogFields): void {
+    this.#keep('error', `${message}: ${String(cause)}`, fields);
+  }
+
+  #keep(level: string, message: string, fields: LogFields = {}): void {
+    this.lines.push(`${level} ${message} ${JSON.stringify(fields)}`);
+  }
+}
+
+export const everythingAllowed: Authorizer = { allows: () => true, require() {} };
+
+export interface ServedHttp extends AsyncDisposable {
+  readonly port: number;
+  readonly url: string;
+  readonly server: Http1Server;
+  readonly log: RecordingLog;
+  readonly blobs: BlobStore;
+  readonly values: ValueStore;
+}
+
+export interface ServeHttpOptions {
+  readonly blobs?: BlobStore;
+  readonly values?: ValueStore;
+  readonly authorizer?: Authorizer;
+  readonly limits?: Partial<HttpLimits>;
+  readonly http1Limits?: Partial<Http1Limits>;
+  readonly isDraining?: HttpDependencies['server']['isDraining'];
+}
+
+/** The whole HTTP side of a server. Disposing closes it with all its connections. */
+export async function serveHttp(options: ServeHttpOptions = {}): Promise<ServedHttp> {
+  const blobs = options.blobs ?? new EmptyAwareBlobStore(new MemoryBlobStore());
+  const values = options.values ?? new MemoryValueStore();
+  const log = new RecordingLog();
+  const handler = createHttpHandler({
+    blobs,
+    values,
+    actions: new CompletenessCheckingActionCache(new StoredActionCache(values, storedActionCacheLimits, log), blobs, completenessLimits, log),
+    completeness: new CompletenessCheck(blobs, completenessLimits),
+    authorizer: options.authorizer ?? everythingAllowed,
+    log,
+    limits: { ...httpLimits, ...options.limits },
+    server: { version: '1.2.3', isDraining: options.isDraining ?? (() => false) },
+  });
+  const served = await serveHandler(handler, options.http1Limits, log);
+  return { ...served, blobs, values };
+}
+
+/** One handler over HTTP/1.1 on a loopback port. */
+export async function serveHandler(
+  handler: HttpHandler,
+  limits: Partial<Http1Limits> = {},
+  log: RecordingLog = new RecordingLog(),
+): Promise<Omit<ServedHttp, 'blobs' | 'values'>> {
+  const server = createHttp1Server(handler, { ...http1Limits, ...limits }, log);
+  const listener = createServer({ allowHalfOpen: true }, (socket: Socket) => server.adopt(socket));
+  listener.listen(0, '127.0.0.1');
+  await once(listener, 'listening');
+  const address = listener.address();
+  const port = typeof address === 'object' && address !== null ? address.port : 0;
+  return {
+    port,
+    url: `http://127.0.0.1:${port}`,
+    server,
+    log,
+    async [Symbol.asyncDispose]() {
+      server.close();
+      listener.close();
+      if (listener.listening) await once(listener, 'close');
+    },
+  };
+}

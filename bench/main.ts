@@ -4,12 +4,8 @@ import { spawnSync } from 'node:child_process';
 import { cpus, release } from 'node:os';
 import { parseArgs } from 'node:util';
 import { generatorCore, serverCore } from './harness/processes.ts';
+import type { BenchOptions } from './harness/options.ts';
 import { unary } from './unary.bench.ts';
-
-/** `quick` runs everything once and small: it shows that the benchmark works, its figures mean little. */
-export interface BenchOptions {
-  readonly quick: boolean;
-}
 
 const benchmarks: Readonly<Record<string, (options: BenchOptions) => Promise<void>>> = { unary };
 

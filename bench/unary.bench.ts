@@ -10,11 +10,11 @@ import {
 } from '../src/proto/gen/build/bazel/remote/execution/v2/remote_execution_pb.ts';
 import { checkAnswer, runLoad } from './harness/h2load.ts';
 import type { Load } from './harness/h2load.ts';
+import type { BenchOptions } from './harness/options.ts';
 import { cpuNanoseconds, residentBytes, startServer } from './harness/processes.ts';
 import type { ServerProcess } from './harness/processes.ts';
 import { median, slope } from './harness/statistics.ts';
 import { findMissingPath } from './reference/find-missing.ts';
-import type { BenchOptions } from './main.ts';
 
 const shapes = [
   { connections: 4, streams: 32, requests: 200_000 },
@@ -44,7 +44,7 @@ export async function unary(options: BenchOptions): Promise<void> {
   ] as const) {
     servers.push(stack.use(await startServer(name, command)));
   }
-  for (const server of servers) await checkAnswer(server, load);
+  for (const server of servers) await checkAnswer(server, { ...load, connections: 1, streams: 1 });
 
   const rounds = options.quick ? 1 : 3;
   const scale = options.quick ? 0.1 : 1;

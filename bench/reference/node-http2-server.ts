@@ -1,11 +1,15 @@
 // Reference: FindMissingBlobs on node:http2 with nothing around it.
 import { createServer } from 'node:http2';
+import type { ServerHttp2Stream } from 'node:http2';
 import type { AddressInfo } from 'node:net';
 import { announce } from './announce.ts';
 import { findMissing, findMissingPath } from './find-missing.ts';
 
+/** Unless told otherwise node:http2 adds a date to every answer, which no gRPC server sends. */
+const withoutDate = { waitForTrailers: true, sendDate: false };
+
 const server = createServer();
-server.on('stream', (stream, headers) => {
+server.on('stream', (stream: ServerHttp2Stream, headers) => {
   const chunks: Buffer[] = [];
   stream.on('data', (chunk: Buffer) => chunks.push(chunk));
   stream.on('end', () => {
@@ -19,8 +23,7 @@ server.on('stream', (stream, headers) => {
     answer[0] = 0;
     answer.writeUInt32BE(message.byteLength, 1);
     answer.set(message, 5);
-    // Without sendDate: false node:http2 formats a date for every answer, which no gRPC server sends.
-    stream.respond({ ':status': 200, 'content-type': 'application/grpc' }, { waitForTrailers: true, sendDate: false } as object);
+    stream.respond({ ':status': 200, 'content-type': 'application/grpc' }, withoutDate);
     stream.on('wantTrailers', () => stream.sendTrailers({ 'grpc-status': '0' }));
     stream.end(answer);
   });

@@ -1,4 +1,5 @@
 // A hand-driven HTTP/2 stream, so that gRPC can be tested to the byte without a transport.
+import { HeaderDecoder } from '../h2/header-decoder.ts';
 import type { HeaderBlock, OutgoingHeaders, PreparedHeaders, ServerStream, StreamHandler, StreamReset } from '../h2/stream.ts';
 
 /** A header block as the engine would give it. */
@@ -97,6 +98,7 @@ export class FakeServerStream implements ServerStream {
 }
 
 function plain(headers: OutgoingHeaders | PreparedHeaders): OutgoingHeaders {
-  if ('block' in headers) throw new Error('prepared headers cannot be read back');
-  return headers;
+  if (!('block' in headers)) return headers;
+  const { fields } = new HeaderDecoder(headers.block.byteLength * 64).decode(headers.block, 0, headers.block.byteLength);
+  return fields.flatMap((field, index) => (index % 2 === 0 ? [[field, fields[index + 1] ?? ''] as const] : []));
 }

@@ -4,12 +4,13 @@ import { assert } from '../base/assert.ts';
 /** Names that belong to HTTP/2 or to gRPC itself. */
 const reserved = /^(:|grpc-|content-type$|te$|connection$|transfer-encoding$)/;
 const legalName = /^[0-9a-z_.-]+$/;
-const legalValue = /^[ -~]*$/;
+/** Blanks at either end are forbidden by RFC 9113 §8.2.1. */
+const legalValue = /^(?! )[ -~]*(?<! )$/;
 
 /** Guards a handler's own metadata; a breach is a bug of the handler. `-bin` values are given in base64. */
 export function assertMetadata(name: string, value: string): void {
   assert(legalName.test(name) && !reserved.test(name), `"${name}" is not a name for metadata`);
-  assert(legalValue.test(value), `the value of "${name}" is not printable ASCII`);
+  assert(legalValue.test(value), `the value of "${name}" is not printable ASCII without blanks at its ends`);
 }
 
 /**

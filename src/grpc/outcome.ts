@@ -38,8 +38,11 @@ function trailers(status: number, message: string): readonly Header[] {
   return message === '' ? [statusHeader] : [statusHeader, ['grpc-message', percentEncode(shortened(message))]];
 }
 
+/** So that its encoding fits. Text outside ASCII may take nine characters for one. */
 function shortened(message: string): string {
-  return message.length <= textLengthMax ? message : `${message.slice(0, textLengthMax - 3)}...`;
+  if (message.length <= textLengthMax && percentEncode(message).length <= textLengthMax) return message;
+  const cut = message.slice(0, textLengthMax - 3);
+  return `${percentEncode(cut).length < textLengthMax ? cut : message.slice(0, Math.floor(textLengthMax / 9) - 3)}...`;
 }
 
 /** As `google.rpc` messages (REAPI ERR-1, ERR-2; the MISSING violations are those of Execution.Execute). */

@@ -1,13 +1,15 @@
 // The encoding of `grpc-message`: UTF-8 whose bytes outside printable ASCII, and "%", are written as %XX
-// (gRPC over HTTP/2, "Responses").
+// (gRPC over HTTP/2, "Responses"). Blanks at either end are too: HTTP/2 forbids them there (RFC 9113 §8.2.1).
 
-const plain = /^[ -$&-~]*$/;
+const plain = /^(?! )[ -$&-~]*(?<! )$/;
 
 export function percentEncode(text: string): string {
   if (plain.test(text)) return text;
   let encoded = '';
-  for (const byte of new TextEncoder().encode(text)) {
-    const literal = byte >= 0x20 && byte <= 0x7e && byte !== 0x25;
+  const bytes = new TextEncoder().encode(text);
+  for (const [index, byte] of bytes.entries()) {
+    const inner = index > 0 && index < bytes.byteLength - 1;
+    const literal = byte <= 0x7e && byte !== 0x25 && (byte > 0x20 || (byte === 0x20 && inner));
     encoded += literal ? String.fromCharCode(byte) : `%${byte.toString(16).toUpperCase().padStart(2, '0')}`;
   }
   return encoded;

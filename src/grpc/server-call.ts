@@ -7,6 +7,7 @@ import type { Timers } from '../base/clock.ts';
 import type { Log } from '../base/log.ts';
 import { isPromise } from '../base/maybe-promise.ts';
 import type { MaybePromise } from '../base/maybe-promise.ts';
+import { prepareHeaders } from '../h2/header-encoder.ts';
 import type { HeaderBlock, OutgoingHeaders, ServerStream, StreamHandler, StreamReset } from '../h2/stream.ts';
 import type { GrpcLimits } from './limits.ts';
 import { frameMessage } from './message-frame.ts';
@@ -32,6 +33,9 @@ type Header = readonly [name: string, value: string];
 
 const responseHeaders: OutgoingHeaders = [[':status', '200'], ['content-type', grpcContentType]];
 const okTrailers: OutgoingHeaders = [['grpc-status', '0']];
+// Nearly all answers have exactly these two blocks.
+const preparedHeaders = prepareHeaders(responseHeaders);
+const preparedOkTrailers = prepareHeaders(okTrailers);
 
 /**
  *   open ── answer or failure is sent ──▶ answered ── the request goes on: it is dropped within a bound
@@ -217,7 +221,7 @@ export abstract class ServerCall implements StreamHandler, CallContext {
 
   #sendHeaders(): void {
     this.#headersSent = true;
-    const headers = this.#headers === undefined ? responseHeaders : [...responseHeaders, ...this.#headers];
+    const headers = this.#headers === undefined ? preparedHeaders : [...responseHeaders, ...this.#headers];
     this.stream.sendHeaders(headers, false);
   }
 
@@ -225,16 +229,23 @@ export abstract class ServerCall implements StreamHandler, CallContext {
   #finish(status: OutgoingHeaders): void {
     if (this.#answered) return;
     this.#markAnswered();
-    const trailers = this.#trailers === undefined ? status : [...status, ...this.#trailers];
-    if (!this.#headersSent && this.#headers === undefined) {
-      this.stream.sendHeaders([...responseHeaders, ...trailers], true);
+    if (this.#headersSent && status === okTrailers && this.#trailers === undefined) {
+      this.stream.sendTrailers(preparedOkTrailers);
     } else {
-      if (!this.#headersSent) this.#sendHeaders();
-      this.stream.sendTrailers(trailers);
+      this.#sendStatus([...status, ...(this.#trailers ?? [])]);
     }
     if (this.#requestEnded || this.stream.closed) return;
     this.#discard = new RequestDiscard(this.stream, this.host.limits, this.host.timers);
     this.requestUnwanted();
+  }
+
+  #sendStatus(trailers: OutgoingHeaders): void {
+    if (!this.#headersSent && this.#headers === undefined) {
+      this.stream.sendHeaders([...responseHeaders, ...trailers], true);
+      return;
+    }
+    if (!this.#headersSent) this.#sendHeaders();
+    this.stream.sendTrailers(trailers);
   }
 
   /** The call was answered while the request goes on; what is held of it may go. */

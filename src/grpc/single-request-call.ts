@@ -49,6 +49,8 @@ export class SingleRequestCall extends ServerCall {
   protected override abandonRequest(): void {
     this.#message = undefined;
     this.#reader = undefined;
+    this.stream.consumed(this.#uncreditedBytes);
+    this.#uncreditedBytes = 0;
   }
 
   protected override requestUnwanted(): void {

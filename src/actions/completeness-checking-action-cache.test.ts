@@ -1,0 +1,253 @@
+// AC-2 to AC-5 over memory stores: each kind of thing that a result refers to, missing and malformed.
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { create, toBinary } from '@bufbuild/protobuf';
+import type { DescMessage, MessageInitShape } from '@bufbuild/protobuf';
+import { byteSourceOf } from '../base/byte-source.ts';
+import { CacheError } from '../base/cache-error.ts';
+import type { BlobStore } from '../blob/blob-store.ts';
+import { EmptyAwareBlobStore } from '../blob/empty-aware-blob-store.ts';
+import { MemoryBlobStore } from '../blob/memory-blob-store.ts';
+import { MemoryValueStore } from '../blob/memory-value-store.ts';
+import { Digest } from '../digest/digest.ts';
+import { blake3, sha256 } from '../digest/digest-function.ts';
+import type { DigestFunction } from '../digest/digest-function.ts';
+import type { DigestList } from '../digest/digest-list.ts';
+import { parseInstanceName } from '../digest/instance-name.ts';
+import { ActionResultSchema, DirectorySchema, TreeSchema } from '../proto/gen/build/bazel/remote/execution/v2/remote_execution_pb.ts';
+import type { ActionResult, Directory } from '../proto/gen/build/bazel/remote/execution/v2/remote_execution_pb.ts';
+import { RecordingLog } from '../testing/serve-http.ts';
+import { completenessLimits } from './completeness-check.ts';
+import type { CompletenessLimits } from './completeness-check.ts';
+import { CompletenessCheckingActionCache } from './completeness-checking-action-cache.ts';
+import { StoredActionCache, storedActionCacheLimits } from './stored-action-cache.ts';
+
+/** A store that counts the questions, and fails when it is told to. */
+class CountingBlobStore extends EmptyAwareBlobStore {
+  questions = 0;
+  reads = 0;
+  failure: CacheError | undefined;
+
+  override findMissing(digests: DigestList) {
+    this.questions += 1;
+    if (this.failure !== undefined) throw this.failure;
+    return super.findMissing(digests);
+  }
+  override getMany(digests: DigestList) {
+    this.reads += 1;
+    return super.getMany(digests);
+  }
+}
+
+function setUp(limits: Partial<CompletenessLimits> = {}, digestFunction: DigestFunction = sha256) {
+  const blobs = new CountingBlobStore(new MemoryBlobStore());
+  const log = new RecordingLog();
+  const inner = new StoredActionCache(new MemoryValueStore(), storedActionCacheLimits, log);
+  const cache = new CompletenessCheckingActionCache(inner, blobs, { ...completenessLimits, ...limits }, log);
+  const key = { instance: parseInstanceName(''), actionDigest: Digest.of(Buffer.from('action'), digestFunction) };
+  const wire = (digest: Digest) => ({ hash: digest.hash, sizeBytes: BigInt(digest.sizeBytes) });
+  /** The digest of a text; stored unless told otherwise. */
+  const file = async (text: string, stored = true) => {
+    const bytes = Buffer.from(text);
+    const digest = Digest.of(bytes, digestFunction);
+    if (stored) await blobs.put(digest, byteSourceOf(bytes));
+    return wire(digest);
+  };
+  const message = async <D extends DescMessage>(schema: D, init: MessageInitShape<D>, stored = true) => {
+    const bytes = toBinary(schema, create(schema, init));
+    const digest = Digest.of(bytes, digestFunction);
+    if (stored) await blobs.put(digest, byteSourceOf(bytes));
+    return wire(digest);
+  };
+  const get = async (init: MessageInitShape<typeof ActionResultSchema>): Promise<ActionResult | undefined> => {
+    await cache.put(key, create(ActionResultSchema, init));
+    return cache.get(key);
+  };
+  return { blobs, log, cache, inner, key, file, message, get };
+}
+
+type SetUp = ReturnType<typeof setUp>;
+
+describe('CompletenessCheckingActionCache', () => {
+  it('AC-2: serves a result whose blobs are all there, the object that was read', async () => {
+    const { cache, key, file, blobs } = setUp();
+    await cache.put(key, create(ActionResultSchema, { outputFiles: [{ path: 'a', digest: await file('a') }], stdoutDigest: await file('out') }));
+    const result = cache.get(key);
+    assert.ok(!(result instanceof Promise), 'memory stores answer at once, so the check does');
+    assert.equal(result?.outputFiles[0]?.path, 'a');
+    assert.equal(blobs.questions, 1);
+    const served = create(ActionResultSchema, { exitCode: 3 });
+    const fixed = new CompletenessCheckingActionCache({ get: () => served, put: async () => {} }, blobs, completenessLimits, new RecordingLog());
+    assert.equal(fixed.get(key), served);
+  });
+
+  it('AC-1: finds nothing where nothing was put, without asking for blobs', () => {
+    const { cache, key, blobs, log } = setUp();
+    assert.equal(cache.get(key), undefined);
+    assert.equal(blobs.questions, 0);
+    assert.deepEqual(log.lines, []);
+  });
+
+  const missing: readonly (readonly [string, (s: SetUp) => Promise<MessageInitShape<typeof ActionResultSchema>>])[] = [
+    ['an output file', async ({ file }) => ({ outputFiles: [{ path: 'a', digest: await file('a') }, { path: 'b', digest: await file('b', false) }] })],
+    [
+      'an output file whose contents are inlined',
+      async ({ file }) => ({ outputFiles: [{ path: 'a', contents: Buffer.from('a'), digest: await file('a', false) }] }),
+    ],
+    ['stdout', async ({ file }) => ({ stdoutDigest: await file('out', false) })],
+    ['stderr', async ({ file }) => ({ stderrDigest: await file('err', false) })],
+    ['a Tree', async ({ message }) => ({ outputDirectories: [{ path: 'd', treeDigest: await message(TreeSchema, { root: {} , children: [{ symlinks: [{ name: 's', target: 't' }] }] }, false) }] })],
+    [
+      'a file in the root of a Tree',
+      async ({ file, message }) => ({
+        outputDirectories: [{ path: 'd', treeDigest: await message(TreeSchema, { root: { files: [{ name: 'f', digest: await file('f', false) }] } }) }],
+      }),
+    ],
+    [
+      'a file deep in a Tree',
+      async ({ file, message }) => {
+        const child: MessageInitShape<typeof DirectorySchema> = { files: [{ name: 'f', digest: await file('f', false) }] };
+        const root = { directories: [{ name: 'c', digest: await message(DirectorySchema, child, false) }] };
+        return { outputDirectories: [{ path: 'd', treeDigest: await message(TreeSchema, { root, children: [child] }) }] };
+      },
+    ],
+    [
+      'a directory in a Tree',
+      async ({ message }) => {
+        const root = { directories: [{ name: 'c', digest: await message(DirectorySchema, { symlinks: [{ name: 's', target: 't' }] }) }] };
+        return { outputDirectories: [{ path: 'd', treeDigest: await message(TreeSchema, { root }) }] };
+      },
+    ],
+    ['a root directory', async ({ message }) => ({ outputDirectories: [{ path: 'd', rootDirectoryDigest: await message(DirectorySchema, { symlinks: [{ name: 's', target: 't' }] }, false) }] })],
+    [
+      'a directory below a root directory, although the Tree is whole',
+      async ({ file, message }) => {
+        const child: MessageInitShape<typeof DirectorySchema> = { files: [{ name: 'f', digest: await file('f') }] };
+        const root = { directories: [{ name: 'c', digest: await message(DirectorySchema, child, false) }] };
+        return {
+          outputDirectories: [
+            { path: 'd', treeDigest: await message(TreeSchema, { root, children: [child] }), rootDirectoryDigest: await message(DirectorySchema, root) },
+          ],
+        };
+      },
+    ],
+    [
+      'a file below a root directory',
+      async ({ file, message }) => {
+        const child = await message(DirectorySchema, { files: [{ name: 'f', digest: await file('f', false) }] });
+        return { outputDirectories: [{ path: 'd', rootDirectoryDigest: await message(DirectorySchema, { directories: [{ name: 'c', digest: child }] }) }] };
+      },
+    ],
+  ];
+  for (const [what, make] of missing) {
+    it(`AC-2: does not serve a result without ${what}`, async () => {
+      const given = setUp();
+      assert.equal(await given.get(await make(given)), undefined);
+      assert.notEqual(await given.inner.get(given.key), undefined, 'the entry stays');
+      assert.match(given.log.lines.join(), /^debug .* not served/);
+    });
+  }
+
+  const malformed: readonly (readonly [string, MessageInitShape<typeof ActionResultSchema>])[] = [
+    ['a file without a digest', { outputFiles: [{ path: 'a' }] }],
+    ['a directory without a digest', { outputDirectories: [{ path: 'd' }] }],
+    ['a hash of another length', { stdoutDigest: { hash: 'abc', sizeBytes: 1n } }],
+    ['upper case', { stdoutDigest: { hash: 'A'.repeat(64), sizeBytes: 1n } }],
+    ['a negative size', { stdoutDigest: { hash: 'a'.repeat(64), sizeBytes: -1n } }],
+    ['size 0 with another hash', { stdoutDigest: { hash: 'a'.repeat(64), sizeBytes: 0n } }],
+    ['a size beyond all', { stdoutDigest: { hash: 'a'.repeat(64), sizeBytes: 2n ** 62n } }],
+  ];
+  for (const [what, init] of malformed) {
+    it(`AC-2, DG-1: does not serve a result with ${what}`, async () => {
+      assert.equal(await setUp().get(init), undefined);
+    });
+  }
+
+  it('DG-1: does not serve a result that gives a present blob another size', async () => {
+    const { file, get } = setUp();
+    const { hash } = await file('abc');
+    assert.equal(await get({ stdoutDigest: { hash, sizeBytes: 4n } }), undefined);
+  });
+
+  it('does not serve a Tree or a Directory that is none', async () => {
+    for (const field of ['treeDigest', 'rootDirectoryDigest'] as const) {
+      const { file, get } = setUp();
+      assert.equal(await get({ outputDirectories: [{ path: 'd', [field]: await file('\u0007\u0007 no message') }] }), undefined);
+    }
+  });
+
+  it('DG-10: the empty blob needs no upload, nor does the empty directory', async () => {
+    const { get } = setUp();
+    const empty = { hash: sha256.emptyHash, sizeBytes: 0n };
+    assert.notEqual(
+      await get({ outputFiles: [{ path: 'e', digest: empty }], stdoutDigest: empty, outputDirectories: [{ path: 'd', treeDigest: empty, rootDirectoryDigest: empty }] }),
+      undefined,
+    );
+  });
+
+  it('DG-5: takes all digests for those of the function of the action', async () => {
+    const { file, get, blobs } = setUp({}, blake3);
+    assert.notEqual(await get({ stdoutDigest: await file('blake3') }), undefined);
+    const other = Digest.of(Buffer.from('sha256'));
+    await blobs.put(other, byteSourceOf(Buffer.from('sha256')));
+    assert.equal(await get({ stdoutDigest: { hash: other.hash, sizeBytes: 6n } }), undefined);
+  });
+
+  it('asks twice at most, however many trees and files there are, and reads each directory once', async () => {
+    const { file, message, get, blobs } = setUp();
+    const shared: Directory = create(DirectorySchema, { files: [{ name: 'f', digest: await file('f') }] });
+    const directories = [
+      { name: 'c', digest: await message(DirectorySchema, shared) },
+      { name: 'd', digest: await message(DirectorySchema, shared) },
+    ];
+    const tree = await message(TreeSchema, { root: { directories }, children: [shared] });
+    const root = await message(DirectorySchema, { directories });
+    const outputDirectories = [
+      { path: 'x', treeDigest: tree, rootDirectoryDigest: root },
+      { path: 'y', treeDigest: tree },
+    ];
+    assert.notEqual(await get({ outputDirectories, stdoutDigest: await file('out') }), undefined);
+    assert.equal(blobs.questions, 2);
+    assert.equal(blobs.reads, 3); // the trees together, the root, its one child
+  });
+
+  it('counts what it cannot see whole as incomplete', async () => {
+    const bounds: readonly Partial<CompletenessLimits>[] = [
+      { digestsMax: 1 },
+      { directoriesMax: 1 },
+      { depthMax: 1 },
+      { messageBytesMax: 100 },
+    ];
+    for (const limits of [{}, ...bounds]) {
+      const { file, message, get } = setUp(limits);
+      const child: MessageInitShape<typeof DirectorySchema> = { files: [{ name: 'f', digest: await file('f') }, { name: 'g', digest: await file('g') }] };
+      const root = { directories: [{ name: 'c', digest: await message(DirectorySchema, child) }] };
+      const result = await get({ outputDirectories: [{ path: 'd', rootDirectoryDigest: await message(DirectorySchema, root) }] });
+      assert.equal(result !== undefined, Object.keys(limits).length === 0, JSON.stringify(limits));
+    }
+    const { message, get } = setUp({ directoriesMax: 2 });
+    const children = [{ symlinks: [{ name: 'a', target: 'a' }] }, { symlinks: [{ name: 'b', target: 'b' }] }];
+    assert.equal(await get({ outputDirectories: [{ path: 'd', treeDigest: await message(TreeSchema, { root: {}, children }) }] }), undefined);
+  });
+
+  it('a store that cannot tell is an error and never a miss', async () => {
+    const { blobs, file, get } = setUp();
+    blobs.failure = new CacheError('unavailable', 'the disk is slow');
+    await assert.rejects(get({ stdoutDigest: await file('out') }), { code: 'unavailable' });
+    const torn: BlobStore['getMany'] = () => [new CacheError('data_loss', 'damaged')];
+    const given = setUp();
+    given.blobs.getMany = torn as never;
+    const tree = await given.message(TreeSchema, { root: { symlinks: [{ name: 's', target: 't' }] } });
+    await assert.rejects(given.get({ outputDirectories: [{ path: 'd', treeDigest: tree }] }), { code: 'data_loss' });
+  });
+
+  it('waits where the stores do', async () => {
+    const { blobs, file, message, get } = setUp();
+    const find = blobs.findMissing.bind(blobs);
+    blobs.findMissing = (async (digests: DigestList) => find(digests)) as never;
+    const tree = await message(TreeSchema, { root: { files: [{ name: 'f', digest: await file('f') }] } });
+    assert.notEqual(await get({ outputDirectories: [{ path: 'd', treeDigest: tree }] }), undefined);
+    const lost = await message(TreeSchema, { root: { files: [{ name: 'f', digest: await file('g', false) }] } });
+    assert.equal(await get({ outputDirectories: [{ path: 'd', treeDigest: lost }] }), undefined);
+  });
+});

@@ -1,3 +1,4 @@
+// Messages cut out of pieces, to the byte.
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { seededRandom } from '../testing/seeded-random.ts';

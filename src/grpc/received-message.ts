@@ -1,12 +1,22 @@
 // From the bytes of a request message to the message.
 import { CacheError } from '../base/cache-error.ts';
+import { inflate } from './inflate.ts';
+import type { RequestEncoding } from './inflate.ts';
+import { CompressedMessage } from './message-reader.ts';
+import type { ReceivedMessage } from './message-reader.ts';
 import type { Method } from './method.ts';
 
 /**
- * @throws CacheError `invalid_argument` when the bytes are not such a message. Other servers say INTERNAL here;
- *   for Kiln that is a bug of its own, and these bytes are the client's.
+ * @throws StatusError when it cannot be inflated; CacheError `invalid_argument` when the bytes are not such a
+ *   message. Other servers say INTERNAL for the latter; for Kiln that is a bug of its own, and these are the client's.
  */
-export function decodeMessage(method: Method, bytes: Uint8Array): unknown {
+export function decodeMessage(
+  method: Method,
+  message: ReceivedMessage,
+  encoding: RequestEncoding,
+  messageBytesMax: number,
+): unknown {
+  const bytes = message instanceof CompressedMessage ? inflate(message, encoding, messageBytesMax) : message;
   try {
     return method.request.decode(bytes);
   } catch (error) {

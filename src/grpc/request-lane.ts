@@ -1,8 +1,6 @@
 // The messages of one request stream between the transport, which pushes, and a handler, which pulls.
 import { assert } from '../base/assert.ts';
 import type { ServerStream } from '../h2/stream.ts';
-import { inflate } from './inflate.ts';
-import type { RequestEncoding } from './inflate.ts';
 import type { GrpcLimits } from './limits.ts';
 import { CompressedMessage, MessageReader, prefixBytes } from './message-reader.ts';
 import type { ReceivedMessage } from './message-reader.ts';
@@ -12,9 +10,8 @@ import { grpcStatusOf } from './status.ts';
 /** What a lane needs to know of its call. */
 export interface LaneOptions {
   readonly limits: GrpcLimits;
-  readonly encoding: RequestEncoding;
-  /** @throws CacheError when the bytes are not a message of the method. */
-  decode(bytes: Uint8Array): unknown;
+  /** @throws CacheError or StatusError when it is not a message of the method. */
+  decode(message: ReceivedMessage): unknown;
   /** The request breaks the rules; the call ends with this. */
   onFault(error: unknown): void;
 }
@@ -86,10 +83,7 @@ export class RequestLane implements AsyncIterable<unknown>, AsyncIterator<unknow
     assert(this.#waiting === undefined, 'one consumer pulls, one message at a time');
     const message = this.#take() ?? (await this.#wait());
     if (message === undefined) return { done: true, value: undefined };
-    const { encoding, limits } = this.#options;
-    const plain =
-      message instanceof CompressedMessage ? await inflate(message, encoding, limits.messageBytesMax) : message;
-    return { done: false, value: this.#options.decode(plain) };
+    return { done: false, value: this.#options.decode(message) };
   }
 
   /** The handler wants no more. */

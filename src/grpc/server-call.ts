@@ -11,8 +11,10 @@ import { prepareHeaders } from '../h2/header-encoder.ts';
 import type { HeaderBlock, OutgoingHeaders, ServerStream, StreamHandler, StreamReset } from '../h2/stream.ts';
 import type { GrpcLimits } from './limits.ts';
 import { frameMessage } from './message-frame.ts';
+import type { ReceivedMessage } from './message-reader.ts';
 import { assertMetadata } from './metadata.ts';
 import { failureTrailers } from './outcome.ts';
+import { decodeMessage } from './received-message.ts';
 import { grpcContentType } from './request-head.ts';
 import type { RequestHead } from './request-head.ts';
 import { RequestDiscard } from './request-discard.ts';
@@ -140,8 +142,9 @@ export abstract class ServerCall implements StreamHandler, CallContext {
     return this.#head.method;
   }
 
-  protected get encoding() {
-    return this.#head.encoding;
+  /** @throws CacheError or StatusError when it is not a message of the method. */
+  protected decode(message: ReceivedMessage): unknown {
+    return decodeMessage(this.#head.method, message, this.#head.encoding, this.host.limits.messageBytesMax);
   }
 
   protected get answered(): boolean {

@@ -1,8 +1,6 @@
 // Calls whose request is one message: unary and server streaming.
-import { inflate } from './inflate.ts';
 import { MessageReader, wholeMessage } from './message-reader.ts';
-import type { CompressedMessage, ReceivedMessage } from './message-reader.ts';
-import { decodeMessage } from './received-message.ts';
+import type { ReceivedMessage } from './message-reader.ts';
 import type { CallHost } from './server-call.ts';
 import { ServerCall } from './server-call.ts';
 import type { ServerStream } from '../h2/stream.ts';
@@ -42,8 +40,10 @@ export class SingleRequestCall extends ServerCall {
     if (message === undefined || this.#reader?.pendingBytes) throw halfMessage(this.#reader);
     this.#message = undefined;
     this.#reader = undefined;
-    if (message instanceof Uint8Array) this.#dispatch(message);
-    else void this.#dispatchInflated(message);
+    const method = this.#method;
+    const request = this.decode(message);
+    if (method.kind === 'unary') this.answer(() => method.handler(request, this));
+    else void this.answerStream(() => method.handler(request, this));
   }
 
   protected override abandonRequest(): void {
@@ -66,22 +66,6 @@ export class SingleRequestCall extends ServerCall {
       offset = this.#reader.read(bytes, offset);
       this.#message = this.#reader.take();
     }
-  }
-
-  async #dispatchInflated(message: CompressedMessage): Promise<void> {
-    try {
-      const plain = await inflate(message, this.encoding, this.host.limits.messageBytesMax);
-      if (!this.answered) this.#dispatch(plain);
-    } catch (error) {
-      this.fail(error);
-    }
-  }
-
-  #dispatch(bytes: Uint8Array): void {
-    const method = this.#method;
-    const request = decodeMessage(method, bytes);
-    if (method.kind === 'unary') this.answer(() => method.handler(request, this));
-    else void this.answerStream(() => method.handler(request, this));
   }
 }
 

@@ -2,7 +2,6 @@
 import { CacheError } from '../base/cache-error.ts';
 import type { ServerStream } from '../h2/stream.ts';
 import type { StreamRequestMethod } from './method.ts';
-import { decodeMessage } from './received-message.ts';
 import type { RequestHead } from './request-head.ts';
 import { RequestLane } from './request-lane.ts';
 import type { CallHost } from './server-call.ts';
@@ -16,8 +15,7 @@ export class StreamRequestCall extends ServerCall {
     super(stream, head, host);
     this.#lane = new RequestLane(stream, {
       limits: host.limits,
-      encoding: head.encoding,
-      decode: (bytes) => decodeMessage(method, bytes),
+      decode: (message) => this.decode(message),
       onFault: (error) => this.stop(error),
     });
     if (method.kind === 'client_streaming') this.answer(() => method.handler(this.#lane, this));

@@ -226,32 +226,24 @@ describe('compressed requests', () => {
   const zipped = (size: number) => framed(gzipSync(encoded(SimpleRequestSchema, { payload: { body: new Uint8Array(size) } }).subarray(5)), 1);
   const sizes = () => harness(({ payload }) => body(payload?.body.byteLength ?? 0), { messageBytesMax: 10_000 });
 
-  it('HT-9: gzip is read, also beside uncompressed messages', async () => {
+  it('HT-9: gzip is read, also beside uncompressed messages', () => {
     const call = send(sizes().open(unaryPath, gzip), zipped(9000));
-    await until(() => call.stream.answered);
     assert.equal(decoded(SimpleResponseSchema, call.stream.data)[0]?.payload?.body.byteLength, 9000);
     assertStatus(send(sizes().open(unaryPath, gzip)), 0);
   });
 
-  it('HT-9: nothing is inflated beyond the message limit', async () => {
+  it('HT-9: nothing is inflated beyond the message limit', () => {
     const call = send(sizes().open(unaryPath, gzip), zipped(5_000_000));
-    await until(() => call.stream.answered);
     assertStatus(call, 8, /10000 bytes/);
   });
 
-  it('a compressed message without an encoding, or one that is no gzip, is INTERNAL', async () => {
+  it('a compressed message without an encoding, or one that is no gzip, is INTERNAL', () => {
     const calls = [send(sizes().open(unaryPath), zipped(1)), send(sizes().open(unaryPath, gzip), framed(Uint8Array.of(1, 2), 1))];
     for (const call of calls) {
-      await until(() => call.stream.answered);
-      assertStatus(call, 13);
+        assertStatus(call, 13);
     }
   });
 });
-
-/** Waits for something that comes from another thread. The test's own timeout ends it. */
-async function until(condition: () => boolean): Promise<void> {
-  while (!condition()) await settle();
-}
 
 describe('deadlines, cancellation and metadata', () => {
   it('HT-7: at the deadline the client is told and the signal aborted, once, whatever the handler does then', async () => {

@@ -1,0 +1,78 @@
+// Which tests there are, and how each kind is run. A new folder of tests needs a row here;
+// test/test-suites.test.ts fails until every test file belongs to exactly one suite.
+
+/** A kind of test that is run in one go. */
+export interface Suite {
+  readonly name: 'check' | 'unit' | 'e2e' | 'crash' | 'ci';
+  /** Globs below the root. */
+  readonly include: readonly string[];
+  readonly exclude: readonly string[];
+  /** Commands that count as one test each. */
+  readonly commands: readonly (readonly [string, ...string[]])[];
+  /** Fewer tests than this means that a glob went wrong, which node:test would call a success. */
+  readonly testsMin: number;
+  readonly testTimeoutMs: number;
+  /** Of the whole suite; what has not ended by then is cancelled. */
+  readonly suiteTimeoutMs: number;
+  /** Files at a time. */
+  readonly concurrency: number;
+}
+
+/** Tests that reach the repository as a whole or real clients live in folders of their own below test/. */
+const ownFolders = ['test/e2e/**', 'test/e2e-ci/**', 'test/crash/**'];
+
+export const suites: readonly Suite[] = [
+  {
+    name: 'check',
+    include: ['test/tidy.test.ts'],
+    exclude: [],
+    commands: [['tsc', '-p', 'tsconfig.json'], ['oxlint', '--deny-warnings']],
+    testsMin: 100,
+    testTimeoutMs: 30_000,
+    suiteTimeoutMs: 120_000,
+    concurrency: 1,
+  },
+  {
+    name: 'unit',
+    include: ['src/**/*.test.ts', 'test/**/*.test.ts', 'bench/**/*.test.ts'],
+    exclude: ['test/tidy.test.ts', 'src/**/*.crash.test.ts', ...ownFolders],
+    commands: [],
+    testsMin: 100,
+    testTimeoutMs: 30_000,
+    suiteTimeoutMs: 300_000,
+    concurrency: 2,
+  },
+  {
+    name: 'e2e',
+    include: ['test/e2e/**/*.test.ts'],
+    exclude: [],
+    commands: [],
+    testsMin: 8,
+    testTimeoutMs: 240_000, // a whole build of a real tool, on two slow cores
+    suiteTimeoutMs: 540_000,
+    concurrency: 1, // a build tool takes all cores for itself
+  },
+  {
+    name: 'crash',
+    include: ['test/crash/**/*.test.ts', 'src/**/*.crash.test.ts'],
+    exclude: [],
+    commands: [],
+    testsMin: 5,
+    testTimeoutMs: 300_000,
+    suiteTimeoutMs: 900_000,
+    concurrency: 1,
+  },
+  {
+    name: 'ci',
+    include: ['test/e2e-ci/**/*.test.ts'],
+    exclude: [],
+    commands: [],
+    testsMin: 10,
+    testTimeoutMs: 300_000,
+    suiteTimeoutMs: 1_200_000,
+    concurrency: 1,
+  },
+];
+
+/** What `npm test` runs. */
+export const defaultSuites: readonly Suite['name'][] = ['check', 'unit', 'e2e'];

@@ -41,6 +41,8 @@ const digestOverheadBytes = 16;
 const entryOverheadBytes = 64;
 /** The longest text in the status of an entry, of which a client may ask for thousands. */
 const entryTextCharsMax = 300;
+/** Per UTF-16 code unit of a string. */
+const utf8BytesMax = 3;
 
 const okEntry = { code: okStatus };
 const absentEntry = { code: grpcStatusOf.not_found, message: 'not in the cache' };
@@ -130,7 +132,7 @@ class ContentAddressableStorageService {
     const outcomes = digests.map((message): Digest | CacheError => settled(() => parseDigest(digestFunction, message, 'digest')));
     const asked = DigestList.from(outcomes.filter((outcome): outcome is Digest => !(outcome instanceof CacheError)));
     this.#checkBatch(asked.totalBytes, 'read large blobs by ByteStream');
-    this.#checkBatchAnswer(digests, asked);
+    this.#checkBatchAnswer(digests, outcomes);
     const answer = (found: readonly GetResult[]) => {
       const results = found.values();
       return {
@@ -166,13 +168,15 @@ class ContentAddressableStorageService {
     );
   }
 
-  /** Everything but the blobs counts here (CAS-18), with hashes that are not ours to trust echoed as they came. */
-  #checkBatchAnswer(messages: readonly DigestMessage[], asked: DigestList): void {
+  /** Counts everything (CAS-18): each entry echoes its digest, a malformed one as long as it came, and says why. */
+  #checkBatchAnswer(messages: readonly DigestMessage[], outcomes: readonly (Digest | CacheError)[]): void {
     const { answerBytesMax } = this.#limits;
-    const malformed = messages.length - asked.length;
-    // 3 bytes of UTF-8 per character at most.
-    const hashBytes = messages.reduce((sum, { hash }) => sum + 3 * hash.length, 0);
-    const boundBytes = asked.totalBytes + hashBytes + messages.length * entryOverheadBytes + malformed * 3 * entryTextCharsMax;
+    let boundBytes = 0;
+    for (const [index, { hash }] of messages.entries()) {
+      const outcome = outcomes[index];
+      boundBytes += entryOverheadBytes;
+      boundBytes += outcome instanceof CacheError ? utf8BytesMax * (hash.length + entryTextCharsMax) : hash.length + (outcome?.sizeBytes ?? 0);
+    }
     if (boundBytes <= answerBytesMax) return;
     throw new CacheError(
       'invalid_argument',

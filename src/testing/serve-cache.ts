@@ -1,0 +1,130 @@
+// Kiln's cache services over memory stores on a loopback port, with a client that is not ours.
+import type { DescMessage, DescMethodClientStreaming, DescMethodServerStreaming, DescMethodUnary, MessageInitShape, MessageShape } from '@bufbuild/protobuf';
+import type { ClientWritableStream } from '@grpc/grpc-js';
+import { CompletenessCheckingActionCache } from '../actions/completeness-checking-action-cache.ts';
+import { completenessLimits } from '../actions/completeness-check.ts';
+import { StoredActionCache, storedActionCacheLimits } from '../actions/stored-action-cache.ts';
+import { walkLimits } from '../actions/walk-directories.ts';
+import type { Authorizer, Right } from '../base/authorizer.ts';
+import { byteSourceOf } from '../base/byte-source.ts';
+import { CacheError } from '../base/cache-error.ts';
+import type { BlobStore } from '../blob/blob-store.ts';
+import { EmptyAwareBlobStore } from '../blob/empty-aware-blob-store.ts';
+import { MemoryBlobStore } from '../blob/memory-blob-store.ts';
+import { MemoryValueStore } from '../blob/memory-value-store.ts';
+import { Digest } from '../digest/digest.ts';
+import { sha256 } from '../digest/digest-function.ts';
+import type { DigestFunction } from '../digest/digest-function.ts';
+import { createActionCacheService } from '../services/action-cache.ts';
+import { createByteStreamService } from '../services/byte-stream.ts';
+import { createCapabilitiesService } from '../services/capabilities.ts';
+import { createContentAddressableStorageService } from '../services/content-addressable-storage.ts';
+import { defaultServiceLimits } from '../services/limits.ts';
+import type { ServiceLimits } from '../services/limits.ts';
+import { GrpcJsClient } from './grpc-js-client.ts';
+import { RecordedLog } from './recorded-log.ts';
+import { serveGrpc } from './serve-grpc.ts';
+import type { GrpcTestServer } from './serve-grpc.ts';
+
+export interface ServeCacheOptions {
+  /** Default: both. */
+  readonly rights?: readonly Right[];
+  readonly limits?: Partial<ServiceLimits>;
+  /** The store under the rule of the empty blob; default: a memory store. */
+  readonly blobs?: BlobStore;
+}
+
+/** A served cache: what it stores, and a client that is connected to it. */
+export interface ServedCache extends AsyncDisposable {
+  readonly blobs: BlobStore;
+  readonly client: CacheClient;
+  readonly server: GrpcTestServer;
+  /** Stores bytes behind the back of the services. */
+  keep(bytes: Uint8Array, digestFunction?: DigestFunction): Promise<Digest>;
+}
+
+/** Calls that give messages alone and reject with grpc-js's ServiceError (`code`, `details`). */
+export class CacheClient implements Disposable {
+  readonly grpc: GrpcJsClient;
+
+  /** Takes answers up to 4 MiB, as clients do that were not configured otherwise. */
+  constructor(address: string) {
+    this.grpc = new GrpcJsClient(address, { 'grpc.max_receive_message_length': 4 * 1024 * 1024 });
+  }
+
+  async unary<I extends DescMessage, O extends DescMessage>(method: DescMethodUnary<I, O>, request: MessageInitShape<I>) {
+    return (await this.grpc.unary(method, request)).message;
+  }
+
+  /** All messages of the answer, in order. */
+  async collect<I extends DescMessage, O extends DescMessage>(method: DescMethodServerStreaming<I, O>, request: MessageInitShape<I>) {
+    return Array.fromAsync<MessageShape<O>>(this.grpc.serverStream(method, request));
+  }
+
+  /** Sends the messages without waiting, ends its side, and gives the answer. */
+  upload<I extends DescMessage, O extends DescMessage>(
+    method: DescMethodClientStreaming<I, O>,
+    messages: Iterable<MessageInitShape<I>>,
+  ): Promise<MessageShape<O>> {
+    const { call, answer } = this.openUpload(method);
+    for (const message of messages) call.write(message);
+    call.end();
+    return answer;
+  }
+
+  /** For who wants to send step by step. The answer may be left alone. */
+  openUpload<I extends DescMessage, O extends DescMessage>(
+    method: DescMethodClientStreaming<I, O>,
+  ): { readonly call: ClientWritableStream<MessageInitShape<I>>; readonly answer: Promise<MessageShape<O>> } {
+    const { call, outcome } = this.grpc.clientStream(method);
+    const answer = outcome.then(({ message }) => message);
+    answer.catch(() => undefined);
+    call.on('error', () => undefined); // a write after the answer came; the answer tells
+    return { call, answer };
+  }
+
+  [Symbol.dispose](): void {
+    this.grpc[Symbol.dispose]();
+  }
+}
+
+/** Grants exactly `rights`, to everybody and in every instance. */
+export function authorizerOf(rights: readonly Right[]): Authorizer {
+  return {
+    allows: (_caller, right) => rights.includes(right),
+    require(_caller, right, instance) {
+      if (!rights.includes(right)) throw new CacheError('permission_denied', `no right to ${right} in ${JSON.stringify(instance)}`);
+    },
+  };
+}
+
+export async function serveCache(options: ServeCacheOptions = {}): Promise<ServedCache> {
+  const blobs = new EmptyAwareBlobStore(options.blobs ?? new MemoryBlobStore());
+  const log = new RecordedLog();
+  const stored = new StoredActionCache(new MemoryValueStore(), storedActionCacheLimits, log);
+  const actions = new CompletenessCheckingActionCache(stored, blobs, completenessLimits, log);
+  const limits = { ...defaultServiceLimits, ...options.limits };
+  const authorizer = authorizerOf(options.rights ?? ['read', 'write']);
+  const dependencies = { blobs, actions, authorizer, limits, walkLimits };
+  const server = await serveGrpc([
+    createCapabilitiesService(dependencies),
+    createContentAddressableStorageService(dependencies),
+    createByteStreamService(dependencies),
+    createActionCacheService(dependencies),
+  ]);
+  const client = new CacheClient(server.address);
+  return {
+    blobs,
+    client,
+    server,
+    async keep(bytes, digestFunction = sha256) {
+      const digest = Digest.of(bytes, digestFunction);
+      await blobs.put(digest, byteSourceOf(bytes));
+      return digest;
+    },
+    async [Symbol.asyncDispose]() {
+      client[Symbol.dispose]();
+      await server[Symbol.asyncDispose]();
+    },
+  };
+}

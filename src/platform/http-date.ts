@@ -1,15 +1,15 @@
-// The time as HTTP writes it.
+// The value of the `date` header, made once per second instead of once per answer.
 import type { WallClock } from '../base/clock.ts';
 
-/** Gives the `date` header of the moment (RFC 9110 §5.6.7). Formatted once per second. */
-export function httpDate(clock: WallClock): () => string {
-  let second = NaN;
+/** Gives the time of `clock` as an IMF-fixdate (RFC 9110 §5.6.7). */
+export function createHttpDate(clock: WallClock): () => string {
+  let second = Number.NaN;
   let text = '';
   return () => {
-    const nowSecond = Math.floor(clock.nowMs() / 1_000);
-    if (nowSecond !== second) {
-      second = nowSecond;
-      text = new Date(nowSecond * 1_000).toUTCString();
+    const now = Math.floor(clock.nowMs() / 1000);
+    if (now !== second) {
+      second = now;
+      text = new Date(now * 1000).toUTCString();
     }
     return text;
   };

@@ -1,0 +1,38 @@
+// Repeated header blocks are recognised, and only they.
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { DecodedBlock } from './header-block.ts';
+import { HeaderBlockMemo } from './header-block-memo.ts';
+
+describe('HeaderBlockMemo', () => {
+  const block = new DecodedBlock(['a', 'b'], false);
+
+  it('finds a block by its bytes, wherever they lie, while the table is the same', () => {
+    const memo = new HeaderBlockMemo(8);
+    memo.remember({ bytes: Buffer.from('xxABCxx'), from: 2, end: 5, generation: 7 }, block);
+    assert.equal(memo.find(Buffer.from('ABC'), 0, 3, 7), block);
+    assert.equal(memo.find(Buffer.from('..ABC'), 2, 5, 7), block);
+    assert.equal(memo.find(Buffer.from('ABC'), 0, 3, 8), undefined);
+    assert.equal(memo.find(Buffer.from('ABD'), 0, 3, 7), undefined);
+    assert.equal(memo.find(Buffer.from('ABCD'), 0, 4, 7), undefined);
+  });
+
+  it('keeps its own copy of the bytes', () => {
+    const memo = new HeaderBlockMemo(8);
+    const reused = Buffer.from('ABC');
+    memo.remember({ bytes: reused, from: 0, end: 3, generation: 0 }, block);
+    reused.fill(0);
+    assert.equal(memo.find(Buffer.from('ABC'), 0, 3, 0), block);
+    assert.equal(memo.find(reused, 0, 3, 0), undefined);
+  });
+
+  it('keeps no more than it may, and no block above 1,024 bytes', () => {
+    const memo = new HeaderBlockMemo(4);
+    const blocks = Array.from({ length: 100 }, (_, index) => Buffer.from(`block ${index}`));
+    for (const bytes of blocks) memo.remember({ bytes, from: 0, end: bytes.length, generation: 0 }, block);
+    assert.ok(blocks.filter((bytes) => memo.find(bytes, 0, bytes.length, 0) !== undefined).length <= 4);
+    const long = Buffer.alloc(1_025);
+    memo.remember({ bytes: long, from: 0, end: long.length, generation: 0 }, block);
+    assert.equal(memo.find(long, 0, long.length, 0), undefined);
+  });
+});

@@ -1,0 +1,57 @@
+// The store graph: what keeps blobs and values, and in which order the decorators stand.
+import type { Log } from '../base/log.ts';
+import type { BlobStore } from '../blob/blob-store.ts';
+import { EmptyAwareBlobStore } from '../blob/empty-aware-blob-store.ts';
+import { FileStore } from '../blob/file-store.ts';
+import type { ValueStore } from '../blob/value-store.ts';
+import { monotonicClock, timers, wallClock } from '../platform/clocks.ts';
+import { lockDataDirectory } from '../platform/data-directory-lock.ts';
+import type { DataDirectoryLock, LockHolder } from '../platform/data-directory-lock.ts';
+import { NodeFileSystem } from '../platform/node-file-system.ts';
+
+export interface StoreOptions {
+  /** Absolute. */
+  readonly dataDirectory: string;
+  /** Undefined: derived from the free disk. */
+  readonly maxBytes: number | undefined;
+}
+
+/** Disposing it closes the stores and gives the directory back. */
+export interface OpenStores extends AsyncDisposable {
+  readonly blobs: BlobStore;
+  readonly values: ValueStore;
+  readonly maxBytes: number;
+  readonly usedBytes: number;
+  /** Replaces the address that a second process is told when it is refused. */
+  announce(listen: string): Promise<void>;
+}
+
+/**
+ * Opens the data directory. `owner` is what a second process is told.
+ * @throws CacheError `failed_precondition` or `resource_exhausted` that says what to do.
+ */
+export async function openStores(options: StoreOptions, owner: LockHolder, log: Log): Promise<OpenStores> {
+  let lock: DataDirectoryLock | undefined;
+  const store = await FileStore.open(
+    { directory: options.dataDirectory, maxBytes: options.maxBytes },
+    {
+      files: new NodeFileSystem(),
+      monotonicClock,
+      wallClock,
+      timers,
+      log,
+      lock: async (directory) => (lock = await lockDataDirectory(directory, owner)),
+    },
+  );
+  return {
+    // Outermost, so that no store below ever holds or is asked for the empty blob.
+    blobs: new EmptyAwareBlobStore(store.blobs),
+    values: store.values,
+    maxBytes: store.usage.maxBytes,
+    get usedBytes() {
+      return store.usage.usedBytes;
+    },
+    announce: async (listen) => lock?.announce({ ...owner, listen }),
+    [Symbol.asyncDispose]: () => store[Symbol.asyncDispose](),
+  };
+}

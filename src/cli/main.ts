@@ -1,0 +1,95 @@
+// The entry of the program: finds the command, runs it, and ends with its status.
+import { fileURLToPath } from 'node:url';
+import type { CacheError } from '../base/cache-error.ts';
+import { nearestName } from '../config/nearest-name.ts';
+import { serveOptionTable } from '../config/serve-options.ts';
+import { wallClock } from '../platform/clocks.ts';
+import { cacheCompiledCode, exitNow, openOutput, processStart } from '../platform/process.ts';
+import type { ProcessStart } from '../platform/process.ts';
+import { createTextLog } from '../platform/text-log.ts';
+import { commandHelp, generalHelp } from './help.ts';
+import type { CommandSummary } from './help.ts';
+import { reportFailure } from './report-failure.ts';
+import { exitStatus } from './terminal.ts';
+import type { Terminal } from './terminal.ts';
+import { usageError } from './usage-error.ts';
+import { version } from './version.ts';
+
+interface Command {
+  readonly summary: CommandSummary;
+  /** `start.args` are the command's own. Gives the exit status. */
+  run(start: ProcessStart, terminal: Terminal): number | Promise<number>;
+}
+
+const serveSummary: CommandSummary = {
+  name: 'serve',
+  synopsis: 'serve [options]',
+  summary: 'serves a build cache over gRPC (Remote Execution API v2) and HTTP on one port',
+  options: serveOptionTable,
+  notes: [
+    'SIGTERM and SIGINT stop it: no new work is taken, running calls finish, and it ends with status 143 or 130.',
+    'A second signal ends it at once; what was acknowledged is safe in any case.',
+  ].join('\n'),
+};
+
+const commands: readonly Command[] = [
+  // Loaded when asked for: the rest of the program is needed by this command only.
+  { summary: serveSummary, run: async (start, to) => (await import('./serve-command.ts')).serve(start, to) },
+  { summary: { name: 'version', synopsis: 'version', summary: 'prints the version' }, run: printVersion },
+  { summary: { name: 'help', synopsis: 'help [command]', summary: 'explains a command and its options' }, run: printHelp },
+];
+
+/** Inside the package, so that it is exactly as trustworthy as the source. */
+const compiledCodeDirectory = fileURLToPath(new URL('../../node_modules/.cache/kiln', import.meta.url));
+
+const terminal = openOutput();
+cacheCompiledCode(compiledCodeDirectory);
+try {
+  exitNow(await main(processStart()));
+} catch (thrown) {
+  exitNow(reportFailure(thrown, terminal, createTextLog(terminal.error, wallClock, 'info')));
+}
+
+async function main(start: ProcessStart): Promise<number> {
+  const [name, ...args] = start.args;
+  switch (name) {
+    case undefined:
+      terminal.error(generalHelp(commands.map(({ summary }) => summary)));
+      return exitStatus.usage;
+    case '--help':
+    case '-h':
+      return printHelp({ ...start, args }, terminal);
+    case '--version':
+      return printVersion({ ...start, args }, terminal);
+    default: {
+      const command = commandNamed(name);
+      if (args.includes('--help') || args.includes('-h')) return printHelp({ ...start, args: [name] }, terminal);
+      return command.run({ ...start, args }, terminal);
+    }
+  }
+}
+
+/** @throws CacheError `invalid_argument` that names the nearest command. */
+function commandNamed(name: string): Command {
+  const command = commands.find(({ summary }) => summary.name === name);
+  if (command !== undefined) return command;
+  throw unknownCommand(name);
+}
+
+function unknownCommand(name: string): CacheError {
+  const nearest = nearestName(name, commands.map(({ summary }) => summary.name));
+  return usageError(`unknown command ${JSON.stringify(name)}`, nearest === undefined ? '"kiln help" lists the commands' : `did you mean kiln ${nearest}? "kiln help" lists the commands`);
+}
+
+function printVersion({ args }: ProcessStart, { out }: Terminal): number {
+  if (args[0] !== undefined) throw usageError(`unexpected argument ${JSON.stringify(args[0])}`, '"kiln version" takes none');
+  out(`kiln ${version}\n`);
+  return exitStatus.fine;
+}
+
+function printHelp({ args }: ProcessStart, { out }: Terminal): number {
+  const [name, extra] = args;
+  if (extra !== undefined) throw usageError(`unexpected argument ${JSON.stringify(extra)}`, '"kiln help" takes one command');
+  out(name === undefined ? generalHelp(commands.map(({ summary }) => summary)) : commandHelp(commandNamed(name).summary));
+  return exitStatus.fine;
+}

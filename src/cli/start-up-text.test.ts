@@ -1,0 +1,53 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { endpointsOf, startUpText } from './start-up-text.ts';
+import type { StartUpFacts } from './start-up-text.ts';
+
+const server: StartUpFacts['server'] = {
+  addresses: [{ kind: 'tcp', host: '127.0.0.1', port: 9092 }],
+  dataDirectory: '/home/ada/.cache/kiln',
+  usedBytes: 1.5 * 2 ** 30,
+  maxBytes: 10 * 2 ** 30,
+  anonymousRight: 'write',
+};
+
+const textOf = (facts: Partial<StartUpFacts['server']> = {}): string =>
+  startUpText({ version: '1.2.3', server: { ...server, ...facts }, hostName: 'forge' });
+
+describe('start-up text', () => {
+  it('says where, what and for whom, and ends with the ready line', () => {
+    const text = textOf();
+    assert.match(text, /^Kiln 1\.2\.3\n {2}listens on {2}127\.0\.0\.1:9092\n/);
+    assert.match(text, /keeps {7}\/home\/ada\/\.cache\/kiln: 1\.5 GiB used of at most 10 GiB\n/);
+    assert.match(text, /everyone who can connect to read and write\n/);
+    assert.match(text, /\nready grpc:\/\/127\.0\.0\.1:9092 http:\/\/127\.0\.0\.1:9092\n$/);
+  });
+
+  it('has lines to copy for Bazel, moon and ccache', () => {
+    const text = textOf();
+    assert.match(text, /build --remote_cache=grpc:\/\/127\.0\.0\.1:9092\n/);
+    assert.match(text, /build --remote_cache=http:\/\/127\.0\.0\.1:9092\n/);
+    assert.match(text, /remote:\n {6}host: 'grpc:\/\/127\.0\.0\.1:9092'\n/);
+    assert.match(text, /CCACHE_REMOTE_STORAGE='http:\/\/127\.0\.0\.1:9092\/ccache\|layout=bazel'\n/);
+  });
+
+  it('names the machine for clients elsewhere and loopback for those here when every interface is served', () => {
+    for (const [host, loopback] of [['0.0.0.0', '127.0.0.1'], ['::', '[::1]']] as const) {
+      const text = textOf({ addresses: [{ kind: 'tcp', host, port: 80 }], anonymousRight: 'read' });
+      assert.match(text, /build --remote_cache=grpc:\/\/forge:80\n/);
+      assert.ok(text.endsWith(`ready grpc://${loopback}:80 http://${loopback}:80\n`), text);
+      assert.match(text, /connect to read\n/);
+    }
+  });
+
+  it('speaks of the socket file when that is what is served first', () => {
+    const text = textOf({ addresses: [{ kind: 'unix', path: '/run/kiln.sock' }, ...server.addresses] });
+    assert.match(text, /listens on {2}unix:\/run\/kiln\.sock, 127\.0\.0\.1:9092\n/);
+    assert.match(text, /--remote_proxy=unix:\/run\/kiln\.sock\n/);
+    assert.ok(text.endsWith('ready unix:/run/kiln.sock unix:/run/kiln.sock\n'));
+  });
+
+  it('puts an IPv6 address into brackets', () => {
+    assert.deepEqual(endpointsOf({ kind: 'tcp', host: '::1', port: 7 }), { grpc: 'grpc://[::1]:7', http: 'http://[::1]:7' });
+  });
+});

@@ -1,0 +1,66 @@
+// What `kiln serve` prints once it serves: where, what and for whom, lines to copy for build tools, and the ready line.
+import { formatListenAddress } from '../base/listen-address.ts';
+import type { ListenAddress } from '../base/listen-address.ts';
+import { formatByteSize } from '../base/units.ts';
+import type { RunningServer } from '../wiring/start-server.ts';
+
+/** What there is to say about a server that has started. */
+export interface StartUpFacts {
+  readonly version: string;
+  readonly server: Pick<RunningServer, 'addresses' | 'dataDirectory' | 'usedBytes' | 'maxBytes' | 'anonymousRight'>;
+  /** This machine's name, for clients on others. */
+  readonly hostName: string;
+}
+
+/** How a client reaches the server. */
+export interface Endpoints {
+  readonly grpc: string;
+  readonly http: string;
+}
+
+/** For clients on this machine; an address that stands for every interface is reached through loopback. */
+export function endpointsOf(address: ListenAddress): Endpoints {
+  if (address.kind === 'unix') return { grpc: formatListenAddress(address), http: formatListenAddress(address) };
+  const authority = formatListenAddress({ ...address, host: loopbackFor.get(address.host) ?? address.host });
+  return { grpc: `grpc://${authority}`, http: `http://${authority}` };
+}
+
+const loopbackFor: ReadonlyMap<string, string> = new Map([['0.0.0.0', '127.0.0.1'], ['::', '::1']]);
+
+export function startUpText({ version, server, hostName }: StartUpFacts): string {
+  const [first] = server.addresses;
+  if (first === undefined) return '';
+  const { grpc, http } = endpointsOf(first);
+  return [
+    `Kiln ${version}`,
+    `  listens on  ${server.addresses.map(formatListenAddress).join(', ')}`,
+    `  keeps       ${server.dataDirectory}: ${formatByteSize(server.usedBytes)} used of at most ${formatByteSize(server.maxBytes)}`,
+    `  allows      everyone who can connect to ${server.anonymousRight === 'write' ? 'read and write' : 'read'}`,
+    '',
+    ...(first.kind === 'unix' ? unixSnippets(first.path) : tcpSnippets(first, hostName)),
+    '',
+    `ready ${grpc} ${http}`,
+    '',
+  ].join('\n');
+}
+
+function tcpSnippets(address: ListenAddress & { kind: 'tcp' }, hostName: string): readonly string[] {
+  // Clients of a cache that is open to the network are elsewhere, where this machine has its name.
+  const host = loopbackFor.has(address.host) ? hostName : address.host;
+  const authority = formatListenAddress({ ...address, host });
+  return [
+    'Bazel   in .bazelrc (either line):',
+    `    build --remote_cache=grpc://${authority}`,
+    `    build --remote_cache=http://${authority}`,
+    'moon    in .moon/workspace.yml:',
+    '    remote:',
+    `      host: 'grpc://${authority}'`,
+    'ccache  in the environment:',
+    `    export CCACHE_REMOTE_STORAGE='http://${authority}/ccache|layout=bazel'`,
+  ];
+}
+
+/** Of these tools, Bazel alone can use a socket file. */
+function unixSnippets(path: string): readonly string[] {
+  return ['Bazel   in .bazelrc:', `    build --remote_cache=grpc://kiln --remote_proxy=unix:${path}`];
+}

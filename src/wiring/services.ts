@@ -15,7 +15,9 @@ import { createActionCacheService } from '../services/action-cache.ts';
 import { createByteStreamService } from '../services/byte-stream.ts';
 import { createCapabilitiesService } from '../services/capabilities.ts';
 import { createContentAddressableStorageService } from '../services/content-addressable-storage.ts';
+import { HealthStatus, createHealthService } from '../services/health.ts';
 import { defaultServiceLimits } from '../services/limits.ts';
+import { createReflectionServices } from '../services/reflection.ts';
 
 export interface ServedParts {
   readonly blobs: BlobStore;
@@ -23,30 +25,34 @@ export interface ServedParts {
   readonly authorizer: Authorizer;
   readonly log: Log;
   readonly version: string;
-  /** True from the moment the server should get no new work. */
-  readonly isDraining: () => boolean;
 }
 
 export interface Served {
-  /** Without health and reflection, which speak about these. */
   readonly services: readonly ServiceImplementation[];
   readonly http: HttpHandler;
+  /** What health checks, over gRPC and HTTP, are answered from. */
+  readonly health: HealthStatus;
 }
 
 export function createServed(parts: ServedParts): Served {
-  const { blobs, values, authorizer, log, version, isDraining } = parts;
+  const { blobs, values, authorizer, log, version } = parts;
   const limits = defaultServiceLimits;
   const stored = new StoredActionCache(values, storedActionCacheLimits, log);
   const actions: ActionCache = new CompletenessCheckingActionCache(stored, blobs, completenessLimits, log);
   const completeness = new CompletenessCheck(blobs, completenessLimits);
+  const cache = [
+    createCapabilitiesService({ blobs, authorizer, limits }),
+    createContentAddressableStorageService({ blobs, authorizer, limits, walkLimits }),
+    createByteStreamService({ blobs, authorizer, limits }),
+    createActionCacheService({ blobs, actions, authorizer, limits }),
+  ];
+  const health = new HealthStatus(cache.map(({ descriptor }) => descriptor.typeName));
+  const services = [...cache, createHealthService(health)];
+  const server = { version, isDraining: () => health.draining };
   return {
-    services: [
-      createCapabilitiesService({ blobs, authorizer, limits }),
-      createContentAddressableStorageService({ blobs, authorizer, limits, walkLimits }),
-      createByteStreamService({ blobs, authorizer, limits }),
-      createActionCacheService({ blobs, actions, authorizer, limits }),
-    ],
+    services: [...services, ...createReflectionServices(services)],
+    health,
     // `actions` checks results itself; HTTP needs the check for results that were put as JSON.
-    http: createHttpHandler({ actions, values, blobs, completeness, authorizer, log, limits: httpLimits, server: { version, isDraining } }),
+    http: createHttpHandler({ actions, values, blobs, completeness, authorizer, log, limits: httpLimits, server }),
   };
 }

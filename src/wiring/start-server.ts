@@ -12,6 +12,7 @@ import { monotonicClock, timers, wallClock } from '../platform/clocks.ts';
 import { createHttpDate } from '../platform/http-date.ts';
 import { Listener } from '../platform/listener.ts';
 import type { ListenerLimits } from '../platform/listener.ts';
+import type { HealthStatus } from '../services/health.ts';
 import { AnonymousAuthorizer } from './anonymous-authorizer.ts';
 import { Connections } from './connections.ts';
 import { DispatchAcceptor, refusingGrpcPaths } from './dispatch-acceptor.ts';
@@ -85,7 +86,7 @@ class Server implements RunningServer {
   readonly #router: GrpcRouter;
   readonly #connections: Connections;
   readonly #listeners: Listener[] = [];
-  #draining = false;
+  readonly #health: HealthStatus;
   #stopped: Promise<boolean> | undefined;
 
   constructor(stores: OpenStores, parts: ServerParts) {
@@ -100,8 +101,8 @@ class Server implements RunningServer {
       authorizer: new AnonymousAuthorizer(parts.anonymousRight),
       log,
       version,
-      isDraining: () => this.#draining,
     });
+    this.#health = served.health;
     this.#router = new GrpcRouter(served.services, { timers, log });
     const exchanges = refusingGrpcPaths(served.http, this.#router);
     const streams = new DispatchAcceptor(this.#router, httpAcceptor(exchanges, httpExchangeLimits, { httpDate: createHttpDate(wallClock), log }));
@@ -125,7 +126,7 @@ class Server implements RunningServer {
   }
 
   async listen(address: ListenAddress): Promise<void> {
-    assert(!this.#draining, 'a server that stops does not begin to listen');
+    assert(!this.#health.draining, 'a server that stops does not begin to listen');
     this.#listeners.push(await Listener.open(address, this.#connections, listenerLimits, this.#log));
   }
 
@@ -141,7 +142,7 @@ class Server implements RunningServer {
 
   /** See `stop`, which closes the stores afterwards. */
   async endConnections(timeoutMs: number): Promise<boolean> {
-    this.#draining = true;
+    this.#health.drain();
     for (const listener of this.#listeners) listener.stopAccepting();
     const finished = await this.#connections.drain(timeoutMs);
     await Promise.all(this.#listeners.map((listener) => listener[Symbol.asyncDispose]()));

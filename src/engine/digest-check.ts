@@ -29,9 +29,7 @@ export class DigestCheck implements ContentCheck {
   update(chunk: Uint8Array): void {
     this.#seenBytes += chunk.byteLength;
     // Now, not at the end: an endless stream must not fill memory or disk.
-    if (this.#seenBytes > this.#digest.sizeBytes) {
-      throw new CacheError('invalid_argument', `more than the ${this.#digest.sizeBytes} bytes of digest ${this.#digest.toString()} were sent`);
-    }
+    if (this.#seenBytes > this.#digest.sizeBytes) throw tooLong(this.#digest);
     this.#hasher.update(chunk);
   }
 
@@ -51,6 +49,11 @@ export function checkWhole(digest: Digest, bytes: Uint8Array): void {
   }
   const hash = digest.function.hashHex(bytes);
   if (hash !== digest.hash) throw wrongHash(digest, hash);
+}
+
+/** The refusal of an upload that goes on after its last byte. */
+export function tooLong(digest: Digest): CacheError {
+  return new CacheError('invalid_argument', `more than the ${digest.sizeBytes} bytes of digest ${digest.toString()} were sent`);
 }
 
 function wrongHash(digest: Digest, hash: string): CacheError {

@@ -1,0 +1,92 @@
+// A data directory: that it can be used, that it is one of ours, and of which version. docs/formats/objects.md
+import { join } from 'node:path';
+import { CacheError } from '../base/cache-error.ts';
+import type { FileSystem } from '../base/file-system.ts';
+import { systemCode } from './storage-error.ts';
+
+/** Name of the file that says what the directory is, and its only content in version 1. */
+const markerName = 'kiln-data-version';
+const markerText = 'kiln data directory, format 1\n';
+const markerForm = /^kiln data directory, format (\d+)\n$/;
+const markerBytesMax = 100;
+
+/** What may be there before the marker: a start that was interrupted, and the lock taken before it. */
+const harmlessNames = /^(?:lock(?:-journal)?|holder\.json.*|kiln-data-version\.partial|lost\+found|\..*)$/;
+
+/**
+ * Makes sure that `directory` is a data directory of this version; a new or empty one becomes one, durably.
+ * @throws CacheError `failed_precondition` that says what to do, or the system's own error.
+ */
+export async function prepareDataDirectory(files: FileSystem, directory: string): Promise<void> {
+  await files.makeDirectory(directory);
+  const marker = join(directory, markerName);
+  const found = await readMarker(files, marker);
+  if (found === undefined) {
+    await refuseForeign(files, directory);
+    await writeMarker(files, directory, marker);
+    return;
+  }
+  if (found === markerText) return;
+  const version = markerForm.exec(found)?.[1];
+  throw new CacheError(
+    'failed_precondition',
+    version === undefined
+      ? `${marker} does not say what it should; choose another directory with --data, or empty ${directory} if it holds nothing of value`
+      : `the data directory ${directory} has format ${version}, which this version of Kiln does not know; use the version that wrote it, or another directory with --data`,
+  );
+}
+
+/** The refusal that stands for a failure to open `directory`; what is a CacheError already passes. */
+export function dataDirectoryError(directory: string, thrown: unknown): unknown {
+  if (thrown instanceof CacheError && thrown.code !== 'unavailable') return thrown;
+  const code = systemCode(thrown);
+  const advice = code === undefined ? undefined : adviceFor(directory, code);
+  return advice === undefined ? thrown : new CacheError(advice.code, advice.text, { cause: thrown });
+}
+
+function adviceFor(directory: string, code: string): { readonly code: 'failed_precondition' | 'resource_exhausted'; readonly text: string } {
+  switch (code) {
+    case 'ENOTDIR':
+    case 'EEXIST':
+      return { code: 'failed_precondition', text: `the data directory ${directory} is a file, or is below one; choose a directory with --data` };
+    case 'EACCES':
+    case 'EPERM':
+      return { code: 'failed_precondition', text: `the data directory ${directory} may not be used by this user (${code}); change its owner or mode, or choose another with --data` };
+    case 'EROFS':
+      return { code: 'failed_precondition', text: `the data directory ${directory} is on a read-only file system; choose another with --data` };
+    case 'ENOSPC':
+    case 'EDQUOT':
+      return { code: 'resource_exhausted', text: `the disk of the data directory ${directory} is full (${code}); free some space, or choose another with --data` };
+    default:
+      return { code: 'failed_precondition', text: `the data directory ${directory} cannot be used: the system reports ${code}; choose another with --data` };
+  }
+}
+
+async function readMarker(files: FileSystem, marker: string): Promise<string | undefined> {
+  await using file = await files.openRead(marker);
+  if (file === undefined) return undefined;
+  const bytes = Buffer.alloc(markerBytesMax);
+  return bytes.toString('latin1', 0, await file.read(bytes, 0));
+}
+
+/** A directory of somebody else must not become ours: the sweep at start removes files. */
+async function refuseForeign(files: FileSystem, directory: string): Promise<void> {
+  const foreign = ((await files.list(directory)) ?? []).find(({ name }) => !harmlessNames.test(name));
+  if (foreign === undefined) return;
+  throw new CacheError(
+    'failed_precondition',
+    `the data directory ${directory} holds ${JSON.stringify(foreign.name)} and was not made by Kiln; choose an empty or new directory with --data`,
+  );
+}
+
+async function writeMarker(files: FileSystem, directory: string, marker: string): Promise<void> {
+  const partial = `${marker}.partial`;
+  await files.discard(partial);
+  {
+    await using file = await files.createExclusive(partial);
+    await file.write(Buffer.from(markerText, 'latin1'));
+    await file.syncData();
+  }
+  await files.rename(partial, marker);
+  await files.syncDirectory(directory);
+}

@@ -1,0 +1,110 @@
+// Which file has which name in a data directory. Nothing else makes or takes apart such names.
+// The page of the layout: docs/formats/objects.md.
+import { join } from 'node:path';
+import { digestFunctionNamed, digestFunctions } from '../digest/digest-function.ts';
+import type { ObjectPaths } from './durable-write.ts';
+
+/** Name spaces of values; each has a directory. */
+export const valueSpaces = ['action_result', 'opaque'] as const;
+export type ValueSpace = (typeof valueSpaces)[number];
+
+/**
+ * A stored file as one string, for use as a key: the digest key of a blob ("<sha256 hash>", "md5/<hash>"), or
+ * "action_result/<name>" and "opaque/<name>" for a value. No digest function is called like a value space.
+ */
+export type FileKey = string;
+
+/** Names of values: SHA-256 in hex. */
+const valueNameLength = 64;
+const partialSuffix = '.partial';
+/** Wide enough to spread a million files into directories of some thousand; changing it changes the format. */
+const shardNameLength = 2;
+
+/** The directories that hold sharded files, below the data directory, and the keys of what is in them. */
+export interface Space {
+  /** "objects/sha256", "values/opaque". */
+  readonly directory: string;
+  readonly nameLength: number;
+  keyOf(name: string): FileKey;
+}
+
+export const spaces: readonly Space[] = [
+  ...digestFunctions.map(({ name, hexLength }): Space => {
+    // As digestKey has it: SHA-256 goes bare.
+    return { directory: `objects/${name}`, nameLength: hexLength, keyOf: (hash) => (name === 'sha256' ? hash : `${name}/${hash}`) };
+  }),
+  ...valueSpaces.map((kind): Space => ({ directory: `values/${kind}`, nameLength: valueNameLength, keyOf: (name) => `${kind}/${name}` })),
+];
+
+/** What a name in a shard directory is. */
+export type NameKind = { readonly kind: 'stored'; readonly key: FileKey } | { readonly kind: 'partial' } | { readonly kind: 'foreign' };
+
+export function isShardName(name: string): boolean {
+  return name.length === shardNameLength && isLowerHex(name);
+}
+
+export function classifyName(space: Space, shard: string, name: string): NameKind {
+  if (name.endsWith(partialSuffix)) return { kind: 'partial' };
+  if (name.length === space.nameLength && name.startsWith(shard) && isLowerHex(name)) return { kind: 'stored', key: space.keyOf(name) };
+  return { kind: 'foreign' };
+}
+
+/** What a key names. */
+export type KeyParts = { readonly kind: 'blob'; readonly functionName: string; readonly name: string } | { readonly kind: ValueSpace; readonly name: string };
+
+export function partsOf(key: FileKey): KeyParts {
+  const slash = key.indexOf('/');
+  if (slash === -1) return { kind: 'blob', functionName: 'sha256', name: key };
+  const [space, name] = [key.slice(0, slash), key.slice(slash + 1)];
+  const valueSpace = valueSpaces.find((one) => one === space);
+  return valueSpace === undefined ? { kind: 'blob', functionName: space, name } : { kind: valueSpace, name };
+}
+
+/** True when the string can be the key of a file here. For keys read from disk. */
+export function isFileKey(text: string): boolean {
+  const parts = partsOf(text);
+  const length = parts.kind === 'blob' ? digestFunctionNamed(parts.functionName)?.hexLength : valueNameLength;
+  return parts.name.length === length && isLowerHex(parts.name);
+}
+
+/** The names in one data directory. */
+export class ObjectLayout {
+  readonly root: string;
+  /** Tells the partial files of this run from each other; those of runs before were swept. */
+  #partials = 0;
+
+  constructor(root: string) {
+    this.root = root;
+  }
+
+  final(key: FileKey): string {
+    const parts = partsOf(key);
+    return join(this.#directory(parts), parts.name);
+  }
+
+  paths(key: FileKey): ObjectPaths {
+    const parts = partsOf(key);
+    const directory = this.#directory(parts);
+    const final = join(directory, parts.name);
+    this.#partials += 1;
+    return { directory, final, partial: `${final}.${this.#partials}${partialSuffix}` };
+  }
+
+  get quarantine(): string {
+    return join(this.root, 'quarantine');
+  }
+
+  quarantined(key: FileKey): string {
+    const parts = partsOf(key);
+    return join(this.quarantine, `${parts.kind === 'blob' ? parts.functionName : parts.kind}-${parts.name}`);
+  }
+
+  #directory(parts: KeyParts): string {
+    const space = parts.kind === 'blob' ? join('objects', parts.functionName) : join('values', parts.kind);
+    return join(this.root, space, parts.name.slice(0, shardNameLength));
+  }
+}
+
+function isLowerHex(text: string): boolean {
+  return /^[0-9a-f]+$/.test(text);
+}

@@ -1,0 +1,326 @@
+// The files of one data directory under one bound: index, space, locks, recency and quarantine, held together.
+// Knows keys and bytes; what a blob or a value is, and whether bytes are right, is for those above.
+import { join } from 'node:path';
+import { CacheError } from '../base/cache-error.ts';
+import type { CallOptions } from '../base/call-options.ts';
+import type { MonotonicClock, Timers, WallClock } from '../base/clock.ts';
+import type { FileSystem } from '../base/file-system.ts';
+import type { Log } from '../base/log.ts';
+import { Semaphore } from '../base/semaphore.ts';
+import { ByteBoundedMap } from './byte-bounded-map.ts';
+import type { ContentCheck } from './digest-check.ts';
+import { DurableDirectories } from './durable-directories.ts';
+import { writeDurably } from './durable-write.ts';
+import type { OpenFile } from './file-byte-source.ts';
+import { allocatedBytes } from './file-index.ts';
+import type { FileIndex, StoredFile } from './file-index.ts';
+import { KeyedLock } from './keyed-lock.ts';
+import { ObjectLayout } from './object-layout.ts';
+import type { FileKey } from './object-layout.ts';
+import { Quarantine } from './quarantine.ts';
+import { RecencyLog } from './recency-log.ts';
+import { indexFound, recoverFiles } from './recover-files.ts';
+import { SpaceBudget, defaultMaxBytes } from './space-budget.ts';
+import { SteadyTime } from './steady-time.ts';
+import { io } from './storage-error.ts';
+
+export interface StoredFilesPorts {
+  readonly files: FileSystem;
+  readonly monotonicClock: MonotonicClock;
+  readonly wallClock: WallClock;
+  readonly timers: Timers;
+  readonly log: Log;
+}
+
+export interface StoredFilesLimits {
+  /** What all files may take on disk, quarantine and writes in progress included. Undefined: a share of the disk. */
+  readonly maxBytes: number | undefined;
+  /** What small files may take in memory, so that reading them again costs no disk. */
+  readonly hotBytesMax: number;
+  readonly openReadsMax: number;
+  readonly openWritesMax: number;
+}
+
+/** What is to become a file. */
+export interface NewFile {
+  readonly key: FileKey;
+  /** Exactly what `bytes` yields if `check` accepts it. */
+  readonly contentBytes: number;
+  readonly check: ContentCheck;
+  readonly bytes: AsyncIterable<Uint8Array>;
+  /** A file of that key that is there already is as good: it stays, and this one is dropped. */
+  readonly convergent: boolean;
+  /** What to keep in memory under the key once the file is there. Owns its buffer. */
+  readonly hot?: Uint8Array | undefined;
+}
+
+/** Calls in line for a permit or for room; beyond that the server is busy. */
+const waitersMax = 10_000;
+/** A tenth of the store may be ruins. */
+const quarantineShare = 0.1;
+/** Kept free in the background: a share of the bound, and never more than a few large uploads. */
+const headroomShare = 1 / 64;
+const headroomBytesMax = 256 * 1024 * 1024;
+/** How soon after its use an order of use is written down. */
+const recencyDelayMs = 1_000;
+
+export class StoredFiles {
+  readonly #ports: StoredFilesPorts;
+  readonly #layout: ObjectLayout;
+  readonly #directories: DurableDirectories;
+  readonly #index: FileIndex;
+  readonly #quarantine: Quarantine;
+  readonly #recency: RecencyLog;
+  readonly #locks = new KeyedLock();
+  readonly #space: SpaceBudget;
+  readonly #hot: ByteBoundedMap<FileKey>;
+  readonly #reads: Semaphore;
+  readonly #writes: Semaphore;
+  readonly #time: SteadyTime;
+  /** Allocated by files that left the index and are not deleted yet. */
+  #leavingBytes = 0;
+  #evictedCount = 0;
+  #corruptCount = 0;
+  readonly #running = new Set<Promise<unknown>>();
+  #recencyTimer: Disposable | undefined;
+  #recencyFlush: Promise<void> = Promise.resolve();
+  #closing = false;
+
+  private constructor(ports: StoredFilesPorts, limits: StoredFilesLimits, opened: Opened) {
+    this.#ports = ports;
+    this.#layout = opened.layout;
+    this.#directories = opened.directories;
+    this.#index = opened.index;
+    this.#quarantine = opened.quarantine;
+    this.#recency = opened.recency;
+    this.#time = opened.time;
+    this.#hot = new ByteBoundedMap(limits.hotBytesMax);
+    this.#reads = new Semaphore('open files to read', { permitsMax: limits.openReadsMax, waitersMax });
+    this.#writes = new Semaphore('open files to write', { permitsMax: limits.openWritesMax, waitersMax });
+    this.#space = new SpaceBudget(
+      {
+        placedBytes: () => this.#index.usedBytes + this.#quarantine.usedBytes + this.#leavingBytes,
+        fixedBytes: () => this.#quarantine.usedBytes,
+        evictOne: () => this.#evictOne(),
+      },
+      { maxBytes: opened.maxBytes, headroomBytes: Math.floor(Math.min(opened.maxBytes * headroomShare, headroomBytesMax)), waitersMax },
+    );
+  }
+
+  /**
+   * Takes in what is in `directory`, an existing data directory that this process owns, and evicts down to the bound.
+   * @throws CacheError, or the system's errors.
+   */
+  static async open(directory: string, ports: StoredFilesPorts, limits: StoredFilesLimits): Promise<StoredFiles> {
+    const { files, log } = ports;
+    const layout = new ObjectLayout(directory);
+    const directories = new DurableDirectories(files, directory);
+    const storage = { files, directories };
+    const recencyDirectory = join(directory, 'recency');
+    await directories.ensure(recencyDirectory);
+    const lastUsed = await RecencyLog.read(files, recencyDirectory);
+    const recovered = await recoverFiles(storage, layout);
+    const time = new SteadyTime(ports.monotonicClock, ports.wallClock);
+    const index = indexFound(recovered.found, lastUsed, time.nowMs());
+    const maxBytes = limits.maxBytes ?? defaultMaxBytes((await files.space(directory)).freeBytes, index.usedBytes);
+    const quarantine = await Quarantine.open(storage, layout, { bytesMax: maxBytes * quarantineShare });
+    const recency = await RecencyLog.open(files, recencyDirectory, index, log);
+    if (recovered.sweptPartials > 0) log.info('removed what interrupted writes left behind', { files: recovered.sweptPartials });
+    if (recovered.foreign.length > 0) log.warn('the data directory holds files that Kiln did not make; they are left alone', { example: recovered.foreign[0] });
+    const opened = new StoredFiles(ports, limits, { maxBytes, layout, directories, index, quarantine, recency, time });
+    opened.#space.trim();
+    await opened.#space.idle();
+    return opened;
+  }
+
+  /** Gauges: bytes as allocated on disk, counts since the start. */
+  get usage() {
+    return {
+      maxBytes: this.#space.maxBytes,
+      usedBytes: this.#index.usedBytes + this.#quarantine.usedBytes + this.#leavingBytes,
+      reservedBytes: this.#space.reservedBytes,
+      hotBytes: this.#hot.usedBytes,
+      quarantinedBytes: this.#quarantine.usedBytes,
+      filesCount: this.#index.count,
+      quarantinedCount: this.#quarantine.count,
+      evictedCount: this.#evictedCount,
+      corruptCount: this.#corruptCount,
+      openReads: this.#reads.givenOut,
+      openWrites: this.#writes.givenOut,
+    };
+  }
+
+  /** The file of that key. Not a use: follow with `touch` when it is one. @throws CacheError `unavailable` once closing. */
+  find(key: FileKey): StoredFile | undefined {
+    if (this.#closing) throw closing();
+    return this.#index.get(key);
+  }
+
+  touch(file: StoredFile): void {
+    this.#index.touch(file, this.#time.nowMs());
+    this.#recency.noteUse(file);
+    if (this.#recency.hasUnwritten) this.#recencyTimer ??= this.#ports.timers.after(recencyDelayMs, () => this.#flushRecency());
+  }
+
+  /** The content kept in memory, if it is. */
+  hot(file: StoredFile): Uint8Array | undefined {
+    return this.#hot.get(file.key);
+  }
+
+  /** Keeps right content in memory unless the file was replaced or left meanwhile. `bytes` owns its buffer. */
+  keepHot(file: StoredFile, bytes: Uint8Array): void {
+    if (this.#index.get(file.key) === file) this.#hot.set(file.key, bytes);
+  }
+
+  /**
+   * Opens the content for reading; undefined when somebody removed the file behind our back. What is open stays
+   * readable whatever happens to the name.
+   * @throws CacheError `unavailable`, `cancelled`.
+   */
+  async openRead(file: StoredFile, options?: CallOptions): Promise<OpenFile | undefined> {
+    const permit = await this.#reads.acquire(options);
+    try {
+      const handle = await io('open a stored file', this.#ports.files.openRead(this.#layout.final(file.key)));
+      if (handle === undefined) {
+        permit[Symbol.dispose]();
+        this.#forget(file);
+        return undefined;
+      }
+      return {
+        read: (into, offset) => io('read a stored file', handle.read(into, offset)),
+        async [Symbol.asyncDispose]() {
+          await handle[Symbol.asyncDispose]();
+          permit[Symbol.dispose]();
+        },
+      };
+    } catch (thrown) {
+      permit[Symbol.dispose]();
+      throw thrown;
+    }
+  }
+
+  /**
+   * Resolves once the file is there for good. Room is taken before the first byte is asked for.
+   * @throws CacheError what `check` throws, `resource_exhausted`, `unavailable`, `cancelled`.
+   */
+  write(file: NewFile, options?: CallOptions): Promise<void> {
+    if (this.#closing) return Promise.reject(closing());
+    return this.#tracked(this.#write(file, options));
+  }
+
+  /** Takes a file whose content is wrong out of service, unless it was replaced meanwhile. */
+  quarantine(file: StoredFile, reason: string): Promise<void> {
+    const { log } = this.#ports;
+    return this.#tracked(
+      this.#locks.run(file.key, async () => {
+        if (this.#index.get(file.key) !== file) return;
+        this.#drop(file);
+        this.#corruptCount += 1;
+        const bytes = allocatedBytes(file.contentBytes);
+        this.#leavingBytes += bytes;
+        try {
+          const fate = await this.#quarantine.take(file.key, file.contentBytes);
+          this.#leavingBytes -= bytes;
+          log.error('a stored file is corrupt and counts as absent', undefined, { key: file.key, reason, fate });
+        } catch (thrown) {
+          // Still counted, since it is still there; never served, since it left the index.
+          log.error('a corrupt file could not be moved to quarantine', thrown, { key: file.key, reason });
+        }
+      }),
+    );
+  }
+
+  /** Refuses new calls, finishes writes, writes down the order of use. Open reads go on. */
+  async close(): Promise<void> {
+    this.#closing = true;
+    while (this.#running.size > 0) await Promise.allSettled(this.#running);
+    await this.#space.idle();
+    this.#recencyTimer?.[Symbol.dispose]();
+    await this.#recencyFlush;
+    await this.#recency.close();
+  }
+
+  async #write(file: NewFile, options?: CallOptions): Promise<void> {
+    using _permit = await this.#writes.acquire(options);
+    using room = await this.#space.reserve(file.contentBytes, options);
+    const { files } = this.#ports;
+    const paths = this.#layout.paths(file.key);
+    const guard = (publish: () => Promise<void>): Promise<void> =>
+      this.#locks.run(file.key, async () => {
+        if (file.convergent && this.#index.get(file.key) !== undefined) return;
+        try {
+          await publish();
+        } catch (thrown) {
+          // Whole, but nobody was told, so nobody may count on it; a file that was there before keeps its name.
+          if (this.#index.get(file.key) === undefined) await files.discard(paths.final);
+          throw thrown;
+        }
+        this.#enter(file);
+        room[Symbol.dispose]();
+      });
+    await writeDurably({ files, directories: this.#directories }, { paths, check: file.check, guard }, file.bytes, options);
+    this.#space.trim();
+  }
+
+  #enter(file: NewFile): void {
+    this.#index.add(file.key, file.contentBytes, { verified: true, lastUsedMs: this.#time.nowMs() });
+    if (file.hot === undefined) this.#hot.delete(file.key);
+    else this.#hot.set(file.key, file.hot);
+  }
+
+  #drop(file: StoredFile): void {
+    this.#index.remove(file);
+    this.#hot.delete(file.key);
+  }
+
+  #evictOne(): Promise<void> | undefined {
+    const file = this.#index.victim((key) => this.#locks.busy(key));
+    if (file === undefined) return undefined;
+    this.#drop(file);
+    this.#evictedCount += 1;
+    const bytes = allocatedBytes(file.contentBytes);
+    this.#leavingBytes += bytes;
+    return this.#locks.run(file.key, async () => {
+      try {
+        await this.#ports.files.remove(this.#layout.final(file.key));
+        this.#leavingBytes -= bytes;
+      } catch (thrown) {
+        this.#ports.log.error('an evicted file could not be deleted; its space stays taken until a restart', thrown, { key: file.key });
+        throw thrown;
+      }
+    });
+  }
+
+  #forget(file: StoredFile): void {
+    if (this.#index.get(file.key) !== file || this.#locks.busy(file.key)) return; // being replaced or deleted just now
+    this.#drop(file);
+    this.#ports.log.warn('a stored file was removed by somebody else; it counts as absent', { key: file.key });
+  }
+
+  #flushRecency(): void {
+    this.#recencyTimer = undefined;
+    this.#recencyFlush = this.#recencyFlush.then(() => this.#recency.flush());
+  }
+
+  #tracked<T>(work: Promise<T>): Promise<T> {
+    this.#running.add(work);
+    const done = (): void => void this.#running.delete(work);
+    work.then(done, done);
+    return work;
+  }
+}
+
+/** What opening found out and made. */
+interface Opened {
+  readonly maxBytes: number;
+  readonly layout: ObjectLayout;
+  readonly directories: DurableDirectories;
+  readonly index: FileIndex;
+  readonly quarantine: Quarantine;
+  readonly recency: RecencyLog;
+  readonly time: SteadyTime;
+}
+
+function closing(): CacheError {
+  return new CacheError('unavailable', 'the store is shutting down');
+}

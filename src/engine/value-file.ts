@@ -1,0 +1,85 @@
+// The file of one value: a header with its whole identity and checksums, then its bytes. docs/formats/value.md
+import { createHash } from 'node:crypto';
+import { crc32 } from 'node:zlib';
+import { assert } from '../base/assert.ts';
+import type { DigestFunction } from '../digest/digest-function.ts';
+import type { ValueSpace } from './object-layout.ts';
+
+/** First bytes of every value file. */
+const valueMagic = 'KILNVALU';
+const version = 1;
+const fixedBytes = 32;
+/** On disk for ever, hence not an index into a list of the program. */
+const kindCodes: Readonly<Record<ValueSpace, number>> = { action_result: 1, opaque: 2 };
+
+/** Identity of a value. */
+export interface ValueIdentity {
+  readonly kind: ValueSpace;
+  readonly instance: string;
+  readonly digestFunction: DigestFunction;
+  /** Lower-case hex. */
+  readonly hash: string;
+}
+
+/** Name of a value's file: SHA-256 in hex over its identity, length before each part that may hold anything. */
+export function valueFileName({ kind, instance, digestFunction, hash }: ValueIdentity): string {
+  const instanceBytes = Buffer.from(instance);
+  const head = Buffer.alloc(6);
+  head.writeUInt8(kindCodes[kind], 0);
+  head.writeUInt8(digestFunction.wireValue, 1);
+  head.writeUInt32LE(instanceBytes.byteLength, 2);
+  return createHash('sha256').update(head).update(instanceBytes).update(hash, 'hex').digest('hex');
+}
+
+/** Length of the file of a value of `valueBytes`. */
+export function valueFileBytes(identity: ValueIdentity, valueBytes: number): number {
+  return fixedBytes + identity.digestFunction.hashBytes + Buffer.byteLength(identity.instance) + valueBytes;
+}
+
+/** The header that stands before `value`. */
+export function encodeValueHeader(identity: ValueIdentity, value: Uint8Array): Uint8Array {
+  const { kind, instance, digestFunction, hash } = identity;
+  const header = Buffer.alloc(valueFileBytes(identity, 0));
+  const instanceBytes = Buffer.byteLength(instance);
+  assert(instanceBytes <= 0xffff, 'an instance name fits its length field');
+  header.write(valueMagic, 0, 'latin1');
+  header.writeUInt16LE(version, 8);
+  header.writeUInt8(kindCodes[kind], 10);
+  header.writeUInt8(digestFunction.wireValue, 11);
+  header.writeUInt16LE(digestFunction.hashBytes, 12);
+  header.writeUInt16LE(instanceBytes, 14);
+  header.writeBigUInt64LE(BigInt(value.byteLength), 16);
+  header.writeUInt32LE(crc32(value), 24);
+  header.write(hash, fixedBytes, 'hex');
+  header.write(instance, fixedBytes + digestFunction.hashBytes, 'utf8');
+  header.writeUInt32LE(headerChecksum(header), 28);
+  return header;
+}
+
+/** What a value file turned out to be. */
+export type DecodedValue = { readonly kind: 'value'; readonly bytes: Uint8Array } | { readonly kind: 'damaged'; readonly reason: string };
+
+/** The value in `file`, a view of it, if every byte is as it was written for `identity`. */
+export function decodeValueFile(identity: ValueIdentity, file: Uint8Array): DecodedValue {
+  const bytes = Buffer.from(file.buffer, file.byteOffset, file.byteLength);
+  const headerBytes = valueFileBytes(identity, 0);
+  if (bytes.byteLength < headerBytes) return damaged(`${bytes.byteLength} bytes are too short for a header`);
+  if (bytes.toString('latin1', 0, 8) !== valueMagic) return damaged('it does not begin with the magic');
+  if (bytes.readUInt16LE(8) !== version) return damaged(`format version ${bytes.readUInt16LE(8)} is not known`);
+  const header = bytes.subarray(0, headerBytes);
+  if (bytes.readUInt32LE(28) !== headerChecksum(header)) return damaged('the header does not have its checksum, or belongs to another value');
+  const value = bytes.subarray(headerBytes);
+  const expected = encodeValueHeader(identity, value);
+  // One comparison covers identity, length and checksum: a header is a function of them.
+  if (!header.equals(expected)) return damaged('the content does not have its length or checksum, or belongs to another value');
+  return { kind: 'value', bytes: value };
+}
+
+function damaged(reason: string): DecodedValue {
+  return { kind: 'damaged', reason };
+}
+
+/** CRC-32 over the header, the field of the checksum itself left out. */
+function headerChecksum(header: Uint8Array): number {
+  return crc32(header.subarray(fixedBytes), crc32(header.subarray(0, 28)));
+}

@@ -1,0 +1,76 @@
+// Values in files: the contract, restarts and damage.
+import assert from 'node:assert/strict';
+import { chmod, readFile, readdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { describe, it } from 'node:test';
+import { byteSourceOf, collect } from '../base/byte-source.ts';
+import { isPromise } from '../base/maybe-promise.ts';
+import { sha256 } from '../digest/digest-function.ts';
+import { SeededRandom } from '../testing/seeded-random.ts';
+import { openFileStore, temporaryDirectory, temporaryFileStore } from '../testing/temporary-file-store.ts';
+import { valueStoreConformance } from '../testing/value-store-conformance.ts';
+import type { ValueKey, ValueStore } from './value-store.ts';
+
+const open = async (hotBytesMax: number) => {
+  const opened = await temporaryFileStore({ hotBytesMax, valueBytesMax: 4_000_000 });
+  return { store: opened.store.values, [Symbol.asyncDispose]: () => opened[Symbol.asyncDispose]() };
+};
+valueStoreConformance('files', () => open(10_000_000));
+valueStoreConformance('files, nothing kept in memory', () => open(0));
+
+const key: ValueKey = { kind: 'action_result', instance: 'main', digestFunction: sha256, hash: '0c'.repeat(32) };
+const value = new SeededRandom(3).bytes(1_000);
+
+async function read(values: ValueStore): Promise<Buffer | undefined> {
+  const source = await values.get(key);
+  return source && Buffer.from(await collect(source, 10_000_000));
+}
+
+describe('FileValueStore', () => {
+  it('answers hot values and absence without a promise', async () => {
+    await using opened = await temporaryFileStore();
+    assert.equal(opened.store.values.get(key), undefined);
+    await opened.store.values.put(key, byteSourceOf(value));
+    assert.ok(!isPromise(opened.store.values.get(key)));
+  });
+
+  it('finds the last value after a restart; replacing leaves no file behind (K1-24)', async () => {
+    await using directory = await temporaryDirectory();
+    {
+      await using store = await openFileStore(directory.path);
+      await Promise.all(
+        Array.from({ length: 10 }, async (_, writer) => {
+          for (let round = 0; round < 80; round += 1) await store.values.put(key, byteSourceOf(Buffer.from(`${writer} ${round}`)));
+        }),
+      );
+      await store.values.put(key, byteSourceOf(value));
+      assert.equal(store.usage.filesCount, 1);
+    }
+    const files = (await readdir(join(directory.path, 'values'), { recursive: true, withFileTypes: true })).filter((entry) => entry.isFile());
+    assert.equal(files.length, 1);
+    await using store = await openFileStore(directory.path);
+    assert.deepEqual(await read(store.values), Buffer.from(value));
+  });
+
+  it('a value damaged anywhere counts as absent, is quarantined, and can be put again', async () => {
+    for (const position of [0, 8, 10, 11, 12, 14, 16, 24, 28, 32, 64, 68, 500, -1]) {
+      await using directory = await temporaryDirectory();
+      await using before = await openFileStore(directory.path);
+      await before.values.put(key, byteSourceOf(value));
+      await before.close();
+      const [file] = (await readdir(join(directory.path, 'values'), { recursive: true, withFileTypes: true })).filter((entry) => entry.isFile());
+      assert.ok(file);
+      const path = join(file.parentPath, file.name);
+      const bytes = await readFile(path);
+      const at = position === -1 ? bytes.byteLength - 1 : position;
+      bytes.writeUInt8(bytes.readUInt8(at) ^ 0x10, at);
+      await chmod(path, 0o600);
+      await writeFile(path, bytes);
+      await using store = await openFileStore(directory.path);
+      assert.equal(await read(store.values), undefined, `byte ${at}`);
+      assert.equal((await readdir(join(directory.path, 'quarantine'))).length, 1);
+      await store.values.put(key, byteSourceOf(value));
+      assert.deepEqual(await read(store.values), Buffer.from(value));
+    }
+  });
+});

@@ -31,7 +31,11 @@ export class NodeHttpExchange implements HttpExchange {
   readonly #request: IncomingMessage;
   readonly #response: ServerResponse;
   readonly #limits: NodeHttpExchangeLimits;
-  readonly #abort = new AbortController();
+  #abort: AbortController | undefined;
+  /** The connection ended before the answer was complete. */
+  #gone = false;
+  /** Wakes whoever waits for the client in `#until`; one at a time does. */
+  #wake: (() => void) | undefined;
   /** True while the client waits for "100 Continue". */
   #continueOwed: boolean;
   #bodyTaken = false;
@@ -57,8 +61,15 @@ export class NodeHttpExchange implements HttpExchange {
     this.#continueOwed = expectsContinue && !this.#bodyEnded;
   }
 
+  /** Made when somebody asks: most exchanges end without. */
   get signal(): AbortSignal {
+    this.#abort ??= new AbortController();
+    if (this.#gone) this.#abort.abort();
     return this.#abort.signal;
+  }
+
+  get clientGone(): boolean {
+    return this.#gone;
   }
 
   get answerStarted(): boolean {
@@ -76,7 +87,10 @@ export class NodeHttpExchange implements HttpExchange {
 
   /** The connection is gone. */
   abort(): void {
-    if (this.#answer !== 'done') this.#abort.abort();
+    if (this.#answer === 'done') return;
+    this.#gone = true;
+    this.#abort?.abort();
+    this.#wake?.();
   }
 
   async *body(): AsyncGenerator<Uint8Array, void, undefined> {
@@ -142,7 +156,7 @@ export class NodeHttpExchange implements HttpExchange {
       return;
     }
     for await (const chunk of source) {
-      if (this.#abort.signal.aborted) return;
+      if (this.#gone) return;
       if (!this.#response.write(chunk)) await this.#drained();
     }
   }
@@ -191,13 +205,12 @@ export class NodeHttpExchange implements HttpExchange {
 
   /** Resolves when `start` calls back, or the client goes away. */
   async #until(start: (done: () => void) => void): Promise<void> {
-    if (this.#abort.signal.aborted) return;
+    if (this.#gone) return;
     const { promise, resolve } = Promise.withResolvers<void>();
-    const done = (): void => resolve();
-    this.#abort.signal.addEventListener('abort', done, { once: true });
-    start(done);
+    this.#wake = resolve;
+    start(resolve);
     await promise;
-    this.#abort.signal.removeEventListener('abort', done);
+    this.#wake = undefined;
   }
 }
 

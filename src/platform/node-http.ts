@@ -172,7 +172,7 @@ class AdoptingServer implements Http1Server {
       if (!exchange.answerStarted) throw new Error(`no answer to ${exchange.method} ${exchange.target.slice(0, 200)}`);
     } catch (error) {
       // Handlers answer their own failures; what comes here is a bug, or a body that broke off.
-      if (!exchange.signal.aborted) this.#log.error('an HTTP exchange failed', error, { method: exchange.method });
+      if (!exchange.clientGone) this.#log.error('an HTTP exchange failed', error, { method: exchange.method });
       if (!exchange.answerStarted) await exchange.respond(500, textHeaders, Buffer.from('internal error\n')).catch(() => {});
     }
   }

@@ -1,0 +1,184 @@
+// How a session treats its socket: how often it writes, when it reads, and how it ends.
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import type { Socket, SocketHandler } from '../base/socket.ts';
+import { headers, parseFrames, requestHeaders, settings, uint32, frame } from '../testing/http2-peer.ts';
+import type { Frame } from '../testing/http2-peer.ts';
+import { ManualClock } from '../testing/manual-clock.ts';
+import { RecordedLog } from '../testing/recorded-log.ts';
+import { clientPreface } from './frames.ts';
+import { prepareHeaders } from './header-encoder.ts';
+import { http2Limits } from './limits.ts';
+import { serveHttp2 } from './session.ts';
+import type { Http2Session } from './session.ts';
+import type { ServerStream, StreamHandler } from './stream.ts';
+
+const ok = prepareHeaders([[':status', '200']]);
+
+/** Records writes. `stuck` keeps what is written queued until `drain`. */
+class FakeSocket implements Socket {
+  readonly peerName = 'fake';
+  readonly writes: Buffer[] = [];
+  readonly calls: string[] = [];
+  queuedBytes = 0;
+  stuck = false;
+  #handler: SocketHandler | undefined;
+
+  get handler(): SocketHandler {
+    assert.ok(this.#handler);
+    return this.#handler;
+  }
+  start(handler: SocketHandler): void {
+    this.#handler = handler;
+  }
+  write(slices: readonly Uint8Array[]): void {
+    const bytes = Buffer.concat(slices);
+    this.writes.push(bytes);
+    if (this.stuck) this.queuedBytes += bytes.length;
+  }
+  pause(): void {
+    this.calls.push('pause');
+  }
+  resume(): void {
+    this.calls.push('resume');
+  }
+  end(): void {
+    this.calls.push('end');
+  }
+  destroy(): void {
+    this.calls.push('destroy');
+  }
+  drain(): void {
+    this.stuck = false;
+    this.queuedBytes = 0;
+    this.handler.onDrain();
+  }
+}
+
+interface Served {
+  readonly socket: FakeSocket;
+  readonly session: Http2Session;
+  readonly streams: ServerStream[];
+  readonly resets: number[];
+  readonly log: RecordedLog;
+}
+
+/** A session after both prefaces; `onEnd` answers complete requests. */
+function serve(onEnd: (stream: ServerStream) => void, outputBytesMax = 100_000): Served {
+  const socket = new FakeSocket();
+  const streams: ServerStream[] = [];
+  const resets: number[] = [];
+  const log = new RecordedLog();
+  const onStream = (stream: ServerStream): StreamHandler => {
+    streams.push(stream);
+    return { onData: () => {}, onEnd: () => onEnd(stream), onReset: ({ code }) => resets.push(code), onDrained: () => {} };
+  };
+  const session = serveHttp2(socket, { onStream }, { ...http2Limits, outputBytesMax }, { clock: new ManualClock(), log });
+  socket.handler.onData(Buffer.concat([clientPreface, settings([4, 1_000_000]), frame(8, 0, 0, uint32(1_000_000)), frame(4, 1, 0)]));
+  assert.equal(socket.writes.length, 2);
+  socket.writes.length = 0;
+  return { socket, session, streams, resets, log };
+}
+
+function written(socket: FakeSocket): Frame[] {
+  return parseFrames(Buffer.concat(socket.writes));
+}
+
+async function microtasks(): Promise<void> {
+  await new Promise((resolve) => setImmediate(resolve));
+}
+
+describe('session', () => {
+  it('writes once for all that one input event caused', () => {
+    const { socket } = serve((stream) => {
+      stream.sendHeaders(ok, false);
+      stream.sendData([Buffer.alloc(5), Buffer.alloc(72)], false);
+      stream.sendTrailers([['grpc-status', '0']]);
+    });
+    socket.handler.onData(Buffer.concat([headers(1, true), headers(3, true), headers(5, true)]));
+    assert.equal(socket.writes.length, 1);
+    assert.equal(written(socket).length, 9);
+  });
+
+  it('writes once per turn for answers that come later', async () => {
+    const { socket, streams } = serve(() => {});
+    socket.handler.onData(Buffer.concat([headers(1, true), headers(3, true)]));
+    assert.equal(socket.writes.length, 0);
+    await Promise.all(streams.map(async (stream) => Promise.resolve().then(() => stream.sendHeaders(ok, true))));
+    await microtasks();
+    assert.equal(socket.writes.length, 1);
+    assert.equal(written(socket).length, 2);
+  });
+
+  it('stops reading and holds DATA back while the output backs up, and goes on afterwards', () => {
+    const { socket, streams } = serve((stream) => stream.sendHeaders(ok, false));
+    socket.handler.onData(headers(1, true));
+    socket.stuck = true;
+    streams[0]?.sendData([Buffer.alloc(500_000)], true);
+    socket.handler.onData(frame(6, 0, 0, Buffer.alloc(8)));
+    assert.deepEqual(socket.calls, ['pause']);
+    const heldBack = socket.writes.reduce((sum, bytes) => sum + bytes.length, 0);
+    assert.ok(heldBack < 200_000, `${heldBack} bytes written to a socket that takes none`);
+    socket.drain();
+    assert.deepEqual(socket.calls, ['pause', 'resume']);
+    const bytes = written(socket).filter(({ type }) => type === 0).reduce((sum, { payload }) => sum + payload.length, 0);
+    assert.equal(bytes, 500_000);
+  });
+
+  it('HT-8: resets what is in progress when the client goes away', async () => {
+    const { socket, session, resets } = serve(() => {});
+    socket.handler.onData(Buffer.concat([headers(1, true), headers(3, false)]));
+    socket.handler.onEnd();
+    assert.deepEqual(resets, [8, 8]);
+    assert.deepEqual(socket.calls, ['end']);
+    socket.handler.onClose();
+    await session.closed;
+  });
+
+  it('says why it ends a connection, and reads no more', () => {
+    const { socket } = serve(() => {});
+    socket.handler.onData(frame(9, 0, 1));
+    assert.deepEqual(written(socket).map(({ type }) => type), [7]);
+    assert.deepEqual(socket.calls, ['end']);
+    socket.handler.onData(headers(1, true));
+    assert.equal(socket.writes.length, 1);
+    assert.deepEqual(socket.calls, ['end']);
+  });
+
+  it('HT-3: drains: GOAWAY, the streams in progress, then the end', async () => {
+    const { socket, session, streams } = serve(() => {});
+    socket.handler.onData(headers(1, true));
+    const drained = session.drain();
+    await microtasks();
+    const [goaway, ping] = written(socket);
+    assert.equal(goaway?.type, 7);
+    socket.handler.onData(Buffer.concat([headers(3, true), frame(6, 1, 0, ping?.payload)]));
+    assert.deepEqual(socket.calls, []);
+    streams[0]?.sendHeaders(ok, true);
+    await microtasks();
+    assert.deepEqual(socket.calls, []);
+    streams[1]?.sendHeaders(ok, true);
+    await microtasks();
+    assert.deepEqual(socket.calls, ['end']);
+    assert.deepEqual(written(socket).map(({ type }) => type), [7, 6, 7, 1, 1]);
+    socket.handler.onClose();
+    await drained;
+  });
+
+  it('closes at once when told to', () => {
+    const { socket, session, resets } = serve(() => {});
+    socket.handler.onData(headers(1, true));
+    session.close();
+    assert.deepEqual(resets, [8]);
+    assert.deepEqual(socket.calls, ['destroy']);
+  });
+
+  it('logs what a handler throws, and ends only its connection', () => {
+    const { socket, log } = serve(() => {
+      throw new Error('a bug above');
+    });
+    socket.handler.onData(headers(1, true, requestHeaders));
+    assert.deepEqual(socket.calls, ['end']);
+    assert.match(JSON.stringify(log), /a stream handler threw/);
+  });
+});

@@ -1,5 +1,5 @@
 // One data directory, owned: opens it, serves blobs and values from it, and closes it.
-import { dataDirectoryError, prepareDataDirectory } from '../engine/data-directory.ts';
+import { dataDirectoryError, makeDataDirectory, prepareDataDirectory } from '../engine/data-directory.ts';
 import { StoredFiles } from '../engine/stored-files.ts';
 import type { StoredFilesPorts } from '../engine/stored-files.ts';
 import type { BlobStore } from './blob-store.ts';
@@ -60,7 +60,7 @@ export class FileStore implements AsyncDisposable {
     const { directory } = options;
     await using undo = new AsyncDisposableStack();
     try {
-      await ports.files.makeDirectory(directory);
+      await makeDataDirectory(ports.files, directory);
       const lock = undo.use(await ports.lock(directory));
       await prepareDataDirectory(ports.files, directory);
       const files = await StoredFiles.open(directory, ports, {

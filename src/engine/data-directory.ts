@@ -1,5 +1,5 @@
 // A data directory: that it can be used, that it is one of ours, and of which version. docs/formats/objects.md
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { CacheError } from '../base/cache-error.ts';
 import type { FileSystem } from '../base/file-system.ts';
 import { systemCode } from './storage-error.ts';
@@ -14,11 +14,30 @@ const markerBytesMax = 100;
 const harmlessNames = /^(?:lock(?:-journal)?|holder\.json.*|kiln-data-version\.partial|lost\+found|\..*)$/;
 
 /**
- * Makes sure that `directory` is a data directory of this version; a new or empty one becomes one, durably.
+ * Creates `directory` and its parents where they are missing, so that their names survive a power cut: without
+ * that, everything synced below would be out of reach.
+ * @throws the system's error.
+ */
+export async function makeDataDirectory(files: FileSystem, directory: string): Promise<void> {
+  const parent = dirname(directory);
+  if (parent === directory) return;
+  const isThere = (await files.status(directory)) !== undefined;
+  if (!isThere) await makeDataDirectory(files, parent);
+  await files.makeDirectory(directory);
+  try {
+    await files.syncDirectory(parent);
+  } catch (thrown) {
+    // Whoever made it earlier may have died before this sync, so it is tried again; but the parent of a directory
+    // that was prepared for us, a mount point say, need not be ours to read.
+    if (!isThere) throw thrown;
+  }
+}
+
+/**
+ * Makes sure that `directory`, which exists, is a data directory of this version; a new or empty one becomes one, durably.
  * @throws CacheError `failed_precondition` that says what to do, or the system's own error.
  */
 export async function prepareDataDirectory(files: FileSystem, directory: string): Promise<void> {
-  await files.makeDirectory(directory);
   const marker = join(directory, markerName);
   const found = await readMarker(files, marker);
   if (found === undefined) {

@@ -19,6 +19,11 @@ export function allocatedBytes(contentBytes: number): number {
   return Math.max(1, Math.ceil(contentBytes / blockBytes)) * blockBytes;
 }
 
+/** The blocks that fit into so many bytes, in bytes. */
+export function wholeBlocks(bytes: number): number {
+  return Math.floor(bytes / blockBytes) * blockBytes;
+}
+
 /** One complete file. Made by the index only; a replaced file is another object. */
 export interface StoredFile extends RecencyLinks<StoredFile> {
   readonly key: FileKey;

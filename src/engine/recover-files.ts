@@ -69,8 +69,8 @@ async function recoverShard(
     }
   });
   // A name may have been seen only because the page cache outlived its writer. From here on it is reported
-  // present, and a put of it is acknowledged without a write, so it has to survive a power cut from here on.
-  await directories.ensure(path);
+  // present, and a put of it is acknowledged without a write, so it has to survive a power cut from here on. (The
+  // name of the shard itself does: nothing is ever created in a directory before that.)
   await directories.sync(path);
 }
 

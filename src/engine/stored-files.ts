@@ -12,7 +12,7 @@ import type { ContentCheck } from './digest-check.ts';
 import { DurableDirectories } from './durable-directories.ts';
 import { writeDurably } from './durable-write.ts';
 import type { OpenFile } from './file-byte-source.ts';
-import { allocatedBytes } from './file-index.ts';
+import { allocatedBytes, wholeBlocks } from './file-index.ts';
 import type { FileIndex, StoredFile } from './file-index.ts';
 import { KeyedLock } from './keyed-lock.ts';
 import { ObjectLayout } from './object-layout.ts';
@@ -103,7 +103,7 @@ export class StoredFiles {
         fixedBytes: () => this.#quarantine.usedBytes,
         evictOne: () => this.#evictOne(),
       },
-      { maxBytes: opened.maxBytes, headroomBytes: Math.floor(Math.min(opened.maxBytes * headroomShare, headroomBytesMax)), waitersMax },
+      { maxBytes: opened.maxBytes, headroomBytes: wholeBlocks(Math.min(opened.maxBytes * headroomShare, headroomBytesMax)), waitersMax },
     );
   }
 

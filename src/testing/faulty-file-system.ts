@@ -17,7 +17,13 @@ interface DirectoryNode {
   /** The entries that survive a power cut for sure. */
   synced: Map<string, Node>;
   /** What was done since the last sync, in order; each may or may not survive. A rename within one directory is one change. */
-  pending: ((entries: Map<string, Node>) => void)[];
+  pending: Change[];
+}
+
+/** First the name that went, then the one that came. */
+interface Change {
+  readonly removed?: string;
+  readonly added?: readonly [string, Node];
 }
 
 type Node = FileNode | DirectoryNode;
@@ -49,30 +55,20 @@ export class FaultyFileSystem implements FileSystem {
   nowMs: () => number = () => 0;
   #root: DirectoryNode = directoryNode();
 
-  /** The state that a process finds that starts after this one was killed: the kernel has lost nothing. */
+  /** The state that a process finds that starts after this one was killed: the kernel has lost nothing, nor synced more. */
   afterKill(): FaultyFileSystem {
-    const next = new FaultyFileSystem();
-    next.nowMs = this.nowMs;
-    next.#root = copyDirectory(this.#root, (directory) => directory.entries, (file) => file.bytes);
-    return next;
+    return this.#next(cloneTree(this.#root));
   }
 
   /** One of the states that a power cut may leave: any subset of unsynced names, unsynced bytes lost, zeroed or kept. */
   afterPowerCut(random: SeededRandom): FaultyFileSystem {
+    return this.#next(survivors(this.#root, random));
+  }
+
+  #next(root: DirectoryNode): FaultyFileSystem {
     const next = new FaultyFileSystem();
     next.nowMs = this.nowMs;
-    const names = (directory: DirectoryNode): Map<string, Node> => {
-      const entries = new Map(directory.synced);
-      for (const change of directory.pending) if (random.integer(0, 1) === 1) change(entries);
-      return entries;
-    };
-    const bytes = (file: FileNode): Buffer => {
-      const kept = random.integer(file.syncedBytes, file.bytes.byteLength);
-      const left = Buffer.from(file.bytes);
-      if (random.integer(0, 2) === 0) return left.subarray(0, kept);
-      return left.fill(0, kept); // the length survives before the bytes do
-    };
-    next.#root = copyDirectory(this.#root, names, bytes);
+    next.#root = root;
     return next;
   }
 
@@ -102,7 +98,7 @@ export class FaultyFileSystem implements FileSystem {
     const directory = this.#directory(dirname(path));
     if (directory.entries.has(basename(path))) throw systemError('EEXIST', path);
     const file: FileNode = { kind: 'file', bytes: Buffer.alloc(0), syncedBytes: 0, modifiedMs: this.nowMs() };
-    change(directory, (entries) => void entries.set(basename(path), file));
+    change(directory, { added: [basename(path), file] });
     return this.#handle(path, file);
   }
 
@@ -118,14 +114,11 @@ export class FaultyFileSystem implements FileSystem {
     const node = source.entries.get(basename(from));
     if (node === undefined) throw systemError('ENOENT', from);
     if (source === target) {
-      change(source, (entries) => {
-        entries.delete(basename(from));
-        entries.set(basename(to), node);
-      });
+      change(source, { removed: basename(from), added: [basename(to), node] });
       return;
     }
-    change(source, (entries) => void entries.delete(basename(from)));
-    change(target, (entries) => void entries.set(basename(to), node));
+    change(source, { removed: basename(from) });
+    change(target, { added: [basename(to), node] });
   }
 
   async syncDirectory(path: string): Promise<void> {
@@ -146,7 +139,7 @@ export class FaultyFileSystem implements FileSystem {
       const next = directory.entries.get(name) ?? directoryNode();
       if (next.kind !== 'directory') throw systemError('ENOTDIR', path);
       if (!directory.entries.has(name)) {
-        change(directory, (entries) => void entries.set(name, next));
+        change(directory, { added: [name, next] });
         made = true;
       }
       directory = next;
@@ -231,7 +224,7 @@ export class FaultyFileSystem implements FileSystem {
   #remove(path: string): boolean {
     const parent = this.#find(dirname(path));
     if (parent?.kind !== 'directory' || !parent.entries.has(basename(path))) return false;
-    change(parent, (entries) => void entries.delete(basename(path)));
+    change(parent, { removed: basename(path) });
     return true;
   }
 
@@ -255,21 +248,58 @@ function directoryNode(): DirectoryNode {
   return { kind: 'directory', entries: new Map(), synced: new Map(), pending: [] };
 }
 
-function change(directory: DirectoryNode, apply: (entries: Map<string, Node>) => void): void {
-  apply(directory.entries);
-  directory.pending.push(apply);
+function change(directory: DirectoryNode, done: Change): void {
+  apply(directory.entries, done);
+  directory.pending.push(done);
 }
 
-function copyDirectory(from: DirectoryNode, names: (directory: DirectoryNode) => Map<string, Node>, bytes: (file: FileNode) => Buffer): DirectoryNode {
-  const copied = directoryNode();
-  for (const [name, node] of names(from)) {
-    if (node.kind === 'directory') {
-      copied.entries.set(name, copyDirectory(node, names, bytes));
-      continue;
+function apply(entries: Map<string, Node>, { removed, added }: Change): void {
+  if (removed !== undefined) entries.delete(removed);
+  if (added !== undefined) entries.set(...added);
+}
+
+/** The same tree with the same things unsynced. */
+function cloneTree(root: DirectoryNode): DirectoryNode {
+  const clones = new Map<Node, Node>();
+  const names = (from: Map<string, Node>): Map<string, Node> => new Map(Array.from(from, ([name, node]) => [name, clone(node)]));
+  const clone = (node: Node): Node => {
+    const known = clones.get(node);
+    if (known !== undefined) return known;
+    if (node.kind === 'file') {
+      const file = { ...node, bytes: Buffer.from(node.bytes) };
+      clones.set(node, file);
+      return file;
     }
-    const content = Buffer.from(bytes(node));
-    copied.entries.set(name, { kind: 'file', bytes: content, syncedBytes: content.byteLength, modifiedMs: node.modifiedMs });
-  }
-  copied.synced = new Map(copied.entries);
-  return copied;
+    return cloneDirectory(node);
+  };
+  const cloneDirectory = (node: DirectoryNode): DirectoryNode => {
+    const directory = directoryNode();
+    clones.set(node, directory);
+    directory.entries = names(node.entries);
+    directory.synced = names(node.synced);
+    directory.pending = node.pending.map(({ removed, added }) => ({
+      ...(removed === undefined ? {} : { removed }),
+      ...(added === undefined ? {} : { added: [added[0], clone(added[1])] as const }),
+    }));
+    return directory;
+  };
+  return cloneDirectory(root);
+}
+
+/** What a power cut leaves of a directory, all of it synced. */
+function survivors(directory: DirectoryNode, random: SeededRandom): DirectoryNode {
+  const entries = new Map(directory.synced);
+  for (const done of directory.pending) if (random.integer(0, 1) === 1) apply(entries, done);
+  const left = directoryNode();
+  for (const [name, node] of entries) left.entries.set(name, node.kind === 'directory' ? survivors(node, random) : survivingFile(node, random));
+  left.synced = new Map(left.entries);
+  return left;
+}
+
+function survivingFile(file: FileNode, random: SeededRandom): FileNode {
+  const kept = random.integer(file.syncedBytes, file.bytes.byteLength);
+  const bytes = Buffer.from(file.bytes);
+  // Either the rest is gone, or its length survived before its bytes did.
+  const left = random.integer(0, 2) === 0 ? bytes.subarray(0, kept) : bytes.fill(0, kept);
+  return { kind: 'file', bytes: left, syncedBytes: left.byteLength, modifiedMs: file.modifiedMs };
 }

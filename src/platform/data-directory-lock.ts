@@ -69,7 +69,8 @@ async function openLocked(directory: string): Promise<Sqlite.DatabaseSync> {
   const { DatabaseSync } = await importSqlite();
   const database = new DatabaseSync(join(directory, lockName), { timeout: 0 });
   try {
-    database.exec('BEGIN EXCLUSIVE');
+    // A journal on the disk would be a second file, and on a full disk the lock would fail with an error of SQLite's.
+    database.exec('PRAGMA journal_mode = MEMORY; BEGIN EXCLUSIVE');
     return database;
   } catch (thrown) {
     database.close();

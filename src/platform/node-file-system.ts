@@ -2,7 +2,9 @@
 import { constants } from 'node:fs';
 import { mkdir, open, readdir, rename, rm, stat, statfs, unlink, utimes } from 'node:fs/promises';
 import type { FileHandle as NodeHandle } from 'node:fs/promises';
+import { dirname } from 'node:path';
 import type { DirectoryEntry, FileHandle, FileStatus, FileSystem } from '../base/file-system.ts';
+import { errorCodeOf } from './error-code-of.ts';
 
 /** Stored content never changes, and hard links share the mode (K1-18): readable by all, writable by nobody. */
 const storedMode = 0o444;
@@ -76,7 +78,15 @@ export class NodeFileSystem implements FileSystem {
   }
 
   async makeDirectory(path: string): Promise<boolean> {
-    return (await mkdir(path, { recursive: true })) !== undefined;
+    try {
+      return (await mkdir(path, { recursive: true })) !== undefined;
+    } catch (error) {
+      if (!isAbsence(error)) throw error;
+      // On a read-only file system Node reports the directory it could not make as absent; one by one, the reason shows.
+      await this.makeDirectory(dirname(path));
+      await mkdir(path);
+      return true;
+    }
   }
 
   async list(path: string): Promise<readonly DirectoryEntry[] | undefined> {
@@ -116,7 +126,11 @@ async function unlessAbsent<T>(operation: Promise<T>): Promise<T | undefined> {
   try {
     return await operation;
   } catch (thrown) {
-    if (thrown instanceof Error && 'code' in thrown && thrown.code === 'ENOENT') return undefined;
+    if (isAbsence(thrown)) return undefined;
     throw thrown;
   }
+}
+
+function isAbsence(thrown: unknown): boolean {
+  return errorCodeOf(thrown) === 'ENOENT';
 }

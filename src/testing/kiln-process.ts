@@ -5,7 +5,7 @@ import { once } from 'node:events';
 import { watch } from 'node:fs';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import type { TestContext } from 'node:test';
 import { fileURLToPath } from 'node:url';
 
@@ -28,7 +28,6 @@ export interface KilnOutcome {
 
 export interface KilnProcess {
   readonly ready: ReadyFile;
-  readonly host: string;
   /** 0 on a unix socket. */
   readonly port: number;
   /** What it has printed so far. */
@@ -53,27 +52,43 @@ export function runKiln(args: readonly string[], environment: Readonly<Record<st
 
 /**
  * Starts `kiln serve` with `args` and waits until it is ready; killed at the end of the test if it still runs.
+ * The ready file is at `readyFile`, by default in a directory of its own.
  * Throws with what it printed when it ends before.
  */
-export async function serveKiln(t: TestContext, args: readonly string[], environment: Readonly<Record<string, string>> = {}): Promise<KilnProcess> {
-  const directory = await temporaryDirectory(t);
-  const readyFile = join(directory, 'ready.json');
-  const appeared = watch(directory);
-  const child = start(['serve', '--ready-file', readyFile, ...args], environment);
+export async function serveKiln(
+  t: TestContext,
+  args: readonly string[],
+  environment: Readonly<Record<string, string>> = {},
+  readyFile?: string,
+): Promise<KilnProcess> {
+  const file = readyFile ?? join(await temporaryDirectory(t), 'ready.json');
+  const changes = watch(dirname(file));
+  t.after(() => changes.close());
+  const child = start(['serve', '--ready-file', file, ...args], environment);
   t.after(() => child.kill('SIGKILL'));
   const collected = collect(child);
   const failed = collected.ended.then(({ status, errors }) => {
     throw new Error(`kiln ended with status ${status} before it was ready:\n${errors}`);
   });
   failed.catch(() => {}); // of no interest once it is ready
-  let text: string | undefined;
-  while ((text = await readFile(readyFile, 'utf8').catch(() => undefined)) === undefined) {
-    await Promise.race([once(appeared, 'change'), failed]);
+  const ready = await readyFileOf(child, file, () => Promise.race([once(changes, 'change'), failed]));
+  const port = ready.http.startsWith('unix:') ? 0 : Number(new URL(ready.http).port);
+  return { ...collected, ready, port, kill: (signal) => void child.kill(signal) };
+}
+
+async function readyFileOf(child: ChildProcess, path: string, changed: () => Promise<unknown>): Promise<ReadyFile> {
+  for (;;) {
+    const change = changed(); // before the file is read, or a change meanwhile would be missed
+    const ready = await readReadyFile(path);
+    // The launcher becomes the server, so the file is its own when it names the pid of the child.
+    if (ready !== undefined && ready.pid === child.pid) return ready;
+    await change;
   }
-  appeared.close();
-  const ready = JSON.parse(text) as ReadyFile;
-  const { hostname, port } = ready.http.startsWith('unix:') ? { hostname: '', port: '0' } : new URL(ready.http);
-  return { ...collected, ready, host: hostname, port: Number(port), kill: (signal) => void process.kill(ready.pid, signal) };
+}
+
+async function readReadyFile(path: string): Promise<ReadyFile | undefined> {
+  const text = await readFile(path, 'utf8').catch(() => undefined);
+  return text === undefined ? undefined : (JSON.parse(text) as ReadyFile);
 }
 
 function start(args: readonly string[], environment: Readonly<Record<string, string>>): ChildProcess {

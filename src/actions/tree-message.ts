@@ -27,21 +27,25 @@ export function parseTree(bytes: Uint8Array, directoriesMax: number): TreeMessag
   try {
     const reader = new BinaryReader(bytes);
     const children: TreeDirectory[] = [];
-    let rootBytes: Uint8Array = emptyBytes;
+    let rootBytes: Uint8Array | undefined;
     while (reader.pos < reader.len) {
       const [fieldNumber, wireType] = reader.tag();
-      if (wireType === WireType.LengthDelimited && fieldNumber === rootFieldNumber) {
-        rootBytes = reader.bytes();
-      } else if (wireType === WireType.LengthDelimited && fieldNumber === childrenFieldNumber) {
-        if (children.length + 1 >= directoriesMax) return undefined;
-        const child = readDirectory(reader.bytes());
-        if (child === undefined) return undefined;
-        children.push(child);
-      } else {
+      if (fieldNumber !== rootFieldNumber && fieldNumber !== childrenFieldNumber) {
         reader.skip(wireType, fieldNumber);
+        continue;
       }
+      // A second root would be merged with the first by some readers and replace it for others.
+      if (wireType !== WireType.LengthDelimited || (fieldNumber === rootFieldNumber && rootBytes !== undefined)) return undefined;
+      const bytesOfDirectory = reader.bytes();
+      if (fieldNumber === rootFieldNumber) {
+        rootBytes = bytesOfDirectory;
+        continue;
+      }
+      const child = children.length + 1 < directoriesMax ? readDirectory(bytesOfDirectory) : undefined;
+      if (child === undefined) return undefined;
+      children.push(child);
     }
-    const root = readDirectory(rootBytes);
+    const root = readDirectory(rootBytes ?? emptyBytes);
     return root && { root, children };
   } catch {
     return undefined; // truncated or no protobuf at all

@@ -10,6 +10,8 @@ import { Digest } from '../digest/digest.ts';
 import { blake3, sha256 } from '../digest/digest-function.ts';
 import type { DigestFunction } from '../digest/digest-function.ts';
 import { ActionResultSchema } from '../proto/gen/build/bazel/remote/execution/v2/remote_execution_pb.ts';
+import { seededRandom } from '../testing/seeded-random.ts';
+import { classifyActionValue } from './action-value.ts';
 import { fetchHttp } from '../testing/http-client.ts';
 import { serveHttp } from '../testing/serve-http.ts';
 import type { ServedHttp } from '../testing/serve-http.ts';
@@ -28,6 +30,9 @@ async function storeBlob(served: ServedHttp, text: string, digestFunction: Diges
 }
 
 const encode = (init: MessageInitShape<typeof ActionResultSchema>) => Buffer.from(toBinary(ActionResultSchema, create(ActionResultSchema, init)));
+
+/** A result that refers to something, so that it is told from a tool's own bytes. */
+const resultOf = (exitCode: number) => encode({ exitCode, outputSymlinks: [{ path: 'link', target: 'file' }] });
 
 /** What moon 2.4.6 sends, with its offsets and fraction digits and no zero values. */
 const moonJson = (digest: { hash: string; sizeBytes: bigint }) =>
@@ -84,7 +89,7 @@ describe('binary action results over HTTP', () => {
 
   it('IN-3, AC-9: are separate per instance and per function', async () => {
     await using served = await serveHttp();
-    await put(served, path, encode({ exitCode: 1 }));
+    await put(served, path, resultOf(1));
     assert.equal((await fetchHttp(served.port, path)).status, 200);
     for (const other of [`/ac/${hash}`, `/main/x/ac/${hash}`, `/main/ac/blake3/${hash}`]) {
       assert.equal((await fetchHttp(served.port, other)).status, 404, other);
@@ -120,7 +125,7 @@ describe('binary action results over HTTP', () => {
 
   it('AC-10: the last put wins', async () => {
     await using served = await serveHttp();
-    for (const exitCode of [1, 2]) await put(served, path, encode({ exitCode }));
+    for (const exitCode of [1, 2]) await put(served, path, resultOf(exitCode));
     assert.equal(fromBinary(ActionResultSchema, (await fetchHttp(served.port, path)).body).exitCode, 2);
   });
 });
@@ -158,7 +163,7 @@ describe('JSON action results (moon)', () => {
   it('and a binary one of the same key never take each other\'s place', async () => {
     await using served = await serveHttp();
     const body = moonJson(await storeBlob(served, 'hello\n'));
-    const binary = encode({ exitCode: 5 });
+    const binary = resultOf(5);
     await put(served, path, binary);
     await put(served, path, body, { 'content-type': 'application/json' });
     assert.equal((await fetchHttp(served.port, path, { headers: json })).text, body);
@@ -209,6 +214,7 @@ describe('values that are no action results (ccache)', () => {
       Buffer.from([0x12, 0xff]), // an output file that ends too early
       encode({ outputFiles: [{ path: 'a', digest: { hash: 'no hash', sizeBytes: 1n } }] }),
       encode({ outputFiles: [{ digest: { hash, sizeBytes: 1n } }] }),
+      encode({ exitCode: 5 }), // two bytes that may mean anything
       Buffer.from([0xfa, 0x06, 0x03, 0x61, 0x62, 0x63]), // nothing but a field that no action result has
     ];
     for (const value of values) {
@@ -231,5 +237,33 @@ describe('values that are no action results (ccache)', () => {
     await using served = await serveHttp({ values: new MemoryValueStore({ bytesMax: 100_000, valueBytesMax: 1000 }), limits: { actionResultBytesMax: 500 } });
     assert.equal((await put(served, path, ccacheValue)).status, 413);
     assert.equal((await put(served, path, byteSourceOf(ccacheValue))).status, 400, 'without a length it is found out later');
+  });
+});
+
+describe('telling what a value is', () => {
+  it('takes no random bytes for a result, and chokes on none', (t) => {
+    const random = seededRandom(t);
+    for (let round = 0; round < 5_000; round += 1) {
+      assert.equal(classifyActionValue(random.bytes(random.integer(1, 100)), sha256).kind, 'foreign');
+    }
+  });
+
+  it('never chokes on a damaged result', (t) => {
+    const random = seededRandom(t);
+    const digest = { hash, sizeBytes: 9n };
+    const whole = encode({
+      outputFiles: [{ path: 'a', digest, nodeProperties: { unixMode: 1, mtime: { seconds: 1n } } }],
+      outputDirectories: [{ path: 'd', treeDigest: digest }],
+      stdoutDigest: digest,
+      executionMetadata: { worker: 'w' },
+    });
+    const asJson = Buffer.from(moonJson(digest));
+    for (let round = 0; round < 5_000; round += 1) {
+      const damaged = Buffer.from(random.pick([whole, asJson]));
+      for (let hit = random.integer(1, 4); hit > 0; hit -= 1) damaged[random.integer(0, damaged.length - 1)] = random.integer(0, 255);
+      classifyActionValue(damaged.subarray(0, random.integer(0, damaged.length)), sha256);
+    }
+    assert.equal(classifyActionValue(whole, sha256).kind, 'binary');
+    assert.equal(classifyActionValue(asJson, sha256).kind, 'json');
   });
 });

@@ -19,7 +19,7 @@ const openingBrace = 0x7b;
 
 /**
  * What `bytes` are. Strict, because a wrong guess would mix what one tool keeps for itself with what others build
- * from: a result has a field that Kiln knows, and nothing malformed in it.
+ * from.
  */
 export function classifyActionValue(bytes: Uint8Array, digestFunction: DigestFunction): ActionValue {
   // An object of ActionResult's JSON form begins with a brace, which is no tag of a field in the binary form that
@@ -59,23 +59,26 @@ function resultOfBinary(bytes: Uint8Array): ActionResult | undefined {
   }
 }
 
+/**
+ * Refers to something, and to nothing malformed. An exit code or inlined output alone is too little to tell a result
+ * by: one in a hundred random pairs of bytes has that. Such a value is kept as bytes, so that who put it gets it back.
+ */
 function isPlausible(result: ActionResult, digestFunction: DigestFunction): boolean {
-  const { outputFiles, outputDirectories, outputSymlinks, outputFileSymlinks, outputDirectorySymlinks } = result;
-  const symlinks = [...outputSymlinks, ...outputFileSymlinks, ...outputDirectorySymlinks];
-  const isEmpty =
-    outputFiles.length + outputDirectories.length + symlinks.length + result.stdoutRaw.length + result.stderrRaw.length === 0 &&
-    result.exitCode === 0 &&
-    result.stdoutDigest === undefined &&
-    result.stderrDigest === undefined &&
-    result.executionMetadata === undefined;
-  if (isEmpty) return false;
+  const { outputFiles, outputDirectories, stdoutDigest, stderrDigest } = result;
+  const symlinks = [...result.outputSymlinks, ...result.outputFileSymlinks, ...result.outputDirectorySymlinks];
+  const refersToSomething =
+    outputFiles.length + outputDirectories.length + symlinks.length > 0 || stdoutDigest !== undefined || stderrDigest !== undefined;
   const isFine = (digest: DigestMessage | undefined): boolean => digest === undefined || isWellFormed(digest, digestFunction);
   return (
+    refersToSomething &&
     outputFiles.every(({ path, digest, contents }) => path !== '' && isFine(digest) && (digest !== undefined || contents.length > 0)) &&
-    outputDirectories.every(({ treeDigest, rootDirectoryDigest }) => isFine(treeDigest) && isFine(rootDirectoryDigest)) &&
+    outputDirectories.every(
+      ({ treeDigest, rootDirectoryDigest }) =>
+        (treeDigest ?? rootDirectoryDigest) !== undefined && isFine(treeDigest) && isFine(rootDirectoryDigest),
+    ) &&
     symlinks.every(({ path, target }) => path !== '' && target !== '') &&
-    isFine(result.stdoutDigest) &&
-    isFine(result.stderrDigest)
+    isFine(stdoutDigest) &&
+    isFine(stderrDigest)
   );
 }
 

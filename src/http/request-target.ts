@@ -14,7 +14,7 @@ const absoluteForm = /^https?:\/\/[^/?#]*/i;
  *   or a control character in a segment (CT-8).
  */
 export function parseTarget(target: string): readonly string[] {
-  const path = (target.replace(absoluteForm, '') || '/').split(/[?#]/, 1)[0] ?? '';
+  const path = target.replace(absoluteForm, '').split(/[?#]/, 1)[0] || '/';
   if (!path.startsWith('/')) {
     throw new CacheError('invalid_argument', `the request target ${quoted(target)} is no path`);
   }

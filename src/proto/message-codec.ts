@@ -4,9 +4,11 @@
 /** Translates one message type. `In` is what decoding gives, `Out` what may be encoded (an init shape). */
 export interface MessageCodec<In, Out> {
   /**
-   * The result may keep views of `bytes`, which nobody writes to any more.
-   * @throws Error of any kind when `bytes` are not an encoding of the message.
+   * Whether a decoded message may hold views of the bytes it came from. If not, they may be the transport's own,
+   * which it writes to again, and are spared a copy.
    */
+  readonly keepsViews: boolean;
+  /** @throws Error of any kind when `bytes` are not an encoding of the message. */
   decode(bytes: Uint8Array): In;
   /**
    * The encoded message in slices, in order, behind `headroomBytes` free bytes at the start of the first one:

@@ -1,0 +1,126 @@
+// FindMissingBlobs by hand. The call is small and frequent, and with the generated code most of its cost was the
+// encoding: bench/unary, 14.2 us per call, of which 2.3 decoded the request and 5.6 encoded the answer.
+import { create, toBinary } from '@bufbuild/protobuf';
+import { FindMissingBlobsResponseSchema } from './gen/build/bazel/remote/execution/v2/remote_execution_pb.ts';
+import type { Digest, DigestFunction_Value, FindMissingBlobsRequest } from './gen/build/bazel/remote/execution/v2/remote_execution_pb.ts';
+import type { MessageCodec } from './message-codec.ts';
+import { WireError, WireReader } from './wire-reader.ts';
+
+/** What may be sent; absent fields have their defaults. */
+export interface FindMissingBlobsAnswer {
+  readonly missingBlobDigests?: readonly { readonly hash?: string; readonly sizeBytes?: bigint }[];
+}
+
+const digestName = 'build.bazel.remote.execution.v2.Digest';
+const requestName = 'build.bazel.remote.execution.v2.FindMissingBlobsRequest';
+
+/** Decodes as the generated code does, except that fields this version does not know are not kept. */
+export const findMissingBlobsRequestCodec: MessageCodec<FindMissingBlobsRequest, never> = {
+  keepsViews: false,
+  decode(bytes) {
+    const reader = new WireReader(bytes);
+    const blobDigests: Digest[] = [];
+    let instanceName = '';
+    let digestFunction = 0;
+    for (let tag = reader.tag(); tag !== 0; tag = reader.tag()) {
+      if (tag === 18) blobDigests.push(readDigest(reader));
+      else if (tag === 10) instanceName = reader.string();
+      else if (tag === 24) digestFunction = reader.int32();
+      else skipUnknown(reader, tag, 3);
+    }
+    return { $typeName: requestName, instanceName, blobDigests, digestFunction: digestFunction as DigestFunction_Value };
+  },
+  encode() {
+    throw new TypeError('Kiln does not send FindMissingBlobsRequest');
+  },
+};
+
+/** Encodes; the generated code does it for what is not as usual. */
+export const findMissingBlobsResponseCodec: MessageCodec<never, FindMissingBlobsAnswer> = {
+  keepsViews: false,
+  decode() {
+    throw new TypeError('Kiln does not receive FindMissingBlobsResponse');
+  },
+  encode(message, headroomBytes) {
+    const digests = message.missingBlobDigests ?? [];
+    let lengthMax = headroomBytes;
+    for (const { hash = '' } of digests) lengthMax += digestOverheadBytes + hash.length;
+    const into = Buffer.allocUnsafe(lengthMax);
+    let at = headroomBytes;
+    for (const digest of digests) {
+      at = writeDigest(into, at, digest.hash ?? '', Number(digest.sizeBytes ?? 0n));
+      if (at < 0) return encodeUnusual(message, headroomBytes);
+    }
+    return [into.subarray(0, at)];
+  },
+};
+
+/** Tags and lengths of the digest and its two fields, and the size. */
+const digestOverheadBytes = 2 + 2 + 1 + 8;
+/** So that every length fits into one byte. The longest hash of a served function has 128 characters. */
+const digestLengthMax = 127;
+
+function readDigest(reader: WireReader): Digest {
+  const outerEnd = reader.enter();
+  let hash = '';
+  let sizeBytes = 0n;
+  for (let tag = reader.tag(); tag !== 0; tag = reader.tag()) {
+    if (tag === 10) hash = reader.string();
+    else if (tag === 16) sizeBytes = reader.int64();
+    else skipUnknown(reader, tag, 2);
+  }
+  reader.leave(outerEnd);
+  return { $typeName: digestName, hash, sizeBytes };
+}
+
+function skipUnknown(reader: WireReader, tag: number, knownFieldsMax: number): void {
+  if (tag >>> 3 <= knownFieldsMax) throw new WireError(`field ${tag >>> 3} has the wrong wire type ${tag & 7}`);
+  reader.skip(tag);
+}
+
+/** Where it ended, or -1 for what only the generated code writes: long or not ASCII, a size below 0 or above 2^53. */
+function writeDigest(into: Uint8Array, offset: number, hash: string, size: number): number {
+  if (!(size >= 0 && size <= Number.MAX_SAFE_INTEGER)) return -1;
+  let at = offset + 2;
+  if (hash.length > 0) {
+    into[at] = 10;
+    into[at + 1] = hash.length;
+    at += 2;
+    let bits = 0;
+    for (let index = 0; index < hash.length; index += 1) {
+      const unit = hash.charCodeAt(index);
+      bits |= unit;
+      into[at + index] = unit;
+    }
+    if (bits >= 0x80) return -1;
+    at += hash.length;
+  }
+  if (size > 0) {
+    into[at] = 16;
+    at = writeVarint(into, at + 1, size);
+  }
+  const length = at - offset - 2;
+  if (length > digestLengthMax) return -1;
+  into[offset] = 18;
+  into[offset + 1] = length;
+  return at;
+}
+
+function writeVarint(into: Uint8Array, offset: number, value: number): number {
+  let at = offset;
+  let rest = value;
+  for (; rest >= 0x80; at += 1) {
+    into[at] = (rest % 0x80) | 0x80;
+    rest = Math.floor(rest / 0x80);
+  }
+  into[at] = rest;
+  return at + 1;
+}
+
+function encodeUnusual(message: FindMissingBlobsAnswer, headroomBytes: number): [Uint8Array] {
+  const missingBlobDigests = (message.missingBlobDigests ?? []).map(({ hash = '', sizeBytes = 0n }) => ({ hash, sizeBytes }));
+  const bytes = toBinary(FindMissingBlobsResponseSchema, create(FindMissingBlobsResponseSchema, { missingBlobDigests }));
+  const whole = new Uint8Array(headroomBytes + bytes.byteLength);
+  whole.set(bytes, headroomBytes);
+  return [whole];
+}

@@ -3,12 +3,13 @@ import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
 import type { DescMessage, MessageInitShape } from '@bufbuild/protobuf';
 import { AssertionError } from '../base/assert.ts';
 import type { MessageCodec } from '../proto/message-codec.ts';
+import { newMessageBuffer } from './message-buffer.ts';
 
 /** Message types are forgotten here: a service's handlers are tied to them by `implementService`. */
 export type AnyCodec = MessageCodec<unknown, unknown>;
 
 /** Codecs by full message name, for `codecOf`. */
-export type CodecTable = ReadonlyMap<string, AnyCodec>;
+export type CodecTable = ReadonlyMap<string, MessageCodec<unknown, never>>;
 
 /** Up to here one copy is cheaper than a slice of its own on the way to the socket. */
 const copiedBytesMax = 4096;
@@ -20,6 +21,7 @@ export function codecOf(message: DescMessage, codecs: CodecTable): AnyCodec {
 /** The codec that works for every generated message. */
 export function generatedCodec(descriptor: DescMessage): AnyCodec {
   return {
+    keepsViews: true,
     decode(bytes) {
       return fromBinary(descriptor, bytes);
     },
@@ -29,7 +31,7 @@ export function generatedCodec(descriptor: DescMessage): AnyCodec {
       }
       const bytes = toBinary(descriptor, create(descriptor, message as MessageInitShape<DescMessage>));
       if (bytes.byteLength > copiedBytesMax) return [new Uint8Array(headroomBytes), bytes];
-      const whole = new Uint8Array(headroomBytes + bytes.byteLength);
+      const whole = newMessageBuffer(headroomBytes + bytes.byteLength);
       whole.set(bytes, headroomBytes);
       return [whole];
     },

@@ -1,5 +1,6 @@
 // Cuts a request body into messages: one flag byte, four bytes of length (big-endian), then the message
 // (gRPC over HTTP/2, "Length-Prefixed-Message"). Knows nothing of frames: pieces may end anywhere (REAPI HT-5).
+import { newMessageBuffer } from './message-buffer.ts';
 import { StatusError } from './status-error.ts';
 import { grpcStatusOf } from './status.ts';
 
@@ -19,14 +20,12 @@ export type ReceivedMessage = Uint8Array | CompressedMessage;
 const emptyMessage = new Uint8Array(0);
 
 /**
- * The message when `piece` is exactly one uncompressed message, else undefined. Nearly all small calls are like
- * this; it spares them the reader and its state.
+ * Whether `piece` is exactly one uncompressed message, prefix and all. Nearly all small calls are like this; it
+ * spares them the reader and its state.
  */
-export function wholeMessage(piece: Uint8Array, messageBytesMax: number): Uint8Array | undefined {
+export function isWholeMessage(piece: Uint8Array, messageBytesMax: number): boolean {
   const length = piece.byteLength - prefixBytes;
-  if (length < 0 || length > messageBytesMax || piece[0] !== 0) return undefined;
-  if (lengthAt(piece, 1) !== length) return undefined;
-  return piece.slice(prefixBytes);
+  return length >= 0 && length <= messageBytesMax && piece[0] === 0 && lengthAt(piece, 1) === length;
 }
 
 /**
@@ -87,7 +86,7 @@ export class MessageReader {
       throw new StatusError(grpcStatusOf.internal, `the request has a message with the unknown flag ${this.#flag}`);
     }
     if (this.#length > this.#messageBytesMax) throw messageTooLarge(`${this.#length}`, this.#messageBytesMax);
-    this.#body = this.#length === 0 ? emptyMessage : new Uint8Array(this.#length);
+    this.#body = this.#length === 0 ? emptyMessage : newMessageBuffer(this.#length);
   }
 
   #finish(body: Uint8Array): void {
@@ -108,6 +107,6 @@ export function messageTooLarge(length: string, messageBytesMax: number): Status
 }
 
 function lengthAt(bytes: Uint8Array, offset: number): number {
-  const [a = 0, b = 0, c = 0, d = 0] = [bytes[offset], bytes[offset + 1], bytes[offset + 2], bytes[offset + 3]];
-  return a * 0x1000000 + ((b << 16) | (c << 8) | d);
+  const low = ((bytes[offset + 1] ?? 0) << 16) | ((bytes[offset + 2] ?? 0) << 8) | (bytes[offset + 3] ?? 0);
+  return (bytes[offset] ?? 0) * 0x1000000 + low;
 }

@@ -3,6 +3,7 @@ import { assert } from '../base/assert.ts';
 import type { Timers } from '../base/clock.ts';
 import type { Log } from '../base/log.ts';
 import type { HeaderBlock, ServerStream, StreamAcceptor, StreamHandler } from '../h2/stream.ts';
+import { hotCodecs } from '../proto/hot-codecs.ts';
 import type { CodecTable } from './codec.ts';
 import { defaultGrpcLimits } from './limits.ts';
 import type { GrpcLimits } from './limits.ts';
@@ -19,7 +20,7 @@ export interface GrpcRouterOptions {
   readonly timers: Timers;
   readonly log: Log;
   readonly limits?: GrpcLimits;
-  /** Codecs that replace the generated ones, by full message name. */
+  /** Codecs used instead of the generated ones, by full message name; the hot ones if left out. */
   readonly codecs?: CodecTable;
 }
 
@@ -44,7 +45,7 @@ export class GrpcRouter implements StreamAcceptor, CallHost {
       const name = service.descriptor.typeName;
       assert(!this.#services.has(name), `service ${name} is registered once`);
       this.#services.add(name);
-      for (const method of methodsOf(service, options.codecs ?? new Map())) this.#methods.set(method.path, method);
+      for (const method of methodsOf(service, options.codecs ?? hotCodecs)) this.#methods.set(method.path, method);
     }
   }
 

@@ -1,5 +1,6 @@
 // Calls whose request is one message: unary and server streaming.
-import { MessageReader, wholeMessage } from './message-reader.ts';
+import { newMessageBuffer } from './message-buffer.ts';
+import { isWholeMessage, MessageReader, prefixBytes } from './message-reader.ts';
 import type { ReceivedMessage } from './message-reader.ts';
 import type { CallHost } from './server-call.ts';
 import { ServerCall } from './server-call.ts';
@@ -12,7 +13,8 @@ import { grpcStatusOf } from './status.ts';
 /** The handler runs when the request is complete: only then is it known that there is no second message. */
 export class SingleRequestCall extends ServerCall {
   readonly #method: SingleRequestMethod;
-  #message: ReceivedMessage | undefined;
+  #request: unknown;
+  #received = false;
   #reader: MessageReader | undefined;
   /** Received, and not returned as credit: a request that ends in this turn of the loop never needs it. */
   #uncreditedBytes = 0;
@@ -25,9 +27,9 @@ export class SingleRequestCall extends ServerCall {
   protected override receive(bytes: Uint8Array): void {
     if (this.#uncreditedBytes > 0) this.stream.consumed(this.#uncreditedBytes);
     this.#uncreditedBytes = bytes.byteLength;
-    if (this.#message === undefined && this.#reader === undefined) {
-      this.#message = wholeMessage(bytes, this.host.limits.messageBytesMax);
-      if (this.#message !== undefined) return;
+    if (!this.#received && this.#reader === undefined && isWholeMessage(bytes, this.host.limits.messageBytesMax)) {
+      this.#accept(this.#method.request.keepsViews ? copyOf(bytes, prefixBytes) : bytes.subarray(prefixBytes));
+      return;
     }
     this.#read(bytes);
     // The sender may be waiting for this credit to go on with the message.
@@ -36,18 +38,17 @@ export class SingleRequestCall extends ServerCall {
   }
 
   protected override receiveEnd(): void {
-    const message = this.#message;
-    if (message === undefined || this.#reader?.pendingBytes) throw halfMessage(this.#reader);
-    this.#message = undefined;
-    this.#reader = undefined;
+    if (!this.#received || this.#reader?.pendingBytes) throw halfMessage(this.#reader);
     const method = this.#method;
-    const request = this.decode(message);
+    const request = this.#request;
+    this.#request = undefined;
+    this.#reader = undefined;
     if (method.kind === 'unary') this.answer(() => method.handler(request, this));
     else void this.answerStream(() => method.handler(request, this));
   }
 
   protected override abandonRequest(): void {
-    this.#message = undefined;
+    this.#request = undefined;
     this.#reader = undefined;
     this.stream.consumed(this.#uncreditedBytes);
     this.#uncreditedBytes = 0;
@@ -60,13 +61,25 @@ export class SingleRequestCall extends ServerCall {
   #read(bytes: Uint8Array): void {
     this.#reader ??= new MessageReader(this.host.limits.messageBytesMax);
     for (let offset = 0; offset < bytes.byteLength; ) {
-      if (this.#message !== undefined) {
-        throw new StatusError(grpcStatusOf.internal, `${this.#method.path} takes one request message, and a second one came`);
-      }
       offset = this.#reader.read(bytes, offset);
-      this.#message = this.#reader.take();
+      const message = this.#reader.take();
+      if (message !== undefined) this.#accept(message);
     }
   }
+
+  #accept(message: ReceivedMessage): void {
+    if (this.#received) {
+      throw new StatusError(grpcStatusOf.internal, `${this.#method.path} takes one request message, and a second one came`);
+    }
+    this.#received = true;
+    this.#request = this.decode(message);
+  }
+}
+
+function copyOf(bytes: Uint8Array, from: number): Uint8Array {
+  const copy = newMessageBuffer(bytes.byteLength - from);
+  copy.set(bytes.subarray(from));
+  return copy;
 }
 
 /** gRPC calls a request without its message INTERNAL; the text tells the two ways to get there apart. */

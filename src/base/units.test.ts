@@ -1,3 +1,4 @@
+// Tables of what people write, and what it means.
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { formatByteSize, formatDuration, parseByteSize, parseDurationMs } from './units.ts';

@@ -1,5 +1,4 @@
 // `kiln serve`: starts the server, says where it is, and ends it when a signal asks for that.
-import { hostname } from 'node:os';
 import type { Log } from '../base/log.ts';
 import { parseServeOptions } from '../config/serve-options.ts';
 import type { ServeOptions } from '../config/serve-options.ts';
@@ -30,7 +29,7 @@ export async function serve(start: ProcessStart, terminal: Terminal): Promise<nu
   if (options.readyFile !== undefined) await removeStaleReadyFile(options.readyFile);
   const server = await startServer(options, { log, version, pid: start.pid, startedAt: start.startedAt });
   try {
-    await using _readyFile = await announce(server, options, { pid: start.pid, terminal });
+    await using _readyFile = await announce(server, options, { start, terminal });
     saveCompiledCode();
     const signal = await stop.requested;
     log.info('stopping; running calls may finish', { signal, drainTimeoutMs: options.drainTimeoutMs });
@@ -43,13 +42,13 @@ export async function serve(start: ProcessStart, terminal: Terminal): Promise<nu
 }
 
 /** Prints the start-up text and writes the ready file; disposing the result removes the file. */
-async function announce(server: RunningServer, options: ServeOptions, given: { pid: number; terminal: Terminal }): Promise<AsyncDisposable | null> {
+async function announce(server: RunningServer, options: ServeOptions, given: { start: ProcessStart; terminal: Terminal }): Promise<AsyncDisposable | null> {
   const [first] = server.addresses;
   const file =
     options.readyFile === undefined || first === undefined
       ? null
-      : await writeReadyFile(options.readyFile, { pid: given.pid, ...endpointsOf(first), version });
-  given.terminal.out(startUpText({ server, version, hostName: hostname() }));
+      : await writeReadyFile(options.readyFile, { pid: given.start.pid, ...endpointsOf(first), version });
+  given.terminal.out(startUpText({ server, version, hostName: given.start.hostName }));
   return file;
 }
 

@@ -1,3 +1,4 @@
+// What a person reads after `kiln serve`.
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { endpointsOf, startUpText } from './start-up-text.ts';

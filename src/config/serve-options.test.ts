@@ -1,3 +1,4 @@
+// Every way to give an option, and what is refused, with the words of the refusal.
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { optionHelp } from './option-help.ts';
@@ -7,7 +8,7 @@ import { parseServeOptions, serveOptionTable } from './serve-options.ts';
 const context = (args: readonly string[] = [], environment: StartContext['environment'] = {}): StartContext => ({
   args,
   environment: { HOME: '/home/ada', ...environment },
-  workingDirectory: '/work',
+  workingDirectory: '/here',
   platform: 'linux',
 });
 
@@ -28,8 +29,8 @@ describe('options of kiln serve', () => {
     const flags = ['--listen', '[::1]:0', '--listen=unix:kiln.sock', '--data', 'cache', '--max-size=10GiB', '--ready-file', '/run/ready.json'];
     const options = parseServeOptions(context([...flags, '--allow-anonymous', 'read', '--log-level', 'debug', '--drain-timeout', '5s']));
     assert.deepEqual(options, {
-      listen: [{ kind: 'tcp', host: '::1', port: 0 }, { kind: 'unix', path: '/work/kiln.sock' }],
-      dataDirectory: '/work/cache',
+      listen: [{ kind: 'tcp', host: '::1', port: 0 }, { kind: 'unix', path: '/here/kiln.sock' }],
+      dataDirectory: '/here/cache',
       maxBytes: 10 * 2 ** 30,
       allowAnonymous: 'read',
       readyFile: '/run/ready.json',

@@ -1,3 +1,4 @@
+// Real connections, over TCP and unix sockets, well behaved and not.
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';

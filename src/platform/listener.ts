@@ -10,12 +10,15 @@ import { errorCodeOf } from './error-code-of.ts';
 import { sniffProtocol } from './protocol-sniffer.ts';
 import { claimUnixSocketPath } from './unix-socket-path.ts';
 
+/** A connection as the system gave it. */
+export type AcceptedConnection = Socket;
+
 /** Whoever is handed a connection owns it. */
 export interface ProtocolHandlers {
   /** HTTP/2 with prior knowledge. `head` has been read already: the whole preface and what came with it. */
-  http2(socket: Socket, head: Uint8Array): void;
+  http2(socket: AcceptedConnection, head: Uint8Array): void;
   /** Anything else. What was read has been put back. */
-  other(socket: Socket): void;
+  other(socket: AcceptedConnection): void;
 }
 
 export interface ListenerLimits {

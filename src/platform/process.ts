@@ -1,6 +1,6 @@
 // This process: what it was started with, its output, its signals and its end.
 import { enableCompileCache, flushCompileCache } from 'node:module';
-import { constants } from 'node:os';
+import { constants, hostname } from 'node:os';
 
 /** Asks to end: from a terminal, from a service manager. */
 export type StopSignal = 'SIGINT' | 'SIGTERM';
@@ -10,6 +10,8 @@ export interface ProcessStart {
   readonly pid: number;
   /** ISO 8601. */
   readonly startedAt: string;
+  /** Of this machine. */
+  readonly hostName: string;
   /** Without the runtime and the script. */
   readonly args: readonly string[];
   readonly environment: Readonly<Record<string, string | undefined>>;
@@ -22,6 +24,7 @@ export function processStart(): ProcessStart {
   return {
     pid: process.pid,
     startedAt: new Date(performance.timeOrigin).toISOString(),
+    hostName: hostname(),
     args: process.argv.slice(2),
     environment: process.env,
     workingDirectory: process.cwd(),

@@ -1,3 +1,4 @@
+// Which addresses count as reachable from this machine only.
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { resolveHost } from './resolve-host.ts';

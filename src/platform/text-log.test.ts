@@ -1,3 +1,4 @@
+// The lines of the log.
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { CacheError } from '../base/cache-error.ts';

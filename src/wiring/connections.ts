@@ -1,5 +1,4 @@
 // The connections of a server, whatever they speak: from being accepted to the end of the last call on them.
-import type { Socket } from 'node:net';
 import type { MonotonicClock, Timers } from '../base/clock.ts';
 import type { HttpHandler } from '../base/http-exchange.ts';
 import type { Log } from '../base/log.ts';
@@ -7,7 +6,7 @@ import { http2Limits } from '../h2/limits.ts';
 import { serveHttp2 } from '../h2/session.ts';
 import type { Http2Session } from '../h2/session.ts';
 import type { StreamAcceptor } from '../h2/stream.ts';
-import type { ProtocolHandlers } from '../platform/listener.ts';
+import type { AcceptedConnection, ProtocolHandlers } from '../platform/listener.ts';
 import { createHttp1Server, http1Limits } from '../platform/node-http.ts';
 import type { Http1Server } from '../platform/node-http.ts';
 import { nodeSocket } from '../platform/node-socket.ts';
@@ -34,7 +33,7 @@ export class Connections implements ProtocolHandlers {
     this.#http1 = createHttp1Server(parts.exchanges, http1Limits, parts.log);
   }
 
-  http2(socket: Socket, head: Uint8Array): void {
+  http2(socket: AcceptedConnection, head: Uint8Array): void {
     if (this.#draining) {
       socket.destroy();
       return;
@@ -44,7 +43,7 @@ export class Connections implements ProtocolHandlers {
     void session.closed.then(() => this.#http2.delete(session));
   }
 
-  other(socket: Socket): void {
+  other(socket: AcceptedConnection): void {
     this.#http1.adopt(socket);
   }
 

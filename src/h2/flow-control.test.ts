@@ -28,10 +28,19 @@ describe('flow control', () => {
   it('shrinks below zero when it is made smaller, and recovers', () => {
     const window = new ReceiveWindow(65_535);
     assert.equal(window.take(60_000), true);
-    window.resize(100);
+    assert.equal(window.resize(100), 0);
     assert.equal(window.take(0), false); // 60,000 sent, 100 allowed
     assert.equal(window.give(60_000), 60_000);
     assert.equal(window.take(100), true);
+    assert.equal(window.take(1), false);
+  });
+
+  it('announces at once what a smaller size makes worth announcing, or nobody ever would', () => {
+    const window = new ReceiveWindow(65_535);
+    assert.equal(window.take(30_000), true);
+    assert.equal(window.give(30_000), 0);
+    assert.equal(window.resize(10_000), 30_000);
+    assert.equal(window.take(10_000), true);
     assert.equal(window.take(1), false);
   });
 });

@@ -29,17 +29,25 @@ export class ReceiveWindow {
   /** Credit for `bytes` that were consumed. Returns the increment to announce now; 0 while it is not worth a frame. */
   give(bytes: number): number {
     this.#untoldBytes += bytes;
+    return this.#announce();
+  }
+
+  /**
+   * Our SETTINGS_INITIAL_WINDOW_SIZE took effect (RFC 9113 §6.9.2): what is left may become negative. Returns the
+   * increment to announce now, like `give`: what was little of the old size may be much of the new one.
+   */
+  resize(sizeBytes: number): number {
+    this.#leftBytes += sizeBytes - this.#sizeBytes;
+    this.#sizeBytes = sizeBytes;
+    return this.#announce();
+  }
+
+  #announce(): number {
     // Half of the window: the sender never waits while it is read quickly, and a frame is paid per half window only.
     if (this.#untoldBytes * 2 < this.#sizeBytes) return 0;
     const increment = this.#untoldBytes;
     this.#leftBytes += increment;
     this.#untoldBytes = 0;
     return increment;
-  }
-
-  /** Our SETTINGS_INITIAL_WINDOW_SIZE took effect (RFC 9113 §6.9.2): what is left may become negative. */
-  resize(sizeBytes: number): void {
-    this.#leftBytes += sizeBytes - this.#sizeBytes;
-    this.#sizeBytes = sizeBytes;
   }
 }

@@ -93,8 +93,9 @@ export class HttpStreamExchange implements HttpExchange, StreamHandler {
     this.#stream.sendHeaders(this.#answerHeaders(status, headers, source.sizeBytes), bodiless);
     if (!bodiless) await this.#send(source);
     this.#answer = 'done';
-    // A client that still waits for "100 Continue" may never send its body: there is nothing to wait for.
-    if (!this.#body.ended) this.#body.discard(this.#continueOwed ? -1 : this.#limits.unreadBodyBytesMax);
+    // A client that still waits for "100 Continue" may never send its body, and a tunnel has no end to wait for.
+    const endsNow = this.#continueOwed || this.method === 'CONNECT';
+    if (!this.#body.ended) this.#body.discard(endsNow ? -1 : this.#limits.unreadBodyBytesMax);
   }
 
   onData(bytes: Uint8Array): void {

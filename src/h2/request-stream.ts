@@ -132,12 +132,11 @@ export class RequestStream implements ServerStream, QueuedSender {
   }
 
   onQueueSent(): void {
-    if (this.#ending === 'open') {
-      if (this.#owesDrained) this.#handler?.onDrained();
-      return;
+    if (this.#ending !== 'open') {
+      if (this.#ending !== 'end') this.#owner.outlet.headers(this.id, this.#ending, true);
+      this.#endLocal();
     }
-    if (this.#ending !== 'end') this.#owner.outlet.headers(this.id, this.#ending, true);
-    this.#endLocal();
+    if (this.#owesDrained) this.#handler?.onDrained();
   }
 
   /**
@@ -184,7 +183,7 @@ export class RequestStream implements ServerStream, QueuedSender {
   }
 
   resizeReceiveWindow(bytes: number): void {
-    this.#receiveWindow.resize(bytes);
+    this.#announce(this.#receiveWindow.resize(bytes));
   }
 
   #maySend(): boolean {
@@ -193,7 +192,10 @@ export class RequestStream implements ServerStream, QueuedSender {
 
   #credit(bytes: number): void {
     this.#owner.returnCredit(bytes);
-    const increment = this.#receiveWindow.give(bytes);
+    this.#announce(this.#receiveWindow.give(bytes));
+  }
+
+  #announce(increment: number): void {
     if (increment === 0 || !this.receives) return;
     this.#owner.outlet.frames.windowUpdate(this.id, increment);
     this.#owner.outlet.touch();

@@ -49,7 +49,7 @@ export interface StreamHandler {
    */
   onReset(reset: StreamReset): void;
   /**
-   * What `sendData` had to queue has all been handed to the output. Never called from within `sendData`, and not when
+   * What `sendData` had to queue has all been handed to the output, and the end that was queued behind it. Never called from within `sendData`, and not when
    * nothing had to be queued: whoever sends asks `queuedBytes` after each `sendData` and waits only while it is not 0.
    */
   onDrained(): void;

@@ -47,8 +47,12 @@ describe('OutputBatch', () => {
     for (let round = 0; round < 2_000; round++) {
       const bytes = random.bytes(random.pick([0, 1, 9, 100, 2_048, 2_049]));
       expected.push(bytes);
-      if (bytes.length < 200 && bytes.length > 0) batch.into.set(bytes, batch.reserve(bytes.length));
-      else batch.append(bytes);
+      if (bytes.length < 200) {
+        const at = batch.reserve(bytes.length);
+        batch.into.set(bytes, at);
+      } else {
+        batch.append(bytes);
+      }
       if (random.integer(0, 9) > 0) continue;
       got.push(...batch.take().map((slice) => new Uint8Array(slice)));
       if (random.integer(0, 1) === 0) batch.recycle();

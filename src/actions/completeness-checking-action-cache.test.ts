@@ -12,36 +12,33 @@ import { MemoryValueStore } from '../blob/memory-value-store.ts';
 import { Digest } from '../digest/digest.ts';
 import { blake3, sha256 } from '../digest/digest-function.ts';
 import type { DigestFunction } from '../digest/digest-function.ts';
-import type { DigestList } from '../digest/digest-list.ts';
 import { parseInstanceName } from '../digest/instance-name.ts';
 import { ActionResultSchema, DirectorySchema, TreeSchema } from '../proto/gen/build/bazel/remote/execution/v2/remote_execution_pb.ts';
 import type { ActionResult, Directory } from '../proto/gen/build/bazel/remote/execution/v2/remote_execution_pb.ts';
-import { RecordingLog } from '../testing/serve-http.ts';
+import { blobStoreWith } from '../testing/blob-store-with.ts';
+import { RecordedLog } from '../testing/recorded-log.ts';
 import { completenessLimits } from './completeness-check.ts';
 import type { CompletenessLimits } from './completeness-check.ts';
 import { CompletenessCheckingActionCache } from './completeness-checking-action-cache.ts';
 import { StoredActionCache, storedActionCacheLimits } from './stored-action-cache.ts';
 
-/** A store that counts the questions, and fails when it is told to. */
-class CountingBlobStore extends EmptyAwareBlobStore {
-  questions = 0;
-  reads = 0;
-  failure: CacheError | undefined;
+type Replace = (inner: BlobStore) => Partial<BlobStore>;
 
-  override findMissing(digests: DigestList) {
-    this.questions += 1;
-    if (this.failure !== undefined) throw this.failure;
-    return super.findMissing(digests);
-  }
-  override getMany(digests: DigestList) {
-    this.reads += 1;
-    return super.getMany(digests);
-  }
-}
-
-function setUp(limits: Partial<CompletenessLimits> = {}, digestFunction: DigestFunction = sha256) {
-  const blobs = new CountingBlobStore(new MemoryBlobStore());
-  const log = new RecordingLog();
+function setUp(limits: Partial<CompletenessLimits> = {}, digestFunction: DigestFunction = sha256, replace: Replace = () => ({})) {
+  const store = new EmptyAwareBlobStore(new MemoryBlobStore());
+  const counts = { questions: 0, reads: 0 };
+  const changed = blobStoreWith(store, replace(store));
+  const blobs = blobStoreWith(changed, {
+    findMissing(digests) {
+      counts.questions += 1;
+      return changed.findMissing(digests);
+    },
+    getMany(digests) {
+      counts.reads += 1;
+      return changed.getMany(digests);
+    },
+  });
+  const log = new RecordedLog();
   const inner = new StoredActionCache(new MemoryValueStore(), storedActionCacheLimits, log);
   const cache = new CompletenessCheckingActionCache(inner, blobs, { ...completenessLimits, ...limits }, log);
   const key = { instance: parseInstanceName(''), actionDigest: Digest.of(Buffer.from('action'), digestFunction) };
@@ -63,28 +60,28 @@ function setUp(limits: Partial<CompletenessLimits> = {}, digestFunction: DigestF
     await cache.put(key, create(ActionResultSchema, init));
     return cache.get(key);
   };
-  return { blobs, log, cache, inner, key, file, message, get };
+  return { blobs, counts, log, cache, inner, key, file, message, get };
 }
 
 type SetUp = ReturnType<typeof setUp>;
 
 describe('CompletenessCheckingActionCache', () => {
   it('AC-2: serves a result whose blobs are all there, the object that was read', async () => {
-    const { cache, key, file, blobs } = setUp();
+    const { cache, key, file, blobs, counts } = setUp();
     await cache.put(key, create(ActionResultSchema, { outputFiles: [{ path: 'a', digest: await file('a') }], stdoutDigest: await file('out') }));
     const result = cache.get(key);
     assert.ok(!(result instanceof Promise), 'memory stores answer at once, so the check does');
     assert.equal(result?.outputFiles[0]?.path, 'a');
-    assert.equal(blobs.questions, 1);
+    assert.equal(counts.questions, 1);
     const served = create(ActionResultSchema, { exitCode: 3 });
-    const fixed = new CompletenessCheckingActionCache({ get: () => served, put: async () => {} }, blobs, completenessLimits, new RecordingLog());
+    const fixed = new CompletenessCheckingActionCache({ get: () => served, put: async () => {} }, blobs, completenessLimits, new RecordedLog());
     assert.equal(fixed.get(key), served);
   });
 
   it('AC-1: finds nothing where nothing was put, without asking for blobs', () => {
-    const { cache, key, blobs, log } = setUp();
+    const { cache, key, counts, log } = setUp();
     assert.equal(cache.get(key), undefined);
-    assert.equal(blobs.questions, 0);
+    assert.equal(counts.questions, 0);
     assert.deepEqual(log.lines, []);
   });
 
@@ -194,7 +191,7 @@ describe('CompletenessCheckingActionCache', () => {
   });
 
   it('asks twice at most, however many trees and files there are, and reads each directory once', async () => {
-    const { file, message, get, blobs } = setUp();
+    const { file, message, get, counts } = setUp();
     const shared: Directory = create(DirectorySchema, { files: [{ name: 'f', digest: await file('f') }] });
     const directories = [
       { name: 'c', digest: await message(DirectorySchema, shared) },
@@ -207,8 +204,8 @@ describe('CompletenessCheckingActionCache', () => {
       { path: 'y', treeDigest: tree },
     ];
     assert.notEqual(await get({ outputDirectories, stdoutDigest: await file('out') }), undefined);
-    assert.equal(blobs.questions, 2);
-    assert.equal(blobs.reads, 3); // the trees together, the root, its one child
+    assert.equal(counts.questions, 2);
+    assert.equal(counts.reads, 3); // the trees together, the root, its one child
   });
 
   it('counts what it cannot see whole as incomplete', async () => {
@@ -231,20 +228,21 @@ describe('CompletenessCheckingActionCache', () => {
   });
 
   it('a store that cannot tell is an error and never a miss', async () => {
-    const { blobs, file, get } = setUp();
-    blobs.failure = new CacheError('unavailable', 'the disk is slow');
+    const unavailable = (): never => {
+      throw new CacheError('unavailable', 'the disk is slow');
+    };
+    const { file, get } = setUp({}, sha256, () => ({ findMissing: unavailable }));
     await assert.rejects(get({ stdoutDigest: await file('out') }), { code: 'unavailable' });
-    const torn: BlobStore['getMany'] = () => [new CacheError('data_loss', 'damaged')];
-    const given = setUp();
-    given.blobs.getMany = torn as never;
+    const given = setUp({}, sha256, () => ({ getMany: () => [new CacheError('data_loss', 'damaged')] }));
     const tree = await given.message(TreeSchema, { root: { symlinks: [{ name: 's', target: 't' }] } });
     await assert.rejects(given.get({ outputDirectories: [{ path: 'd', treeDigest: tree }] }), { code: 'data_loss' });
   });
 
   it('waits where the stores do', async () => {
-    const { blobs, file, message, get } = setUp();
-    const find = blobs.findMissing.bind(blobs);
-    blobs.findMissing = (async (digests: DigestList) => find(digests)) as never;
+    const { file, message, get } = setUp({}, sha256, (inner) => ({
+      findMissing: async (digests) => inner.findMissing(digests),
+      getMany: async (digests) => inner.getMany(digests),
+    }));
     const tree = await message(TreeSchema, { root: { files: [{ name: 'f', digest: await file('f') }] } });
     assert.notEqual(await get({ outputDirectories: [{ path: 'd', treeDigest: tree }] }), undefined);
     const lost = await message(TreeSchema, { root: { files: [{ name: 'f', digest: await file('g', false) }] } });

@@ -1,3 +1,4 @@
+// What is kept, what counts as another action, and what becomes of damaged values.
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { describe, it } from 'node:test';
@@ -11,7 +12,7 @@ import { Digest } from '../digest/digest.ts';
 import { blake3, sha256 } from '../digest/digest-function.ts';
 import { parseInstanceName } from '../digest/instance-name.ts';
 import { ActionResultSchema } from '../proto/gen/build/bazel/remote/execution/v2/remote_execution_pb.ts';
-import { RecordingLog } from '../testing/serve-http.ts';
+import { RecordedLog } from '../testing/recorded-log.ts';
 import type { ActionKey } from './action-cache.ts';
 import { StoredActionCache, storedActionCacheLimits } from './stored-action-cache.ts';
 import { decodeStoredActionResult, encodeStoredActionResult } from './stored-action-result.ts';
@@ -21,7 +22,7 @@ const key: ActionKey = { instance: parseInstanceName('main'), actionDigest: acti
 const result = create(ActionResultSchema, { exitCode: 7 });
 
 function setUp(values: ValueStore = new MemoryValueStore(), actionResultBytesMax = storedActionCacheLimits.actionResultBytesMax) {
-  const log = new RecordingLog();
+  const log = new RecordedLog();
   return { log, values, cache: new StoredActionCache(values, { actionResultBytesMax }, log) };
 }
 

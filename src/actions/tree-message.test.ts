@@ -1,3 +1,4 @@
+// The parser against messages of the generated code, whole and damaged.
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { create, fromBinary, toBinary } from '@bufbuild/protobuf';

@@ -1,3 +1,4 @@
+// GT-1, GT-2 and GT-6 over a memory store, with what the walk asks of it.
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { create, toBinary } from '@bufbuild/protobuf';
@@ -5,28 +6,27 @@ import type { MessageInitShape } from '@bufbuild/protobuf';
 import { byteSourceOf } from '../base/byte-source.ts';
 import { CacheError } from '../base/cache-error.ts';
 import type { CallOptions } from '../base/call-options.ts';
+import type { BlobStore } from '../blob/blob-store.ts';
 import { EmptyAwareBlobStore } from '../blob/empty-aware-blob-store.ts';
 import { MemoryBlobStore } from '../blob/memory-blob-store.ts';
 import { Digest } from '../digest/digest.ts';
 import { sha256 } from '../digest/digest-function.ts';
-import type { DigestList } from '../digest/digest-list.ts';
 import { DirectorySchema } from '../proto/gen/build/bazel/remote/execution/v2/remote_execution_pb.ts';
+import { blobStoreWith } from '../testing/blob-store-with.ts';
 import { walkDirectories, walkLimits } from './walk-directories.ts';
 import type { WalkLimits } from './walk-directories.ts';
 
 type Child = readonly [name: string, digest: Digest];
 
-class RecordingBlobStore extends EmptyAwareBlobStore {
-  readonly reads: number[] = [];
-
-  override getMany(digests: DigestList, options?: CallOptions) {
-    this.reads.push(digests.length);
-    return super.getMany(digests, options);
-  }
-}
-
 function setUp() {
-  const blobs = new RecordingBlobStore(new MemoryBlobStore());
+  const store = new EmptyAwareBlobStore(new MemoryBlobStore());
+  const reads: number[] = [];
+  const blobs = blobStoreWith(store, {
+    getMany(digests) {
+      reads.push(digests.length);
+      return store.getMany(digests);
+    },
+  });
   /** A directory that is told apart by its label. */
   const directory = async (label: string, children: readonly Child[] = [], stored = true): Promise<Digest> => {
     const init: MessageInitShape<typeof DirectorySchema> = {
@@ -38,25 +38,25 @@ function setUp() {
     if (stored) await blobs.put(digest, byteSourceOf(bytes));
     return digest;
   };
-  const walk = async (root: Digest, limits: Partial<WalkLimits> = {}, options?: CallOptions): Promise<string> => {
+  const walk = async (root: Digest, limits: Partial<WalkLimits> = {}, options?: CallOptions, from: BlobStore = blobs): Promise<string> => {
     const labels: (string | undefined)[] = [];
-    for await (const { directory: found } of walkDirectories(blobs, root, { ...walkLimits, ...limits }, options)) {
+    for await (const { directory: found } of walkDirectories(from, root, { ...walkLimits, ...limits }, options)) {
       labels.push(found.symlinks[0]?.name ?? 'empty');
     }
     return labels.join(' ');
   };
-  return { blobs, directory, walk };
+  return { blobs, reads, directory, walk };
 }
 
 describe('walkDirectories', () => {
   it('GT-1: root first, level by level, each distinct directory once', async () => {
-    const { blobs, directory, walk } = setUp();
+    const { reads, directory, walk } = setUp();
     const shared = await directory('shared');
     const a = await directory('a', [['s', shared]]);
     const b = await directory('b', [['s', shared], ['e', Digest.empty(sha256)]]);
     const root = await directory('root', [['a', a], ['b', b], ['c', shared]]);
     assert.equal(await walk(root), 'root a b shared empty');
-    assert.deepEqual(blobs.reads, [1, 3, 1]);
+    assert.deepEqual(reads, [1, 3, 1]);
   });
 
   it('DG-10: the empty directory needs no upload', async () => {
@@ -95,14 +95,14 @@ describe('walkDirectories', () => {
   });
 
   it('reads a level in batches within its limits', async () => {
-    const { blobs, directory, walk } = setUp();
+    const { reads, directory, walk } = setUp();
     const children = await Promise.all(Array.from({ length: 10 }, async (_, index) => [`${index}`, await directory(`c${index}`)] as const));
     const root = await directory('root', children);
     await walk(root, { batchBlobsMax: 4 });
-    assert.deepEqual(blobs.reads, [1, 4, 4, 2]);
-    blobs.reads.length = 0;
+    assert.deepEqual(reads, [1, 4, 4, 2]);
+    reads.length = 0;
     await walk(root, { batchBytesMax: 10 }); // each child has 9 bytes
-    assert.deepEqual(blobs.reads, [1, ...Array.from({ length: 10 }, () => 1)]);
+    assert.deepEqual(reads, [1, ...Array.from({ length: 10 }, () => 1)]);
   });
 
   it('refuses a tree above its limits', async () => {
@@ -116,7 +116,7 @@ describe('walkDirectories', () => {
     const { blobs, directory, walk } = setUp();
     const root = await directory('root');
     await assert.rejects(walk(root, {}, { signal: AbortSignal.abort() }), { code: 'cancelled' });
-    blobs.getMany = () => [new CacheError('unavailable', 'slow disk')];
-    await assert.rejects(walk(root), { code: 'unavailable' });
+    const slow = blobStoreWith(blobs, { getMany: () => [new CacheError('unavailable', 'slow disk')] });
+    await assert.rejects(walk(root, {}, undefined, slow), { code: 'unavailable' });
   });
 });

@@ -13,6 +13,7 @@ import { MemoryBlobStore } from '../blob/memory-blob-store.ts';
 import { Digest } from '../digest/digest.ts';
 import { blake3, digestFunctions, md5, sha256 } from '../digest/digest-function.ts';
 import { DigestList } from '../digest/digest-list.ts';
+import { blobStoreWith } from '../testing/blob-store-with.ts';
 import { fetchHttp, sendRaw } from '../testing/http-client.ts';
 import { seededRandom } from '../testing/seeded-random.ts';
 import { serveHttp } from '../testing/serve-http.ts';
@@ -147,13 +148,14 @@ describe('bad input of the HTTP build cache', () => {
   it('CT-6: a client that goes away in mid-body leaves nothing', async () => {
     const ended = Promise.withResolvers<unknown>();
     const inner = new EmptyAwareBlobStore(new MemoryBlobStore());
-    const realPut = inner.put.bind(inner);
-    inner.put = (...given) => {
-      const done = realPut(...given);
-      done.then(ended.resolve, ended.resolve);
-      return done;
-    };
-    await using served = await serveHttp({ blobs: inner });
+    const blobs = blobStoreWith(inner, {
+      put(...given) {
+        const done = inner.put(...given);
+        done.then(ended.resolve, ended.resolve);
+        return done;
+      },
+    });
+    await using served = await serveHttp({ blobs });
     const socket = connect({ port: served.port, host: '127.0.0.1' });
     socket.on('error', () => {});
     socket.write(`PUT ${path} HTTP/1.1\r\nhost: a\r\ncontent-length: 12\r\n\r\nsome`);
@@ -239,20 +241,13 @@ describe('rights and failures over HTTP', () => {
     assert.match(text, /^HTTP\/1\.1 403 /);
   });
 
-  class FailingBlobStore extends EmptyAwareBlobStore {
-    readonly failure: Error;
-
-    constructor(failure: Error) {
-      super(new MemoryBlobStore());
-      this.failure = failure;
-    }
-    override resolve(): never {
-      throw this.failure;
-    }
-    override async put(): Promise<void> {
-      throw this.failure;
-    }
-  }
+  const failing = (failure: Error): BlobStore =>
+    blobStoreWith(new EmptyAwareBlobStore(new MemoryBlobStore()), {
+      resolve() {
+        throw failure;
+      },
+      put: () => Promise.reject(failure),
+    });
 
   const failures: readonly (readonly [Code, number])[] = [
     ['resource_exhausted', 507],
@@ -263,7 +258,7 @@ describe('rights and failures over HTTP', () => {
   for (const [code, status] of failures) {
     it(`BZ-3, BZ-9, CT-7: ${code} of the store is ${status}, with its text`, async () => {
       const error = new CacheError(code, 'says what to do', { details: [{ kind: 'retry_after', delayMs: 2500 }] });
-      await using served = await serveHttp({ blobs: new FailingBlobStore(error) });
+      await using served = await serveHttp({ blobs: failing(error) });
       for (const reply of [await fetchHttp(served.port, path), await put(served, path, bytes)]) {
         assert.deepEqual([reply.status, reply.text, reply.headers['retry-after']], [status, 'says what to do\n', '3']);
       }
@@ -271,7 +266,7 @@ describe('rights and failures over HTTP', () => {
   }
 
   it('BZ-3: a bug is 500 without its text, and in the log', async () => {
-    await using served = await serveHttp({ blobs: new FailingBlobStore(new Error('secret')) });
+    await using served = await serveHttp({ blobs: failing(new Error('secret')) });
     const reply = await fetchHttp(served.port, path);
     assert.equal(reply.status, 500);
     assert.ok(!reply.text.includes('secret'));
@@ -279,15 +274,17 @@ describe('rights and failures over HTTP', () => {
   });
 
   it('a blob found damaged in mid-answer breaks the connection, so that nobody takes it for whole', async () => {
-    const blobs = new EmptyAwareBlobStore(new MemoryBlobStore());
-    await blobs.put(digest, byteSourceOf(bytes));
-    blobs.get = () => ({
-      sizeBytes: bytes.length,
-      async *[Symbol.asyncIterator]() {
-        yield bytes.subarray(0, 4);
-        throw new CacheError('data_loss', 'damaged');
-      },
-      async [Symbol.asyncDispose]() {},
+    const inner = new EmptyAwareBlobStore(new MemoryBlobStore());
+    await inner.put(digest, byteSourceOf(bytes));
+    const blobs = blobStoreWith(inner, {
+      get: () => ({
+        sizeBytes: bytes.length,
+        async *[Symbol.asyncIterator]() {
+          yield bytes.subarray(0, 4);
+          throw new CacheError('data_loss', 'damaged');
+        },
+        async [Symbol.asyncDispose]() {},
+      }),
     });
     await using served = await serveHttp({ blobs });
     await assert.rejects(fetchHttp(served.port, path), { code: 'ECONNRESET' });

@@ -1,3 +1,4 @@
+// Paths of the build cache and of those who try to leave it.
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { CacheError } from '../base/cache-error.ts';

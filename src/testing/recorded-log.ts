@@ -1,14 +1,26 @@
 // A Log that a test can look into.
 import type { Log, LogFields } from '../base/log.ts';
 
-/** Remembers errors; the rest is for people. */
+/** Remembers everything as lines, `level message fields`, and errors with their cause. */
 export class RecordedLog implements Log {
   readonly errors: { readonly message: string; readonly cause: unknown; readonly fields: LogFields | undefined }[] = [];
+  readonly lines: string[] = [];
 
-  debug(): void {}
-  info(): void {}
-  warn(): void {}
+  debug(message: string, fields?: LogFields): void {
+    this.#keep('debug', message, fields);
+  }
+  info(message: string, fields?: LogFields): void {
+    this.#keep('info', message, fields);
+  }
+  warn(message: string, fields?: LogFields): void {
+    this.#keep('warn', message, fields);
+  }
   error(message: string, cause?: unknown, fields?: LogFields): void {
     this.errors.push({ message, cause, fields });
+    this.#keep('error', `${message}: ${String(cause)}`, fields);
+  }
+
+  #keep(level: string, message: string, fields: LogFields = {}): void {
+    this.lines.push(`${level} ${message} ${JSON.stringify(fields)}`);
   }
 }

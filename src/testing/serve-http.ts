@@ -7,7 +7,6 @@ import { CompletenessCheckingActionCache } from '../actions/completeness-checkin
 import { StoredActionCache, storedActionCacheLimits } from '../actions/stored-action-cache.ts';
 import type { Authorizer } from '../base/authorizer.ts';
 import type { HttpHandler } from '../base/http-exchange.ts';
-import type { Log, LogFields } from '../base/log.ts';
 import type { BlobStore } from '../blob/blob-store.ts';
 import { EmptyAwareBlobStore } from '../blob/empty-aware-blob-store.ts';
 import { MemoryBlobStore } from '../blob/memory-blob-store.ts';
@@ -17,28 +16,7 @@ import { createHttpHandler, httpLimits } from '../http/routes.ts';
 import type { HttpDependencies, HttpLimits } from '../http/routes.ts';
 import { createHttp1Server, http1Limits } from '../platform/node-http.ts';
 import type { Http1Limits, Http1Server } from '../platform/node-http.ts';
-
-/** Keeps what was logged, one line each. */
-export class RecordingLog implements Log {
-  readonly lines: string[] = [];
-
-  debug(message: string, fields?: LogFields): void {
-    this.#keep('debug', message, fields);
-  }
-  info(message: string, fields?: LogFields): void {
-    this.#keep('info', message, fields);
-  }
-  warn(message: string, fields?: LogFields): void {
-    this.#keep('warn', message, fields);
-  }
-  error(message: string, cause?: unknown, fields?: LogFields): void {
-    this.#keep('error', `${message}: ${String(cause)}`, fields);
-  }
-
-  #keep(level: string, message: string, fields: LogFields = {}): void {
-    this.lines.push(`${level} ${message} ${JSON.stringify(fields)}`);
-  }
-}
+import { RecordedLog } from './recorded-log.ts';
 
 export const everythingAllowed: Authorizer = { allows: () => true, require() {} };
 
@@ -46,7 +24,7 @@ export interface ServedHttp extends AsyncDisposable {
   readonly port: number;
   readonly url: string;
   readonly server: Http1Server;
-  readonly log: RecordingLog;
+  readonly log: RecordedLog;
   readonly blobs: BlobStore;
   readonly values: ValueStore;
 }
@@ -64,7 +42,7 @@ export interface ServeHttpOptions {
 export async function serveHttp(options: ServeHttpOptions = {}): Promise<ServedHttp> {
   const blobs = options.blobs ?? new EmptyAwareBlobStore(new MemoryBlobStore());
   const values = options.values ?? new MemoryValueStore();
-  const log = new RecordingLog();
+  const log = new RecordedLog();
   const handler = createHttpHandler({
     blobs,
     values,
@@ -83,7 +61,7 @@ export async function serveHttp(options: ServeHttpOptions = {}): Promise<ServedH
 export async function serveHandler(
   handler: HttpHandler,
   limits: Partial<Http1Limits> = {},
-  log: RecordingLog = new RecordingLog(),
+  log: RecordedLog = new RecordedLog(),
 ): Promise<Omit<ServedHttp, 'blobs' | 'values'>> {
   const server = createHttp1Server(handler, { ...http1Limits, ...limits }, log);
   const listener = createServer({ allowHalfOpen: true }, (socket: Socket) => server.adopt(socket));

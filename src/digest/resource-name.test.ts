@@ -1,6 +1,8 @@
 // Names of ByteStream resources, valid and not.
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import { CacheError } from '../base/cache-error.ts';
+import { seededRandom } from '../testing/seeded-random.ts';
 import { Digest } from './digest.ts';
 import { blake3, digestFunctions, sha1, sha256 } from './digest-function.ts';
 import { parseReadName, parseWriteName } from './resource-name.ts';
@@ -110,5 +112,31 @@ describe('parseWriteName', () => {
     refused(parseWriteName, `uploads/${uuid}/blobs/${hash}/-8`, /the size "-8"/);
     refused(parseWriteName, `/uploads/${uuid}/blobs/${hash}/8`, /begins with a slash/);
     refused(parseWriteName, `operations/uploads/${uuid}/blobs/${hash}/8`, /segment "operations"/);
+  });
+});
+
+describe('both parsers', () => {
+  it('RN-6: whatever is sent, the answer is a name or invalid_argument', (t) => {
+    const random = seededRandom(t);
+    const parts = ['', '/', 'blobs', 'uploads', 'compressed-blobs', 'zstd', 'identity', 'blake3', 'sha256', uuid, hash, hash.slice(1), hash.toUpperCase(), '0', '8', '-8', '9'.repeat(30), 'ä', '\0', 'actions', 'x'.repeat(500)];
+    let accepted = 0;
+    for (let round = 0; round < 20_000; round += 1) {
+      const segments = random.pick([['blobs', hash, '8'], ['i', 'uploads', uuid, 'blobs', hash, '8'], ['compressed-blobs', 'zstd', 'blake3', hash, '8']]).slice();
+      for (let changes = random.integer(0, 3); changes > 0; changes -= 1) {
+        segments.splice(random.integer(0, segments.length), random.integer(0, 2), ...(random.integer(0, 1) === 0 ? [] : [random.pick(parts)]));
+      }
+      const name = segments.join(random.integer(0, 20) === 0 ? '//' : '/');
+      for (const parse of [parseReadName, parseWriteName]) {
+        try {
+          const { digest, instance } = parse(name);
+          assert.ok(name.includes(digest.hash) && name.startsWith(instance), name);
+          accepted += 1;
+        } catch (error) {
+          assert.ok(error instanceof CacheError && error.code === 'invalid_argument', name);
+          assert.ok(error.message.length < 2_000, 'an error text is bounded');
+        }
+      }
+    }
+    assert.ok(accepted > 1_000, `${accepted} of the names are names`);
   });
 });

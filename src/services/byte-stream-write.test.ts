@@ -51,7 +51,7 @@ async function refused(messages: readonly Message[], details: RegExp, digest?: D
 }
 
 /** Tells when a put has started and how it ended, and lets it end only when told to. */
-class GatedBlobStore extends MemoryBlobStore {
+class GatedMemory extends MemoryBlobStore {
   readonly started = Promise.withResolvers<void>();
   readonly settled = Promise.withResolvers<'stored' | 'failed'>();
   readonly gate = Promise.withResolvers<void>();
@@ -154,7 +154,7 @@ describe('ByteStream.Write', () => {
   });
 
   it('BS-10: a message after finish_write is an error', async () => {
-    const blobs = new GatedBlobStore();
+    const blobs = new GatedMemory();
     await using cache = await serveCache({ blobs });
     const bytes = text('done');
     const { call, answer } = cache.client.openUpload(write);
@@ -263,7 +263,7 @@ describe('ByteStream.Write', () => {
   });
 
   it('BS-16, HT-8: a cancelled upload ends its put and leaves nothing', async () => {
-    const blobs = new GatedBlobStore();
+    const blobs = new GatedMemory();
     blobs.gate.resolve();
     await using cache = await serveCache({ blobs });
     const bytes = Buffer.alloc(2_500, 1);
@@ -277,7 +277,7 @@ describe('ByteStream.Write', () => {
   });
 
   it('BS-17: is not acknowledged before the store has it', async () => {
-    const blobs = new GatedBlobStore();
+    const blobs = new GatedMemory();
     await using cache = await serveCache({ blobs });
     const events: string[] = [];
     const answer = cache.client.upload(write, messagesOf(text('durable'))).then(() => events.push('acknowledged'));
@@ -336,7 +336,7 @@ describe('ByteStream.Write', () => {
 
 describe('ByteStream.QueryWriteStatus', () => {
   it('BS-18, BS-20, K5-11: an upload that is not complete has committed nothing', async () => {
-    const blobs = new GatedBlobStore();
+    const blobs = new GatedMemory();
     await using cache = await serveCache({ blobs });
     const bytes = Buffer.alloc(2_500, 1);
     const resourceName = nameOf(Digest.of(bytes));

@@ -2,6 +2,8 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { status } from '@grpc/grpc-js';
+import { anonymous } from '../base/authorizer.ts';
+import { isPromise } from '../base/maybe-promise.ts';
 import { MemoryBlobStore } from '../blob/memory-blob-store.ts';
 import { Digest } from '../digest/digest.ts';
 import { digestFunctions } from '../digest/digest-function.ts';
@@ -12,7 +14,9 @@ import {
   DigestFunction_Value,
   SymlinkAbsolutePathStrategy_Value,
 } from '../proto/gen/build/bazel/remote/execution/v2/remote_execution_pb.ts';
-import { serveCache } from '../testing/serve-cache.ts';
+import type { ServerCapabilities } from '../proto/gen/build/bazel/remote/execution/v2/remote_execution_pb.ts';
+import { authorizerOf, serveCache } from '../testing/serve-cache.ts';
+import { createCapabilitiesService } from './capabilities.ts';
 import { defaultServiceLimits } from './limits.ts';
 
 const { getCapabilities } = Capabilities.method;
@@ -100,6 +104,16 @@ describe('Capabilities', () => {
       const { cacheCapabilities } = await cache.client.unary(getCapabilities, {});
       assert.equal(cacheCapabilities?.maxCasBlobSizeBytes, advertised);
     }
+  });
+
+  it('CAP-13: answers at once from what the store declares', () => {
+    const blobs = { capabilities: { leaseMs: 1, survives: 'nothing', blobBytesMax: 5 } } as const;
+    const service = createCapabilitiesService({ blobs, authorizer: authorizerOf(['read']), limits: defaultServiceLimits });
+    const handler = service.handlers['getCapabilities'];
+    assert.ok(typeof handler === 'function');
+    const answer: unknown = handler({ instanceName: '' }, { caller: anonymous });
+    assert.ok(!isPromise(answer));
+    assert.equal((answer as ServerCapabilities).cacheCapabilities?.maxCasBlobSizeBytes, 5n);
   });
 
   it('ERR-5, IN-2: refuses callers without rights and impossible instance names', async () => {

@@ -20,7 +20,8 @@ const lowestVersion = { major: 2, minor: 0 };
 const highestVersion = { major: 2, minor: 12 };
 
 export interface CapabilitiesDependencies {
-  readonly blobs: BlobStore;
+  /** Only what the store declares is asked for, never a blob (CAP-13). */
+  readonly blobs: Pick<BlobStore, 'capabilities'>;
   readonly authorizer: Authorizer;
   readonly limits: ServiceLimits;
 }

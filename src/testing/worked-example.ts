@@ -1,0 +1,16 @@
+// The worked examples of docs/formats/, as bytes.
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+
+/** The lines of hex in the fenced block after the heading "Example" of a format page; leading offsets are left out. */
+export function workedExample(page: string): Buffer {
+  const text = readFileSync(new URL(`../../docs/formats/${page}`, import.meta.url), 'utf8');
+  const block = /## Example\n[\s\S]*?```\n([\s\S]*?)```/.exec(text)?.[1];
+  assert.ok(block !== undefined, `${page} has a worked example`);
+  return Buffer.from(block.replace(/^[0-9a-f]{4}  /gm, '').replaceAll(/\s/g, ''), 'hex');
+}
+
+/** Whether the page says so, word for word. */
+export function pageSays(page: string, text: string): boolean {
+  return readFileSync(new URL(`../../docs/formats/${page}`, import.meta.url), 'utf8').includes(text);
+}

@@ -136,6 +136,16 @@ describe('kiln serve', () => {
     await assert.rejects(stat(path), { code: 'ENOENT' });
   });
 
+  it('refuses what a foreign page in a browser of this machine can send, unless told to serve everyone', async (t) => {
+    const kiln = await serveKiln(t, [...anyPort, '--data', await temporaryDirectory(t)]);
+    const path = `/cas/${helloDigest.hash}`;
+    assert.equal((await fetchHttp(kiln.port, '/status', { headers: { host: 'evil.example' } })).status, 403);
+    assert.equal((await fetchHttp(kiln.port, path, { method: 'PUT', body: hello, headers: { origin: 'http://evil.example' } })).status, 403);
+    assert.equal((await fetchHttp(kiln.port, path)).status, 404);
+    const open = await serveKiln(t, [...anyPort, '--data', await temporaryDirectory(t), '--allow-anonymous', 'write']);
+    assert.equal((await fetchHttp(open.port, '/status', { headers: { host: 'cache.example' } })).status, 200);
+  });
+
   it('CAP-8: gives everyone no more than --allow-anonymous says', async (t) => {
     const kiln = await serveKiln(t, [...anyPort, '--data', await temporaryDirectory(t), '--allow-anonymous', 'read']);
     const refused = await fetchHttp(kiln.port, `/cas/${helloDigest.hash}`, { method: 'PUT', body: hello });

@@ -2,12 +2,14 @@
 import type { Right } from '../base/authorizer.ts';
 import { assert } from '../base/assert.ts';
 import { formatListenAddress } from '../base/listen-address.ts';
+import type { HttpHandler } from '../base/http-exchange.ts';
 import type { ListenAddress } from '../base/listen-address.ts';
 import type { Log } from '../base/log.ts';
 import type { ServeOptions } from '../config/serve-options.ts';
 import { GrpcRouter } from '../grpc/router.ts';
 import { httpAcceptor } from '../h2/http-acceptor.ts';
 import { httpExchangeLimits } from '../h2/http-stream-exchange.ts';
+import { guardedFromBrowsers } from '../http/browser-guard.ts';
 import { monotonicClock, timers, wallClock } from '../platform/clocks.ts';
 import { createHttpDate } from '../platform/http-date.ts';
 import { Listener } from '../platform/listener.ts';
@@ -84,7 +86,7 @@ class Server implements RunningServer {
   readonly #options: ServeOptions;
   readonly #log: Log;
   readonly #router: GrpcRouter;
-  readonly #connections: Connections;
+  readonly #connections: Readonly<Record<ListenAddress['kind'], Connections>>;
   readonly #listeners: Listener[] = [];
   readonly #health: HealthStatus;
   #stopped: Promise<boolean> | undefined;
@@ -104,9 +106,19 @@ class Server implements RunningServer {
     });
     this.#health = served.health;
     this.#router = new GrpcRouter(served.services, { timers, log });
-    const exchanges = refusingGrpcPaths(served.http, this.#router);
-    const streams = new DispatchAcceptor(this.#router, httpAcceptor(exchanges, httpExchangeLimits, { httpDate: createHttpDate(wallClock), log }));
-    this.#connections = new Connections({ streams, exchanges, clock: monotonicClock, timers, log });
+    const http = refusingGrpcPaths(served.http, this.#router);
+    this.#connections = {
+      // Until somebody decides otherwise, the server is for its own machine, and for nothing a browser brings along.
+      tcp: this.#connectionsWith(guardedFromBrowsers(http, { loopbackNamesOnly: parts.options.allowAnonymous === undefined })),
+      // No browser can reach a socket file, and what its clients send as a host is arbitrary.
+      unix: this.#connectionsWith(http),
+    };
+  }
+
+  #connectionsWith(exchanges: HttpHandler): Connections {
+    const log = this.#log;
+    const http = httpAcceptor(exchanges, httpExchangeLimits, { httpDate: createHttpDate(wallClock), log });
+    return new Connections({ streams: new DispatchAcceptor(this.#router, http), exchanges, clock: monotonicClock, timers, log });
   }
 
   get addresses(): readonly ListenAddress[] {
@@ -127,7 +139,7 @@ class Server implements RunningServer {
 
   async listen(address: ListenAddress): Promise<void> {
     assert(!this.#health.draining, 'a server that stops does not begin to listen');
-    this.#listeners.push(await Listener.open(address, this.#connections, listenerLimits, this.#log));
+    this.#listeners.push(await Listener.open(address, this.#connections[address.kind], listenerLimits, this.#log));
   }
 
   stop(): Promise<boolean> {
@@ -144,10 +156,10 @@ class Server implements RunningServer {
   async endConnections(timeoutMs: number): Promise<boolean> {
     this.#health.drain();
     for (const listener of this.#listeners) listener.stopAccepting();
-    const finished = await this.#connections.drain(timeoutMs);
+    const finished = await Promise.all(Object.values(this.#connections).map((connections) => connections.drain(timeoutMs)));
     await Promise.all(this.#listeners.map((listener) => listener[Symbol.asyncDispose]()));
     await this.#handlersEnded();
-    return finished;
+    return finished.every(Boolean);
   }
 
   async #handlersEnded(): Promise<void> {

@@ -255,6 +255,19 @@ describe('ByteStream.Write', () => {
     assert.deepEqual((await cache.client.unary(findMissingBlobs, {})).missingBlobDigests, []);
   });
 
+  it('BS-13, BS-15: an upload ends with success when another one completes the blob before it', async () => {
+    await using cache = await serveCache();
+    const bytes = Buffer.alloc(24 * 1024 * 1024, 6);
+    const messages = messagesOf(bytes, undefined, 1024 * 1024);
+    const { call, answer } = cache.client.openUpload(write);
+    for (const message of messages.slice(0, 2)) call.write(message);
+    using other = new CacheClient(cache.server.address);
+    assert.equal((await other.upload(write, messages)).committedSize, BigInt(bytes.byteLength));
+    for (const message of messages.slice(2, 6)) call.write(message);
+    assert.equal((await answer).committedSize, BigInt(bytes.byteLength));
+    call.end();
+  });
+
   it('DG-1: a wrong size of a present blob is refused', async () => {
     await using cache = await serveCache();
     const { hash } = await cache.keep(text('bytes'));

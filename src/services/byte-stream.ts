@@ -5,6 +5,7 @@ import { assert } from '../base/assert.ts';
 import type { ByteSource } from '../base/byte-source.ts';
 import { CacheError } from '../base/cache-error.ts';
 import { isPromise } from '../base/maybe-promise.ts';
+import type { MaybePromise } from '../base/maybe-promise.ts';
 import type { BlobStore, ByteRange } from '../blob/blob-store.ts';
 import type { Digest } from '../digest/digest.ts';
 import { DigestList } from '../digest/digest-list.ts';
@@ -43,9 +44,14 @@ export function createByteStreamService({ blobs, authorizer, limits }: ByteStrea
       refuseCompressed(name);
       authorizer.require(context.caller, 'write', name.instance);
       refuseResumed(first.value);
-      const upload = new UploadedBytes(first.value, messages, name.digest);
-      // Returns before the end of the upload when the blob is there already (BS-13); gRPC drops the rest.
-      await blobs.put(name.digest, upload, context);
+      const isPresent = () => presence(blobs, name.digest, context);
+      const upload = new UploadedBytes(first.value, messages, { digest: name.digest, isPresent });
+      try {
+        // Comes back before the end of the upload when the blob is there, or gets there (BS-13); gRPC drops the rest.
+        await blobs.put(name.digest, upload, context);
+      } catch (error) {
+        if (!upload.superseded) throw error;
+      }
       if (upload.followed) throw new CacheError('invalid_argument', `a message came after finish_write; blob ${name.digest.toString()} is stored all the same`);
       return { committedSize: BigInt(name.digest.sizeBytes) };
     },
@@ -54,15 +60,20 @@ export function createByteStreamService({ blobs, authorizer, limits }: ByteStrea
       const name = parseWriteName(request.resourceName);
       refuseCompressed(name);
       authorizer.require(context.caller, 'write', name.instance);
-      const missing = blobs.findMissing(DigestList.of(name.digest), context);
-      return isPromise(missing) ? missing.then((list) => writeStatus(name.digest, list)) : writeStatus(name.digest, missing);
+      const present = presence(blobs, name.digest, context);
+      return isPromise(present) ? present.then((known) => writeStatus(name.digest, known)) : writeStatus(name.digest, present);
     },
   });
 }
 
+function presence(blobs: BlobStore, digest: Digest, context: CallContext): MaybePromise<boolean> {
+  const missing = blobs.findMissing(DigestList.of(digest), context);
+  return isPromise(missing) ? missing.then(({ length }) => length === 0) : missing.length === 0;
+}
+
 /** What was sent of an unfinished upload is not kept: start at 0, whether it is known or not (BS-18, BS-20). */
-function writeStatus(digest: Digest, missing: DigestList): { committedSize: bigint; complete: boolean } {
-  return missing.length === 0 ? { committedSize: BigInt(digest.sizeBytes), complete: true } : { committedSize: 0n, complete: false };
+function writeStatus(digest: Digest, present: boolean): { committedSize: bigint; complete: boolean } {
+  return { committedSize: present ? BigInt(digest.sizeBytes) : 0n, complete: present };
 }
 
 /** @throws CacheError `invalid_argument`: Capabilities lists no compressor (RN-5). */

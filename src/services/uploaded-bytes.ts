@@ -1,8 +1,12 @@
 // The messages of one ByteStream.Write as the bytes of one blob. Checks what belongs to the protocol; that the
 // bytes have the digest is checked by the store.
 import { CacheError } from '../base/cache-error.ts';
+import type { MaybePromise } from '../base/maybe-promise.ts';
 import type { Digest } from '../digest/digest.ts';
 import type { WriteRequest } from '../proto/gen/google/bytestream/bytestream_pb.ts';
+
+/** How much of an upload may come in vain after somebody else has completed the same blob. */
+const recheckBytes = 4 * 1024 * 1024;
 
 /**
  * What one Write uploads, read to its `finish_write`. Nothing is held back or joined: each message's data is passed
@@ -12,14 +16,27 @@ export class UploadedBytes implements AsyncIterable<Uint8Array> {
   readonly #first: WriteRequest;
   readonly #rest: AsyncIterator<WriteRequest, unknown>;
   readonly #digest: Digest;
+  readonly #isPresent: () => MaybePromise<boolean>;
   #receivedBytes = 0;
+  #recheckAtBytes = recheckBytes;
   #followed = false;
+  #superseded = false;
 
-  /** `first` is the message that named the upload, `rest` those after it. */
-  constructor(first: WriteRequest, rest: AsyncIterator<WriteRequest, unknown>, digest: Digest) {
+  /** `rest` are the messages after `first`, which named the upload; `isPresent` tells whether the blob is there by now. */
+  constructor(
+    first: WriteRequest,
+    rest: AsyncIterator<WriteRequest, unknown>,
+    blob: { readonly digest: Digest; readonly isPresent: () => MaybePromise<boolean> },
+  ) {
     this.#first = first;
     this.#rest = rest;
-    this.#digest = digest;
+    this.#digest = blob.digest;
+    this.#isPresent = blob.isPresent;
+  }
+
+  /** The bytes ended with an error because the blob had come from elsewhere: the upload has what it wanted (BS-13). */
+  get superseded(): boolean {
+    return this.#superseded;
   }
 
   /** Whether a message came after the one with `finish_write` (BS-10). Known at the latest when it is read. */
@@ -27,18 +44,29 @@ export class UploadedBytes implements AsyncIterable<Uint8Array> {
     return this.#followed;
   }
 
-  /** @throws CacheError `invalid_argument` for the first message that breaks the rules, as soon as it comes. */
+  /**
+   * @throws CacheError `invalid_argument` for the first message that breaks the rules, as soon as it comes;
+   *   `already_exists` when `superseded`.
+   */
   async *[Symbol.asyncIterator](): AsyncGenerator<Uint8Array, void, undefined> {
     for (let message = this.#first; ; message = await this.#next()) {
       this.#check(message);
       this.#receivedBytes += message.data.byteLength;
       if (message.data.byteLength > 0) yield message.data;
       if (message.finishWrite) break;
+      if (this.#receivedBytes >= this.#recheckAtBytes) await this.#recheck();
     }
     if (this.#receivedBytes < this.#digest.sizeBytes) {
       throw new CacheError('invalid_argument', `finish_write came after ${this.#receivedBytes} of the ${this.#digest.sizeBytes} bytes of ${this.#digest.toString()}; nothing was kept`);
     }
     this.#watchForMore();
+  }
+
+  async #recheck(): Promise<void> {
+    this.#recheckAtBytes = this.#receivedBytes + recheckBytes;
+    if (!(await this.#isPresent())) return;
+    this.#superseded = true;
+    throw new CacheError('already_exists', `blob ${this.#digest.toString()} came from elsewhere during its upload`);
   }
 
   async #next(): Promise<WriteRequest> {

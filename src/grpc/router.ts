@@ -5,6 +5,7 @@ import type { Log } from '../base/log.ts';
 import type { HeaderBlock, ServerStream, StreamAcceptor, StreamHandler } from '../h2/stream.ts';
 import { hotCodecs } from '../proto/hot-codecs.ts';
 import type { CodecTable } from './codec.ts';
+import { Deadlines } from './deadlines.ts';
 import { defaultGrpcLimits } from './limits.ts';
 import type { GrpcLimits } from './limits.ts';
 import { methodsOf } from './method.ts';
@@ -32,6 +33,7 @@ export class GrpcRouter implements StreamAcceptor, CallHost {
   readonly limits: GrpcLimits;
   readonly timers: Timers;
   readonly log: Log;
+  readonly deadlines: Deadlines = new Deadlines();
   readonly #methods = new Map<string, Method>();
   readonly #services = new Set<string>();
   #runningHandlers = 0;

@@ -9,6 +9,7 @@ import { isPromise } from '../base/maybe-promise.ts';
 import type { MaybePromise } from '../base/maybe-promise.ts';
 import { prepareHeaders } from '../h2/header-encoder.ts';
 import type { HeaderBlock, OutgoingHeaders, ServerStream, StreamHandler, StreamReset } from '../h2/stream.ts';
+import type { DeadlineOwner, Deadlines } from './deadlines.ts';
 import type { GrpcLimits } from './limits.ts';
 import { frameMessage } from './message-frame.ts';
 import type { ReceivedMessage } from './message-reader.ts';
@@ -26,6 +27,7 @@ export interface CallHost {
   readonly limits: GrpcLimits;
   readonly timers: Timers;
   readonly log: Log;
+  readonly deadlines: Deadlines;
   /** A handler did not answer at once, and has come to its end. Always in pairs. */
   handlerStarted(): void;
   handlerEnded(): void;
@@ -44,7 +46,7 @@ const preparedOkTrailers = prepareHeaders(okTrailers);
  *     └───── deadline ─▶ answered    └── reset, connection lost ──▶ answered (to nobody)
  * What a handler does after that has no effect; its signal is aborted if the answer was not its own.
  */
-export abstract class ServerCall implements StreamHandler, CallContext {
+export abstract class ServerCall implements StreamHandler, CallContext, DeadlineOwner {
   protected readonly stream: ServerStream;
   protected readonly host: CallHost;
   readonly #head: RequestHead;
@@ -65,7 +67,11 @@ export abstract class ServerCall implements StreamHandler, CallContext {
     this.stream = stream;
     this.host = host;
     this.#head = head;
-    if (head.timeoutMs !== Infinity) this.#deadline = host.timers.after(head.timeoutMs, () => this.#expire());
+    if (head.timeoutMs !== Infinity) host.deadlines.watch(this);
+  }
+
+  startDeadline(): void {
+    if (!this.#answered) this.#deadline = this.host.timers.after(this.#head.timeoutMs, () => this.#expire());
   }
 
   get signal(): AbortSignal {

@@ -255,6 +255,7 @@ describe('deadlines, cancellation and metadata', () => {
       return {};
     });
     const call = send(made.open(unaryPath, { 'grpc-timeout': '100m' }));
+    await settle();
     made.clock.advance(99);
     assert.equal(call.stream.answered, false);
     assert.equal(signal?.aborted, false);
@@ -267,10 +268,11 @@ describe('deadlines, cancellation and metadata', () => {
     assert.equal(call.stream.pieces.length, 0);
   });
 
-  it('HT-7: a request that does not arrive in time is ended too, and its handler never runs', () => {
+  it('HT-7: a request that does not arrive in time is ended too, and its handler never runs', async () => {
     let ran = false;
     const made = harness(() => ((ran = true), {}));
     const call = made.open(unaryPath, { 'grpc-timeout': '100m' });
+    await settle();
     made.clock.advance(100);
     assertStatus(call, 4);
     send(call);
@@ -278,10 +280,19 @@ describe('deadlines, cancellation and metadata', () => {
     assertStatus(made.open(unaryPath, { 'grpc-timeout': '0m' }), 4);
   });
 
-  it('HT-7: an answer takes the deadline with it', () => {
-    const made = harness(() => ({}));
-    send(made.open(unaryPath, { 'grpc-timeout': '1S' }));
-    assert.equal(made.clock.pendingTimers, 0);
+  it('HT-7: an answer takes the deadline with it, and one given at once never starts it', async () => {
+    const atOnce = harness(() => ({}));
+    send(atOnce.open(unaryPath, { 'grpc-timeout': '1S' }));
+    await settle();
+    assert.equal(atOnce.clock.pendingTimers, 0);
+    const gate = Promise.withResolvers<void>();
+    const later = harness(async () => (await gate.promise, {}));
+    send(later.open(unaryPath, { 'grpc-timeout': '1S' }));
+    await settle();
+    assert.equal(later.clock.pendingTimers, 1);
+    gate.resolve();
+    await later.router.idle();
+    assert.equal(later.clock.pendingTimers, 0);
   });
 
   it('HT-8: a reset aborts the signal; asked for later, it is aborted already', async () => {

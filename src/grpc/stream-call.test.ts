@@ -183,6 +183,18 @@ describe('client streaming', () => {
     assert.equal(stream.status('grpc-status'), '0');
   });
 
+  it('HT-4: reads no further ahead of the handler than the lane is long', async () => {
+    const gate = Promise.withResolvers<void>();
+    const made = harness({ streamingInputCall: async (requests, context) => (await gate.promise, sum(requests, context)) }, { laneMessagesMax: 4 });
+    const { stream, handler } = made.open(inputPath);
+    const wrongFlag = Uint8Array.of(7, 0, 0, 0, 0);
+    handler.onData(Uint8Array.from(Buffer.concat([...Array.from({ length: 5 }, () => input(1)), wrongFlag])));
+    assert.equal(stream.answered, false, 'the sixth message was read while four were waiting');
+    gate.resolve();
+    await made.router.idle();
+    assert.equal(stream.status('grpc-status'), '13');
+  });
+
   it('says INTERNAL for a request that ends in the middle of a message, also when it still waits', async () => {
     const plainly = harness({ streamingInputCall: sum });
     const first = plainly.open(inputPath);

@@ -1,0 +1,53 @@
+// Signals, uncaught failures and output, in processes of their own.
+import assert from 'node:assert/strict';
+import { execFile, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { describe, it } from 'node:test';
+
+const module = new URL('./process.ts', import.meta.url).href;
+
+function run(program: string): Promise<{ code: number; out: string }> {
+  return new Promise((resolve) => {
+    execFile(process.execPath, ['--input-type=module', '-e', program], (error, out) => resolve({ code: Number(error?.code ?? 0), out }));
+  });
+}
+
+describe('process', () => {
+  for (const failure of ['setTimeout(() => { throw new Error("lost") })', 'Promise.reject(new Error("lost"))']) {
+    it(`hands over what nobody caught: ${failure}`, async () => {
+      const program = `import { exitNow, onUncaught, openOutput } from '${module}';
+        const output = openOutput();
+        onUncaught((error) => { output.out(error.message); exitNow(1); });
+        setInterval(() => {}, 1000);
+        ${failure};`;
+      assert.deepEqual(await run(program), { code: 1, out: 'lost' });
+    });
+  }
+
+  it('hands over signals until it is told not to, and knows their exit status', async () => {
+    const program = `import { exitNow, exitStatusOf, onStopSignal } from '${module}';
+      const subscription = onStopSignal((signal) => { subscription[Symbol.dispose](); process.stdout.write(String(exitStatusOf(signal))); process.kill(process.pid, 'SIGTERM'); });
+      setInterval(() => {}, 1000);
+      process.kill(process.pid, 'SIGINT');`;
+    const child = spawn(process.execPath, ['--input-type=module', '-e', program], { stdio: ['ignore', 'pipe', 'inherit'] });
+    let out = '';
+    child.stdout.on('data', (chunk: Buffer) => (out += chunk.toString()));
+    const [, signal] = (await once(child, 'close')) as [number | null, string | null];
+    assert.deepEqual([out, signal], ['130', 'SIGTERM']);
+  });
+
+  it('goes on when the reader of its output is gone', async () => {
+    const program = `import { exitNow, openOutput } from '${module}';
+      const { out, error } = openOutput();
+      out('first');
+      process.stdin.on('end', () => { for (let n = 0; n < 100; n += 1) out('more'.repeat(10_000)); setTimeout(() => { error('alive'); exitNow(7); }, 20); }).resume();`;
+    const child = spawn(process.execPath, ['--input-type=module', '-e', program]);
+    await once(child.stdout, 'data');
+    child.stdout.destroy();
+    let errors = '';
+    child.stderr.on('data', (chunk: Buffer) => (errors += chunk.toString()));
+    child.stdin.end();
+    const [code] = (await once(child, 'close')) as [number];
+    assert.deepEqual([code, errors], [7, 'alive']);
+  });
+});

@@ -55,9 +55,8 @@ export async function prepareDataDirectory(files: FileSystem, directory: string)
   );
 }
 
-/** The refusal that stands for a failure to open `directory`; what is a CacheError already passes. */
+/** The refusal that stands for a failure of the system while `directory` was opened; any other failure passes. */
 export function dataDirectoryError(directory: string, thrown: unknown): unknown {
-  if (thrown instanceof CacheError && thrown.code !== 'unavailable') return thrown;
   const code = systemCode(thrown);
   const advice = code === undefined ? undefined : adviceFor(directory, code);
   return advice === undefined ? thrown : new CacheError(advice.code, advice.text, { cause: thrown });

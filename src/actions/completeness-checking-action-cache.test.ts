@@ -26,7 +26,7 @@ type Replace = (inner: BlobStore) => Partial<BlobStore>;
 
 function setUp(limits: Partial<CompletenessLimits> = {}, digestFunction: DigestFunction = sha256, replace: Replace = () => ({})) {
   const store = new EmptyAwareBlobStore(new MemoryBlobStore());
-  const counts = { questions: 0, reads: 0 };
+  const counts = { questions: 0, reads: 0, digestsRead: 0 };
   const changed = blobStoreWith(store, replace(store));
   const blobs = blobStoreWith(changed, {
     findMissing(digests) {
@@ -35,6 +35,7 @@ function setUp(limits: Partial<CompletenessLimits> = {}, digestFunction: DigestF
     },
     getMany(digests) {
       counts.reads += 1;
+      counts.digestsRead += digests.length;
       return changed.getMany(digests);
     },
   });
@@ -145,6 +146,14 @@ describe('CompletenessCheckingActionCache', () => {
     });
   }
 
+  it('AC-3: asks for Trees and root directories with the first question, so that they count as used and nothing is read in vain', async () => {
+    const { file, message, get, counts } = setUp();
+    const tree = await message(TreeSchema, { root: { symlinks: [{ name: 's', target: 't' }] } });
+    const root = await message(DirectorySchema, { symlinks: [{ name: 's', target: 't' }] }, false);
+    assert.equal(await get({ stdoutDigest: await file('out'), outputDirectories: [{ path: 'd', treeDigest: tree, rootDirectoryDigest: root }] }), undefined);
+    assert.deepEqual(counts, { questions: 1, reads: 0, digestsRead: 0 });
+  });
+
   const malformed: readonly (readonly [string, MessageInitShape<typeof ActionResultSchema>])[] = [
     ['a file without a digest', { outputFiles: [{ path: 'a' }] }],
     ['a directory without a digest', { outputDirectories: [{ path: 'd' }] }],
@@ -206,6 +215,7 @@ describe('CompletenessCheckingActionCache', () => {
     assert.notEqual(await get({ outputDirectories, stdoutDigest: await file('out') }), undefined);
     assert.equal(counts.questions, 2);
     assert.equal(counts.reads, 3); // the trees together, the root, its one child
+    assert.equal(counts.digestsRead, 4);
   });
 
   it('counts what it cannot see whole as incomplete', async () => {

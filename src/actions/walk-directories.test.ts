@@ -87,6 +87,12 @@ describe('walkDirectories', () => {
     assert.equal(await walk(await directory('root', [['b', broken], ['w', wrongSize], ['y', y]])), 'root y');
   });
 
+  it('DG-1: a root with the wrong size is invalid_argument', async () => {
+    const { directory, walk } = setUp();
+    const root = await directory('root');
+    await assert.rejects(walk(Digest.parse(sha256, root.hash, root.sizeBytes + 1)), { code: 'invalid_argument' });
+  });
+
   it('GT-6: a very deep tree is walked without recursion', async () => {
     const { directory, walk } = setUp();
     let digest = await directory('leaf');

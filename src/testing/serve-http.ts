@@ -7,6 +7,7 @@ import { CompletenessCheckingActionCache } from '../actions/completeness-checkin
 import { StoredActionCache, storedActionCacheLimits } from '../actions/stored-action-cache.ts';
 import type { Authorizer } from '../base/authorizer.ts';
 import type { HttpHandler } from '../base/http-exchange.ts';
+import type { Log } from '../base/log.ts';
 import type { BlobStore } from '../blob/blob-store.ts';
 import { EmptyAwareBlobStore } from '../blob/empty-aware-blob-store.ts';
 import { MemoryBlobStore } from '../blob/memory-blob-store.ts';
@@ -38,11 +39,10 @@ export interface ServeHttpOptions {
   readonly isDraining?: HttpDependencies['server']['isDraining'];
 }
 
-/** The whole HTTP side of a server. Disposing closes it with all its connections. */
-export async function serveHttp(options: ServeHttpOptions = {}): Promise<ServedHttp> {
+/** The production handler with its stores. */
+export function createTestHandler(options: ServeHttpOptions, log: Log) {
   const blobs = options.blobs ?? new EmptyAwareBlobStore(new MemoryBlobStore());
   const values = options.values ?? new MemoryValueStore();
-  const log = new RecordedLog();
   const handler = createHttpHandler({
     blobs,
     values,
@@ -53,8 +53,14 @@ export async function serveHttp(options: ServeHttpOptions = {}): Promise<ServedH
     limits: { ...httpLimits, ...options.limits },
     server: { version: '1.2.3', isDraining: options.isDraining ?? (() => false) },
   });
-  const served = await serveHandler(handler, options.http1Limits, log);
-  return { ...served, blobs, values };
+  return { handler, blobs, values };
+}
+
+/** The whole HTTP side of a server, over HTTP/1.1. Disposing closes it with all its connections. */
+export async function serveHttp(options: ServeHttpOptions = {}): Promise<ServedHttp> {
+  const log = new RecordedLog();
+  const { handler, blobs, values } = createTestHandler(options, log);
+  return { ...(await serveHandler(handler, options.http1Limits, log)), blobs, values };
 }
 
 /** One handler over HTTP/1.1 on a loopback port. */

@@ -16,6 +16,7 @@ import {
   TreeSchema,
 } from '../proto/gen/build/bazel/remote/execution/v2/remote_execution_pb.ts';
 import type { GetActionResultRequest } from '../proto/gen/build/bazel/remote/execution/v2/remote_execution_pb.ts';
+import { blobStoreWith } from '../testing/blob-store-with.ts';
 import { serveCache } from '../testing/serve-cache.ts';
 import type { ServedCache } from '../testing/serve-cache.ts';
 
@@ -237,11 +238,9 @@ describe('ActionCache inlining', () => {
   });
 
   it('AC-4: an output that cannot be read right now is left out, and the result is served', async () => {
-    const blobs = new (class extends MemoryBlobStore {
-      override getMany() {
-        return [new CacheError('unavailable', 'the disk does not answer'), undefined];
-      }
-    })();
+    const blobs = blobStoreWith(new MemoryBlobStore(), {
+      getMany: () => [new CacheError('unavailable', 'the disk does not answer'), undefined],
+    });
     await using cache = await serveCache({ blobs });
     await update(cache, { exitCode: 4, ...result, outputFiles: [] });
     const answer = await get(cache, { inlineStdout: true, inlineStderr: true });

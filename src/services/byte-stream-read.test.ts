@@ -5,11 +5,13 @@ import { describe, it } from 'node:test';
 import { status } from '@grpc/grpc-js';
 import type { ByteSource } from '../base/byte-source.ts';
 import { CacheError } from '../base/cache-error.ts';
+import type { BlobStore } from '../blob/blob-store.ts';
 import { MemoryBlobStore } from '../blob/memory-blob-store.ts';
 import { Digest } from '../digest/digest.ts';
 import { blake3, digestFunctions, sha256 } from '../digest/digest-function.ts';
 import { ContentAddressableStorage } from '../proto/gen/build/bazel/remote/execution/v2/remote_execution_pb.ts';
 import { ByteStream } from '../proto/gen/google/bytestream/bytestream_pb.ts';
+import { blobStoreWith } from '../testing/blob-store-with.ts';
 import { seededRandom } from '../testing/seeded-random.ts';
 import { CacheClient, serveCache } from '../testing/serve-cache.ts';
 import type { ServedCache } from '../testing/serve-cache.ts';
@@ -27,13 +29,9 @@ async function readAll(cache: ServedCache, request: { resourceName: string; read
   return Buffer.concat((await cache.client.collect(read, request)).map(({ data }) => data));
 }
 
-/** A store with one blob, whose bytes come as a stream that the test makes. */
-function streaming(open: () => Omit<ByteSource, 'inMemory'>): MemoryBlobStore {
-  return new (class extends MemoryBlobStore {
-    override get() {
-      return open();
-    }
-  })();
+/** A store whose blobs come as the stream that the test makes. */
+function streaming(open: () => Omit<ByteSource, 'inMemory'>): BlobStore {
+  return blobStoreWith(new MemoryBlobStore(), { get: open });
 }
 
 describe('ByteStream.Read', () => {

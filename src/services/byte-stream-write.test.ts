@@ -3,7 +3,6 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import { status } from '@grpc/grpc-js';
-import type { CallOptions } from '../base/call-options.ts';
 import { MemoryBlobStore } from '../blob/memory-blob-store.ts';
 import { Digest } from '../digest/digest.ts';
 import { blake3, digestFunctions, sha256 } from '../digest/digest-function.ts';
@@ -11,6 +10,7 @@ import { DigestList } from '../digest/digest-list.ts';
 import { ContentAddressableStorage } from '../proto/gen/build/bazel/remote/execution/v2/remote_execution_pb.ts';
 import { ByteStream } from '../proto/gen/google/bytestream/bytestream_pb.ts';
 import type { WriteRequestSchema } from '../proto/gen/google/bytestream/bytestream_pb.ts';
+import { blobStoreWith } from '../testing/blob-store-with.ts';
 import { seededRandom } from '../testing/seeded-random.ts';
 import { CacheClient, serveCache } from '../testing/serve-cache.ts';
 import type { ServedCache } from '../testing/serve-cache.ts';
@@ -50,23 +50,26 @@ async function refused(messages: readonly Message[], details: RegExp, digest?: D
   assert.equal(await isPresent(cache, kept), true);
 }
 
-/** Tells when a put has started and how it ended, and lets it end only when told to. */
-class GatedMemory extends MemoryBlobStore {
-  readonly started = Promise.withResolvers<void>();
-  readonly settled = Promise.withResolvers<'stored' | 'failed'>();
-  readonly gate = Promise.withResolvers<void>();
-
-  override async put(digest: Digest, bytes: AsyncIterable<Uint8Array>, options?: CallOptions): Promise<void> {
-    this.started.resolve();
-    try {
-      await super.put(digest, bytes, options);
-      await this.gate.promise;
-      this.settled.resolve('stored');
-    } catch (error) {
-      this.settled.resolve('failed');
-      throw error;
-    }
-  }
+/** A store that tells when a put has started and how it ended, and lets it end only when told to. */
+function gated() {
+  const inner = new MemoryBlobStore();
+  const started = Promise.withResolvers<void>();
+  const settled = Promise.withResolvers<'stored' | 'failed'>();
+  const gate = Promise.withResolvers<void>();
+  const blobs = blobStoreWith(inner, {
+    async put(digest, bytes, options) {
+      started.resolve();
+      try {
+        await inner.put(digest, bytes, options);
+        await gate.promise;
+        settled.resolve('stored');
+      } catch (error) {
+        settled.resolve('failed');
+        throw error;
+      }
+    },
+  });
+  return { blobs, started, settled, gate };
 }
 
 describe('ByteStream.Write', () => {
@@ -154,14 +157,14 @@ describe('ByteStream.Write', () => {
   });
 
   it('BS-10: a message after finish_write is an error', async () => {
-    const blobs = new GatedMemory();
+    const { blobs, ...store } = gated();
     await using cache = await serveCache({ blobs });
     const bytes = text('done');
     const { call, answer } = cache.client.openUpload(write);
     for (const message of messagesOf(bytes)) call.write(message);
     await new Promise((sent) => call.write({ writeOffset: 4n, data: text('!') }, sent));
     await cache.client.unary(findMissingBlobs, {}); // sent behind the message, so that has been received
-    blobs.gate.resolve();
+    store.gate.resolve();
     call.end();
     await assert.rejects(answer, { code: status.INVALID_ARGUMENT, details: /a message came after finish_write/ });
   });
@@ -276,28 +279,28 @@ describe('ByteStream.Write', () => {
   });
 
   it('BS-16, HT-8: a cancelled upload ends its put and leaves nothing', async () => {
-    const blobs = new GatedMemory();
-    blobs.gate.resolve();
+    const { blobs, ...store } = gated();
+    store.gate.resolve();
     await using cache = await serveCache({ blobs });
     const bytes = Buffer.alloc(2_500, 1);
     const { call } = cache.client.openUpload(write);
     for (const message of messagesOf(bytes).slice(0, 2)) call.write(message);
-    await blobs.started.promise;
+    await store.started.promise;
     call.cancel();
-    assert.equal(await blobs.settled.promise, 'failed');
+    assert.equal(await store.settled.promise, 'failed');
     await cache.server.router.idle();
     assert.equal(await isPresent(cache, Digest.of(bytes)), false);
   });
 
   it('BS-17: is not acknowledged before the store has it', async () => {
-    const blobs = new GatedMemory();
+    const { blobs, ...store } = gated();
     await using cache = await serveCache({ blobs });
     const events: string[] = [];
     const answer = cache.client.upload(write, messagesOf(text('durable'))).then(() => events.push('acknowledged'));
-    await blobs.started.promise;
+    await store.started.promise;
     for (let calls = 0; calls < 10; calls += 1) await cache.client.unary(findMissingBlobs, {});
     events.push('stored');
-    blobs.gate.resolve();
+    store.gate.resolve();
     await answer;
     assert.deepEqual(events, ['stored', 'acknowledged']);
   });
@@ -319,8 +322,9 @@ describe('ByteStream.Write', () => {
   it('HT-4: a store that does not take the bytes stops the client', async () => {
     const taken = Promise.withResolvers<void>();
     const gate = Promise.withResolvers<void>();
-    const blobs = new (class extends MemoryBlobStore {
-      override async put(digest: Digest, bytes: AsyncIterable<Uint8Array>, options?: CallOptions): Promise<void> {
+    const inner = new MemoryBlobStore();
+    const blobs = blobStoreWith(inner, {
+      put(digest, bytes, options) {
         async function* slowly() {
           for await (const chunk of bytes) {
             taken.resolve();
@@ -328,9 +332,9 @@ describe('ByteStream.Write', () => {
             yield chunk;
           }
         }
-        await super.put(digest, slowly(), options);
-      }
-    })();
+        return inner.put(digest, slowly(), options);
+      },
+    });
     await using cache = await serveCache({ blobs });
     const bytes = Buffer.alloc(32 * 1024 * 1024, 3);
     const { call, answer } = cache.client.openUpload(write);
@@ -349,7 +353,7 @@ describe('ByteStream.Write', () => {
 
 describe('ByteStream.QueryWriteStatus', () => {
   it('BS-18, BS-20, K5-11: an upload that is not complete has committed nothing', async () => {
-    const blobs = new GatedMemory();
+    const { blobs, ...store } = gated();
     await using cache = await serveCache({ blobs });
     const bytes = Buffer.alloc(2_500, 1);
     const resourceName = nameOf(Digest.of(bytes));
@@ -357,7 +361,7 @@ describe('ByteStream.QueryWriteStatus', () => {
     assert.deepEqual([unknown.committedSize, unknown.complete], [0n, false]);
     const { call } = cache.client.openUpload(write);
     for (const message of messagesOf(bytes).slice(0, 2)) call.write(message);
-    await blobs.started.promise;
+    await store.started.promise;
     const half = await cache.client.unary(queryWriteStatus, { resourceName });
     assert.deepEqual([half.committedSize, half.complete], [0n, false]);
     call.cancel();

@@ -17,6 +17,7 @@ import {
   DigestFunction_Value,
   FindMissingBlobsResponseSchema,
 } from '../proto/gen/build/bazel/remote/execution/v2/remote_execution_pb.ts';
+import { blobStoreWith } from '../testing/blob-store-with.ts';
 import { seededRandom } from '../testing/seeded-random.ts';
 import { authorizerOf, serveCache } from '../testing/serve-cache.ts';
 import { createContentAddressableStorageService } from './content-addressable-storage.ts';
@@ -154,12 +155,12 @@ describe('FindMissingBlobs', () => {
   it('ERR-5, ERR-8: lacking rights and a sick store are no misses', async () => {
     await using locked = await serveCache({ rights: ['write'] });
     await assert.rejects(locked.client.unary(findMissingBlobs, {}), { code: status.PERMISSION_DENIED });
-    const sick = new (class extends MemoryBlobStore {
-      override findMissing(): never {
+    const blobs = blobStoreWith(new MemoryBlobStore(), {
+      findMissing() {
         throw new CacheError('unavailable', 'the disk does not answer');
-      }
-    })();
-    await using cache = await serveCache({ blobs: sick });
+      },
+    });
+    await using cache = await serveCache({ blobs });
     await assert.rejects(cache.client.unary(findMissingBlobs, { blobDigests: absentDigests(1) }), { code: status.UNAVAILABLE });
   });
 });
@@ -311,15 +312,10 @@ describe('BatchReadBlobs', () => {
 
   it('ERR-8: one blob that cannot be told fails alone, and not as absent', async () => {
     const inner = new MemoryBlobStore();
-    const sick = new (class extends MemoryBlobStore {
-      override getMany(digests: Parameters<MemoryBlobStore['getMany']>[0]) {
-        return Array.from(inner.getMany(digests), (result) => result ?? new CacheError('unavailable', 'x'.repeat(5_000)));
-      }
-      override put(...all: Parameters<MemoryBlobStore['put']>) {
-        return inner.put(...all);
-      }
-    })();
-    await using cache = await serveCache({ blobs: sick });
+    const blobs = blobStoreWith(inner, {
+      getMany: (digests) => inner.getMany(digests).map((result) => result ?? new CacheError('unavailable', 'x'.repeat(5_000))),
+    });
+    await using cache = await serveCache({ blobs });
     const digests = [await cache.keep(text('well')), Digest.of(text('sick'))].map(wire);
     const answer = await cache.client.unary(batchReadBlobs, { digests });
     assert.deepEqual(codesOf(answer), [status.OK, status.UNAVAILABLE]);

@@ -124,6 +124,12 @@ describe('CT-5: 100-continue', () => {
     assert.ok(!text.includes('100 Continue'));
   });
 
+  it('closes after such a refusal however little was announced', async () => {
+    await using served = await serveHandler((exchange) => exchange.respond(403, {}, Buffer.from('no\n')));
+    const text = await sendRaw(served.port, 'PUT / HTTP/1.1\r\nhost: a\r\nexpect: 100-continue\r\ncontent-length: 3\r\n\r\n', { keepOpen: true });
+    assert.match(text, /^HTTP\/1\.1 403 [^]*connection: close/i);
+  });
+
   it('refuses other expectations with 417', async () => {
     await using served = await serveHandler(echo);
     assert.match(await sendRaw(served.port, 'PUT / HTTP/1.1\r\nhost: a\r\nexpect: tea\r\ncontent-length: 1\r\n\r\nx'), /^HTTP\/1\.1 417 /);
@@ -261,6 +267,14 @@ describe('clients that go away or stall', () => {
   it('are cut off when an announced body does not come', async () => {
     await using served = await serveHandler(echo, { stallTimeoutMs: 50 });
     assert.equal(await sendRaw(served.port, 'PUT / HTTP/1.1\r\nhost: a\r\ncontent-length: 10\r\n\r\nabc', { keepOpen: true }), '');
+  });
+
+  it('are answered after they ended their side', async () => {
+    await using served = await serveHandler(async (exchange) => {
+      await new Promise((resolve) => setTimeout(resolve, 50)); // the end of their side comes first
+      await exchange.respond(200, {}, Buffer.from('late'));
+    });
+    assert.match(await sendRaw(served.port, 'GET / HTTP/1.1\r\nhost: a\r\n\r\n'), /^HTTP\/1\.1 200 [^]*late$/);
   });
 
   it('are not cut off while the server is the slow one', async () => {

@@ -1,18 +1,22 @@
 // net.Socket (and tls.TLSSocket) as the Socket port.
 import type * as net from 'node:net';
 import type { Socket, SocketHandler } from '../base/socket.ts';
+import { moveToReusedInput } from './reused-input.ts';
 
 /** How long a connection whose end was sent may wait for the peer's end, in milliseconds. */
 const lingerMs = 2_000;
 
-/** The port over a connected socket. `initialBytes` were read from it already and come first. */
+/**
+ * The port over a connected socket. `initialBytes` were read from it already and come first. From `start` on the socket
+ * belongs to the port alone: it may be replaced by another one for the same connection.
+ */
 export function nodeSocket(socket: net.Socket, initialBytes?: Uint8Array): Socket {
   return new NodeSocket(socket, initialBytes);
 }
 
 class NodeSocket implements Socket {
   readonly peerName: string;
-  readonly #socket: net.Socket;
+  #socket: net.Socket;
   #initialBytes: Uint8Array | undefined;
   #linger: NodeJS.Timeout | undefined = undefined;
 
@@ -29,9 +33,25 @@ class NodeSocket implements Socket {
   }
 
   start(handler: SocketHandler): void {
-    const socket = this.#socket;
+    const accepted = this.#socket;
+    if (accepted.closed) {
+      process.nextTick(() => handler.onClose());
+      return;
+    }
+    const buffered: unknown = accepted.read(); // put back, or come since the first bytes were looked at
+    const moved = moveToReusedInput(accepted, (bytes) => handler.onData(bytes));
+    if (moved !== undefined) this.#socket = moved;
+    else accepted.on('data', (bytes: Uint8Array) => handler.onData(bytes));
+    this.#listen(this.#socket, handler);
+    // Before `resume` lets anything else through, and not from within this call.
+    this.#deliverLater(this.#initialBytes, handler);
+    if (buffered instanceof Uint8Array) this.#deliverLater(buffered, handler);
+    this.#initialBytes = undefined;
+    this.#socket.resume();
+  }
+
+  #listen(socket: net.Socket, handler: SocketHandler): void {
     let failure: Error | undefined;
-    socket.on('data', (bytes: Uint8Array) => handler.onData(bytes));
     socket.on('end', () => handler.onEnd());
     socket.on('drain', () => handler.onDrain());
     socket.on('error', (error) => (failure = error));
@@ -39,11 +59,10 @@ class NodeSocket implements Socket {
       clearTimeout(this.#linger);
       handler.onClose(failure);
     });
-    const bytes = this.#initialBytes;
-    this.#initialBytes = undefined;
-    // Before `resume` lets anything else through, and not from within this call.
+  }
+
+  #deliverLater(bytes: Uint8Array | undefined, handler: SocketHandler): void {
     if (bytes !== undefined && bytes.length > 0) process.nextTick(() => handler.onData(bytes));
-    socket.resume();
   }
 
   write(slices: readonly Uint8Array[]): void {

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { existsSync } from 'node:fs';
 import { chmod, mkdir, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import type { AddressInfo } from 'node:net';
@@ -63,6 +64,18 @@ describe('kiln serve refuses to start', () => {
     const { status, errors } = await runKiln(['serve', ...anyPort, '--data', data, '--ready-file', '/nonexistent/ready.json']);
     assert.equal(status, 1);
     assert.match(errors, /^kiln: cannot write the ready file \/nonexistent\/ready\.json \(ENOENT\)\n {2}.*--ready-file FILE\n$/);
+  });
+
+  it('and removes the ready file of a dead server before it tries, but not that of a living one', async (t) => {
+    const directory = await temporaryDirectory(t);
+    const readyFile = join(directory, 'ready.json');
+    const tryToStart = () => runKiln(['serve', '--listen', `unix:${directory}`, '--data', join(directory, 'data'), '--ready-file', readyFile]);
+    await writeFile(readyFile, JSON.stringify({ pid: process.pid, grpc: 'grpc://127.0.0.1:1' }));
+    assert.equal((await tryToStart()).status, 1);
+    assert.ok(existsSync(readyFile));
+    await writeFile(readyFile, JSON.stringify({ pid: 2 ** 22 + 1, grpc: 'grpc://127.0.0.1:1' }));
+    assert.equal((await tryToStart()).status, 1);
+    assert.ok(!existsSync(readyFile));
   });
 
   it('on a data directory that is a file, or below one', async (t) => {

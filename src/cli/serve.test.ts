@@ -163,7 +163,7 @@ describe('kiln serve', () => {
     assert.equal((await fetchHttp(kiln.port, '/status')).status, 200);
   });
 
-  it('removes the ready file of a dead server before it starts, and its own at the end', async (t) => {
+  it('replaces the ready file of a dead server, and removes its own at the end', async (t) => {
     const directory = await temporaryDirectory(t);
     const readyFile = join(directory, 'ready.json');
     await writeFile(readyFile, JSON.stringify({ pid: 2 ** 22 + 1, grpc: 'grpc://127.0.0.1:1' }));

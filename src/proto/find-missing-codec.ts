@@ -1,6 +1,7 @@
 // FindMissingBlobs by hand. The call is small and frequent, and with the generated code most of its cost was the
 // encoding: bench/unary, 14.2 us per call, of which 2.3 decoded the request and 5.6 encoded the answer.
 import { create, toBinary } from '@bufbuild/protobuf';
+import { digestOverheadBytes, writeDigest, writeSlackBytes } from './digest-writer.ts';
 import { FindMissingBlobsResponseSchema } from './gen/build/bazel/remote/execution/v2/remote_execution_pb.ts';
 import type { Digest, DigestFunction_Value, FindMissingBlobsRequest } from './gen/build/bazel/remote/execution/v2/remote_execution_pb.ts';
 import type { MessageCodec } from './message-codec.ts';
@@ -43,22 +44,17 @@ export const findMissingBlobsResponseCodec: MessageCodec<never, FindMissingBlobs
   },
   encode(message, headroomBytes) {
     const digests = message.missingBlobDigests ?? [];
-    let lengthMax = headroomBytes + 2 * digestLengthMax; // UTF-8 takes at most two more bytes per character
+    let lengthMax = headroomBytes + writeSlackBytes;
     for (const { hash = '' } of digests) lengthMax += digestOverheadBytes + hash.length;
     const into = Buffer.allocUnsafe(lengthMax);
     let at = headroomBytes;
     for (const digest of digests) {
-      at = writeDigest(into, at, digest.hash ?? '', Number(digest.sizeBytes ?? 0n));
+      at = writeDigest({ into, at, tag: 18 }, digest.hash ?? '', Number(digest.sizeBytes ?? 0n));
       if (at < 0) return encodeUnusual(message, headroomBytes);
     }
     return [into.subarray(0, at)];
   },
 };
-
-/** Tags and lengths of the digest and its two fields, and the size. */
-const digestOverheadBytes = 2 + 2 + 1 + 8;
-/** So that every length fits into one byte. The longest hash of a served function has 128 characters. */
-const digestLengthMax = 127;
 
 function readDigest(reader: WireReader): Digest {
   const outerEnd = reader.enter();
@@ -76,40 +72,6 @@ function readDigest(reader: WireReader): Digest {
 function skipUnknown(reader: WireReader, tag: number, knownFieldsMax: number): void {
   if (tag >>> 3 <= knownFieldsMax) throw new WireError(`field ${tag >>> 3} has the wrong wire type ${tag & 7}`);
   reader.skip(tag);
-}
-
-/** Where it ended, or -1 for what only the generated code writes: long or not ASCII, a size below 0 or above 2^53. */
-function writeDigest(into: Buffer, offset: number, hash: string, size: number): number {
-  if (!(size >= 0 && size <= Number.MAX_SAFE_INTEGER)) return -1;
-  let at = offset + 2;
-  if (hash.length > 0) {
-    into[at] = 10;
-    into[at + 1] = hash.length;
-    // Four times as fast as a loop. Only ASCII has as many bytes as characters, and nothing is cut off: there is room.
-    const written = hash.length > digestLengthMax ? -1 : into.write(hash, at + 2, 'utf8');
-    if (written !== hash.length) return -1;
-    at += 2 + written;
-  }
-  if (size > 0) {
-    into[at] = 16;
-    at = writeVarint(into, at + 1, size);
-  }
-  const length = at - offset - 2;
-  if (length > digestLengthMax) return -1;
-  into[offset] = 18;
-  into[offset + 1] = length;
-  return at;
-}
-
-function writeVarint(into: Uint8Array, offset: number, value: number): number {
-  let at = offset;
-  let rest = value;
-  for (; rest >= 0x80; at += 1) {
-    into[at] = (rest % 0x80) | 0x80;
-    rest = Math.floor(rest / 0x80);
-  }
-  into[at] = rest;
-  return at + 1;
 }
 
 function encodeUnusual(message: FindMissingBlobsAnswer, headroomBytes: number): [Uint8Array] {

@@ -1,3 +1,4 @@
+// The empty blob is everywhere and nowhere; other blobs pass.
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { byteSourceOf, collect } from '../base/byte-source.ts';

@@ -1,3 +1,4 @@
+// What is remembered, for how long, and what is never.
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { byteSourceOf } from '../base/byte-source.ts';

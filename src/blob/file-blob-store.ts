@@ -13,7 +13,7 @@ import type { DigestList } from '../digest/digest-list.ts';
 import { DigestCheck, tooLong } from '../engine/digest-check.ts';
 import { FileByteSource } from '../engine/file-byte-source.ts';
 import type { OpenFile, PassingCheck } from '../engine/file-byte-source.ts';
-import type { StoredFile } from '../engine/file-index.ts';
+import type { StoredFile } from '../engine/file-table.ts';
 import type { StoredFiles } from '../engine/stored-files.ts';
 import type { BlobBytes, BlobStore, BlobStoreCapabilities, GetOptions, GetResult, PutResult } from './blob-store.ts';
 import { checkAccepted, checkKnownSize, checkRange, wrongSize } from './known-blob.ts';

@@ -18,8 +18,9 @@ import { FileStore } from './file-store.ts';
 /** The refusal has the code, and its text names the directory and the way out. */
 function refusal(code: string, ...facts: readonly string[]) {
   return (thrown: { code: string; message: string }): boolean => {
-    assert.equal(thrown.code, code, thrown.message);
-    for (const fact of facts) assert.ok(thrown.message.includes(fact), `${JSON.stringify(fact)} in: ${thrown.message}`);
+    const text = thrown.message;
+    assert.equal(thrown.code, code, text);
+    for (const fact of facts) assert.ok(text.includes(fact), `${JSON.stringify(fact)} in: ${text}`);
     return true;
   };
 }

@@ -4,10 +4,10 @@ import type { ByteSource } from '../base/byte-source.ts';
 import type { CallOptions } from '../base/call-options.ts';
 import type { MaybePromise } from '../base/maybe-promise.ts';
 import type { ContentCheck } from '../engine/digest-check.ts';
-import type { StoredFile } from '../engine/file-index.ts';
+import type { StoredFile } from '../engine/file-table.ts';
 import type { StoredFiles } from '../engine/stored-files.ts';
 import { decodeValueFile, encodeValueHeader, valueFileName } from '../engine/value-file.ts';
-import { collectValue } from './memory-value-store.ts';
+import { collectValue } from './collect-value.ts';
 import type { ValueKey, ValueStore } from './value-store.ts';
 
 /** Kept in memory after a read or write. */

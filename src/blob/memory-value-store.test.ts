@@ -1,3 +1,4 @@
+// Values in memory: the contract, and the bound.
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { byteSourceOf } from '../base/byte-source.ts';

@@ -1,9 +1,10 @@
 // Values in memory: for tests and as the plain model of what the contract says.
-import { byteSourceOf, collect } from '../base/byte-source.ts';
+import { byteSourceOf } from '../base/byte-source.ts';
 import type { ByteSource } from '../base/byte-source.ts';
 import { CacheError } from '../base/cache-error.ts';
 import type { CallOptions } from '../base/call-options.ts';
 import { ByteBoundedMap } from '../engine/byte-bounded-map.ts';
+import { collectValue } from './collect-value.ts';
 import type { ValueKey, ValueStore } from './value-store.ts';
 
 /** Enough for every test that does not care. */
@@ -34,30 +35,6 @@ export class MemoryValueStore implements ValueStore {
     }
     this.#values.set(nameOf(key), whole);
   }
-}
-
-/**
- * All of a value, in an array of its own.
- * @throws CacheError `invalid_argument` as soon as it is longer than `valueBytesMax`.
- */
-export async function collectValue(
-  key: ValueKey,
-  bytes: AsyncIterable<Uint8Array>,
-  valueBytesMax: number,
-  options?: CallOptions,
-): Promise<Uint8Array> {
-  const bounded = async function* (): AsyncGenerator<Uint8Array, void, undefined> {
-    let seenBytes = 0;
-    for await (const chunk of bytes) {
-      seenBytes += chunk.byteLength;
-      if (seenBytes > valueBytesMax) {
-        throw new CacheError('invalid_argument', `the value for ${key.hash} is longer than the ${valueBytesMax} bytes a value may have here`);
-      }
-      yield chunk;
-    }
-  };
-  const whole = await collect(bounded(), valueBytesMax, options);
-  return whole.byteLength === whole.buffer.byteLength ? whole : whole.slice();
 }
 
 /** One string per identity. The instance comes last, for it alone may hold the separator. */

@@ -1,6 +1,7 @@
 // The table of digest functions against published values, and how a request's function is found.
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import type { CacheError } from '../base/cache-error.ts';
 import { seededRandom, chunked } from '../testing/seeded-random.ts';
 import { nativeBlake3, portableBlake3 } from './blake3.ts';
 import { blake3, digestFunctionNamed, digestFunctionOfLength, digestFunctions, resolveDigestFunction, sha256 } from './digest-function.ts';
@@ -77,7 +78,7 @@ describe('the function of a request', () => {
 
   it('DG-7: is refused by name when it is not served', () => {
     for (const [wire, name] of [[4, 'VSO'], [7, 'MURMUR3'], [8, 'SHA256TREE'], [10, 'GITSHA1'], [99, '99']] as const) {
-      assert.throws(() => resolveDigestFunction(wire, undefined), (thrown: { code: string; message: string }) => thrown.code === 'invalid_argument' && thrown.message.includes(name));
+      assert.throws(() => resolveDigestFunction(wire, undefined), ({ code, message }: CacheError) => code === 'invalid_argument' && message.includes(name));
     }
     for (const length of [0, 1, 63, 65, 1000]) assert.throws(() => resolveDigestFunction(0, 'a'.repeat(length)), { code: 'invalid_argument' });
     assert.equal(digestFunctionNamed('sha256tree'), undefined);

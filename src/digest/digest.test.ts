@@ -18,7 +18,7 @@ describe('Digest', () => {
   });
 
   it('DG-1: the refusal shows the hash, the length wanted, and no more than a line of it', () => {
-    assert.throws(() => Digest.parse(sha256, 'ABC', 1), (thrown: Error) => ['"ABC"', 'SHA256', '64', '3'].every((fact) => thrown.message.includes(fact)));
+    assert.throws(() => Digest.parse(sha256, 'ABC', 1), ({ message }: Error) => ['"ABC"', 'SHA256', '64', '3'].every((fact) => message.includes(fact)));
     assert.throws(() => Digest.parse(sha256, 'a'.repeat(100_000), 1), (thrown: Error) => thrown.message.length < 400);
   });
 

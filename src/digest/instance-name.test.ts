@@ -1,6 +1,7 @@
 // Which instance names there are.
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import type { CacheError } from '../base/cache-error.ts';
 import { parseInstanceName } from './instance-name.ts';
 
 describe('instance names', () => {
@@ -13,7 +14,7 @@ describe('instance names', () => {
   it('IN-2: may not hold a segment that has a meaning in resource names', () => {
     for (const reserved of ['blobs', 'uploads', 'actions', 'actionResults', 'operations', 'capabilities', 'compressed-blobs']) {
       for (const name of [reserved, `a/${reserved}`, `${reserved}/a`, `a/${reserved}/b`]) {
-        assert.throws(() => parseInstanceName(name), (thrown: { code: string; message: string }) => thrown.code === 'invalid_argument' && thrown.message.includes(reserved), name);
+        assert.throws(() => parseInstanceName(name), ({ code, message }: CacheError) => code === 'invalid_argument' && message.includes(reserved), name);
       }
     }
   });

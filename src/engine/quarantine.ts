@@ -2,7 +2,7 @@
 import { join } from 'node:path';
 import type { FileSystem } from '../base/file-system.ts';
 import type { DurableDirectories } from './durable-directories.ts';
-import { allocatedBytes } from './file-index.ts';
+import { allocatedBytes } from './file-table.ts';
 import type { FileKey, ObjectLayout } from './object-layout.ts';
 import { io } from './storage-error.ts';
 

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { assert } from '../base/assert.ts';
 import type { FileHandle, FileSystem } from '../base/file-system.ts';
 import type { Log } from '../base/log.ts';
-import type { FileIndex, StoredFile } from './file-index.ts';
+import type { FileTable, StoredFile } from './file-table.ts';
 import type { FileKey } from './object-layout.ts';
 import { batchRecordsMax, encodeBatch, encodeRecencyHeader, readRecencyLog } from './recency-format.ts';
 import { io } from './storage-error.ts';
@@ -22,7 +22,7 @@ const compactionBytesMin = 1 << 20;
 export class RecencyLog {
   readonly #files: FileSystem;
   readonly #directory: string;
-  readonly #index: FileIndex;
+  readonly #index: FileTable;
   readonly #log: Log;
   /** Used since they were last written down. Files of the index, so bounded by it. */
   readonly #unwritten = new Set<StoredFile>();
@@ -31,7 +31,7 @@ export class RecencyLog {
   #writtenBytes = 0;
   #compactAtBytes = compactionBytesMin;
 
-  private constructor(files: FileSystem, directory: string, index: FileIndex, state: { readonly log: Log; readonly generation: number }) {
+  private constructor(files: FileSystem, directory: string, index: FileTable, state: { readonly log: Log; readonly generation: number }) {
     this.#files = files;
     this.#directory = directory;
     this.#index = index;
@@ -52,7 +52,7 @@ export class RecencyLog {
   }
 
   /** Begins a new log with the uses that the index knows, and drops the old ones. The directory exists. */
-  static async open(files: FileSystem, directory: string, index: FileIndex, log: Log): Promise<RecencyLog> {
+  static async open(files: FileSystem, directory: string, index: FileTable, log: Log): Promise<RecencyLog> {
     const newest = (await generations(files, directory)).at(-1) ?? 0;
     const opened = new RecencyLog(files, directory, index, { log, generation: newest });
     await opened.#rotate();

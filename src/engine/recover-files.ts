@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import type { DirectoryEntry, FileSystem } from '../base/file-system.ts';
 import { mapBounded } from '../base/semaphore.ts';
 import type { DurableDirectories } from './durable-directories.ts';
-import { FileIndex } from './file-index.ts';
+import { FileTable } from './file-table.ts';
 import { classifyName, isShardName, spaces } from './object-layout.ts';
 import type { FileKey, ObjectLayout, Space } from './object-layout.ts';
 
@@ -78,8 +78,8 @@ async function recoverShard(
  * The files in the order of their last use, by the recency log or else their own time.
  * A time from the future counts as now: a clock that was wrong must not make files immortal.
  */
-export function indexFound(found: readonly FoundFile[], lastUsed: ReadonlyMap<FileKey, number>, nowMs: number): FileIndex {
-  const index = new FileIndex();
+export function indexFound(found: readonly FoundFile[], lastUsed: ReadonlyMap<FileKey, number>, nowMs: number): FileTable {
+  const index = new FileTable();
   const aged = found.map((file) => ({ ...file, usedMs: Math.min(nowMs, Math.max(file.modifiedMs, lastUsed.get(file.key) ?? 0)) }));
   for (const { key, contentBytes, usedMs } of aged.toSorted((a, b) => a.usedMs - b.usedMs)) {
     index.add(key, contentBytes, { verified: false, lastUsedMs: usedMs });

@@ -12,8 +12,8 @@ import type { ContentCheck } from './digest-check.ts';
 import { DurableDirectories } from './durable-directories.ts';
 import { writeDurably } from './durable-write.ts';
 import type { OpenFile } from './file-byte-source.ts';
-import { allocatedBytes, wholeBlocks } from './file-index.ts';
-import type { FileIndex, StoredFile } from './file-index.ts';
+import { allocatedBytes, wholeBlocks } from './file-table.ts';
+import type { FileTable, StoredFile } from './file-table.ts';
 import { KeyedLock } from './keyed-lock.ts';
 import { ObjectLayout } from './object-layout.ts';
 import type { FileKey } from './object-layout.ts';
@@ -68,7 +68,7 @@ export class StoredFiles {
   readonly #ports: StoredFilesPorts;
   readonly #layout: ObjectLayout;
   readonly #directories: DurableDirectories;
-  readonly #index: FileIndex;
+  readonly #index: FileTable;
   readonly #quarantine: Quarantine;
   readonly #recency: RecencyLog;
   readonly #locks = new KeyedLock();
@@ -315,7 +315,7 @@ interface Opened {
   readonly maxBytes: number;
   readonly layout: ObjectLayout;
   readonly directories: DurableDirectories;
-  readonly index: FileIndex;
+  readonly index: FileTable;
   readonly quarantine: Quarantine;
   readonly recency: RecencyLog;
   readonly time: SteadyTime;

@@ -1,3 +1,4 @@
+// The real clocks and timers.
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { describe, it } from 'node:test';

@@ -1,3 +1,4 @@
+// The lock of a data directory, against other processes and within this one.
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';

@@ -1,3 +1,4 @@
+// The real files: modes, syncs, and which errors count as absence.
 import assert from 'node:assert/strict';
 import { mkdtemp, readFile, rm, stat, symlink } from 'node:fs/promises';
 import { tmpdir } from 'node:os';

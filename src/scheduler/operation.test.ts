@@ -1,3 +1,4 @@
+// Every step of one operation, and random walks through them.
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { seededRandom } from '../testing/seeded-random.ts';

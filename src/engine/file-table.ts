@@ -37,7 +37,7 @@ export interface StoredFile extends RecencyLinks<StoredFile> {
 
 type Kind = 'action_result' | 'opaque' | 'blob';
 
-export class FileIndex {
+export class FileTable {
   readonly #files = new Map<FileKey, StoredFile>();
   /** In the order of leaving when the age is equal. */
   readonly #orders: Readonly<Record<Kind, RecencyList<StoredFile>>> = {

@@ -18,6 +18,7 @@ import { Outlet } from './outlet.ts';
 import { parseSettings } from './peer-settings.ts';
 import { RequestStream } from './request-stream.ts';
 import type { StreamOwner } from './request-stream.ts';
+import { StreamTable } from './stream-table.ts';
 import type { StreamAcceptor } from './stream.ts';
 
 /** What a connection is given. */
@@ -44,7 +45,7 @@ export class Http2Connection implements FrameSink, StreamOwner {
   readonly #reader: FrameReader;
   readonly #headers: HeaderReceiver;
   readonly #window: ReceiveWindow;
-  readonly #streams = new Map<number, RequestStream>();
+  readonly #streams: StreamTable<RequestStream>;
   readonly #closed = new ClosedStreams();
   /** Octets of the client preface seen. */
   #prefaceBytes = 0;
@@ -69,6 +70,7 @@ export class Http2Connection implements FrameSink, StreamOwner {
     this.#guard = new FloodGuard(parts.clock, limits);
     this.#headers = new HeaderReceiver(limits);
     this.#reader = new FrameReader(this, limits.frameBytesMax);
+    this.#streams = new StreamTable(limits.concurrentStreamsMax);
     this.#window = new ReceiveWindow(limits.connectionWindowBytes);
     this.outlet = new Outlet(limits.outputBytesMax, parts.wake);
     this.outlet.expectTaker(); // the maker takes our preface
@@ -116,7 +118,7 @@ export class Http2Connection implements FrameSink, StreamOwner {
   }
 
   onStreamClosed(stream: RequestStream, how: 'ended' | 'reset'): void {
-    this.#streams.delete(stream.id);
+    this.#streams.remove(stream);
     this.#closed.add(stream.id, how);
     this.#endWhenDrained();
   }
@@ -218,7 +220,7 @@ export class Http2Connection implements FrameSink, StreamOwner {
   #onHeaders(frame: FrameHeader, bytes: Uint8Array, from: number, end: number): void {
     const id = frame.streamId;
     if (id % 2 === 0) throw new ConnectionError(errorCode.protocolError, 'HEADERS on a stream that no client may open');
-    if (id <= this.#lastStreamId && !this.#streams.has(id)) this.#checkHeadersOnClosed(id);
+    if (id <= this.#lastStreamId && this.#streams.get(id) === undefined) this.#checkHeadersOnClosed(id);
     const block = this.#headers.onHeaders(frame, bytes, from, end);
     if (block !== undefined) this.#onBlock(block);
   }
@@ -238,9 +240,12 @@ export class Http2Connection implements FrameSink, StreamOwner {
 
   #onBlock(block: DecodedBlock): void {
     const id = this.#headers.streamId;
+    if (id > this.#lastStreamId) {
+      this.#onRequest(id, block);
+      return;
+    }
     const stream = this.#streams.get(id);
     if (stream !== undefined) this.#onTrailers(stream, block);
-    else if (id > this.#lastStreamId) this.#onRequest(id, block);
   }
 
   #onRequest(id: number, block: DecodedBlock): void {
@@ -258,7 +263,7 @@ export class Http2Connection implements FrameSink, StreamOwner {
       sendWindowBytes: this.#peerInitialWindowBytes,
       contentLength: block.requestCheck.contentLength,
     });
-    this.#streams.set(id, stream);
+    this.#streams.add(stream);
     stream.attach(this.#acceptor.onStream(stream, block, endStream));
     if (endStream && !stream.closed) stream.endRemote(undefined);
   }
@@ -318,7 +323,7 @@ export class Http2Connection implements FrameSink, StreamOwner {
   #setPeerInitialWindow(bytes: number): void {
     const difference = bytes - this.#peerInitialWindowBytes;
     this.#peerInitialWindowBytes = bytes;
-    for (const stream of this.#streams.values()) {
+    for (const stream of this.#streams.all()) {
       if (stream.sendWindowBytes + difference > windowBytesLimit) throw new ConnectionError(errorCode.flowControlError, 'stream window above 2^31-1');
       stream.openSendWindow(difference);
     }
@@ -331,7 +336,7 @@ export class Http2Connection implements FrameSink, StreamOwner {
     }
     this.#sawSettingsAck = true;
     this.#headers.onSettingsAck();
-    for (const stream of this.#streams.values()) stream.resizeReceiveWindow(this.#limits.streamWindowBytes);
+    for (const stream of this.#streams.all()) stream.resizeReceiveWindow(this.#limits.streamWindowBytes);
   }
 
   #onPing(frame: FrameHeader, bytes: Uint8Array, from: number, end: number): void {
@@ -423,6 +428,6 @@ export class Http2Connection implements FrameSink, StreamOwner {
     if (this.#over && this.#streams.size === 0) return;
     this.#over = true;
     this.#reader.stop();
-    for (const stream of this.#streams.values()) stream.abort(code, byPeer);
+    for (const stream of this.#streams.all()) stream.abort(code, byPeer);
   }
 }

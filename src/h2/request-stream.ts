@@ -7,6 +7,7 @@ import type { Outlet, QueuedSender } from './outlet.ts';
 import { SendQueue } from './send-queue.ts';
 import { afterLocalEnd, afterRemoteEnd, receives, sends } from './stream-state.ts';
 import type { StreamState } from './stream-state.ts';
+import type { TableEntry } from './stream-table.ts';
 import type { HeaderBlock, OutgoingHeaders, PreparedHeaders, ServerStream, StreamHandler, StreamReset } from './stream.ts';
 
 /** What a stream needs of its connection. */
@@ -30,10 +31,11 @@ export interface StreamStart {
 }
 
 /** A request and its answer. */
-export class RequestStream implements ServerStream, QueuedSender {
+export class RequestStream implements ServerStream, QueuedSender, TableEntry {
   readonly id: number;
   sendWindowBytes: number;
   queue: SendQueue = nothingQueued;
+  nextInTable: this | undefined = undefined;
   readonly #owner: StreamOwner;
   readonly #receiveWindow: ReceiveWindow;
   readonly #contentLength: number | undefined;

@@ -1,0 +1,68 @@
+// The streams of one connection that are not closed, by id.
+//
+// Not a Map: when a Map has seen as many deletions as it has room it moves to a new table, and the old one keeps a
+// reference to the new. Once one of them is promoted to the old space, dead or not, it keeps alive every table after
+// it with all the streams in there, until a full collection: scavenges of 20 to 43 ms instead of 0.4 (--trace-gc).
+
+/** What the table needs of its entries. */
+export interface TableEntry {
+  readonly id: number;
+  /** The next one in the same place; the table's own. */
+  nextInTable: this | undefined;
+}
+
+/** Ids count up and few are present at a time, so low bits spread them evenly. */
+export class StreamTable<T extends TableEntry> {
+  readonly #places: (T | undefined)[];
+  #size = 0;
+
+  /** Quick for up to about `entriesMax` entries; the caller sees to it that there are no more. */
+  constructor(entriesMax: number) {
+    this.#places = Array.from({ length: 2 ** Math.ceil(Math.log2(Math.max(2, entriesMax))) }, () => undefined);
+  }
+
+  get size(): number {
+    return this.#size;
+  }
+
+  get(id: number): T | undefined {
+    let entry = this.#places[this.#placeOf(id)];
+    while (entry !== undefined && entry.id !== id) entry = entry.nextInTable;
+    return entry;
+  }
+
+  /** `entry` must not be present. */
+  add(entry: T): void {
+    const place = this.#placeOf(entry.id);
+    entry.nextInTable = this.#places[place];
+    this.#places[place] = entry;
+    this.#size++;
+  }
+
+  /** `entry` must be present. */
+  remove(entry: T): void {
+    const place = this.#placeOf(entry.id);
+    let before = this.#places[place];
+    if (before === entry) {
+      this.#places[place] = entry.nextInTable;
+    } else {
+      while (before !== undefined && before.nextInTable !== entry) before = before.nextInTable;
+      if (before !== undefined) before.nextInTable = entry.nextInTable;
+    }
+    entry.nextInTable = undefined;
+    this.#size--;
+  }
+
+  /** All entries at the moment; the table may be changed meanwhile. */
+  all(): T[] {
+    const entries: T[] = [];
+    for (const first of this.#places) {
+      for (let entry = first; entry !== undefined; entry = entry.nextInTable) entries.push(entry);
+    }
+    return entries;
+  }
+
+  #placeOf(id: number): number {
+    return (id >>> 1) & (this.#places.length - 1); // clients use odd ids only
+  }
+}

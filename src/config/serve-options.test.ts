@@ -1,5 +1,6 @@
 // Every way to give an option, and what is refused, with the words of the refusal.
 import assert from 'node:assert/strict';
+import { readFile } from 'node:fs/promises';
 import { describe, it } from 'node:test';
 import { optionHelp } from './option-help.ts';
 import type { StartContext } from './parse-options.ts';
@@ -95,6 +96,14 @@ describe('options of kiln serve', () => {
 
   it('leaves variables of the test programs alone', () => {
     assert.doesNotThrow(() => parseServeOptions(context([], { KILN_TEST_SEED: '1' })));
+  });
+
+  it('is described in docs/operations.md, option by option', async () => {
+    const page = await readFile(new URL('../../docs/operations.md', import.meta.url), 'utf8');
+    for (const option of Object.values(serveOptionTable)) {
+      assert.match(page, new RegExp(`^\\| \`${option.flag} .*\\| \`${option.environment}\` \\|`, 'm'));
+      if ('text' in option.default) assert.ok(page.includes(`\`${option.environment}\` | \`${option.default.text}\``), option.flag);
+    }
   });
 
   it('has a flag, a variable, an example that works and a help text for every option', () => {

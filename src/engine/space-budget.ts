@@ -7,10 +7,17 @@ import { allocatedBytes } from './file-table.ts';
 export interface SpaceUse {
   /** Allocated by files that are in place, in bytes: stored, quarantined, or being deleted. */
   placedBytes(): number;
-  /** Lets one file go and resolves when its space is free; undefined when none may go now. */
-  evictOne(): Promise<void> | undefined;
+  /** Lets one file go; undefined when none may go now. */
+  evictOne(): Eviction | undefined;
   /** Space that cannot be had by evicting, such as the quarantine. */
   fixedBytes(): number;
+}
+
+/** A file on its way out. */
+export interface Eviction {
+  readonly bytes: number;
+  /** Resolves when its space is free. */
+  readonly done: Promise<void>;
 }
 
 export interface SpaceLimits {
@@ -37,6 +44,9 @@ const defaultBytesMin = 1024 ** 3;
 export function defaultMaxBytes(freeBytes: number, usedBytes: number): number {
   return Math.max(defaultBytesMin, Math.floor((freeBytes + usedBytes) * defaultShare));
 }
+
+/** Deletions at the same time: enough to use the thread pool, few enough to leave it to reads. */
+const evictionsMax = 8;
 
 /** How soon a write that found all room taken by other writes may be tried again. */
 const busyRetryMs = 500;
@@ -128,19 +138,32 @@ export class SpaceBudget {
     for (;;) {
       this.#serveWaiters();
       if (this.#waiters.size === 0 && this.#fits(this.#limits.headroomBytes)) return;
-      const evicted = this.#use.evictOne();
-      if (evicted === undefined) {
+      const evicted = this.#evictSome();
+      if (evicted.length === 0) {
         this.#refuseWaiters(new AllInUse());
         return;
       }
-      try {
-        await evicted;
-      } catch (thrown) {
+      const failed = (await Promise.allSettled(evicted)).find((outcome) => outcome.status === 'rejected');
+      if (failed !== undefined) {
         // Whoever waits must learn that no room can be made; who waits next starts another try.
-        this.#refuseWaiters(thrown);
+        this.#refuseWaiters(failed.reason);
         return;
       }
     }
+  }
+
+  /** Lets as many files go as the next waiter, or else the headroom, needs; a few at a time. */
+  #evictSome(): readonly Promise<void>[] {
+    const [next] = this.#waiters;
+    let missingBytes = this.#use.placedBytes() + this.#reservedBytes + (next?.bytes ?? this.#limits.headroomBytes) - this.#limits.maxBytes;
+    const evicted: Promise<void>[] = [];
+    while (missingBytes > 0 && evicted.length < evictionsMax) {
+      const eviction = this.#use.evictOne();
+      if (eviction === undefined) break;
+      evicted.push(eviction.done);
+      missingBytes -= eviction.bytes;
+    }
+    return evicted;
   }
 
   /** Gives room to those who wait, in order, as far as it reaches. */

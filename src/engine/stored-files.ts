@@ -21,6 +21,7 @@ import { Quarantine } from './quarantine.ts';
 import { RecencyLog } from './recency-log.ts';
 import { indexFound, recoverFiles } from './recover-files.ts';
 import { SpaceBudget, defaultMaxBytes } from './space-budget.ts';
+import type { Eviction } from './space-budget.ts';
 import { SteadyTime } from './steady-time.ts';
 import { io } from './storage-error.ts';
 
@@ -273,14 +274,14 @@ export class StoredFiles {
     this.#hot.delete(file.key);
   }
 
-  #evictOne(): Promise<void> | undefined {
+  #evictOne(): Eviction | undefined {
     const file = this.#index.victim((key) => this.#locks.busy(key));
     if (file === undefined) return undefined;
     this.#drop(file);
     this.#evictedCount += 1;
     const bytes = allocatedBytes(file.contentBytes);
     this.#leavingBytes += bytes;
-    return this.#locks.run(file.key, async () => {
+    const done = this.#locks.run(file.key, async () => {
       try {
         await this.#ports.files.remove(this.#layout.final(file.key));
         this.#leavingBytes -= bytes;
@@ -289,6 +290,7 @@ export class StoredFiles {
         throw thrown;
       }
     });
+    return { bytes, done };
   }
 
   #forget(file: StoredFile): void {

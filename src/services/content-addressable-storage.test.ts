@@ -320,6 +320,15 @@ describe('BatchReadBlobs', () => {
     const answer = await cache.client.unary(batchReadBlobs, { digests });
     assert.deepEqual(codesOf(answer), [status.OK, status.UNAVAILABLE]);
     assert.equal(answer.responses[1]?.status?.message.length, 300);
+    assert.deepEqual(cache.log.errors, [], 'what the store says of itself is not our bug');
+  });
+
+  it('ERR-8: an entry that fails by a fault of this server is logged, since the call succeeds', async () => {
+    const fault = new CacheError('internal', 'unexpected failure', { cause: new Error('why') });
+    await using cache = await serveCache({ blobs: blobStoreWith(new MemoryBlobStore(), { getMany: () => [fault] }) });
+    const answer = await cache.client.unary(batchReadBlobs, { digests: [wire(Digest.of(text('sick')))] });
+    assert.deepEqual(codesOf(answer), [status.INTERNAL]);
+    assert.deepEqual(cache.log.errors.map(({ cause }) => cause), [fault]);
   });
 
   it('ERR-5: needs the right to read', async () => {

@@ -5,6 +5,7 @@ import type { WalkLimits } from '../actions/walk-directories.ts';
 import { assert } from '../base/assert.ts';
 import type { Authorizer } from '../base/authorizer.ts';
 import { CacheError } from '../base/cache-error.ts';
+import type { Log } from '../base/log.ts';
 import { isPromise } from '../base/maybe-promise.ts';
 import type { MaybePromise } from '../base/maybe-promise.ts';
 import type { BlobBytes, BlobStore, GetResult, PutResult } from '../blob/blob-store.ts';
@@ -33,6 +34,7 @@ export interface ContentAddressableStorageDependencies {
   readonly authorizer: Authorizer;
   readonly limits: ServiceLimits;
   readonly walkLimits: WalkLimits;
+  readonly log: Log;
 }
 
 /** What a digest takes in an answer beside its hash: its size, and tags and lengths of three fields. */
@@ -63,12 +65,14 @@ class ContentAddressableStorageService {
   readonly #authorizer: Authorizer;
   readonly #limits: ServiceLimits;
   readonly #walkLimits: WalkLimits;
+  readonly #log: Log;
 
-  constructor({ blobs, authorizer, limits, walkLimits }: ContentAddressableStorageDependencies) {
+  constructor({ blobs, authorizer, limits, walkLimits, log }: ContentAddressableStorageDependencies) {
     this.#blobs = blobs;
     this.#authorizer = authorizer;
     this.#limits = limits;
     this.#walkLimits = walkLimits;
+    this.#log = log;
   }
 
   /** Answers in the same turn of the loop when the store does. */
@@ -120,7 +124,7 @@ class ContentAddressableStorageService {
     return {
       responses: outcomes.map((outcome, index) => {
         const failure: PutResult = outcome instanceof CacheError ? outcome : results.next().value;
-        return { ...echo(requests[index]?.digest), status: failure === undefined ? okEntry : failedEntry(failure) };
+        return { ...echo(requests[index]?.digest), status: failure === undefined ? okEntry : this.#failedEntry(failure) };
       }),
     };
   }
@@ -138,7 +142,7 @@ class ContentAddressableStorageService {
       return {
         responses: outcomes.map((outcome, index) => {
           const result: GetResult = outcome instanceof CacheError ? outcome : results.next().value;
-          return { ...echo(digests[index]), ...readEntry(result) };
+          return { ...echo(digests[index]), ...this.#readEntry(result) };
         }),
       };
     };
@@ -152,6 +156,21 @@ class ContentAddressableStorageService {
     if (request.pageSize < 0) throw new CacheError('invalid_argument', `page_size ${request.pageSize} is negative; 0 means no bound`);
     const walk = walkDirectories(this.#blobs, root, this.#walkLimits, context);
     yield* treePages(walk, request.pageToken, request.pageSize === 0 ? Infinity : request.pageSize, this.#limits);
+  }
+
+  #readEntry(result: GetResult) {
+    if (result === undefined) return { status: absentEntry };
+    return result instanceof CacheError ? { status: this.#failedEntry(result) } : { data: result, status: okEntry };
+  }
+
+  #failedEntry(error: CacheError) {
+    const { code, message } = error;
+    // The call itself succeeds, so nobody else would hear of it.
+    if (code === 'internal') this.#log.error('a blob of a batch failed for a reason that is a fault of this server', error);
+    return {
+      code: grpcStatusOf[code],
+      message: message.length <= entryTextCharsMax ? message : `${message.slice(0, entryTextCharsMax - 3)}...`,
+    };
   }
 
   #require(right: 'read' | 'write', instanceName: string, context: CallContext): void {
@@ -193,19 +212,6 @@ function refuseCompressed({ compressor }: BatchUpdateBlobsRequest_Request): void
 /** The client's own digest, so that it finds its entry whatever is wrong with it. */
 function echo(digest: DigestMessage | undefined): { digest?: DigestMessage } {
   return digest === undefined ? {} : { digest };
-}
-
-function readEntry(result: GetResult) {
-  if (result === undefined) return { status: absentEntry };
-  return result instanceof CacheError ? { status: failedEntry(result) } : { data: result, status: okEntry };
-}
-
-function failedEntry(error: CacheError) {
-  const { message } = error;
-  return {
-    code: grpcStatusOf[error.code],
-    message: message.length <= entryTextCharsMax ? message : `${message.slice(0, entryTextCharsMax - 3)}...`,
-  };
 }
 
 /** The value, or the CacheError that `compute` threw; anything else is our bug and ends the call. */

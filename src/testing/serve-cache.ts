@@ -39,6 +39,8 @@ export interface ServedCache extends AsyncDisposable {
   readonly blobs: BlobStore;
   readonly client: CacheClient;
   readonly server: GrpcTestServer;
+  /** Of the services and the action cache. */
+  readonly log: RecordedLog;
   /** Stores bytes behind the back of the services. */
   keep(bytes: Uint8Array, digestFunction?: DigestFunction): Promise<Digest>;
 }
@@ -105,7 +107,7 @@ export async function serveCache(options: ServeCacheOptions = {}): Promise<Serve
   const actions = new CompletenessCheckingActionCache(stored, blobs, completenessLimits, log);
   const limits = { ...defaultServiceLimits, ...options.limits };
   const authorizer = authorizerOf(options.rights ?? ['read', 'write']);
-  const dependencies = { blobs, actions, authorizer, limits, walkLimits };
+  const dependencies = { blobs, actions, authorizer, limits, walkLimits, log };
   const server = await serveGrpc([
     createCapabilitiesService(dependencies),
     createContentAddressableStorageService(dependencies),
@@ -117,6 +119,7 @@ export async function serveCache(options: ServeCacheOptions = {}): Promise<Serve
     blobs,
     client,
     server,
+    log,
     async keep(bytes, digestFunction = sha256) {
       const digest = Digest.of(bytes, digestFunction);
       await blobs.put(digest, byteSourceOf(bytes));

@@ -42,7 +42,7 @@ export function createServed(parts: ServedParts): Served {
   const completeness = new CompletenessCheck(blobs, completenessLimits);
   const cache = [
     createCapabilitiesService({ blobs, authorizer, limits }),
-    createContentAddressableStorageService({ blobs, authorizer, limits, walkLimits }),
+    createContentAddressableStorageService({ blobs, authorizer, limits, walkLimits, log }),
     createByteStreamService({ blobs, authorizer, limits }),
     createActionCacheService({ blobs, actions, authorizer, limits }),
   ];

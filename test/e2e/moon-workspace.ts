@@ -35,7 +35,7 @@ function projectFile(marker: string): string {
     inputs: ['seed.txt']
     outputs: ['out/slow']
   big:
-    script: 'mkdir -p out/big/deep/er && seq 1 900000 > out/big/deep/er/big.txt && : > out/big/empty && seq 1 30000'
+    script: 'mkdir -p out/big/deep/er && seq 1 900000 > out/big/deep/er/big.txt && : > out/big/empty && seq 1 3000'
     inputs: ['seed.txt']
     outputs: ['out/big']
   all:

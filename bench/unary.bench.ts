@@ -34,13 +34,13 @@ export async function unary(options: BenchOptions): Promise<void> {
   stack.defer(() => rmSync(directory, { recursive: true, force: true }));
   const load = oneDigest(join(directory, 'body'));
   const node = process.execPath;
-  const reference = (name: string) => [node, new URL(`./reference/${name}-server.ts`, import.meta.url).pathname, 'READY'];
+  const reference = (file: string) => [node, new URL(file, import.meta.url).pathname, 'READY'];
   const kiln = new URL('../bin/kiln', import.meta.url).pathname;
   const servers: ServerProcess[] = [];
   for (const [name, command] of [
     ['kiln', [kiln, 'serve', '--listen', '127.0.0.1:0', '--data', 'DATA', '--ready-file', 'READY']],
-    ['node:http2', reference('node-http2')],
-    ['grpc-js', reference('grpc-js')],
+    ['node:http2', reference('./reference/node-http2-server.ts')],
+    ['grpc-js', reference('./reference/grpc-js-server.ts')],
   ] as const) {
     servers.push(stack.use(await startServer(name, command)));
   }

@@ -34,8 +34,8 @@ export interface ConnectionParts {
 const drainPing: Uint8Array = Buffer.from('draining', 'latin1');
 
 /**
- * The server's end of one connection. A peer that breaks the protocol gets GOAWAY and the connection is over; `receive`
- * throws only what a handler threw, which is a bug and ends the connection as well.
+ * The server's end of one connection. A peer that breaks the protocol gets GOAWAY and the connection is over. What a
+ * handler throws passes through; the caller logs it and calls `fail`.
  */
 export class Http2Connection implements FrameSink, StreamOwner {
   readonly outlet: Outlet;
@@ -94,12 +94,14 @@ export class Http2Connection implements FrameSink, StreamOwner {
       const from = this.#prefaceBytes < clientPreface.length ? this.#readPreface(bytes) : 0;
       this.#reader.push(bytes, from);
     } catch (thrown) {
-      if (!(thrown instanceof ConnectionError)) {
-        this.#fail(errorCode.internalError, 'internal error');
-        throw thrown;
-      }
+      if (!(thrown instanceof ConnectionError)) throw thrown;
       this.#fail(thrown.code, thrown.message);
     }
+  }
+
+  /** Ends the connection for a bug of ours: a handler threw, and nobody knows what state things are in. */
+  fail(): void {
+    this.#fail(errorCode.internalError, 'internal error');
   }
 
   /** Takes no new streams and is over when the last one has ended (RFC 9113 §6.8). */
@@ -342,7 +344,7 @@ export class Http2Connection implements FrameSink, StreamOwner {
   #onPing(frame: FrameHeader, bytes: Uint8Array, from: number, end: number): void {
     if (frame.streamId !== 0) throw new ConnectionError(errorCode.protocolError, 'PING on a stream');
     if (end - from !== 8) throw new ConnectionError(errorCode.frameSizeError, 'PING has 8 bytes');
-    this.#guard.spend('PING');
+    this.#guard.spend('PING', 'too_many_pings'); // gRPC clients know this text and ping less (gRPC keepalive, A8)
     const payload = bytes.subarray(from, end);
     if ((frame.flags & flag.ack) === 0) {
       this.outlet.frames.ping(payload, true);

@@ -19,12 +19,12 @@ export class FloodGuard {
     this.#filledAtMs = clock.nowMs();
   }
 
-  /** @throws ConnectionError `enhanceYourCalm` when there were too many of them; `what` names the last. */
-  spend(what: string): void {
+  /** @throws ConnectionError `enhanceYourCalm` when there were too many of them; `what` names the last, or all. */
+  spend(what: string, message = `too many frames that ask for nothing, the last one ${what}`): void {
     const nowMs = this.#clock.nowMs();
     this.#tokens = Math.min(this.#burst, this.#tokens + (nowMs - this.#filledAtMs) * this.#perMs);
     this.#filledAtMs = nowMs;
-    if (this.#tokens < 1) throw new ConnectionError(errorCode.enhanceYourCalm, `too many frames that ask for nothing, the last one ${what}`);
+    if (this.#tokens < 1) throw new ConnectionError(errorCode.enhanceYourCalm, message);
     this.#tokens--;
   }
 }

@@ -124,14 +124,17 @@ export class Outlet {
   pump(): void {
     if (this.#pumping || this.#ready.size === 0) return; // a stream that was sent and filled again has its turn later
     this.#pumping = true;
-    for (const stream of this.#ready) {
-      if (this.#windowBytes <= 0 || this.#isBackedUp()) break;
-      this.#ready.delete(stream);
-      this.#sendTurn(stream);
-      if (stream.queue.bytes === 0) stream.onQueueSent();
-      else if (stream.sendWindowBytes > 0) this.#ready.add(stream); // at the end, where this loop will find it
+    try {
+      for (const stream of this.#ready) {
+        if (this.#windowBytes <= 0 || this.#isBackedUp()) break;
+        this.#ready.delete(stream);
+        this.#sendTurn(stream);
+        if (stream.queue.bytes === 0) stream.onQueueSent();
+        else if (stream.sendWindowBytes > 0) this.#ready.add(stream); // at the end, where this loop will find it
+      }
+    } finally {
+      this.#pumping = false;
     }
-    this.#pumping = false;
     if (this.hasOutput) this.touch();
   }
 

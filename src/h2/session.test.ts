@@ -11,7 +11,7 @@ import { prepareHeaders } from './header-encoder.ts';
 import { http2Limits } from './limits.ts';
 import { serveHttp2 } from './session.ts';
 import type { Http2Session } from './session.ts';
-import type { ServerStream, StreamHandler } from './stream.ts';
+import type { ServerStream, StreamHandler, StreamReset } from './stream.ts';
 
 const ok = prepareHeaders([[':status', '200']]);
 
@@ -59,6 +59,7 @@ interface Served {
   readonly socket: FakeSocket;
   readonly session: Http2Session;
   readonly streams: ServerStream[];
+  readonly handlers: StreamHandler[];
   readonly resets: number[];
   readonly log: RecordedLog;
 }
@@ -67,17 +68,20 @@ interface Served {
 function serve(onEnd: (stream: ServerStream) => void, outputBytesMax = 100_000): Served {
   const socket = new FakeSocket();
   const streams: ServerStream[] = [];
+  const handlers: StreamHandler[] = [];
   const resets: number[] = [];
   const log = new RecordedLog();
   const onStream = (stream: ServerStream): StreamHandler => {
     streams.push(stream);
-    return { onData: () => {}, onEnd: () => onEnd(stream), onReset: ({ code }) => resets.push(code), onDrained: () => {} };
+    const handler = { onData: () => {}, onEnd: () => onEnd(stream), onReset: ({ code }: StreamReset) => resets.push(code), onDrained: () => {} };
+    handlers.push(handler);
+    return handler;
   };
   const session = serveHttp2(socket, { onStream }, { ...http2Limits, outputBytesMax }, { clock: new ManualClock(), log });
   socket.handler.onData(Buffer.concat([clientPreface, settings([4, 1_000_000]), frame(8, 0, 0, uint32(1_000_000)), frame(4, 1, 0)]));
   assert.equal(socket.writes.length, 2);
   socket.writes.length = 0;
-  return { socket, session, streams, resets, log };
+  return { socket, session, streams, handlers, resets, log };
 }
 
 function written(socket: FakeSocket): Frame[] {
@@ -179,6 +183,23 @@ describe('session', () => {
     });
     socket.handler.onData(headers(1, true, requestHeaders));
     assert.deepEqual(socket.calls, ['end']);
-    assert.match(JSON.stringify(log), /a stream handler threw/);
+    assert.equal(written(socket).at(-1)?.type, 7);
+    assert.match(log.errors[0]?.message ?? '', /a stream handler threw/);
+  });
+
+  it('does the same for a handler that throws when it is told that its queue has drained', async () => {
+    const { socket, log, handlers, streams } = serve((stream) => stream.sendHeaders(ok, false));
+    socket.handler.onData(headers(1, true));
+    const [handler] = handlers;
+    assert.ok(handler);
+    handler.onDrained = () => {
+      throw new Error('a bug above');
+    };
+    socket.stuck = true;
+    streams[0]?.sendData([Buffer.alloc(500_000)], false);
+    await microtasks();
+    socket.drain();
+    assert.equal(log.errors.length, 1);
+    assert.deepEqual(socket.calls.at(-1), 'end');
   });
 });

@@ -69,11 +69,7 @@ class SocketSession implements Http2Session, SocketHandler {
   }
 
   onData(bytes: Uint8Array): void {
-    try {
-      this.#connection.receive(bytes);
-    } catch (thrown) {
-      this.#log.error('a stream handler threw; its connection is closed', thrown, { peer: this.#socket.peerName });
-    }
+    this.#guarded(() => this.#connection.receive(bytes));
     this.#flush();
   }
 
@@ -84,7 +80,7 @@ class SocketSession implements Http2Session, SocketHandler {
   }
 
   onDrain(): void {
-    this.#connection.outlet.onBacklog(this.#socket.queuedBytes);
+    this.#guarded(() => this.#connection.outlet.onBacklog(this.#socket.queuedBytes));
     this.#flush();
   }
 
@@ -94,13 +90,24 @@ class SocketSession implements Http2Session, SocketHandler {
     this.#resolveClosed();
   }
 
+  /** A handler that throws has a bug. It costs its connection, not the process. */
+  #guarded(run: () => void): void {
+    try {
+      run();
+    } catch (thrown) {
+      this.#log.error('a stream handler threw; its connection is closed', thrown, { peer: this.#socket.peerName });
+      this.#connection.fail();
+    }
+  }
+
   #flush(): void {
     const { outlet } = this.#connection;
     for (;;) {
       const slices = outlet.take();
       if (slices.length === 0) break;
       this.#socket.write(slices);
-      outlet.onBacklog(this.#socket.queuedBytes); // may send more, if what was written has left already
+      // May send more, if what was written has left already.
+      this.#guarded(() => outlet.onBacklog(this.#socket.queuedBytes));
     }
     if (this.#connection.isOver) {
       this.#end();

@@ -61,6 +61,11 @@ describe('kiln serve', () => {
     assert.match(errors, /^\S+ info {2}stopping.*\n$/, 'one line, and no warning of the runtime');
   });
 
+  it('warns when the disk is smaller than the cache may become', async (t) => {
+    const kiln = await serveKiln(t, [...anyPort, '--data', await temporaryDirectory(t), '--max-size', '1000TiB']);
+    assert.match(kiln.errors(), / warn {2}the disk will be full before the cache is; lower --max-size.* maxSize="1000 TiB"\n$/);
+  });
+
   it('takes its options from the environment, and a data directory from HOME', async (t) => {
     const home = await temporaryDirectory(t);
     const kiln = await serveKiln(t, [], { HOME: home, KILN_LISTEN: '127.0.0.1:0', KILN_LOG_LEVEL: 'error' });

@@ -1,5 +1,6 @@
 // The store graph: what keeps blobs and values, and in which order the decorators stand.
 import type { Log } from '../base/log.ts';
+import { formatByteSize } from '../base/units.ts';
 import type { BlobStore } from '../blob/blob-store.ts';
 import { EmptyAwareBlobStore } from '../blob/empty-aware-blob-store.ts';
 import { FileStore } from '../blob/file-store.ts';
@@ -31,23 +32,37 @@ export interface OpenStores extends AsyncDisposable {
  * @throws CacheError `failed_precondition` or `resource_exhausted` that says what to do.
  */
 export async function openStores(options: StoreOptions, owner: LockHolder, log: Log): Promise<OpenStores> {
+  const files = new NodeFileSystem();
   let lock: DataDirectoryLock | undefined;
-  const store = await FileStore.open(
-    { directory: options.dataDirectory, maxBytes: options.maxBytes },
-    {
-      files: new NodeFileSystem(),
-      monotonicClock,
-      wallClock,
-      timers,
-      log,
-      lock: async (directory) => (lock = await lockDataDirectory(directory, owner)),
-    },
+  await using opening = new AsyncDisposableStack();
+  const store = opening.use(
+    await FileStore.open(
+      { directory: options.dataDirectory, maxBytes: options.maxBytes },
+      {
+        files,
+        monotonicClock,
+        wallClock,
+        timers,
+        log,
+        lock: async (directory) => (lock = await lockDataDirectory(directory, owner)),
+      },
+    ),
   );
+  const { maxBytes, usedBytes } = store.usage;
+  const { freeBytes } = await files.space(options.dataDirectory);
+  if (maxBytes - usedBytes > freeBytes) {
+    log.warn('the disk will be full before the cache is; lower --max-size, or uploads will fail then', {
+      free: formatByteSize(freeBytes),
+      used: formatByteSize(usedBytes),
+      maxSize: formatByteSize(maxBytes),
+    });
+  }
+  opening.move();
   return {
     // Outermost, so that no store below ever holds or is asked for the empty blob.
     blobs: new EmptyAwareBlobStore(store.blobs),
     values: store.values,
-    maxBytes: store.usage.maxBytes,
+    maxBytes,
     get usedBytes() {
       return store.usage.usedBytes;
     },

@@ -3,7 +3,7 @@ import { posix } from 'node:path';
 import { findingAt } from './tree.ts';
 import type { Rule, Source, Tree } from './tree.ts';
 
-const kebabCase = /^[a-z0-9]+(?:-[a-z0-9]+)*(?:\.(?:test|crash\.test|bench|allow))?\.ts$/;
+const kebabCase = /^[a-z0-9]+(?:-[a-z0-9]+)*(?:\.(?:test|crash\.test|fuzz\.test|bench|allow))?\.ts$/;
 const emptyNames = new Set(['util', 'utils', 'helper', 'helpers', 'common', 'manager', 'managers', 'misc', 'index', 'shared']);
 const storeFile = /^src\/(?:blob|actions|client)\/((?:\w+-)+(?:blob-store|value-store|action-cache))\.ts$/;
 

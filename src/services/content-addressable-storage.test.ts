@@ -20,6 +20,7 @@ import {
 import { blobStoreWith } from '../testing/blob-store-with.ts';
 import { seededRandom } from '../testing/seeded-random.ts';
 import { authorizerOf, serveCache } from '../testing/serve-cache.ts';
+import { RecordedLog } from '../testing/recorded-log.ts';
 import { createContentAddressableStorageService } from './content-addressable-storage.ts';
 import { defaultServiceLimits } from './limits.ts';
 
@@ -144,6 +145,7 @@ describe('FindMissingBlobs', () => {
       authorizer: authorizerOf(['read']),
       limits: defaultServiceLimits,
       walkLimits,
+      log: new RecordedLog(),
     });
     const handler = service.handlers['findMissingBlobs'];
     assert.ok(typeof handler === 'function');

@@ -131,9 +131,14 @@ describe('flow control: a socket that backs up', () => {
     assert.equal(outlet.hasOutput, false);
     peer.stream().stream.sendData([new Uint8Array(1)], true);
     assert.ok(peer.stream().stream.queuedBytes > 130_000);
+    peer.connection.receive(headers(3, true)); // a small answer of another stream has to wait as well
+    peer.stream(1).stream.sendData([new Uint8Array(5)], true);
+    assert.equal(peer.stream(1).stream.queuedBytes, 5);
     outlet.onBacklog(0);
     assert.equal(outlet.hasOutput, true);
-    assert.ok(dataBytes(peer.take()) > 130_000);
+    const rest = peer.take();
+    assert.ok(dataBytes(rest, 1) > 130_000);
+    assert.equal(dataBytes(rest, 3), 5);
     assert.deepEqual(peer.stream().events, ['end', 'drained']);
     assert.equal(peer.connection.streamCount, 0);
   });
@@ -166,8 +171,10 @@ describe('flow control: receiving', () => {
     peer.stream().stream.consumed(19_000);
     assert.deepEqual(peer.take().map(({ streamId, payload }) => [streamId, payload.readUInt32BE(0)]), [[1, 49_000]]);
     const padded = frame(0, 8, 1, Buffer.concat([Buffer.from([255]), new Uint8Array(300)]));
-    for (let round = 0; round < 100; round++) peer.send(padded);
-    assert.equal(peer.stream().receivedBytes, 3 * 16_384 + 100 * 45);
+    peer.consumes = true;
+    for (let round = 0; round < 1_000; round++) peer.send(padded);
+    assert.equal(peer.stream().receivedBytes, 3 * 16_384 + 1_000 * 45);
+    assert.deepEqual(peer.stream().events.at(-1), 'data 45');
   });
 
   it('ends a stream that is sent more than its window, and the connection for more than its own', () => {

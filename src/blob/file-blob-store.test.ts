@@ -183,6 +183,17 @@ describe('FileBlobStore', () => {
     }
   });
 
+  it('goes on when somebody removes all blobs while it runs: the first write is told, the next one makes the directories', async () => {
+    await using opened = await temporaryFileStore({ hotBytesMax: 0 });
+    const { blobs } = opened.store;
+    await blobs.put(smallDigest, byteSourceOf(small));
+    await rm(join(opened.directory, 'objects'), { recursive: true });
+    assert.equal(await blobs.get(smallDigest), undefined);
+    await assert.rejects(blobs.put(smallDigest, byteSourceOf(small)), { code: 'unavailable' });
+    await blobs.put(smallDigest, byteSourceOf(small));
+    assert.deepEqual(await read(opened.store, smallDigest), Buffer.from(small));
+  });
+
   it('a disk error is unavailable, never absence', async () => {
     await using opened = await temporaryFileStore({ hotBytesMax: 0 });
     const { blobs } = opened.store;

@@ -36,6 +36,11 @@ export class DurableDirectories {
     return made;
   }
 
+  /** Makes and syncs the directory afresh when it is needed next: somebody removed it behind our back. */
+  forget(directory: string): void {
+    for (let level = directory; level.length > this.#root.length; level = dirname(level)) this.#known.delete(level);
+  }
+
   /**
    * Resolves once every name created, renamed or removed in `directory` before the call survives a power cut.
    * A sync that is under way may have begun too early for that, so callers meanwhile share the one after it.

@@ -1,10 +1,10 @@
 // The one audited path by which bytes become a file that survives kill -9 and power loss.
 import { CacheError } from '../base/cache-error.ts';
 import type { CallOptions } from '../base/call-options.ts';
-import type { FileSystem } from '../base/file-system.ts';
+import type { FileHandle, FileSystem } from '../base/file-system.ts';
 import type { ContentCheck } from './digest-check.ts';
 import type { DurableDirectories } from './durable-directories.ts';
-import { io } from './storage-error.ts';
+import { io, systemCode } from './storage-error.ts';
 
 /** Names of one file on its way. `partial` is unique and in the same directory, so that rename is atomic. */
 export interface ObjectPaths {
@@ -46,7 +46,7 @@ export async function writeDurably(
   await directories.ensure(paths.directory);
   await using undo = new AsyncDisposableStack();
   {
-    await using file = await io('create a file in the data directory', files.createExclusive(paths.partial));
+    await using file = await create(storage, paths);
     undo.defer(() => files.discard(paths.partial)); // never throws; start-up sweeps what stays behind
     for await (const chunk of bytes) {
       throwIfCancelled(options); // a stalled read is ended by the owner of `bytes`
@@ -64,6 +64,15 @@ export async function writeDurably(
     undo.move(); // nothing left to undo
     await directories.sync(paths.directory); // a name is data of its directory
   });
+}
+
+async function create({ files, directories }: DurableStorage, { directory, partial }: ObjectPaths): Promise<FileHandle> {
+  try {
+    return await io('create a file in the data directory', files.createExclusive(partial));
+  } catch (thrown) {
+    if (systemCode(thrown) === 'ENOENT') directories.forget(directory); // the next write makes it again
+    throw thrown;
+  }
 }
 
 function throwIfCancelled(options: CallOptions | undefined): void {

@@ -200,6 +200,29 @@ describe('FileStore bound', () => {
   });
 });
 
+describe('FileStore quarantine', () => {
+  it('K1-02: counts towards the bound, keeps to a tenth of it, and stays within it after a restart with a lower one', async () => {
+    const { clock, disk } = world();
+    const before = await openFileStore(directory, {}, { files: disk, clock });
+    for (let index = 0; index < 10; index += 1) await put(before, index);
+    await before.close();
+    for (const path of disk.snapshot().keys()) if (path.includes('objects')) disk.tamper(path, (bytes) => bytes.fill(0, 0, 1));
+    const quarantined = (): number => [...disk.snapshot().keys()].filter((path) => path.includes('quarantine')).length;
+    const maxBytes = 40 * blockBytes;
+    {
+      await using store = await openFileStore(directory, { maxBytes }, { files: disk, clock });
+      const found = await store.blobs.getMany(DigestList.from(blobs.slice(0, 10).map(({ digest }) => digest)));
+      assert.deepEqual(found, Array(10).fill(undefined));
+      assert.deepEqual([quarantined(), store.usage.quarantinedCount, store.usage.corruptCount, store.usage.filesCount], [4, 4, 10, 0]);
+      assert.equal(store.usage.usedBytes, 4 * blockBytes);
+      for (let index = 0; index < 40; index += 1) await put(store, index);
+      assert.ok(store.usage.usedBytes <= maxBytes && store.usage.filesCount === 36, `${store.usage.filesCount} files`);
+    }
+    await using store = await openFileStore(directory, { maxBytes: 20 * blockBytes }, { files: disk, clock });
+    assert.deepEqual([quarantined(), store.usage.quarantinedCount, store.usage.filesCount], [2, 2, 18]);
+  });
+});
+
 describe('FileStore restart', () => {
   for (const end of ['closed', 'killed'] as const) {
     it(`evicts in the same order after it was ${end}`, async () => {

@@ -61,10 +61,17 @@ export class Quarantine {
       await io('delete a corrupt file', this.#files.remove(from));
       return 'deleted';
     }
-    await this.#directories.ensure(this.#layout.quarantine);
-    await io('move a corrupt file to quarantine', this.#files.rename(from, to));
-    this.#count(to, bytes);
-    return 'kept';
+    const beforeBytes = this.#kept.get(to);
+    this.#count(to, bytes); // before anything is waited for: many may come at the same time
+    try {
+      await this.#directories.ensure(this.#layout.quarantine);
+      await io('move a corrupt file to quarantine', this.#files.rename(from, to));
+      return 'kept';
+    } catch (thrown) {
+      this.#count(to, beforeBytes ?? 0);
+      if (beforeBytes === undefined) this.#kept.delete(to);
+      throw thrown;
+    }
   }
 
   #count(path: string, bytes: number): void {

@@ -1,6 +1,6 @@
 // HTTP/1.1 by node:http for sockets that somebody else has accepted. It speaks the protocol and bounds what a peer
 // can do; what is answered is the handler's.
-import { createServer } from 'node:http';
+import { METHODS, createServer } from 'node:http';
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import type { HttpHandler } from '../base/http-exchange.ts';
@@ -48,8 +48,18 @@ const lateHeadersCheckMs = 5_000;
 /** How long a client may take to close after it was told about its malformed request. */
 const refusedLingerMs = 1_000;
 
-export function createHttp1Server(handler: HttpHandler, limits: Http1Limits, log: Log): Http1Server {
-  return new AdoptingServer(handler, limits, log);
+/** What an HTTP/1.1 server needs besides its limits. */
+export interface Http1Parts {
+  readonly log: Log;
+  /**
+   * The last words to a peer whose first line is complete and claims no HTTP version: it speaks neither HTTP/1.1 nor,
+   * by its preface, HTTP/2, and which protocol's refusal it gets is not for HTTP/1.1 to decide.
+   */
+  readonly foreignAnswer: Uint8Array;
+}
+
+export function createHttp1Server(handler: HttpHandler, limits: Http1Limits, parts: Http1Parts): Http1Server {
+  return new AdoptingServer(handler, limits, parts);
 }
 
 /** One connection. Its exchanges run one after the other, whatever was pipelined. */
@@ -58,7 +68,7 @@ interface Connection {
   readonly waiting: NodeHttpExchange[];
   active: NodeHttpExchange | undefined;
   /** The answer to something malformed, to be sent after the exchange that is active. */
-  refusal: string | undefined;
+  refusal: string | Uint8Array | undefined;
 }
 
 class AdoptingServer implements Http1Server {
@@ -66,13 +76,15 @@ class AdoptingServer implements Http1Server {
   readonly #handler: HttpHandler;
   readonly #limits: Http1Limits;
   readonly #log: Log;
+  readonly #foreignAnswer: Uint8Array;
   readonly #connections = new Map<Socket, Connection>();
   #draining: PromiseWithResolvers<void> | undefined;
 
-  constructor(handler: HttpHandler, limits: Http1Limits, log: Log) {
+  constructor(handler: HttpHandler, limits: Http1Limits, { log, foreignAnswer }: Http1Parts) {
     this.#handler = handler;
     this.#limits = limits;
     this.#log = log;
+    this.#foreignAnswer = foreignAnswer;
     const server = createServer({
       maxHeaderSize: limits.headerBytesMax,
       headersTimeout: limits.headersTimeoutMs,
@@ -185,7 +197,7 @@ class AdoptingServer implements Http1Server {
       socket.destroy();
       return;
     }
-    connection.refusal = answerTo(error, this.#limits);
+    connection.refusal = isForeign(socket, error) ? this.#foreignAnswer : answerTo(error, this.#limits);
     const { active } = connection;
     if (active === undefined || (!active.requestComplete && !active.answerStarted)) endWith(socket, connection.refusal);
     else if (!active.requestComplete) socket.destroy();
@@ -211,6 +223,17 @@ function unservable({ headers, httpVersion }: NodeHttpExchange): { status: numbe
   return undefined;
 }
 
+/** What node:http adds to an error of its parser. */
+type ParserError = NodeJS.ErrnoException & { readonly rawPacket?: Buffer };
+
+/** True when the connection begins with a line that has neither a method nor a version of HTTP in it. */
+function isForeign(socket: Socket, { code, rawPacket }: ParserError): boolean {
+  if (code !== 'HPE_INVALID_METHOD' || rawPacket === undefined || socket.bytesRead > rawPacket.byteLength) return false;
+  const [line, ...rest] = rawPacket.toString('latin1').split('\n', 2);
+  if (line === undefined || rest.length === 0 || line.includes(' HTTP/')) return false;
+  return !METHODS.includes(line.trimEnd().split(' ', 1)[0] ?? '');
+}
+
 function answerTo(error: NodeJS.ErrnoException, limits: Http1Limits): string {
   if (error.code === 'HPE_HEADER_OVERFLOW') {
     return rawAnswer(431, 'Request Header Fields Too Large', `URL and headers take more than ${limits.headerBytesMax} bytes`);
@@ -230,7 +253,7 @@ function rawAnswer(status: number, reason: string, text: string): string {
 }
 
 /** Sends the last words and closes our side; a peer that does not close its own is cut off. */
-function endWith(socket: Socket, answer: string): void {
+function endWith(socket: Socket, answer: string | Uint8Array): void {
   socket.end(answer);
   setTimeout(() => socket.destroy(), refusedLingerMs).unref();
 }

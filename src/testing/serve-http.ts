@@ -13,6 +13,7 @@ import { EmptyAwareBlobStore } from '../blob/empty-aware-blob-store.ts';
 import { MemoryBlobStore } from '../blob/memory-blob-store.ts';
 import { MemoryValueStore } from '../blob/memory-value-store.ts';
 import type { ValueStore } from '../blob/value-store.ts';
+import { prefaceRefusal } from '../h2/preface-refusal.ts';
 import { createHttpHandler, httpLimits } from '../http/routes.ts';
 import type { HttpDependencies, HttpLimits } from '../http/routes.ts';
 import { createHttp1Server, http1Limits } from '../platform/node-http.ts';
@@ -69,7 +70,7 @@ export async function serveHandler(
   limits: Partial<Http1Limits> = {},
   log: RecordedLog = new RecordedLog(),
 ): Promise<Omit<ServedHttp, 'blobs' | 'values'>> {
-  const server = createHttp1Server(handler, { ...http1Limits, ...limits }, log);
+  const server = createHttp1Server(handler, { ...http1Limits, ...limits }, { log, foreignAnswer: prefaceRefusal() });
   const listener = createServer({ allowHalfOpen: true }, (socket: Socket) => server.adopt(socket));
   listener.listen(0, '127.0.0.1');
   await once(listener, 'listening');

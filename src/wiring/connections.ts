@@ -3,6 +3,7 @@ import type { MonotonicClock, Timers } from '../base/clock.ts';
 import type { HttpHandler } from '../base/http-exchange.ts';
 import type { Log } from '../base/log.ts';
 import { http2Limits } from '../h2/limits.ts';
+import { prefaceRefusal } from '../h2/preface-refusal.ts';
 import { serveHttp2 } from '../h2/session.ts';
 import type { Http2Session } from '../h2/session.ts';
 import type { StreamAcceptor } from '../h2/stream.ts';
@@ -30,7 +31,7 @@ export class Connections implements ProtocolHandlers {
 
   constructor(parts: ConnectionParts) {
     this.#parts = parts;
-    this.#http1 = createHttp1Server(parts.exchanges, http1Limits, parts.log);
+    this.#http1 = createHttp1Server(parts.exchanges, http1Limits, { log: parts.log, foreignAnswer: prefaceRefusal() });
   }
 
   http2(socket: AcceptedConnection, head: Uint8Array): void {

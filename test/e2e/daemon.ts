@@ -10,7 +10,8 @@ import { spawnInGroup } from './tool-run.ts';
 
 const root = resolve(import.meta.dirname, '../..');
 const startTimeoutMs = 20_000;
-const stopTimeoutMs = 20_000;
+/** More than kiln itself gives to running calls. */
+const stopTimeoutMs = 40_000;
 const pollMs = 10;
 
 /** One run of `kiln serve`. Its data directory is the caller's and outlives it. */
@@ -45,7 +46,9 @@ export async function startDaemon(t: TestContext, data: string, options: { port?
     if (!isRunning()) return;
     const ended = once(child, 'exit', { signal: AbortSignal.timeout(stopTimeoutMs) });
     child.kill(signal);
-    await ended;
+    await ended.catch((error: unknown) => {
+      throw new Error(`kiln did not end within ${stopTimeoutMs} ms of ${signal}:\n${log}`, { cause: error });
+    });
   };
   t.after(async () => {
     if (!t.passed) console.error(`log of kiln ${child.pid}:\n${log}`);

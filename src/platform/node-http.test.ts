@@ -176,7 +176,6 @@ describe('malformed requests', () => {
   const cases: readonly (readonly [string, string, RegExp])[] = [
     ['garbage', '\u0016\u0003\u0001\u0002\u0000\u0001garbage', /^HTTP\/1\.1 400 Bad Request\r\n[^]*this is not HTTP/],
     ['garbage with a version of HTTP', 'garbagePRI * HTTP/2.0\r\n\r\n', /^HTTP\/1\.1 400 Bad Request\r\n[^]*this is not HTTP/],
-    ['a line of something else (RFC 9113 §3.4)', 'INVALID CONNECTION PREFACE\r\n\r\n', /^\0\0\0\x04\0\0{4}\0\0.\x07\0\0{4}\0{4}\0\0\0\x01these bytes begin neither HTTP\/2/],
     ['a malformed request line', 'GET\r\n\r\n', /^HTTP\/1\.1 400 /],
     ['no Host header', 'GET / HTTP/1.1\r\n\r\n', /^HTTP\/1\.1 400 [^]*Host/],
     ['two lengths', 'PUT / HTTP/1.1\r\nhost: a\r\ncontent-length: 1\r\ncontent-length: 2\r\n\r\nxx', /^HTTP\/1\.1 400 /],
@@ -196,6 +195,13 @@ describe('malformed requests', () => {
       assert.deepEqual(served.log.lines, []);
     });
   }
+
+  it('RFC 9113 §3.4: a line of something else gets SETTINGS and GOAWAY(PROTOCOL_ERROR) with a text that says so', async () => {
+    await using served = await serveHandler(echo);
+    const answer = Buffer.from(await sendRaw(served.port, 'INVALID CONNECTION PREFACE\r\n\r\n'), 'latin1');
+    assert.match(answer.toString('hex'), /^000000040000000000(?:0000..07)00000000000000000000000001/);
+    assert.match(answer.toString('latin1'), /these bytes begin neither HTTP\/2/);
+  });
 
   it('what follows a body longer than declared is refused after its answer', async () => {
     await using served = await serveHandler(echo);

@@ -114,8 +114,10 @@ export class CompletenessCheck {
       for (const bytes of messages) {
         const tree = parseTree(bytes, this.#limits.directoriesMax - into.directories);
         if (tree === undefined) return 'one of its trees is no Tree message, or has too many directories';
-        const known = new Set(tree.children.map((child) => digestText(trees.function.hashHex(child.bytes), child.bytes.byteLength)));
-        for (const { directory } of [tree.root, ...tree.children]) {
+        const known = new Set(tree.children.map((child) => digestText(trees.function.hashHex(child), child.byteLength)));
+        for (const directoryBytes of [tree.root, ...tree.children]) {
+          const directory = parseDirectory(directoryBytes); // one at a time: all of them could fill the memory
+          if (directory === undefined) return 'one of its trees has a directory that is no Directory message';
           const incomplete = this.#gatherFiles(directory, into);
           if (incomplete !== undefined) return incomplete;
           const lost = directory.directories.find(({ digest }) => !known.has(digestText(digest?.hash, digest?.sizeBytes)));

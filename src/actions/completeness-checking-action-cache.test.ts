@@ -21,6 +21,7 @@ import { completenessLimits } from './completeness-check.ts';
 import type { CompletenessLimits } from './completeness-check.ts';
 import { CompletenessCheckingActionCache } from './completeness-checking-action-cache.ts';
 import { StoredActionCache, storedActionCacheLimits } from './stored-action-cache.ts';
+import { parseDirectory } from './walk-directories.ts';
 
 type Replace = (inner: BlobStore) => Partial<BlobStore>;
 
@@ -235,6 +236,21 @@ describe('CompletenessCheckingActionCache', () => {
     const { message, get } = setUp({ directoriesMax: 2 });
     const children = [{ symlinks: [{ name: 'a', target: 'a' }] }, { symlinks: [{ name: 'b', target: 'b' }] }];
     assert.equal(await get({ outputDirectories: [{ path: 'd', treeDigest: await message(TreeSchema, { root: {}, children }) }] }), undefined);
+  });
+
+  it('does not decode a directory of so many entries that it would fill the memory, in a Tree or on its own', async () => {
+    const { blobs, get } = setUp();
+    const files = new Uint8Array(1_000_002).map((_, index) => (index % 2 === 0 ? 0x0a : 0)); // half a million files without a name
+    const keep = async (bytes: Uint8Array) => {
+      const digest = Digest.of(bytes);
+      await blobs.put(digest, byteSourceOf(bytes));
+      return { hash: digest.hash, sizeBytes: BigInt(digest.sizeBytes) };
+    };
+    const tree = Buffer.concat([Uint8Array.of(0x0a, 0xc2, 0x84, 0x3d), files]);
+    assert.equal(await get({ outputDirectories: [{ path: 'd', treeDigest: await keep(tree) }] }), undefined);
+    assert.equal(await get({ outputDirectories: [{ path: 'd', rootDirectoryDigest: await keep(files) }] }), undefined);
+    assert.equal(parseDirectory(files), undefined);
+    assert.equal(parseDirectory(files.subarray(2))?.files.length, 500_000);
   });
 
   it('a store that cannot tell is an error and never a miss', async () => {

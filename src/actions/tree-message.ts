@@ -1,20 +1,15 @@
 // Reads a Tree message (REAPI Tree) as bytes: its directories must be told by the hash of the bytes that stand in
 // it, and decoding and encoding them again could give others (DG-8).
 import { BinaryReader, WireType } from '@bufbuild/protobuf/wire';
-import type { Directory } from '../proto/gen/build/bazel/remote/execution/v2/remote_execution_pb.ts';
-import { parseDirectory } from './walk-directories.ts';
 
-/** One Directory inside a Tree. */
-export interface TreeDirectory {
-  /** The bytes of the message as they stand in the Tree; a view. */
-  readonly bytes: Uint8Array;
-  readonly directory: Directory;
-}
-
+/**
+ * The Directory messages of a Tree, as the bytes that stand in it: views. Decoding them is for the caller, one at a
+ * time, since all of them at once may take ten times the memory of the Tree.
+ */
 export interface TreeMessage {
-  readonly root: TreeDirectory;
+  readonly root: Uint8Array;
   /** In the order of the message. */
-  readonly children: readonly TreeDirectory[];
+  readonly children: readonly Uint8Array[];
 }
 
 const rootFieldNumber = 1;
@@ -22,11 +17,11 @@ const childrenFieldNumber = 2;
 /** An absent root field means an empty root directory. */
 const emptyBytes = new Uint8Array(0);
 
-/** Undefined when the bytes are no Tree, or one with more than `directoriesMax` directories. */
+/** Undefined when the bytes are no Tree as far as its own fields go, or one with more than `directoriesMax` directories. */
 export function parseTree(bytes: Uint8Array, directoriesMax: number): TreeMessage | undefined {
   try {
     const reader = new BinaryReader(bytes);
-    const children: TreeDirectory[] = [];
+    const children: Uint8Array[] = [];
     let rootBytes: Uint8Array | undefined;
     while (reader.pos < reader.len) {
       const [fieldNumber, wireType] = reader.tag();
@@ -41,18 +36,10 @@ export function parseTree(bytes: Uint8Array, directoriesMax: number): TreeMessag
         rootBytes = bytesOfDirectory;
         continue;
       }
-      const child = children.length + 1 < directoriesMax ? readDirectory(bytesOfDirectory) : undefined;
-      if (child === undefined) return undefined;
-      children.push(child);
+      if (children.push(bytesOfDirectory) >= directoriesMax) return undefined;
     }
-    const root = readDirectory(rootBytes ?? emptyBytes);
-    return root && { root, children };
+    return { root: rootBytes ?? emptyBytes, children };
   } catch {
     return undefined; // truncated or no protobuf at all
   }
-}
-
-function readDirectory(bytes: Uint8Array): TreeDirectory | undefined {
-  const directory = parseDirectory(bytes);
-  return directory && { bytes, directory };
 }

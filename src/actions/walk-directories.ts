@@ -7,6 +7,7 @@ import type { BlobStore, GetResult } from '../blob/blob-store.ts';
 import { Digest } from '../digest/digest.ts';
 import type { DigestFunction } from '../digest/digest-function.ts';
 import { DigestList } from '../digest/digest-list.ts';
+import { FieldLimit } from '../proto/field-limit.ts';
 import { DirectorySchema } from '../proto/gen/build/bazel/remote/execution/v2/remote_execution_pb.ts';
 import type { Directory } from '../proto/gen/build/bazel/remote/execution/v2/remote_execution_pb.ts';
 import { blobBatches } from './blob-batches.ts';
@@ -88,9 +89,13 @@ function readDirectory(result: GetResult, digest: Digest, isRoot: boolean): Dire
   return directory;
 }
 
-/** Undefined when the bytes are no Directory. */
+/** A directory of 100,000 files; this many fields take some 150 MiB when they are decoded. */
+const directoryFieldLimit = new FieldLimit(DirectorySchema, 500_000);
+
+/** Undefined when the bytes are no Directory, or one that would fill the memory. */
 export function parseDirectory(bytes: Uint8Array): Directory | undefined {
   try {
+    directoryFieldLimit.check(bytes);
     return fromBinary(DirectorySchema, bytes);
   } catch {
     return undefined;

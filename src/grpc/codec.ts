@@ -2,7 +2,9 @@
 import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
 import type { DescMessage, MessageInitShape } from '@bufbuild/protobuf';
 import { AssertionError } from '../base/assert.ts';
+import { FieldLimit } from '../proto/field-limit.ts';
 import type { MessageCodec } from '../proto/message-codec.ts';
+import { messageFieldsMax } from './limits.ts';
 import { newMessageBuffer } from './message-buffer.ts';
 
 /** Message types are forgotten here: a service's handlers are tied to them by `implementService`. */
@@ -20,9 +22,11 @@ export function codecOf(message: DescMessage, codecs: CodecTable): AnyCodec {
 
 /** The codec that works for every generated message. */
 export function generatedCodec(descriptor: DescMessage): AnyCodec {
+  const fieldLimit = new FieldLimit(descriptor, messageFieldsMax);
   return {
     keepsViews: true,
     decode(bytes) {
+      fieldLimit.check(bytes);
       return fromBinary(descriptor, bytes);
     },
     encode(message, headroomBytes) {

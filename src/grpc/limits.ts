@@ -13,6 +13,12 @@ export interface GrpcLimits {
   readonly discardMs: number;
 }
 
+/**
+ * Fields of one request message, those of messages inside it too. An action result of 4 MiB has some 200,000; this
+ * many take some 150 MiB when they are decoded.
+ */
+export const messageFieldsMax = 500_000;
+
 export const defaultGrpcLimits: GrpcLimits = {
   // 4 MiB of blobs (the default batch limit) and room for digests and framing.
   messageBytesMax: 8 * 1024 * 1024,

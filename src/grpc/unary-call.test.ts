@@ -75,6 +75,13 @@ describe('unary calls', () => {
     assert.deepEqual(kept, Uint8Array.of(1, 2, 3));
   });
 
+  it('refuses a message of so many fields that it would fill the memory', () => {
+    const call = harness(() => assert.fail('not called')).open(unaryPath);
+    const unknownFields = new Uint8Array(1_000_002).fill(0x01).map((byte, index) => (index % 2 === 0 ? 0x78 : byte)); // field 15
+    send(call, framed(unknownFields));
+    assertStatus(call, 3, /more than 500000 fields/);
+  });
+
   it('passes a large answer on in slices', () => {
     const call = send(harness(() => body(100_000)).open(unaryPath));
     assert.equal(call.stream.pieces[0]?.byteLength, 5);

@@ -54,6 +54,12 @@ describe('FindMissingBlobsRequest by hand', () => {
     }
   });
 
+  it('refuses so many digests that they would fill the memory', () => {
+    const emptyDigests = (count: number) => new Uint8Array(2 * count).map((_, index) => (index % 2 === 0 ? 0x12 : 0));
+    assert.equal(findMissingBlobsRequestCodec.decode(emptyDigests(250_000)).blobDigests.length, 250_000);
+    assert.throws(() => findMissingBlobsRequestCodec.decode(emptyDigests(250_001)), /more than 250000 digests/);
+  });
+
   it('gives the same for damaged bytes, or refuses them; and refuses all that the generated code refuses', (t) => {
     const random = seededRandom(t);
     let accepted = 0;

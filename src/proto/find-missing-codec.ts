@@ -12,6 +12,9 @@ export interface FindMissingBlobsAnswer {
   readonly missingBlobDigests?: readonly { readonly hash?: string; readonly sizeBytes?: bigint }[];
 }
 
+/** Above what a request message may have of well-formed digests; empty ones take two bytes and cost a hundred. */
+const digestsMax = 250_000;
+
 const digestName = 'build.bazel.remote.execution.v2.Digest';
 const requestName = 'build.bazel.remote.execution.v2.FindMissingBlobsRequest';
 
@@ -24,8 +27,9 @@ export const findMissingBlobsRequestCodec: MessageCodec<FindMissingBlobsRequest,
     let instanceName = '';
     let digestFunction = 0;
     for (let tag = reader.tag(); tag !== 0; tag = reader.tag()) {
-      if (tag === 18) blobDigests.push(readDigest(reader));
-      else if (tag === 10) instanceName = reader.string();
+      if (tag === 18) {
+        if (blobDigests.push(readDigest(reader)) > digestsMax) throw new WireError(`it has more than ${digestsMax} digests; ask for fewer at a time`);
+      } else if (tag === 10) instanceName = reader.string();
       else if (tag === 24) digestFunction = reader.int32();
       else skipUnknown(reader, tag, 3);
     }

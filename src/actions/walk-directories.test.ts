@@ -68,6 +68,9 @@ describe('walkDirectories', () => {
     const absent = await directory('absent', [], false);
     await assert.rejects(walk(absent), { code: 'not_found' });
     assert.equal(await walk(await directory('root', [['x', absent], ['y', await directory('y')]])), 'root y');
+    const absentAndLarge = Digest.parse(sha256, 'ab'.repeat(32), 10_000_000);
+    assert.equal(await walk(await directory('root', [['x', absentAndLarge], ['y', await directory('y')]])), 'root y');
+    await assert.rejects(walk(absentAndLarge), { code: 'not_found' });
   });
 
   it('GT-6: a child that is no Directory is left out; as the root it is invalid_argument', async () => {
@@ -112,10 +115,13 @@ describe('walkDirectories', () => {
   });
 
   it('refuses a tree above its limits', async () => {
-    const { directory, walk } = setUp();
+    const { blobs, directory, walk } = setUp();
     const root = await directory('root', [['a', await directory('a')], ['b', await directory('b')]]);
     await assert.rejects(walk(root, { directoriesMax: 2 }), { code: 'invalid_argument' });
     await assert.rejects(walk(root, { walkBytesMax: 100 }), { code: 'invalid_argument' });
+    const unread = blobStoreWith(blobs, { getMany: () => assert.fail('a directory that is too large was read') });
+    const tooLarge = { code: 'failed_precondition', message: /larger than the 100 bytes of a message; read it as a blob/ };
+    await assert.rejects(walk(root, { directoryBytesMax: 100 }, undefined, unread), tooLarge);
   });
 
   it('can be cancelled, and passes on what the store throws', async () => {

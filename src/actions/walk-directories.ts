@@ -17,6 +17,8 @@ export interface WalkLimits {
   readonly directoriesMax: number;
   /** Bytes of all directories of one walk. */
   readonly walkBytesMax: number;
+  /** Bytes of one directory: it has to fit into one message of the answer, so a larger one is not even read. */
+  readonly directoryBytesMax: number;
   /** Bytes of directories read ahead of the consumer; a larger directory is read alone. */
   readonly batchBytesMax: number;
   /** Directories read ahead of the consumer. */
@@ -27,6 +29,7 @@ export interface WalkLimits {
 export const walkLimits: WalkLimits = {
   directoriesMax: 1_000_000,
   walkBytesMax: 1024 * 1024 * 1024,
+  directoryBytesMax: 4 * 1024 * 1024 - 64 * 1024,
   batchBytesMax: 4 * 1024 * 1024,
   batchBlobsMax: 1024,
 };
@@ -41,7 +44,8 @@ export interface WalkedDirectory {
  * are referred to, each distinct one once. The order depends on the hierarchy only, so that pages are stable.
  * A child that is absent, malformed or no Directory is left out, and what hangs on it (GT-2, GT-6).
  * @throws CacheError `not_found` (no root), `invalid_argument` (the root is no Directory, or the hierarchy is
- *   above a limit), `cancelled`, and what the store throws when it cannot tell.
+ *   above a limit), `failed_precondition` (a directory is too large for a message), `cancelled`, and what the store
+ *   throws when it cannot tell.
  */
 export async function* walkDirectories(
   blobs: BlobStore,
@@ -58,6 +62,7 @@ export async function* walkDirectories(
       walkedBytes += batch.totalBytes;
       if (walkedBytes > limits.walkBytesMax) throw tooLarge(root, `${limits.walkBytesMax} bytes`);
       throwIfCancelled(options);
+      await refuseLarge(blobs, batch, limits.directoryBytesMax, options);
       const results = await blobs.getMany(batch, options);
       for (const [index, digest] of [...batch].entries()) {
         const directory = digest === undefined ? undefined : readDirectory(results[index], digest, digest.key === root.key);
@@ -117,6 +122,16 @@ function parseOrUndefined(digestFunction: DigestFunction, hash: string, sizeByte
   } catch (error) {
     if (error instanceof CacheError && error.code === 'invalid_argument') return undefined;
     throw error;
+  }
+}
+
+/** Only for those that are there: a digest with a large size that nobody has costs nothing and is left out (GT-2). */
+async function refuseLarge(blobs: BlobStore, batch: DigestList, directoryBytesMax: number, options: CallOptions | undefined): Promise<void> {
+  for (const digest of batch.select((index) => batch.sizeAt(index) > directoryBytesMax)) {
+    const present = await blobs.resolve(digest.function, digest.hash, options);
+    if (present?.sizeBytes !== digest.sizeBytes) continue;
+    const text = `directory ${digest.toString()} is larger than the ${directoryBytesMax} bytes of a message; read it as a blob`;
+    throw new CacheError('failed_precondition', text);
   }
 }
 

@@ -19,8 +19,7 @@ const tokenForm = /^after\/([0-9a-f]+)$/;
  * Pages of at most `directoriesMax` directories and about `treePageBytesMax` bytes (GT-3); at least one page.
  * With a token the listing goes on behind the directory it names (GT-4): the walk starts over, since its order
  * follows from the directories alone.
- * @throws CacheError `invalid_argument` (a token that is not ours, or of another tree; GT-5), `failed_precondition`
- *   (a directory that fits into no message).
+ * @throws CacheError `invalid_argument` (a token that is not ours, or of another tree; GT-5), and what the walk throws.
  */
 export async function* treePages(
   walk: AsyncIterable<WalkedDirectory>,
@@ -38,12 +37,6 @@ export async function* treePages(
       continue;
     }
     const bytes = digest.sizeBytes + entryOverheadBytes;
-    if (bytes > limits.answerBytesMax) {
-      throw new CacheError(
-        'failed_precondition',
-        `directory ${digest.toString()} is larger than the ${limits.answerBytesMax} bytes of a message; read it as a blob`,
-      );
-    }
     const full = directories.length >= directoriesMax || pageBytes + bytes > limits.treePageBytesMax;
     if (full && directories.length > 0) {
       yield { directories, nextPageToken: `after/${last}` };

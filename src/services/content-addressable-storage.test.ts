@@ -248,6 +248,18 @@ describe('BatchUpdateBlobs', () => {
     assert.deepEqual(codesOf(await cache.client.unary(batchUpdateBlobs, { requests })), [status.RESOURCE_EXHAUSTED, status.INVALID_ARGUMENT]);
   });
 
+  it('CAS-11: many entries that fail are all answered within 4 MiB, and more than can be answered are not stored', async () => {
+    await using cache = await serveCache();
+    const entry = { digest: { hash: 'é'.repeat(32), sizeBytes: 1n }, data: text('x') };
+    const answer = await cache.client.unary(batchUpdateBlobs, { requests: Array.from({ length: 30_000 }, () => entry) });
+    assert.equal(answer.responses.length, 30_000);
+    assert.ok(answer.responses.every((response) => response.status?.code === status.INVALID_ARGUMENT));
+    const kept = { digest: wire(Digest.of(text('x'))), data: text('x') };
+    const tooMany = { requests: Array.from({ length: 45_000 }, () => kept) };
+    await assert.rejects(cache.client.unary(batchUpdateBlobs, tooMany), { code: status.INVALID_ARGUMENT, details: /send fewer/ });
+    assert.equal((await cache.client.unary(findMissingBlobs, { blobDigests: [kept.digest] })).missingBlobDigests.length, 1);
+  });
+
   it('AC-6, ERR-5: needs the right to write', async () => {
     await using cache = await serveCache({ rights: ['read'] });
     await assert.rejects(cache.client.unary(batchUpdateBlobs, {}), { code: status.PERMISSION_DENIED });
@@ -295,12 +307,25 @@ describe('BatchReadBlobs', () => {
   it('CAS-18: so many entries that their digests alone pass 4 MiB are refused', async () => {
     await using cache = await serveCache();
     const kept = wire(await cache.keep(text('x')));
-    const digests = Array.from({ length: 35_000 }, () => kept);
-    await assert.rejects(cache.client.unary(batchReadBlobs, { digests }), { code: status.INVALID_ARGUMENT, details: /ask for fewer/ });
-    const long = [{ hash: 'é'.repeat(1_500_000), sizeBytes: 1n }];
-    await assert.rejects(cache.client.unary(batchReadBlobs, { digests: long }), { code: status.INVALID_ARGUMENT, details: /ask for fewer/ });
-    const bounded = await cache.client.unary(batchReadBlobs, { digests: digests.slice(0, 30_000) });
-    assert.ok(toBinary(BatchReadBlobsResponseSchema, bounded).byteLength < clientMessageBytesMax);
+    const digests = Array.from({ length: 40_000 }, () => kept);
+    const refusal = { code: status.INVALID_ARGUMENT, details: /send fewer/ };
+    await assert.rejects(cache.client.unary(batchReadBlobs, { digests }), refusal);
+    const long = [{ hash: 'é'.repeat(2_500_000), sizeBytes: 1n }];
+    await assert.rejects(cache.client.unary(batchReadBlobs, { digests: long }), refusal);
+    for (const digest of [kept, { hash: kept.hash.toUpperCase(), sizeBytes: 1n }, { hash: 'é', sizeBytes: -1n }, wire(Digest.of(text('absent')))]) {
+      const bounded = await cache.client.unary(batchReadBlobs, { digests: Array.from({ length: 39_000 }, () => digest) });
+      assert.ok(toBinary(BatchReadBlobsResponseSchema, bounded).byteLength < clientMessageBytesMax);
+    }
+  });
+
+  it('CAS-18: a full batch of 9,000 blobs is answered whole', async () => {
+    await using cache = await serveCache();
+    const count = 9_000;
+    const sizes = Array.from({ length: count }, (_, index) => 349 + (index < defaultServiceLimits.batchBytesMax - 349 * count ? 1 : 0));
+    const digests = (await Promise.all(sizes.map((size, index) => cache.keep(Buffer.alloc(size, `${index} `))))).map(wire);
+    const answer = await cache.client.unary(batchReadBlobs, { digests });
+    assert.equal(answer.responses.reduce((sum, { data }) => sum + data.byteLength, 0), defaultServiceLimits.batchBytesMax);
+    assert.ok(toBinary(BatchReadBlobsResponseSchema, answer).byteLength < clientMessageBytesMax);
   });
 
   it('CAS-19: sends bytes as they are, whatever the client would accept', async () => {

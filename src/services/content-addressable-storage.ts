@@ -39,15 +39,15 @@ export interface ContentAddressableStorageDependencies {
 
 /** What a digest takes in an answer beside its hash: its size, and tags and lengths of three fields. */
 const digestOverheadBytes = 16;
-/** The same with the status and the framing of the data of an entry, rounded up. */
-const entryOverheadBytes = 64;
-/** The longest text in the status of an entry, of which a client may ask for thousands. */
+/** The same with the status (but for its text) and the framing of the data of an entry, rounded up. */
+const entryOverheadBytes = 40;
+/** The longest text in the status of an entry. Of thousands of entries each has as much as leaves room for all. */
 const entryTextCharsMax = 300;
-/** Per UTF-16 code unit of a string. */
+/** Per UTF-16 code unit of a text. */
 const utf8BytesMax = 3;
 
 const okEntry = { code: okStatus };
-const absentEntry = { code: grpcStatusOf.not_found, message: 'not in the cache' };
+const absentText = 'not in the cache';
 
 export function createContentAddressableStorageService(dependencies: ContentAddressableStorageDependencies): ServiceImplementation {
   const service = new ContentAddressableStorageService(dependencies);
@@ -113,6 +113,7 @@ class ContentAddressableStorageService {
     const { requests } = request;
     const digestFunction = batchDigestFunction(request.digestFunction, Iterator.from(requests).map(({ digest }) => digest));
     this.#checkBatch(requests.reduce((sum, { data }) => sum + data.byteLength, 0), 'write large blobs by ByteStream');
+    const textCharsMax = this.#entryTextCharsMax(requests.map(({ digest }) => digest), 0);
     const outcomes = requests.map((entry): BlobBytes | CacheError =>
       settled(() => {
         refuseCompressed(entry);
@@ -124,7 +125,7 @@ class ContentAddressableStorageService {
     return {
       responses: outcomes.map((outcome, index) => {
         const failure: PutResult = outcome instanceof CacheError ? outcome : results.next().value;
-        return { ...echo(requests[index]?.digest), status: failure === undefined ? okEntry : this.#failedEntry(failure) };
+        return { ...echo(requests[index]?.digest), status: failure === undefined ? okEntry : this.#failedEntry(failure, textCharsMax) };
       }),
     };
   }
@@ -133,16 +134,17 @@ class ContentAddressableStorageService {
     this.#require('read', request.instanceName, context);
     const { digests } = request;
     const digestFunction = batchDigestFunction(request.digestFunction, digests);
+    this.#entryTextCharsMax(digests, 0); // first, since each malformed digest makes an error
     const outcomes = digests.map((message): Digest | CacheError => settled(() => parseDigest(digestFunction, message, 'digest')));
     const asked = DigestList.from(outcomes.filter((outcome): outcome is Digest => !(outcome instanceof CacheError)));
     this.#checkBatch(asked.totalBytes, 'read large blobs by ByteStream');
-    this.#checkBatchAnswer(digests, outcomes);
+    const textCharsMax = this.#entryTextCharsMax(digests, asked.totalBytes);
     const answer = (found: readonly GetResult[]) => {
       const results = found.values();
       return {
         responses: outcomes.map((outcome, index) => {
           const result: GetResult = outcome instanceof CacheError ? outcome : results.next().value;
-          return { ...echo(digests[index]), ...this.#readEntry(result) };
+          return { ...echo(digests[index]), ...this.#readEntry(result, textCharsMax) };
         }),
       };
     };
@@ -158,19 +160,16 @@ class ContentAddressableStorageService {
     yield* treePages(walk, request.pageToken, request.pageSize === 0 ? Infinity : request.pageSize, this.#limits);
   }
 
-  #readEntry(result: GetResult) {
-    if (result === undefined) return { status: absentEntry };
-    return result instanceof CacheError ? { status: this.#failedEntry(result) } : { data: result, status: okEntry };
+  #readEntry(result: GetResult, textCharsMax: number) {
+    if (result === undefined) return { status: { code: grpcStatusOf.not_found, message: shortened(absentText, textCharsMax) } };
+    return result instanceof CacheError ? { status: this.#failedEntry(result, textCharsMax) } : { data: result, status: okEntry };
   }
 
-  #failedEntry(error: CacheError) {
+  #failedEntry(error: CacheError, textCharsMax: number) {
     const { code, message } = error;
     // The call itself succeeds, so nobody else would hear of it.
     if (code === 'internal') this.#log.error('a blob of a batch failed for a reason that is a fault of this server', error);
-    return {
-      code: grpcStatusOf[code],
-      message: message.length <= entryTextCharsMax ? message : `${message.slice(0, entryTextCharsMax - 3)}...`,
-    };
+    return { code: grpcStatusOf[code], message: shortened(message, textCharsMax) };
   }
 
   #require(right: 'read' | 'write', instanceName: string, context: CallContext): void {
@@ -187,21 +186,27 @@ class ContentAddressableStorageService {
     );
   }
 
-  /** Counts everything (CAS-18): each entry echoes its digest, a malformed one as long as it came, and says why. */
-  #checkBatchAnswer(messages: readonly DigestMessage[], outcomes: readonly (Digest | CacheError)[]): void {
+  /**
+   * How long the text of each entry may be, so that the whole answer stays within its limit (CAS-18): everything is
+   * counted, and each entry echoes its digest, a malformed one as long as it came.
+   * @throws CacheError `invalid_argument` when the answer would be too large without any text.
+   */
+  #entryTextCharsMax(digests: readonly (DigestMessage | undefined)[], dataBytes: number): number {
     const { answerBytesMax } = this.#limits;
-    let boundBytes = 0;
-    for (const [index, { hash }] of messages.entries()) {
-      const outcome = outcomes[index];
-      boundBytes += entryOverheadBytes;
-      boundBytes += outcome instanceof CacheError ? utf8BytesMax * (hash.length + entryTextCharsMax) : hash.length + (outcome?.sizeBytes ?? 0);
+    let boundBytes = dataBytes + digests.length * entryOverheadBytes;
+    for (const digest of digests) boundBytes += digest === undefined ? 0 : Buffer.byteLength(digest.hash);
+    if (boundBytes <= answerBytesMax) {
+      return Math.min(entryTextCharsMax, Math.floor((answerBytesMax - boundBytes) / utf8BytesMax / Math.max(1, digests.length)));
     }
-    if (boundBytes <= answerBytesMax) return;
     throw new CacheError(
       'invalid_argument',
-      `the answer for ${messages.length} blobs could have ${boundBytes} bytes, and clients take ${answerBytesMax}; ask for fewer at a time`,
+      `the answer for ${digests.length} blobs could have ${boundBytes} bytes, and clients take ${answerBytesMax}; send fewer at a time`,
     );
   }
+}
+
+function shortened(text: string, charsMax: number): string {
+  return text.length <= charsMax ? text : `${text.slice(0, Math.max(0, charsMax - 3))}...`.slice(0, charsMax);
 }
 
 function refuseCompressed({ compressor }: BatchUpdateBlobsRequest_Request): void {

@@ -16,7 +16,7 @@ const clientMessageBytesMax = 4 * 1024 * 1024;
 
 export const defaultServiceLimits: ServiceLimits = {
   // A batch may be full and still be answered within 4 MiB: each blob adds about 100 bytes of digest, status and
-  // framing, so this leaves room for 10,000 of them. At 4,000,000 bytes 2,000 would be too many, and clients send
+  // framing, so this leaves room for 9,000 of them. At 4,000,000 bytes 2,000 would be too many, and clients send
   // up to 4,000 in a batch without counting anything but the blobs.
   batchBytesMax: 3 * 1024 * 1024,
   // Less than the clients take by what our own counting may be off: it bounds sizes, it does not encode twice.

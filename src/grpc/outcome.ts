@@ -29,7 +29,7 @@ export function failureTrailers(thrown: unknown): readonly Header[] {
   const status = grpcStatusOf[error.code];
   if (error.details.length === 0) return trailers(status, error.message);
   const message = shortened(error.message);
-  const details = toBinary(StatusSchema, create(StatusSchema, { code: status, message, details: packed(error.details) }));
+  const details = toBinary(StatusSchema, create(StatusSchema, { code: status, message, details: packDetails(error.details) }));
   return [...trailers(status, message), ['grpc-status-details-bin', encodeBinaryMetadata(details)]];
 }
 
@@ -45,8 +45,8 @@ function shortened(message: string): string {
   return `${percentEncode(cut).length < textLengthMax ? cut : message.slice(0, Math.floor(textLengthMax / 9) - 3)}...`;
 }
 
-/** As `google.rpc` messages (REAPI ERR-1, ERR-2; the MISSING violations are those of Execution.Execute). */
-function packed(details: readonly ErrorDetail[]): Any[] {
+/** Details of a `google.rpc.Status` (REAPI ERR-1, ERR-2; the MISSING violations are those of Execution.Execute). */
+export function packDetails(details: readonly ErrorDetail[]): Any[] {
   return details.map((detail) => {
     switch (detail.kind) {
       case 'retry_after': {

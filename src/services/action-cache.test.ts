@@ -76,7 +76,7 @@ describe('ActionCache', () => {
     for (const other of others) await assert.rejects(get(cache, other), { code: status.NOT_FOUND });
   });
 
-  it('AC-7: the key need not be the digest of anything that is stored', async () => {
+  it('AC-7, MO-3: the key need not be the digest of an Action, nor of anything that is stored', async () => {
     await using cache = await serveCache();
     const key = { actionDigest: { hash: '7'.repeat(64), sizeBytes: 1n } };
     await update(cache, { exitCode: 1 }, key);

@@ -13,6 +13,7 @@ import type { Digest } from '../digest/digest.ts';
 import { resolveDigestFunction } from '../digest/digest-function.ts';
 import { DigestList } from '../digest/digest-list.ts';
 import { parseInstanceName } from '../digest/instance-name.ts';
+import { packDetails } from '../grpc/outcome.ts';
 import { implementService } from '../grpc/service.ts';
 import type { CallContext, Handlers, ServiceImplementation } from '../grpc/service.ts';
 import { grpcStatusOf, okStatus } from '../grpc/status.ts';
@@ -43,6 +44,8 @@ const digestOverheadBytes = 16;
 const entryOverheadBytes = 40;
 /** The longest text in the status of an entry. Of thousands of entries each has as much as leaves room for all. */
 const entryTextCharsMax = 300;
+/** Of the details of an entry: stores give a delay, which takes some 60 as a `google.rpc.RetryInfo` (ERR-2). */
+const detailsBytesMax = 100;
 /** Per UTF-16 code unit of a text. */
 const utf8BytesMax = 3;
 
@@ -166,10 +169,12 @@ class ContentAddressableStorageService {
   }
 
   #failedEntry(error: CacheError, textCharsMax: number) {
-    const { code, message } = error;
+    const { code, message, details } = error;
     // The call itself succeeds, so nobody else would hear of it.
     if (code === 'internal') this.#log.error('a blob of a batch failed for a reason that is a fault of this server', error);
-    return { code: grpcStatusOf[code], message: shortened(message, textCharsMax) };
+    const status = { code: grpcStatusOf[code], message: shortened(message, textCharsMax) };
+    const room = utf8BytesMax * (textCharsMax - status.message.length);
+    return details.length === 0 || room < detailsBytesMax ? status : { ...status, details: packDetails(details) };
   }
 
   #require(right: 'read' | 'write', instanceName: string, context: CallContext): void {

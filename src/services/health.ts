@@ -99,11 +99,18 @@ export function createHealthService(health: HealthStatus): ServiceImplementation
         if (status !== sent) yield { status };
         sent = status;
         // Or the stream would hold up the end of its connection until the drain is cut short.
-        if (health.draining) throw new CacheError('unavailable', 'the server is shutting down');
+        if (health.draining) throw shuttingDown();
         if (status === statusOf(health, service)) await health.changed(signal);
       }
     },
   });
+}
+
+/** How soon a server that is started again may be there. */
+const restartRetryMs = 1_000;
+
+function shuttingDown(): CacheError {
+  return new CacheError('unavailable', 'the server is shutting down', { details: [{ kind: 'retry_after', delayMs: restartRetryMs }] });
 }
 
 function statusOf(health: HealthStatus, service: string): ServingStatus {

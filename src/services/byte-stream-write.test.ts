@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import type { MessageInitShape } from '@bufbuild/protobuf';
-import { status } from '@grpc/grpc-js';
+import { Metadata, status } from '@grpc/grpc-js';
 import { MemoryBlobStore } from '../blob/memory-blob-store.ts';
 import { Digest } from '../digest/digest.ts';
 import { blake3, digestFunctions, sha256 } from '../digest/digest-function.ts';
@@ -111,6 +111,27 @@ describe('ByteStream.Write', () => {
     for (const upload of uploads) upload.call.end();
     assert.deepEqual((await Promise.all(uploads.map(({ answer }) => answer))).map(({ committedSize }) => committedSize), [5_000n, 6_000n, 5_000n]);
     assert.ok((await isPresent(cache, Digest.of(one))) && (await isPresent(cache, Digest.of(two))));
+  });
+
+  it('MD-2, MD-4: takes the resource name and any request metadata as headers, and needs neither', async () => {
+    await using cache = await serveCache();
+    const bytes = text('with headers');
+    const digest = Digest.of(bytes);
+    for (const [name, value] of [
+      ['build.bazel.remote.execution.v2.resource-name', nameOf(digest)],
+      ['build.bazel.remote.execution.v2.resource-name', 'something/else'],
+      ['build.bazel.remote.execution.v2.requestmetadata-bin', Buffer.from([0xff, 0xff])],
+    ] as const) {
+      const metadata = new Metadata();
+      metadata.set(name, value);
+      const { call, outcome } = cache.client.grpc.clientStream(write, { metadata });
+      for (const message of messagesOf(bytes)) call.write(message);
+      call.end();
+      assert.equal((await outcome).message.committedSize, BigInt(digest.sizeBytes));
+      const answer = await Array.fromAsync(cache.client.grpc.serverStream(read, { resourceName: `blobs/${digest.hash}/${digest.sizeBytes}` }, { metadata }));
+      assert.deepEqual(Buffer.concat(answer.map(({ data }) => data)), bytes);
+      assert.equal((await cache.client.grpc.unary(queryWriteStatus, { resourceName: nameOf(digest) }, { metadata })).message.complete, true);
+    }
   });
 
   it('BS-7: later messages may repeat the name', async () => {

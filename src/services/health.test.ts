@@ -30,6 +30,13 @@ describe('grpc.health.v1.Health', () => {
     await assert.rejects(ask('c.Service'), { code: grpc.status.NOT_FOUND, details: /c\.Service/ });
   });
 
+  it('HC-4: needs no credentials and no storage: it is answered for anybody, in the turn in which it is asked', () => {
+    const handler = createHealthService(new HealthStatus(['a.Service'])).handlers['check'];
+    assert.ok(typeof handler === 'function');
+    const noContext = new Proxy({}, { get: () => assert.fail('a health check looks at who asks') });
+    for (const service of ['', 'a.Service']) assert.deepEqual(handler({ service }, noContext), { status: ServingStatus.SERVING });
+  });
+
   it('HC-3: List has every service, and all are NOT_SERVING while draining', async () => {
     await using opened = await open();
     const all = async () => {

@@ -1,6 +1,7 @@
 // Reflection over sockets: what a tool without .proto files needs to make a call.
-import { fromBinary } from '@bufbuild/protobuf';
-import { FileDescriptorProtoSchema } from '@bufbuild/protobuf/wkt';
+import { create, createFileRegistry, fromBinary, fromJson, toJson } from '@bufbuild/protobuf';
+import { FileDescriptorProtoSchema, FileDescriptorSetSchema } from '@bufbuild/protobuf/wkt';
+import type { FileDescriptorProto } from '@bufbuild/protobuf/wkt';
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { describe, it } from 'node:test';
@@ -12,7 +13,8 @@ import { GrpcJsClient, statusOf } from '../testing/grpc-js-client.ts';
 import { serveGrpc } from '../testing/serve-grpc.ts';
 import { createReflectionServices } from './reflection.ts';
 
-const served = implementService(ContentAddressableStorage, {});
+/** Finds everything missing. */
+const served = implementService(ContentAddressableStorage, { findMissingBlobs: ({ blobDigests }) => ({ missingBlobDigests: blobDigests }) });
 const remoteExecution = 'build/bazel/remote/execution/v2/remote_execution.proto';
 const pack = 'build.bazel.remote.execution.v2';
 
@@ -31,7 +33,7 @@ for (const reflection of [ReflectionV1, ReflectionV1Alpha]) {
       assert.deepEqual(answer.originalRequest.messageRequest.case, messageRequest.case);
       return answer.messageResponse;
     };
-    return { call, ended, ask, [Symbol.asyncDispose]: () => stack.disposeAsync() };
+    return { client, call, ended, ask, [Symbol.asyncDispose]: () => stack.disposeAsync() };
   };
 
   const namesIn = (response: { case: string; value: { fileDescriptorProto: Uint8Array[] } }) => {
@@ -60,6 +62,26 @@ for (const reflection of [ReflectionV1, ReflectionV1Alpha]) {
         assert.deepEqual(namesIn(await opened.ask({ case: 'fileContainingSymbol', value: `${pack}.${symbol}` })), byName, symbol);
       }
       assert.deepEqual(namesIn(await opened.ask({ case: 'fileContainingSymbol', value: 'google.protobuf.Any' })), ['google/protobuf/any.proto']);
+    });
+
+    it('RF-2: gives a client without proto files all that it needs to call a method', async () => {
+      await using opened = await open();
+      const { value } = await opened.ask({ case: 'fileContainingSymbol', value: `${pack}.ContentAddressableStorage` });
+      const files = new Map((value.fileDescriptorProto as Uint8Array[]).map((bytes) => fromBinary(FileDescriptorProtoSchema, bytes)).map((file) => [file.name, file]));
+      const ordered = new Set<FileDescriptorProto>(); // each behind its imports
+      const add = (name: string): void => {
+        const file = files.get(name) ?? assert.fail(`${name} is not there`);
+        file.dependency.forEach(add);
+        ordered.add(file);
+      };
+      add(remoteExecution);
+      const registry = createFileRegistry(create(FileDescriptorSetSchema, { file: [...ordered] }));
+      const service = registry.getService(`${pack}.ContentAddressableStorage`) ?? assert.fail('the service is not described');
+      const method = service.method['findMissingBlobs'] ?? assert.fail('the method is not described');
+      assert.equal(method.methodKind, 'unary');
+      const request = fromJson(method.input, { instanceName: 'main', blobDigests: [{ hash: 'ab', sizeBytes: '7' }] });
+      const { message } = await opened.client.unary({ ...method, methodKind: 'unary' }, request);
+      assert.deepEqual(toJson(method.output, message), { missingBlobDigests: [{ hash: 'ab', sizeBytes: '7' }] });
     });
 
     it('RF-1: what is unknown is NOT_FOUND inside the stream, which goes on', async () => {

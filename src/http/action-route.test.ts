@@ -241,6 +241,16 @@ describe('values that are no action results (ccache)', () => {
 });
 
 describe('telling what a value is', () => {
+  it('takes nothing for a result that would fill the memory when it is decoded', () => {
+    const result = resultOf(0);
+    const padded = (fields: number) => Buffer.concat([result, Buffer.alloc(2 * fields, Buffer.from([0x78, 1]))]); // field 15
+    assert.equal(classifyActionValue(padded(400_000), sha256).kind, 'binary');
+    assert.equal(classifyActionValue(padded(500_000), sha256).kind, 'foreign');
+    const empty = (objects: number) => Buffer.from(`{"outputSymlinks":[{"path":"a","target":"b"}],"x":[${'{},'.repeat(objects)}{}]}`);
+    assert.equal(classifyActionValue(empty(400_000), sha256).kind, 'json');
+    assert.equal(classifyActionValue(empty(500_000), sha256).kind, 'foreign');
+  });
+
   it('takes no random bytes for a result, and chokes on none', (t) => {
     const random = seededRandom(t);
     for (let round = 0; round < 5_000; round += 1) {

@@ -3,6 +3,7 @@
 import { fromBinary, fromJsonString, toBinary, toJsonString } from '@bufbuild/protobuf';
 import { Digest } from '../digest/digest.ts';
 import type { DigestFunction } from '../digest/digest-function.ts';
+import { FieldLimit } from '../proto/field-limit.ts';
 import { ActionResultSchema } from '../proto/gen/build/bazel/remote/execution/v2/remote_execution_pb.ts';
 import type {
   ActionResult,
@@ -16,6 +17,9 @@ export type ActionValue =
 
 const foreign: ActionValue = { kind: 'foreign' };
 const openingBrace = 0x7b;
+/** Well above what fits into a result that can be served, in either form; so many take some 150 MiB decoded. */
+const partsMax = 500_000;
+const fieldLimit = new FieldLimit(ActionResultSchema, partsMax);
 
 /**
  * What `bytes` are. Strict, because a wrong guess would mix what one tool keeps for itself with what others build
@@ -43,6 +47,7 @@ export function encodeJson(result: ActionResult): Uint8Array {
 }
 
 function resultOfJson(bytes: Uint8Array): ActionResult | undefined {
+  if (countOf(bytes, openingBrace) > partsMax) return undefined;
   try {
     const text = new TextDecoder('utf-8', { fatal: true }).decode(bytes);
     return fromJsonString(ActionResultSchema, text, { ignoreUnknownFields: true });
@@ -53,10 +58,17 @@ function resultOfJson(bytes: Uint8Array): ActionResult | undefined {
 
 function resultOfBinary(bytes: Uint8Array): ActionResult | undefined {
   try {
+    fieldLimit.check(bytes);
     return fromBinary(ActionResultSchema, bytes);
   } catch {
     return undefined;
   }
+}
+
+function countOf(bytes: Uint8Array, wanted: number): number {
+  let count = 0;
+  for (const byte of bytes) if (byte === wanted) count += 1;
+  return count;
 }
 
 /**

@@ -15,6 +15,8 @@ interface Remembered {
 /** One place per hash: a newer block takes the place of an older one. At most `blocksMax` are kept. */
 export class HeaderBlockMemo {
   readonly #places: (Remembered | undefined)[];
+  /** Found last. A client that makes one kind of call sends one block: no hash is needed to find it again. */
+  #last: Remembered | undefined;
 
   constructor(blocksMax: number) {
     this.#places = Array.from({ length: blocksMax }, () => undefined);
@@ -23,12 +25,11 @@ export class HeaderBlockMemo {
   /** The block decoded from exactly these bytes while the decoder's table had this generation. */
   find(bytes: Uint8Array, from: number, end: number, generation: number): DecodedBlock | undefined {
     if (end - from > blockBytesMax) return undefined;
+    const last = this.#last;
+    if (last?.generation === generation && isSame(last.bytes, bytes, from, end)) return last.block;
     const found = this.#places[hashOf(bytes, from, end) % this.#places.length];
-    if (found === undefined || found.generation !== generation || found.bytes.length !== end - from) return undefined;
-    const known = found.bytes;
-    for (let index = 0; index < known.length; index++) {
-      if (known[index] !== bytes[from + index]) return undefined;
-    }
+    if (found?.generation !== generation || !isSame(found.bytes, bytes, from, end)) return undefined;
+    this.#last = found;
     return found.block;
   }
 
@@ -38,6 +39,14 @@ export class HeaderBlockMemo {
     if (end - from > blockBytesMax) return;
     this.#places[hashOf(bytes, from, end) % this.#places.length] = { bytes: new Uint8Array(bytes.subarray(from, end)), generation, block };
   }
+}
+
+function isSame(known: Uint8Array, bytes: Uint8Array, from: number, end: number): boolean {
+  if (known.length !== end - from) return false;
+  for (let index = from; index < end; index++) {
+    if (known[index - from] !== bytes[index]) return false;
+  }
+  return true;
 }
 
 /** Cheap rather than good: a collision only costs a decoding. */

@@ -14,11 +14,14 @@ export class DigestList implements Iterable<Digest> {
   /** `length` times `function.hashBytes` bytes, binary. */
   readonly hashes: Buffer;
   readonly sizes: Float64Array;
+  /** The hashes as they came, where they came as text: a store that looks them up as text need not make it again. */
+  readonly #texts: readonly string[] | undefined;
 
-  private constructor(digestFunction: DigestFunction, hashes: Buffer, sizes: Float64Array) {
+  private constructor(digestFunction: DigestFunction, hashes: Buffer, sizes: Float64Array, texts?: readonly string[]) {
     this.function = digestFunction;
     this.hashes = hashes;
     this.sizes = sizes;
+    this.#texts = texts;
   }
 
   /** @throws AssertionError unless all have one function. */
@@ -47,15 +50,17 @@ export class DigestList implements Iterable<Digest> {
     const { hashBytes } = digestFunction;
     const hashes = Buffer.allocUnsafe(items.length * hashBytes);
     const sizes = new Float64Array(items.length);
+    const texts: string[] = [];
     let index = 0;
     for (const item of items) {
       const { hash, sizeBytes } = read(item);
       checkHash(digestFunction, hash);
       sizes[index] = checkSize(digestFunction, hash, sizeBytes);
       hashes.write(hash, index * hashBytes, hashBytes, 'hex');
+      texts.push(hash);
       index += 1;
     }
-    return new DigestList(digestFunction, hashes, sizes);
+    return new DigestList(digestFunction, hashes, sizes, texts);
   }
 
   get length(): number {
@@ -63,6 +68,8 @@ export class DigestList implements Iterable<Digest> {
   }
 
   hashAt(index: number): string {
+    const text = this.#texts?.[index];
+    if (text !== undefined) return text;
     const { hashBytes } = this.function;
     return this.hashes.toString('hex', index * hashBytes, (index + 1) * hashBytes);
   }

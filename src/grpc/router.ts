@@ -57,6 +57,13 @@ export class GrpcRouter implements StreamAcceptor, CallHost {
     return path.startsWith('/') && end > 0 && this.#services.has(path.slice(1, end));
   }
 
+  /** Whether a request says that it is gRPC; what is wrong with it otherwise is answered by `onStream`. */
+  accepts(headers: HeaderBlock): boolean {
+    const { memo } = headers; // set by `onStream` when the block came before
+    if (memo instanceof RequestHead || memo instanceof Refusal) return true;
+    return headers.get('content-type')?.startsWith('application/grpc') === true;
+  }
+
   /** Handlers at work that did not answer at once, cancelled ones that are still cleaning up included. */
   get runningHandlers(): number {
     return this.#runningHandlers;

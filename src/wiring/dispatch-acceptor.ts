@@ -2,17 +2,22 @@
 import type { HttpExchange, HttpHandler } from '../base/http-exchange.ts';
 import type { HeaderBlock, ServerStream, StreamAcceptor, StreamHandler } from '../h2/stream.ts';
 
+/** An acceptor that can tell whether a request is in its protocol. */
+export interface ChoosyAcceptor extends StreamAcceptor {
+  accepts(headers: HeaderBlock): boolean;
+}
+
 export class DispatchAcceptor implements StreamAcceptor {
-  readonly #grpc: StreamAcceptor;
+  readonly #grpc: ChoosyAcceptor;
   readonly #http: StreamAcceptor;
 
-  constructor(grpc: StreamAcceptor, http: StreamAcceptor) {
+  constructor(grpc: ChoosyAcceptor, http: StreamAcceptor) {
     this.#grpc = grpc;
     this.#http = http;
   }
 
   onStream(stream: ServerStream, headers: HeaderBlock, endStream: boolean): StreamHandler {
-    const acceptor = headers.get('content-type')?.startsWith('application/grpc') === true ? this.#grpc : this.#http;
+    const acceptor = this.#grpc.accepts(headers) ? this.#grpc : this.#http;
     return acceptor.onStream(stream, headers, endStream);
   }
 }

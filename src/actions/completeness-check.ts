@@ -4,6 +4,7 @@ import { CacheError } from '../base/cache-error.ts';
 import type { CallOptions } from '../base/call-options.ts';
 import { runSteps, step } from '../base/maybe-promise.ts';
 import type { MaybePromise } from '../base/maybe-promise.ts';
+import { Semaphore } from '../base/semaphore.ts';
 import type { BlobStore, GetResult } from '../blob/blob-store.ts';
 import type { DigestFunction } from '../digest/digest-function.ts';
 import { DigestList } from '../digest/digest-list.ts';
@@ -29,6 +30,11 @@ export interface CompletenessLimits {
   /** Bytes of messages in memory at a time; a larger Tree is read alone. */
   readonly batchBytesMax: number;
   readonly batchBlobsMax: number;
+  /** Up to so many bytes of messages are read at once, which is nearly every result; more waits its turn. */
+  readonly freeReadBytesMax: number;
+  /** Results of which more is read at a time, and those that may wait for it. */
+  readonly largeReadsMax: number;
+  readonly largeReadWaitersMax: number;
 }
 
 /** Several times the largest outputs known (package trees with some 100,000 files), at most some 100 MiB held. */
@@ -39,6 +45,9 @@ export const completenessLimits: CompletenessLimits = {
   messageBytesMax: 64 * 1024 * 1024,
   batchBytesMax: 4 * 1024 * 1024,
   batchBlobsMax: 1024,
+  freeReadBytesMax: 64 * 1024,
+  largeReadsMax: 4, // of 64 MiB at worst
+  largeReadWaitersMax: 1024,
 };
 
 /** Why a result may not be served, for logs; undefined when it is complete. */
@@ -61,16 +70,19 @@ interface Gathering {
 export class CompletenessCheck {
   readonly #blobs: BlobStore;
   readonly #limits: CompletenessLimits;
+  readonly #largeReads: Semaphore;
 
   constructor(blobs: BlobStore, limits: CompletenessLimits) {
     this.#blobs = blobs;
     this.#limits = limits;
+    this.#largeReads = new Semaphore('action results with large directories', { permitsMax: limits.largeReadsMax, waitersMax: limits.largeReadWaitersMax });
   }
 
   /**
    * Why `result` is incomplete, or undefined. Everything it refers to has the function of its action (DG-5).
    * An output that is inlined must be in the store as well (AC-5).
-   * @throws what the store throws when it cannot tell: that is no incompleteness.
+   * @throws what the store throws when it cannot tell, and `unavailable` when too many large results are checked at
+   *   the same time: that is no incompleteness.
    */
   whyIncomplete(result: ActionResult, digestFunction: DigestFunction, options?: CallOptions): MaybePromise<Incompleteness> {
     return runSteps(this.#check(result, digestFunction, options));
@@ -109,6 +121,7 @@ export class CompletenessCheck {
 
   *#gatherTrees(trees: DigestList, into: Gathering, options?: CallOptions): Steps<Incompleteness> {
     for (const batch of blobBatches(trees, this.#limits)) {
+      using _turn = yield* this.#turnFor(batch, options);
       const messages = yield* this.#read(batch, into, options);
       if (typeof messages === 'string') return messages;
       for (const bytes of messages) {
@@ -136,6 +149,7 @@ export class CompletenessCheck {
       if (depth >= this.#limits.depthMax) return tooMany('levels of directories', this.#limits.depthMax);
       const children: DigestMessage[] = [];
       for (const batch of blobBatches(level, this.#limits)) {
+        using _turn = yield* this.#turnFor(batch, options);
         const messages = yield* this.#read(batch, into, options);
         if (typeof messages === 'string') return messages;
         for (const bytes of messages) {
@@ -159,6 +173,11 @@ export class CompletenessCheck {
     if (into.files.length + directory.files.length > this.#limits.digestsMax) return tooMany('files', this.#limits.digestsMax);
     for (const file of directory.files) into.files.push(required(file.digest, file.name));
     return undefined;
+  }
+
+  /** Held while the messages of a batch are in memory. @throws CacheError `unavailable` when too many wait. */
+  *#turnFor(batch: DigestList, options?: CallOptions): Steps<Disposable | undefined> {
+    return batch.totalBytes <= this.#limits.freeReadBytesMax ? undefined : yield* step(this.#largeReads.acquire(options));
   }
 
   /** The blobs of a batch, or why they cannot be had. */

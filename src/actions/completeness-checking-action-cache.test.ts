@@ -238,6 +238,28 @@ describe('CompletenessCheckingActionCache', () => {
     assert.equal(await get({ outputDirectories: [{ path: 'd', treeDigest: await message(TreeSchema, { root: {}, children }) }] }), undefined);
   });
 
+  it('reads the large trees of a few results at a time, and refuses who finds the line full', async () => {
+    const gate = Promise.withResolvers<void>();
+    let [reading, most] = [0, 0];
+    const limits = { freeReadBytesMax: 10, largeReadsMax: 2, largeReadWaitersMax: 3 };
+    const { cache, inner, key, message } = setUp(limits, sha256, (store) => ({
+      async getMany(digests) {
+        most = Math.max(most, (reading += 1));
+        await gate.promise;
+        reading -= 1;
+        return store.getMany(digests);
+      },
+    }));
+    const tree = await message(TreeSchema, { root: { symlinks: [{ name: 'link', target: 'somewhere' }] } });
+    await inner.put(key, create(ActionResultSchema, { outputDirectories: [{ path: 'd', treeDigest: tree }] }));
+    const served = Array.from({ length: 5 }, async () => cache.get(key));
+    await assert.rejects(async () => cache.get(key), { code: 'unavailable' });
+    gate.resolve();
+    assert.ok((await Promise.all(served)).every((result) => result !== undefined));
+    assert.deepEqual([most, reading], [2, 0]);
+    assert.notEqual(await cache.get(key), undefined, 'every turn was given back');
+  });
+
   it('does not decode a directory of so many entries that it would fill the memory, in a Tree or on its own', async () => {
     const { blobs, get } = setUp();
     const files = new Uint8Array(1_000_002).map((_, index) => (index % 2 === 0 ? 0x0a : 0)); // half a million files without a name

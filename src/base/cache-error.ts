@@ -38,6 +38,6 @@ export class CacheError extends Error {
 
   /** For the outermost edge only: what nobody classified is our bug, not a miss and not the caller's fault. */
   static from(thrown: unknown): CacheError {
-    return thrown instanceof CacheError ? thrown : new CacheError('internal', 'unexpected failure', { cause: thrown });
+    return thrown instanceof CacheError ? thrown : new CacheError('internal', 'unexpected failure; the log of the server has more', { cause: thrown });
   }
 }

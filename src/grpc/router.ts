@@ -2,6 +2,7 @@
 import { assert } from '../base/assert.ts';
 import type { Timers } from '../base/clock.ts';
 import type { Log } from '../base/log.ts';
+import { RunningCount } from '../base/running-count.ts';
 import type { HeaderBlock, ServerStream, StreamAcceptor, StreamHandler } from '../h2/stream.ts';
 import { hotCodecs } from '../proto/hot-codecs.ts';
 import type { CodecTable } from './codec.ts';
@@ -36,8 +37,7 @@ export class GrpcRouter implements StreamAcceptor, CallHost {
   readonly deadlines: Deadlines = new Deadlines();
   readonly #methods = new Map<string, Method>();
   readonly #services = new Set<string>();
-  #runningHandlers = 0;
-  #idle: PromiseWithResolvers<void> | undefined;
+  readonly #running = new RunningCount();
 
   constructor(services: readonly ServiceImplementation[], options: GrpcRouterOptions) {
     this.limits = options.limits ?? defaultGrpcLimits;
@@ -66,14 +66,12 @@ export class GrpcRouter implements StreamAcceptor, CallHost {
 
   /** Handlers at work that did not answer at once, cancelled ones that are still cleaning up included. */
   get runningHandlers(): number {
-    return this.#runningHandlers;
+    return this.#running.value;
   }
 
   /** Resolves when no handler is at work. */
   idle(): Promise<void> {
-    if (this.#runningHandlers === 0) return Promise.resolve();
-    this.#idle ??= Promise.withResolvers();
-    return this.#idle.promise;
+    return this.#running.idle();
   }
 
   onStream(stream: ServerStream, headers: HeaderBlock): StreamHandler {
@@ -87,14 +85,11 @@ export class GrpcRouter implements StreamAcceptor, CallHost {
   }
 
   handlerStarted(): void {
-    this.#runningHandlers += 1;
+    this.#running.started();
   }
 
   handlerEnded(): void {
-    this.#runningHandlers -= 1;
-    if (this.#runningHandlers > 0) return;
-    this.#idle?.resolve();
-    this.#idle = undefined;
+    this.#running.ended();
   }
 
   /** A block that repeats is read once per connection: bench/unary. One router serves all of a connection. */

@@ -5,6 +5,7 @@ import { formatListenAddress } from '../base/listen-address.ts';
 import type { HttpHandler } from '../base/http-exchange.ts';
 import type { ListenAddress } from '../base/listen-address.ts';
 import type { Log } from '../base/log.ts';
+import { RunningCount } from '../base/running-count.ts';
 import type { ServeOptions } from '../config/serve-options.ts';
 import { GrpcRouter } from '../grpc/router.ts';
 import { httpAcceptor } from '../h2/http-acceptor.ts';
@@ -89,6 +90,7 @@ class Server implements RunningServer {
   readonly #connections: Readonly<Record<ListenAddress['kind'], Connections>>;
   readonly #listeners: Listener[] = [];
   readonly #health: HealthStatus;
+  readonly #exchanges = new RunningCount();
   #stopped: Promise<boolean> | undefined;
 
   constructor(stores: OpenStores, parts: ServerParts) {
@@ -106,7 +108,7 @@ class Server implements RunningServer {
     });
     this.#health = served.health;
     this.#router = new GrpcRouter(served.services, { timers, log });
-    const http = refusingGrpcPaths(served.http, this.#router);
+    const http = counted(refusingGrpcPaths(served.http, this.#router), this.#exchanges);
     this.#connections = {
       // Until somebody decides otherwise, the server is for its own machine, and for nothing a browser brings along.
       tcp: this.#connectionsWith(guardedFromBrowsers(http, { loopbackNamesOnly: parts.options.allowAnonymous === undefined })),
@@ -165,7 +167,20 @@ class Server implements RunningServer {
   async #handlersEnded(): Promise<void> {
     const { promise: late, resolve } = Promise.withResolvers<true>();
     using _limit = timers.after(cancelledHandlersMs, () => resolve(true));
-    const isLate = await Promise.race([this.#router.idle().then(() => false), late]);
-    if (isLate) this.#log.warn('calls go on although they were cancelled', { handlers: this.#router.runningHandlers });
+    const ended = Promise.all([this.#router.idle(), this.#exchanges.idle()]);
+    const isLate = await Promise.race([ended.then(() => false), late]);
+    if (isLate) this.#log.warn('calls go on although they were cancelled', { handlers: this.#router.runningHandlers + this.#exchanges.value });
   }
+}
+
+/** `handler`, whose exchanges are counted until it is done with them, also when their client has left. */
+function counted(handler: HttpHandler, running: RunningCount): HttpHandler {
+  return async (exchange) => {
+    running.started();
+    try {
+      await handler(exchange);
+    } finally {
+      running.ended();
+    }
+  };
 }

@@ -17,9 +17,12 @@ type Answer =
   | { case: 'allExtensionNumbersResponse'; value: { baseTypeName: string; extensionNumber: number[] } }
   | { case: 'errorResponse'; value: { errorCode: number; errorMessage: string } };
 
+/** What is served here, and describes itself too. */
+export const reflectionDescriptors = [ReflectionV1, ReflectionV1Alpha] as const;
+
 /** Both versions, describing `services` and themselves. */
 export function createReflectionServices(services: readonly ServiceImplementation[]): readonly ServiceImplementation[] {
-  const catalog = new DescriptorCatalog([...services.map(({ descriptor }) => descriptor), ReflectionV1, ReflectionV1Alpha]);
+  const catalog = new DescriptorCatalog([...services.map(({ descriptor }) => descriptor), ...reflectionDescriptors]);
   return [
     implementService(ReflectionV1, {
       async *serverReflectionInfo(requests: AsyncIterable<RequestV1>) {

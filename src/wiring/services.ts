@@ -11,13 +11,14 @@ import type { BlobStore } from '../blob/blob-store.ts';
 import type { ValueStore } from '../blob/value-store.ts';
 import type { ServiceImplementation } from '../grpc/service.ts';
 import { createHttpHandler, httpLimits } from '../http/routes.ts';
+import { Health } from '../proto/gen/grpc/health/v1/health_pb.ts';
 import { createActionCacheService } from '../services/action-cache.ts';
 import { createByteStreamService } from '../services/byte-stream.ts';
 import { createCapabilitiesService } from '../services/capabilities.ts';
 import { createContentAddressableStorageService } from '../services/content-addressable-storage.ts';
 import { HealthStatus, createHealthService } from '../services/health.ts';
 import { defaultServiceLimits } from '../services/limits.ts';
-import { createReflectionServices } from '../services/reflection.ts';
+import { createReflectionServices, reflectionDescriptors } from '../services/reflection.ts';
 
 export interface ServedParts {
   readonly blobs: BlobStore;
@@ -46,7 +47,7 @@ export function createServed(parts: ServedParts): Served {
     createByteStreamService({ blobs, authorizer, limits }),
     createActionCacheService({ blobs, actions, authorizer, limits }),
   ];
-  const health = new HealthStatus(cache.map(({ descriptor }) => descriptor.typeName));
+  const health = new HealthStatus([...cache.map(({ descriptor }) => descriptor), Health, ...reflectionDescriptors].map(({ typeName }) => typeName));
   const services = [...cache, createHealthService(health)];
   const server = { version, isDraining: () => health.draining };
   return {

@@ -1,0 +1,25 @@
+// What is served, as a whole.
+import assert from 'node:assert/strict';
+import { it } from 'node:test';
+import { MemoryBlobStore } from '../blob/memory-blob-store.ts';
+import { MemoryValueStore } from '../blob/memory-value-store.ts';
+import { wholeServer } from '../services/health.ts';
+import { RecordedLog } from '../testing/recorded-log.ts';
+import { AnonymousAuthorizer } from './anonymous-authorizer.ts';
+import { createServed } from './services.ts';
+
+it('HC-3: every served gRPC service has a health of its own, by full name', () => {
+  const { services, health } = createServed({
+    blobs: new MemoryBlobStore(),
+    values: new MemoryValueStore(),
+    authorizer: new AnonymousAuthorizer('write'),
+    log: new RecordedLog(),
+    version: '0.0.0',
+  });
+  const names = services.map(({ descriptor }) => descriptor.typeName);
+  assert.ok(names.length >= 7);
+  assert.deepEqual(health.services, [wholeServer, ...names]);
+  assert.ok(names.every((name) => health.isServing(name)));
+  health.drain();
+  assert.ok(names.every((name) => health.isServing(name) === false));
+});

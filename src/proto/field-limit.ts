@@ -30,7 +30,7 @@ function nestedFieldsOf(descriptor: DescMessage, known: Map<string, NestedFields
   if (before !== undefined) return before;
   const nested: NestedFields = new Map();
   known.set(descriptor.typeName, nested); // first, since a message may hold itself
-  for (const field of descriptor.fields) if (field.message !== undefined) nested.set(field.number, nestedFieldsOf(field.message, known));
+  for (const { number, message } of descriptor.fields) if (message !== undefined) nested.set(number, nestedFieldsOf(message, known));
   return nested;
 }
 

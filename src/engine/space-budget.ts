@@ -100,6 +100,7 @@ export class SpaceBudget {
   trim(): void {
     this.#eviction ??= this.#evict().finally(() => {
       this.#eviction = undefined;
+      if (this.#waiters.size > 0) this.trim(); // came after the last look, while this still seemed to run
     });
   }
 

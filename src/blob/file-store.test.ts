@@ -291,6 +291,19 @@ describe('FileStore restart', () => {
     assert.deepEqual(await present(store), [1, 2]);
   });
 
+  it('keeps the bound it derived from the disk: what the cache itself holds counts as free', async () => {
+    const { clock, disk } = world();
+    const availableBytes = 100 * 1024 ** 3;
+    disk.freeBytes = availableBytes;
+    const before = await openFileStore(directory, { maxBytes: undefined }, { files: disk, clock });
+    for (let index = 0; index < 20; index += 1) await put(before, index);
+    disk.freeBytes = availableBytes - before.usage.usedBytes;
+    await before.close();
+    await using store = await openFileStore(directory, { maxBytes: undefined }, { files: disk, clock });
+    assert.equal(store.usage.maxBytes, before.usage.maxBytes);
+    assert.equal(store.usage.maxBytes, availableBytes / 10);
+  });
+
   it('evicts down to a lower bound', async () => {
     const { clock, disk } = world();
     const before = await openFileStore(directory, {}, { files: disk, clock });

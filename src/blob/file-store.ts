@@ -10,7 +10,7 @@ import type { ValueStore } from './value-store.ts';
 export interface FileStoreOptions {
   /** Absolute. Created if need be. */
   readonly directory: string;
-  /** What the directory may take on disk, in bytes. Default: a tenth of the free disk, at least 1 GiB. */
+  /** What the directory may take on disk, in bytes. Default: a tenth of what others leave of the disk, at least 1 GiB. */
   readonly maxBytes?: number | undefined;
   /** Largest blob taken. Default: whatever fits. */
   readonly blobBytesMax?: number | undefined;

@@ -39,7 +39,7 @@ export const serveOptionTable = {
     environment: 'KILN_MAX_SIZE',
     type: byteSize,
     example: '10GiB',
-    default: { derived: '10 % of the free disk, at least 1GiB' },
+    default: { derived: '10 % of the disk not used by others, at least 1GiB' },
     help: 'How much the data directory may hold; what was used longest ago goes first.',
   }),
   allowAnonymous: option({

@@ -6,6 +6,7 @@ import { describe, it } from 'node:test';
 import { byteSourceOf, collect } from '../base/byte-source.ts';
 import { isPromise } from '../base/maybe-promise.ts';
 import { sha256 } from '../digest/digest-function.ts';
+import { FaultyFileSystem } from '../testing/faulty-file-system.ts';
 import { SeededRandom } from '../testing/seeded-random.ts';
 import { openFileStore, temporaryDirectory, temporaryFileStore } from '../testing/temporary-file-store.ts';
 import { valueStoreConformance } from '../testing/value-store-conformance.ts';
@@ -49,6 +50,32 @@ describe('FileValueStore', () => {
     const files = (await readdir(join(directory.path, 'values'), { recursive: true, withFileTypes: true })).filter((entry) => entry.isFile());
     assert.equal(files.length, 1);
     await using store = await openFileStore(directory.path);
+    assert.deepEqual(await read(store.values), Buffer.from(value));
+  });
+
+  it('a put whose last sync fails leaves the one value or the other, whole, and counts what is there', async () => {
+    for (const [replacing, hotBytesMax] of [[10, 0], [50_000, 0], [10, 1_000_000], [50_000, 1_000_000]] as const) {
+      const disk = new FaultyFileSystem();
+      await using store = await openFileStore('/data', { hotBytesMax }, { files: disk });
+      await store.values.put(key, byteSourceOf(value));
+      disk.fault = (operation, path) => (operation === 'syncDirectory' && path.includes('/action_result/') ? 'EIO' : undefined);
+      const next = new SeededRandom(4).bytes(replacing);
+      await assert.rejects(store.values.put(key, byteSourceOf(next)), { code: 'unavailable' });
+      disk.fault = () => undefined;
+      assert.ok((await read(store.values))?.equals(next), 'the rename was done');
+      assert.equal(store.usage.quarantinedCount, 0);
+      await using after = await openFileStore('/data', {}, { files: disk.afterKill() });
+      assert.equal(after.usage.usedBytes, store.usage.usedBytes);
+    }
+  });
+
+  it('a put whose rename fails leaves the value before', async () => {
+    const disk = new FaultyFileSystem();
+    await using store = await openFileStore('/data', { hotBytesMax: 0 }, { files: disk });
+    await store.values.put(key, byteSourceOf(value));
+    disk.fault = (operation) => (operation === 'rename' ? 'EIO' : undefined);
+    await assert.rejects(store.values.put(key, byteSourceOf(new SeededRandom(4).bytes(50_000))), { code: 'unavailable' });
+    disk.fault = () => undefined;
     assert.deepEqual(await read(store.values), Buffer.from(value));
   });
 

@@ -33,8 +33,8 @@ export interface ValueStore {
   get(key: ValueKey, options?: CallOptions): MaybePromise<ByteSource | undefined>;
 
   /**
-   * Stores all that `bytes` yields; resolves once it survives what `capabilities.survives` names. If it
-   * throws, the value before is untouched.
+   * Stores all that `bytes` yields; resolves once it survives what `capabilities.survives` names. If it throws,
+   * the value before is untouched, or, when only the very last step failed, already replaced.
    * @throws CacheError `invalid_argument` (too long), `resource_exhausted` (the store is full).
    */
   put(key: ValueKey, bytes: AsyncIterable<Uint8Array>, options?: CallOptions): Promise<void>;

@@ -252,8 +252,7 @@ export class StoredFiles {
         try {
           await publish();
         } catch (thrown) {
-          // Whole, but nobody was told, so nobody may count on it; a file that was there before keeps its name.
-          if (this.#index.get(file.key) === undefined) await files.discard(paths.final);
+          await this.#recount(file.key);
           throw thrown;
         }
         this.#enter(file);
@@ -261,6 +260,19 @@ export class StoredFiles {
       });
     await writeDurably({ files, directories: this.#directories }, { paths, check: file.check, guard }, file.bytes, options);
     this.#space.trim();
+  }
+
+  /** After a rename, or the sync of it, failed, with the key locked: what is under the final name now? */
+  async #recount(key: FileKey): Promise<void> {
+    const { files } = this.#ports;
+    const path = this.#layout.final(key);
+    const before = this.#index.get(key);
+    // Whole, but nobody was told, so nobody may count on it.
+    if (before === undefined) return files.discard(path);
+    // The one before or the one that was to replace it, whole either way; read with the wrong length it would be neither.
+    this.#hot.delete(key);
+    const found = await files.status(path).catch(() => undefined);
+    if (found !== undefined) this.#index.add(key, found.sizeBytes, { verified: false, lastUsedMs: this.#time.nowMs() });
   }
 
   #enter(file: NewFile): void {

@@ -54,8 +54,13 @@ class NodeFileHandle implements FileHandle {
 export class NodeFileSystem implements FileSystem {
   async createExclusive(path: string): Promise<FileHandle> {
     const handle = await open(path, createFlags, storedMode);
-    // The umask may have taken bits away; the mode is a promise to whoever links the file.
-    if ((process.umask() & storedMode) !== 0) await handle.chmod(storedMode);
+    try {
+      // The umask may have taken bits away; the mode is a promise to whoever links the file.
+      if ((process.umask() & storedMode) !== 0) await handle.chmod(storedMode);
+    } catch (thrown) {
+      await handle.close().catch(() => undefined);
+      throw thrown;
+    }
     return new NodeFileHandle(handle);
   }
 

@@ -187,16 +187,22 @@ describe('FileStore bound', () => {
     assert.deepEqual([...disk.snapshot().keys()].filter((path) => path.includes('objects')), []);
   });
 
-  it('a file that cannot be deleted stays counted, and who needs its room is told', async () => {
+  it('files that cannot be deleted stay counted and served, and who needs their room is told', async () => {
     const { clock, disk } = world();
     const log = new RememberingLog();
     await using store = await openFileStore(directory, { maxBytes: 2 * blockBytes }, { files: disk, clock, log });
     await put(store, 0);
     await put(store, 1);
     disk.fault = (operation) => (operation === 'remove' ? 'EIO' : undefined);
-    await assert.rejects(put(store, 2), { code: 'unavailable' });
+    for (const index of [2, 3, 4]) await assert.rejects(put(store, index), { code: 'unavailable' });
     assert.equal(store.usage.usedBytes, 2 * blockBytes);
     assert.ok(log.lines.some((line) => line.startsWith('error')));
+    assert.deepEqual(await present(store), [0, 1]);
+    assert.ok(await store.blobs.get(blob(0).digest));
+    disk.fault = () => undefined;
+    await put(store, 2);
+    assert.equal((await present(store)).length, 2);
+    assert.equal(store.usage.usedBytes, 2 * blockBytes);
   });
 });
 

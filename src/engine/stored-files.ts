@@ -298,7 +298,10 @@ export class StoredFiles {
         await this.#ports.files.remove(this.#layout.final(file.key));
         this.#leavingBytes -= bytes;
       } catch (thrown) {
-        this.#ports.log.error('an evicted file could not be deleted; its space stays taken until a restart', thrown, { key: file.key });
+        // It is still there, so it goes on being served: a disk that refuses to delete must not look like an empty cache.
+        this.#leavingBytes -= bytes;
+        this.#index.add(file.key, file.contentBytes, { verified: file.verified, lastUsedMs: this.#time.nowMs() });
+        this.#ports.log.error('a file could not be deleted to make room; it stays in the cache', thrown, { key: file.key });
         throw thrown;
       }
     });

@@ -3,7 +3,6 @@
 import type { ByteSource } from '../base/byte-source.ts';
 import type { CallOptions } from '../base/call-options.ts';
 import type { MaybePromise } from '../base/maybe-promise.ts';
-import type { Digest } from '../digest/digest.ts';
 import type { DigestFunction } from '../digest/digest-function.ts';
 
 /** The name space of a value. */
@@ -38,9 +37,4 @@ export interface ValueStore {
    * @throws CacheError `invalid_argument` (too long), `resource_exhausted` (the store is full).
    */
   put(key: ValueKey, bytes: AsyncIterable<Uint8Array>, options?: CallOptions): Promise<void>;
-}
-
-/** The size is not part of a value's identity, so a key is made from function and hash. */
-export function valueKeyOf(kind: ValueKind, instance: string, digest: Digest): ValueKey {
-  return { kind, instance, digestFunction: digest.function, hash: digest.hash };
 }

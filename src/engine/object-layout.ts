@@ -5,7 +5,7 @@ import { digestFunctionNamed, digestFunctions } from '../digest/digest-function.
 import type { ObjectPaths } from './durable-write.ts';
 
 /** Name spaces of values; each has a directory. */
-export const valueSpaces = ['action_result', 'opaque'] as const;
+const valueSpaces = ['action_result', 'opaque'] as const;
 export type ValueSpace = (typeof valueSpaces)[number];
 
 /**

@@ -7,7 +7,7 @@ import type { FileKey } from './object-layout.ts';
 /** First bytes of every recency log. */
 const recencyMagic = 'KILNRECY';
 const version = 1;
-export const recencyHeaderBytes = 16;
+const recencyHeaderBytes = 16;
 const batchHeaderBytes = 8;
 /** Time and length of the key. */
 const recordFixedBytes = 7;

@@ -18,7 +18,7 @@ export async function io<T>(doing: string, operation: Promise<T>): Promise<T> {
 }
 
 /** See `io`. */
-export function storageError(doing: string, thrown: unknown): unknown {
+function storageError(doing: string, thrown: unknown): unknown {
   const code = systemCode(thrown);
   switch (code) {
     case undefined:

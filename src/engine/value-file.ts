@@ -32,7 +32,7 @@ export function valueFileName({ kind, instance, digestFunction, hash }: ValueIde
 }
 
 /** Length of the file of a value of `valueBytes`. */
-export function valueFileBytes(identity: ValueIdentity, valueBytes: number): number {
+function valueFileBytes(identity: ValueIdentity, valueBytes: number): number {
   return fixedBytes + identity.digestFunction.hashBytes + Buffer.byteLength(identity.instance) + valueBytes;
 }
 

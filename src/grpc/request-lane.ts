@@ -14,6 +14,8 @@ export interface LaneOptions {
   decode(message: ReceivedMessage): unknown;
   /** The request breaks the rules; the call ends with this. */
   onFault(error: unknown): void;
+  /** Called when the handler begins to wait for the client, disposed when it has not to wait any more. */
+  watch(receivedBytes: () => number): Disposable;
 }
 
 /**
@@ -32,6 +34,7 @@ export class RequestLane implements AsyncIterable<unknown>, AsyncIterator<unknow
   #backlog: Uint8Array[] = [];
   #backlogBytes = 0;
   #uncreditedBytes = 0;
+  #receivedBytes = 0;
   /** The last message was pushed, or the handler wants no more. */
   #ended = false;
   #unwanted = false;
@@ -46,6 +49,7 @@ export class RequestLane implements AsyncIterable<unknown>, AsyncIterator<unknow
 
   /** A piece of the request. @throws StatusError when it breaks gRPC's framing. */
   push(bytes: Uint8Array): void {
+    this.#receivedBytes += bytes.byteLength;
     this.#uncreditedBytes += bytes.byteLength;
     if (this.#unwanted) return; // without credit: the client waits until the call is answered
     const cut = this.#backlogBytes === 0 ? this.#cut(bytes) : 0;
@@ -81,7 +85,7 @@ export class RequestLane implements AsyncIterable<unknown>, AsyncIterator<unknow
 
   async next(): Promise<IteratorResult<unknown, undefined>> {
     assert(this.#waiting === undefined, 'one consumer pulls, one message at a time');
-    const message = this.#take() ?? (await this.#wait());
+    const message = this.#take() ?? (await this.#waitWatched());
     if (message === undefined) return { done: true, value: undefined };
     return { done: false, value: this.#options.decode(message) };
   }
@@ -91,6 +95,13 @@ export class RequestLane implements AsyncIterable<unknown>, AsyncIterator<unknow
     this.#ended = true;
     this.#drop();
     return { done: true, value: undefined };
+  }
+
+  async #waitWatched(): Promise<ReceivedMessage | undefined> {
+    const arrival = this.#wait();
+    if (arrival === undefined) return undefined;
+    using _watch = this.#options.watch(() => this.#receivedBytes);
+    return await arrival;
   }
 
   #wait(): Promise<ReceivedMessage | undefined> | undefined {

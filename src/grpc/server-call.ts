@@ -7,6 +7,7 @@ import type { Timers } from '../base/clock.ts';
 import type { Log } from '../base/log.ts';
 import { isPromise } from '../base/maybe-promise.ts';
 import type { MaybePromise } from '../base/maybe-promise.ts';
+import { errorCode } from '../h2/error-code.ts';
 import { prepareHeaders } from '../h2/header-encoder.ts';
 import type { HeaderBlock, OutgoingHeaders, ServerStream, StreamHandler, StreamReset } from '../h2/stream.ts';
 import type { DeadlineOwner, Deadlines } from './deadlines.ts';
@@ -20,6 +21,7 @@ import { grpcContentType } from './request-head.ts';
 import type { RequestHead } from './request-head.ts';
 import { RequestDiscard } from './request-discard.ts';
 import type { CallContext } from './service.ts';
+import { StallWatch } from './stall-watch.ts';
 import { StatusError } from './status-error.ts';
 
 /** What all calls of a router share. */
@@ -193,6 +195,14 @@ export abstract class ServerCall implements StreamHandler, CallContext, Deadline
     }
   }
 
+  /** Ends the call when nothing more of its request comes for long. */
+  protected watchUpload(receivedBytes: () => number): Disposable {
+    const { timers, limits } = this.host;
+    return new StallWatch(timers, limits.stallMs, receivedBytes, () => {
+      this.stop(new CacheError('deadline_exceeded', `nothing more of the request came for ${limits.stallMs} ms`));
+    });
+  }
+
   /** Ends the call with the status of `error`. */
   protected fail(error: unknown): void {
     if (this.#answered) {
@@ -276,12 +286,15 @@ export abstract class ServerCall implements StreamHandler, CallContext, Deadline
     this.#abort?.abort(reason);
   }
 
-  #drained(): Promise<void> {
-    return new Promise((resolve) => {
-      this.#wake = () => {
-        this.#wake = undefined;
-        resolve();
-      };
+  async #drained(): Promise<void> {
+    const { timers, limits } = this.host;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#wake = resolve;
+    using _watch = new StallWatch(timers, limits.stallMs, () => this.stream.queuedBytes, () => {
+      this.stop(new CacheError('deadline_exceeded', `nothing of the answer was taken for ${limits.stallMs} ms`));
+      this.stream.reset(errorCode.cancel); // the status would wait behind what is not taken
     });
+    await promise;
+    this.#wake = undefined;
   }
 }

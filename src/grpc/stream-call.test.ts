@@ -54,6 +54,25 @@ describe('server streaming', () => {
     }
   });
 
+  it('BS-6: a client that takes nothing of its answer for long loses the call, and the handler is returned', async () => {
+    let returned = false;
+    const server = harness(
+      { async *streamingOutputCall() { try { for (;;) yield { payload: { body: new Uint8Array(1000) } }; } finally { returned = true; } } },
+      { sendQueueBytesMax: 5000, stallMs: 1000 },
+    );
+    const { stream, handler } = server.open(outputPath, {}, 0);
+    handler.onData(ask);
+    handler.onEnd(undefined);
+    await settle();
+    server.clock.advance(999);
+    assert.equal(stream.resetCode, undefined);
+    server.clock.advance(1);
+    await server.router.idle();
+    assert.equal(stream.resetCode, 8);
+    assert.equal(returned, true);
+    assert.equal(server.clock.pendingTimers, 0);
+  });
+
   it('BS-6: asks its handler for no more than the send queue takes, and goes on when it drains', async () => {
     let made = 0;
     const server = harness({ async *streamingOutputCall() { for (; made < 100; made += 1) yield { payload: { body: new Uint8Array(1000) } }; } }, { sendQueueBytesMax: 5000 });
@@ -239,6 +258,22 @@ describe('client streaming', () => {
     handler.onEnd(undefined);
     assert.equal(stream.resetCode, undefined);
     assert.equal(made.clock.pendingTimers, 0);
+  });
+
+  it('an upload of which nothing more comes ends, one that trickles goes on', async () => {
+    const made = harness({ streamingInputCall: sum }, { stallMs: 1000 });
+    const { stream, handler } = made.open(inputPath);
+    const bytes = input(100);
+    for (let at = 0; at < 5; at += 1) {
+      handler.onData(bytes.subarray(at, at + 1));
+      await settle();
+      made.clock.advance(1000);
+    }
+    assert.equal(stream.answered, false);
+    made.clock.advance(1000);
+    await made.router.idle();
+    assert.equal(stream.status('grpc-status'), '4');
+    assert.match(stream.status('grpc-message') ?? '', /1000 ms/);
   });
 
   it('HT-8: a reset ends the wait for the next message with cancelled', async () => {

@@ -7,6 +7,8 @@ import { RequestLane } from './request-lane.ts';
 import type { CallHost } from './server-call.ts';
 import { ServerCall } from './server-call.ts';
 
+const unwatched: Disposable = { [Symbol.dispose]() {} };
+
 /** The handler runs at once and pulls the messages as they come. */
 export class StreamRequestCall extends ServerCall {
   readonly #lane: RequestLane;
@@ -17,6 +19,8 @@ export class StreamRequestCall extends ServerCall {
       limits: host.limits,
       decode: (message) => this.decode(message),
       onFault: (error) => this.stop(error),
+      // A conversation may rest as long as both sides like; an upload may not.
+      watch: (receivedBytes) => (method.kind === 'client_streaming' ? this.watchUpload(receivedBytes) : unwatched),
     });
     if (method.kind === 'client_streaming') this.answer(() => method.handler(this.#lane, this));
     else void this.answerStream(() => method.handler(this.#lane, this));

@@ -338,6 +338,9 @@ interface Opened {
   readonly time: SteadyTime;
 }
 
+/** Another server, or this one started again, takes a moment (REAPI ERR-4). */
+const closingRetryMs = 1_000;
+
 function closing(): CacheError {
-  return new CacheError('unavailable', 'the store is shutting down');
+  return new CacheError('unavailable', 'the store is shutting down', { details: [{ kind: 'retry_after', delayMs: closingRetryMs }] });
 }

@@ -341,6 +341,27 @@ describe('failures and the end', () => {
     await drained;
     await served.server.drain(); // twice is fine
   });
+
+  it('drain does not wait for a client that keeps its side open after the answer', async () => {
+    const gate = Promise.withResolvers<void>();
+    const pieces = (async function* () {
+      yield Buffer.from('first');
+      await gate.promise;
+      yield Buffer.from('second');
+    })();
+    const body: ByteSource = Object.assign(pieces, { sizeBytes: 11 });
+    await using served = await serveHandler((exchange) => exchange.respond(200, {}, body));
+    const client = connect({ port: served.port, host: '127.0.0.1', allowHalfOpen: true });
+    client.write('GET / HTTP/1.1\r\nhost: a\r\n\r\n'); // what is kept alive, and told so before the drain begins
+    let text = '';
+    client.on('data', (chunk: Buffer) => (text += chunk.toString()));
+    await once(client, 'data');
+    const drained = served.server.drain();
+    gate.resolve();
+    await drained;
+    assert.match(text, /firstsecond$/);
+    client.destroy();
+  });
 });
 
 async function until(condition: () => boolean): Promise<void> {

@@ -45,8 +45,8 @@ export interface Http1Server {
 
 /** How often node:http looks for requests whose headers are late. */
 const lateHeadersCheckMs = 5_000;
-/** How long a client may take to close after it was told about its malformed request. */
-const refusedLingerMs = 1_000;
+/** How long a client may take to close its side after we have closed ours. */
+const lastWordsLingerMs = 1_000;
 
 /** What an HTTP/1.1 server needs besides its limits. */
 export interface Http1Parts {
@@ -168,11 +168,11 @@ class AdoptingServer implements Http1Server {
       next.closeAfterwards = this.#draining !== undefined;
       await this.#serve(next);
       connection.active = undefined;
+      if (connection.refusal === undefined && !next.closeAfterwards && this.#draining === undefined) continue;
+      connection.waiting.length = 0;
       if (connection.refusal !== undefined) endWith(connection.socket, connection.refusal);
-      if (connection.refusal !== undefined || next.closeAfterwards || this.#draining !== undefined) {
-        connection.waiting.length = 0;
-        connection.socket.end();
-      }
+      // A client that pools connections may not notice for hours that this one has ended; its answer comes first.
+      else connection.socket.end(() => cutOffSoon(connection.socket));
     }
   }
 
@@ -255,5 +255,9 @@ function rawAnswer(status: number, reason: string, text: string): string {
 /** Sends the last words and closes our side; a peer that does not close its own is cut off. */
 function endWith(socket: Socket, answer: string | Uint8Array): void {
   socket.end(answer);
-  setTimeout(() => socket.destroy(), refusedLingerMs).unref();
+  cutOffSoon(socket);
+}
+
+function cutOffSoon(socket: Socket): void {
+  setTimeout(() => socket.destroy(), lastWordsLingerMs).unref();
 }

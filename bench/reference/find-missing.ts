@@ -1,5 +1,6 @@
 // What both reference servers do for one FindMissingBlobs call: decode, look up, encode; all in memory, with
-// protobuf-es. Nothing else, so the difference to Kiln is the transport and Kiln's own work.
+// protobuf-es. Nothing else, so the difference to Kiln is the transport, Kiln's own codecs of these two messages
+// (its favour), and the rest that Kiln does for a call (its handicap).
 import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
 import {
   FindMissingBlobsRequestSchema,

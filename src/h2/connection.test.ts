@@ -85,6 +85,14 @@ describe('connection: drain (RFC 9113 §6.8)', () => {
     assert.equal(peer.connection.isOver, true);
   });
 
+  it('never names a higher last stream than before, or an ignored request would count as processed', () => {
+    const peer = new Http2Peer();
+    peer.connection.drain();
+    const ping = peer.take()[1]?.payload ?? Buffer.alloc(8);
+    assert.deepEqual(short(peer.send(headers(1, false), frame(6, 1, 0, ping))), ['GOAWAY 1 0']);
+    assert.deepEqual(short(peer.send(headers(3, true), frame(0, 0, 0))), [`GOAWAY 1 ${errorCode.protocolError}`]);
+  });
+
   it('decodes ignored requests all the same, for the table', () => {
     const peer = new Http2Peer();
     peer.connection.drain();
@@ -272,6 +280,10 @@ describe('connection: floods (HT-12)', () => {
     PRIORITY: () => frame(2, 0, 1, Buffer.from([0, 0, 0, 3, 1])),
     'unknown frames': () => frame(99, 0, 0, Buffer.alloc(3)),
     'malformed requests': (_, index) => headers(2 * index + 1, true, [[':method', 'GET']]),
+    'bodies that are too short': (_, index) =>
+      Buffer.concat([headers(2 * index + 1, false, [...requestHeaders, ['content-length', '5']]), data(2 * index + 1, true, 4)]),
+    'bodies that are too short before trailers': (_, index) =>
+      Buffer.concat([headers(2 * index + 1, false, [...requestHeaders, ['content-length', '5']]), headers(2 * index + 1, true, [['a', 'b']])]),
     'window overflow': (_, index) => Buffer.concat([headers(2 * index + 1, false), frame(8, 0, 2 * index + 1, uint32(0x7fff_ffff))]),
     'zero increments': (_, index) => Buffer.concat([headers(2 * index + 1, false), frame(8, 0, 2 * index + 1, uint32(0))]),
     'DATA on closed streams': (peer, index) => {

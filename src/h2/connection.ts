@@ -183,7 +183,12 @@ export class Http2Connection implements FrameSink, StreamOwner {
     const stream = this.#dataStream;
     if (stream === undefined) return;
     this.#dataStream = undefined;
-    if (this.#dataEndsStream && !stream.closed) stream.endRemote(undefined);
+    if (this.#dataEndsStream && !stream.closed) this.#endRemote(stream, undefined);
+  }
+
+  /** A body shorter than its content-length makes us reset the stream, which frees its place: not for free. */
+  #endRemote(stream: RequestStream, trailers: DecodedBlock | undefined): void {
+    if (!stream.endRemote(trailers)) this.#guard.spend('a body shorter than its content-length');
   }
 
   #writePreface(): void {
@@ -287,7 +292,7 @@ export class Http2Connection implements FrameSink, StreamOwner {
       this.#guard.spend('malformed trailers');
       stream.reset(block.tooLong ? errorCode.enhanceYourCalm : errorCode.protocolError);
     } else {
-      stream.endRemote(block);
+      this.#endRemote(stream, block);
     }
   }
 
@@ -421,7 +426,8 @@ export class Http2Connection implements FrameSink, StreamOwner {
 
   #fail(code: number, message: string): void {
     if (this.#over) return;
-    this.outlet.frames.goaway(this.#lastStreamId, code, message);
+    // Never above what an earlier GOAWAY named: those requests were not processed (RFC 9113 §6.8).
+    this.outlet.frames.goaway(Math.min(this.#lastStreamId, this.#servedStreamIdMax), code, message);
     this.outlet.touch();
     this.#end(code, false);
   }

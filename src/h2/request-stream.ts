@@ -158,15 +158,13 @@ export class RequestStream implements ServerStream, QueuedSender, TableEntry {
     if (this.#state !== 'closed') this.#handler?.onData(bytes);
   }
 
-  /** The peer has sent END_STREAM. */
-  endRemote(trailers: HeaderBlock | undefined): void {
-    if (this.#contentLength !== undefined && this.#bodyBytes !== this.#contentLength) {
-      this.reset(errorCode.protocolError);
-      return;
-    }
+  /** The peer has sent END_STREAM. Returns false when the body was too short and the stream was reset. */
+  endRemote(trailers: HeaderBlock | undefined): boolean {
+    if (this.#contentLength !== undefined && this.#bodyBytes !== this.#contentLength) return this.#refuse(errorCode.protocolError);
     this.#state = afterRemoteEnd(this.#state);
     if (this.#state === 'closed') this.#onClosed('ended');
     this.#handler?.onEnd(trailers);
+    return true;
   }
 
   /** The peer has reset the stream, or the connection is over. */

@@ -18,6 +18,7 @@ import type { ListenerLimits } from '../platform/listener.ts';
 import type { HealthStatus } from '../services/health.ts';
 import { AnonymousAuthorizer } from './anonymous-authorizer.ts';
 import { Connections } from './connections.ts';
+import { countedHandler } from './counted-handler.ts';
 import { DispatchAcceptor, refusingGrpcPaths } from './dispatch-acceptor.ts';
 import { listenTargets } from './listen-targets.ts';
 import { openStores } from './open-stores.ts';
@@ -108,7 +109,7 @@ class Server implements RunningServer {
     });
     this.#health = served.health;
     this.#router = new GrpcRouter(served.services, { timers, log });
-    const http = counted(refusingGrpcPaths(served.http, this.#router), this.#exchanges);
+    const http = countedHandler(refusingGrpcPaths(served.http, this.#router), this.#exchanges);
     this.#connections = {
       // Until somebody decides otherwise, the server is for its own machine, and for nothing a browser brings along.
       tcp: this.#connectionsWith(guardedFromBrowsers(http, { loopbackNamesOnly: parts.options.allowAnonymous === undefined })),
@@ -171,16 +172,4 @@ class Server implements RunningServer {
     const isLate = await Promise.race([ended.then(() => false), late]);
     if (isLate) this.#log.warn('calls go on although they were cancelled', { handlers: this.#router.runningHandlers + this.#exchanges.value });
   }
-}
-
-/** `handler`, whose exchanges are counted until it is done with them, also when their client has left. */
-function counted(handler: HttpHandler, running: RunningCount): HttpHandler {
-  return async (exchange) => {
-    running.started();
-    try {
-      await handler(exchange);
-    } finally {
-      running.ended();
-    }
-  };
 }

@@ -305,6 +305,18 @@ describe('connection: floods (HT-12)', () => {
     });
   }
 
+  it('HT-2: lets clients ping as often as they are answered, which is how grpc-go measures the path', () => {
+    const peer = new Http2Peer({ idleFramesBurst: 5, idleFramesPerSecond: 1 });
+    peer.onStream = (stream) => {
+      stream.sendHeaders(ok, false);
+      stream.sendData([Buffer.from('answer')], true);
+    };
+    for (let id = 1; id < 2_000; id += 2) peer.send(headers(id, true), frame(6, 0, 0, Buffer.alloc(8)));
+    assert.equal(peer.connection.isOver, false);
+    for (let extra = 0; extra < 10; extra += 1) peer.send(frame(6, 0, 0, Buffer.alloc(8)));
+    assert.equal(peer.connection.isOver, true, 'without answers in between it is a flood');
+  });
+
   it('lets clients ping for ever at a modest rate, and cancel calls that were answered already', () => {
     const peer = new Http2Peer({ idleFramesBurst: 5, idleFramesPerSecond: 1 });
     for (let round = 0; round < 100; round++) {

@@ -349,7 +349,8 @@ export class Http2Connection implements FrameSink, StreamOwner {
   #onPing(frame: FrameHeader, bytes: Uint8Array, from: number, end: number): void {
     if (frame.streamId !== 0) throw new ConnectionError(errorCode.protocolError, 'PING on a stream');
     if (end - from !== 8) throw new ConnectionError(errorCode.frameSizeError, 'PING has 8 bytes');
-    this.#guard.spend('PING', 'too_many_pings'); // gRPC clients know this text and ping less (gRPC keepalive, A8)
+    // Clients measure the path by a PING for what they receive, each round trip; only a PING without that is idle (HT-2).
+    if (!this.outlet.takeHasAnswered()) this.#guard.spend('PING', 'too_many_pings'); // gRPC clients know this text and ping less (gRPC keepalive, A8)
     const payload = bytes.subarray(from, end);
     if ((frame.flags & flag.ack) === 0) {
       this.outlet.frames.ping(payload, true);

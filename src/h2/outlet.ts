@@ -33,6 +33,7 @@ export class Outlet {
   /** Streams with queued DATA and an open window of their own, in the order of their turns. */
   readonly #ready = new Set<QueuedSender>();
   #pumping = false;
+  #hasAnswered = false;
   #windowBytes = windowBytesDefault;
   #frameBytesMax = frameBytesDefault;
   #backlogBytes = 0;
@@ -46,6 +47,13 @@ export class Outlet {
 
   get hasOutput(): boolean {
     return this.#batch.bytes > 0;
+  }
+
+  /** Whether HEADERS or DATA went out since this was asked last. */
+  takeHasAnswered(): boolean {
+    const answered = this.#hasAnswered;
+    this.#hasAnswered = false;
+    return answered;
   }
 
   /** The caller will take the output after what it is doing now. */
@@ -74,6 +82,7 @@ export class Outlet {
 
   /** A header block as HEADERS. */
   headers(streamId: number, block: Uint8Array, endStream: boolean): void {
+    this.#hasAnswered = true;
     this.frames.headers(streamId, this.#tableNotice.open(block), { endStream, frameBytesMax: this.#frameBytesMax });
     this.touch();
   }
@@ -86,6 +95,7 @@ export class Outlet {
       this.#windowBytes -= bytes;
       stream.sendWindowBytes -= bytes;
     }
+    this.#hasAnswered = true;
     this.frames.dataHeader(stream.id, bytes, endStream);
     for (const slice of slices) this.#batch.append(slice);
     this.touch();
@@ -143,6 +153,7 @@ export class Outlet {
     while (leftBytes > 0 && !this.#isBackedUp()) {
       const bytes = Math.min(stream.queue.bytes, stream.sendWindowBytes, this.#windowBytes, this.#frameBytesMax);
       if (bytes <= 0) return;
+      this.#hasAnswered = true;
       this.frames.dataHeader(stream.id, bytes, stream.endsWithData && bytes === stream.queue.bytes);
       stream.queue.moveTo(this.#batch, bytes);
       stream.sendWindowBytes -= bytes;

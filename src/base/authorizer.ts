@@ -1,18 +1,52 @@
-// The port of rights. Services and HTTP adapters ask it before they call a verb; stores never do.
+// The ports of rights: who a caller is, and what that caller may do. Services and HTTP adapters ask before they call
+// a verb; stores never do.
+import type { MaybePromise } from './maybe-promise.ts';
 
-/** What a caller may want. */
-export type Right = 'read' | 'write';
+/**
+ * What a caller may want. `write` adds blobs and action results, `execute` queues actions, `admin` looks into and
+ * steers the daemon itself (profiles, for instance). None includes another; configuration may grant several at once.
+ */
+export type Right = 'read' | 'write' | 'execute' | 'admin';
 
-/** Who asks. Anonymous is an identity like any other: what it may do is configuration. */
+/** Who asks. Made by an Authenticator only; what it may do is asked of the Authorizer, never read from here. */
 export interface Caller {
-  readonly kind: 'anonymous';
+  /** `anonymous` has shown no credentials; what it may do is configuration like for anybody else. */
+  readonly kind: 'anonymous' | 'identity';
+  /** For logs and errors; never a secret. */
+  readonly name: string;
 }
 
-export const anonymous: Caller = { kind: 'anonymous' };
+export const anonymous: Caller = { kind: 'anonymous', name: 'anonymous' };
+
+/** What a connection shows beside the header of a request. Nothing yet; client certificates belong here. */
+export interface ConnectionCredentials {
+  /** Of a verified client certificate. */
+  readonly certificateSubject?: string;
+}
+
+/** Finds out who asks. */
+export interface Authenticator {
+  /**
+   * `authorization` is the header's value, or undefined when there is none. Answers at once for what it has seen
+   * before; a first look at a slow password hash may take a promise.
+   * @throws CacheError `unauthenticated` for credentials that are wrong or of no known scheme; absent ones are
+   *   `anonymous`.
+   */
+  identify(authorization: string | undefined, connection?: ConnectionCredentials): MaybePromise<Caller>;
+  /** Rises when what `identify` answers may have changed (a reload); whoever remembers answers asks again then. */
+  readonly generation: number;
+}
 
 /** Decides about one right in one instance. Answers at once: nothing on the way of a request waits for it. */
 export interface Authorizer {
   allows(caller: Caller, right: Right, instance: string): boolean;
-  /** @throws CacheError `permission_denied` with a text that says what is allowed instead. */
+  /** Whether there is an instance in which `caller` has `right`: for what belongs to no instance, such as metrics. */
+  allowsSomewhere(caller: Caller, right: Right): boolean;
+  /**
+   * @throws CacheError `unauthenticated` (an anonymous caller lacks the right, and credentials would help) or
+   *   `permission_denied`, with a text that says what is allowed instead.
+   */
   require(caller: Caller, right: Right, instance: string): void;
+  /** As `require`, for `allowsSomewhere`. */
+  requireSomewhere(caller: Caller, right: Right): void;
 }

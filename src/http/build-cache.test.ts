@@ -225,6 +225,8 @@ describe('bad input of the HTTP build cache', () => {
 describe('rights and failures over HTTP', () => {
   const readOnly: Authorizer = {
     allows: (_caller, right) => right === 'read',
+    allowsSomewhere: (_caller, right) => right === 'read',
+    requireSomewhere() {},
     require(_caller, right, instance) {
       if (right !== 'read') throw new CacheError('permission_denied', `no uploads to ${instance}`);
     },

@@ -92,11 +92,14 @@ export class CacheClient implements Disposable {
 
 /** Grants exactly `rights`, to everybody and in every instance. */
 export function authorizerOf(rights: readonly Right[]): Authorizer {
+  const refuse = (right: Right, where: string): void => {
+    if (!rights.includes(right)) throw new CacheError('permission_denied', `no right to ${right} ${where}`);
+  };
   return {
     allows: (_caller, right) => rights.includes(right),
-    require(_caller, right, instance) {
-      if (!rights.includes(right)) throw new CacheError('permission_denied', `no right to ${right} in ${JSON.stringify(instance)}`);
-    },
+    allowsSomewhere: (_caller, right) => rights.includes(right),
+    require: (_caller, right, instance) => refuse(right, `in ${JSON.stringify(instance)}`),
+    requireSomewhere: (_caller, right) => refuse(right, 'anywhere'),
   };
 }
 

@@ -20,7 +20,7 @@ import { createHttp1Server, http1Limits } from '../platform/node-http.ts';
 import type { Http1Limits, Http1Server } from '../platform/node-http.ts';
 import { RecordedLog } from './recorded-log.ts';
 
-export const everythingAllowed: Authorizer = { allows: () => true, require() {} };
+export const everythingAllowed: Authorizer = { allows: () => true, allowsSomewhere: () => true, require() {}, requireSomewhere() {} };
 
 export interface ServedHttp extends AsyncDisposable {
   readonly port: number;

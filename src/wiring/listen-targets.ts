@@ -1,6 +1,5 @@
 // From the addresses that were asked for to those to listen on, and the check that nobody opens a cache to the
 // network by accident.
-import type { Right } from '../base/authorizer.ts';
 import { CacheError } from '../base/cache-error.ts';
 import { formatListenAddress } from '../base/listen-address.ts';
 import type { ListenAddress } from '../base/listen-address.ts';
@@ -10,7 +9,7 @@ export interface ListenTargets {
   /** Hosts are IP addresses now; the order is that of the addresses asked for. */
   readonly addresses: readonly ListenAddress[];
   /** What everyone who can connect may do. */
-  readonly anonymousRight: Right;
+  readonly anonymousRight: 'read' | 'write';
 }
 
 /**
@@ -18,7 +17,7 @@ export interface ListenTargets {
  * @throws CacheError `invalid_argument` (an address that others can reach, without a decision about rights),
  *   `failed_precondition` (a name without an address); first line what is wrong, second line what to do.
  */
-export async function listenTargets(asked: readonly ListenAddress[], allowAnonymous: Right | undefined): Promise<ListenTargets> {
+export async function listenTargets(asked: readonly ListenAddress[], allowAnonymous: 'read' | 'write' | undefined): Promise<ListenTargets> {
   const addresses: ListenAddress[] = [];
   for (const address of asked) {
     if (address.kind === 'unix') {

@@ -1,5 +1,5 @@
 // From options to a running server, and back: starts in order, drains in reverse.
-import type { Right } from '../base/authorizer.ts';
+
 import { assert } from '../base/assert.ts';
 import { formatListenAddress } from '../base/listen-address.ts';
 import type { HttpHandler } from '../base/http-exchange.ts';
@@ -50,7 +50,7 @@ export interface RunningServer {
   readonly dataDirectory: string;
   readonly maxBytes: number;
   readonly usedBytes: number;
-  readonly anonymousRight: Right;
+  readonly anonymousRight: 'read' | 'write';
   /**
    * Takes no new work, lets running calls finish, closes the stores. Resolves to true when every call finished,
    * to false when some were cut off at the limit. A second call gives the outcome of the first.
@@ -79,11 +79,11 @@ export async function startServer(options: ServeOptions, surroundings: ServerSur
 
 interface ServerParts extends ServerSurroundings {
   readonly options: ServeOptions;
-  readonly anonymousRight: Right;
+  readonly anonymousRight: 'read' | 'write';
 }
 
 class Server implements RunningServer {
-  readonly anonymousRight: Right;
+  readonly anonymousRight: 'read' | 'write';
   readonly #stores: OpenStores;
   readonly #options: ServeOptions;
   readonly #log: Log;

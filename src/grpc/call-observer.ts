@@ -1,0 +1,30 @@
+// What the rest of Kiln may learn of gRPC calls: one seam for metrics and traces, called from nowhere else.
+
+/** A call as it begins. */
+export interface StartedCall {
+  /** `/package.Service/Method`: one of the served ones, or `unknown` for any other path. */
+  readonly path: string;
+  /** First value of a request header. */
+  header(name: string): string | undefined;
+}
+
+/** A call that has been answered, or that ended without an answer. */
+export interface EndedCall extends StartedCall {
+  /** `grpc-status`; a call whose client went away has CANCELLED (1). */
+  readonly status: number;
+  /** By the monotonic clock, from the headers of the request to the status. */
+  readonly durationMs: number;
+  /** Of messages, with their prefixes, as they are on the wire. */
+  readonly receivedBytes: number;
+  readonly sentBytes: number;
+  /** What `started` returned. */
+  readonly observation: unknown;
+}
+
+/** Must be cheap and must not throw: it runs inside of every call. */
+export interface CallObserver {
+  /** Whatever is returned comes back with `ended`. Left out by an observer that needs only the end. */
+  started?(call: StartedCall): unknown;
+  /** Exactly once for each call, refused ones included. The object is valid during this call only. */
+  ended(call: EndedCall): void;
+}

@@ -22,6 +22,11 @@ const textLengthMax = 2048;
 /** In base64: 4 KiB. A violation is about 100 bytes, so some 30 missing blobs are named. */
 const detailsBytesMax = 3072;
 
+/** The `grpc-status` of a failed call. */
+export function statusOf(thrown: unknown): number {
+  return thrown instanceof StatusError ? thrown.status : grpcStatusOf[CacheError.from(thrown).code];
+}
+
 /** The trailers of a failed call. */
 export function failureTrailers(thrown: unknown): readonly Header[] {
   if (thrown instanceof StatusError) return trailers(thrown.status, thrown.message);

@@ -27,11 +27,17 @@ export class RequestHead {
 /** A request that is answered from its headers alone. */
 export class Refusal {
   readonly headers: OutgoingHeaders;
+  /** As in `grpc-status`; what a gRPC client makes of an HTTP refusal is UNKNOWN. */
+  readonly status: number;
+  /** Undefined for a path that is not served. */
+  readonly method: Method | undefined;
   /** For who looks with an HTTP client; gRPC refusals have none. */
   readonly body: string;
 
-  constructor(headers: OutgoingHeaders, body = '') {
+  constructor(headers: OutgoingHeaders, status: number, { method, body = '' }: { method?: Method | undefined; body?: string } = {}) {
     this.headers = headers;
+    this.status = status;
+    this.method = method;
     this.body = body;
   }
 }
@@ -44,6 +50,9 @@ export interface MethodTable {
 
 export const grpcContentType = 'application/grpc';
 
+/** gRPC's UNKNOWN. */
+const unknownStatus = 2;
+
 /** `te: trailers` is not asked for: proxies drop it, and nothing here depends on it. */
 export function readHead(headers: HeaderBlock, table: MethodTable): RequestHead | Refusal {
   const contentType = headers.get('content-type') ?? '';
@@ -54,17 +63,17 @@ export function readHead(headers: HeaderBlock, table: MethodTable): RequestHead 
   if (httpMethod !== 'POST') return httpRefusal(405, `gRPC calls are POST requests, not ${httpMethod}\n`, ['allow', 'POST']);
   const path = headers.get(':path') ?? '';
   const method = table.methods.get(path);
-  if (method === undefined) return refusal('unimplemented', unknownMethod(path, table.services));
+  if (method === undefined) return refusal('unimplemented', method, unknownMethod(path, table.services));
   const timeout = headers.get('grpc-timeout');
   const timeoutMs = timeout === undefined ? Infinity : parseTimeout(timeout);
   if (timeoutMs === undefined) {
-    return refusal('invalid_argument', `grpc-timeout "${timeout}" is not one to eight digits and one of H M S m u n`);
+    return refusal('invalid_argument', method, `grpc-timeout "${timeout}" is not one to eight digits and one of H M S m u n`);
   }
-  if (timeoutMs === 0) return refusal('deadline_exceeded', 'the deadline had passed when the call arrived');
+  if (timeoutMs === 0) return refusal('deadline_exceeded', method, 'the deadline had passed when the call arrived');
   const encoding = headers.get('grpc-encoding') ?? 'identity';
   if (encoding !== 'identity' && encoding !== 'gzip') {
     const text = `grpc-encoding "${encoding}" is not known here; requests may be in ${acceptedEncodings}`;
-    return refusal('unimplemented', text, ['grpc-accept-encoding', acceptedEncodings]);
+    return refusal('unimplemented', method, text, ['grpc-accept-encoding', acceptedEncodings]);
   }
   return new RequestHead(headers, method, timeoutMs, encoding);
 }
@@ -85,11 +94,12 @@ function unknownMethod(path: string, services: ReadonlySet<string>): string {
 type Header = readonly [name: string, value: string];
 
 /** Trailers-only: status 200, and the gRPC status in the one header block there is (REAPI HT-10). */
-function refusal(code: keyof typeof grpcStatusOf, text: string, ...more: readonly Header[]): Refusal {
-  const trailers = failureTrailers(new StatusError(grpcStatusOf[code], text));
-  return new Refusal([[':status', '200'], ['content-type', grpcContentType], ...more, ...trailers]);
+function refusal(code: keyof typeof grpcStatusOf, method: Method | undefined, text: string, ...more: readonly Header[]): Refusal {
+  const status = grpcStatusOf[code];
+  const trailers = failureTrailers(new StatusError(status, text));
+  return new Refusal([[':status', '200'], ['content-type', grpcContentType], ...more, ...trailers], status, { method });
 }
 
 function httpRefusal(status: number, body: string, ...more: readonly Header[]): Refusal {
-  return new Refusal([[':status', String(status)], ['content-type', 'text/plain; charset=utf-8'], ...more], body);
+  return new Refusal([[':status', String(status)], ['content-type', 'text/plain; charset=utf-8'], ...more], unknownStatus, { body });
 }

@@ -5,6 +5,8 @@ import type { Log } from '../base/log.ts';
 import { RunningCount } from '../base/running-count.ts';
 import type { HeaderBlock, ServerStream, StreamAcceptor, StreamHandler } from '../h2/stream.ts';
 import { hotCodecs } from '../proto/hot-codecs.ts';
+import { CallRecord, unknownPath } from './call-record.ts';
+import type { CallObservation } from './call-record.ts';
 import type { CodecTable } from './codec.ts';
 import { Deadlines } from './deadlines.ts';
 import { defaultGrpcLimits } from './limits.ts';
@@ -24,6 +26,8 @@ export interface GrpcRouterOptions {
   readonly limits?: GrpcLimits;
   /** Codecs used instead of the generated ones, by full message name; the hot ones if left out. */
   readonly codecs?: CodecTable;
+  /** Told of every call; nobody, if left out. */
+  readonly observed?: CallObservation | undefined;
 }
 
 /**
@@ -35,6 +39,7 @@ export class GrpcRouter implements StreamAcceptor, CallHost {
   readonly timers: Timers;
   readonly log: Log;
   readonly deadlines: Deadlines = new Deadlines();
+  readonly #observed: CallObservation | undefined;
   readonly #methods = new Map<string, Method>();
   readonly #services = new Set<string>();
   readonly #running = new RunningCount();
@@ -43,6 +48,7 @@ export class GrpcRouter implements StreamAcceptor, CallHost {
     this.limits = options.limits ?? defaultGrpcLimits;
     this.timers = options.timers;
     this.log = options.log;
+    this.#observed = options.observed;
     for (const service of services) {
       const name = service.descriptor.typeName;
       assert(!this.#services.has(name), `service ${name} is registered once`);
@@ -76,12 +82,20 @@ export class GrpcRouter implements StreamAcceptor, CallHost {
 
   onStream(stream: ServerStream, headers: HeaderBlock): StreamHandler {
     const head = this.#headOf(headers);
-    if (head instanceof Refusal) return new RefusedCall(stream, head, this);
+    const observed = this.#observed;
+    if (head instanceof Refusal) {
+      if (observed !== undefined) new CallRecord(head.method?.path ?? unknownPath, headers, observed).end(head.status);
+      return new RefusedCall(stream, head, this);
+    }
     const { method } = head;
     if (method.kind === 'unary' || method.kind === 'server_streaming') {
       return new SingleRequestCall(stream, head, method, this);
     }
     return new StreamRequestCall(stream, head, method, this);
+  }
+
+  record(head: RequestHead): CallRecord | undefined {
+    return this.#observed === undefined ? undefined : new CallRecord(head.method.path, head.headers, this.#observed);
   }
 
   handlerStarted(): void {

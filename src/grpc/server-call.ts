@@ -10,12 +10,13 @@ import type { MaybePromise } from '../base/maybe-promise.ts';
 import { errorCode } from '../h2/error-code.ts';
 import { prepareHeaders } from '../h2/header-encoder.ts';
 import type { HeaderBlock, OutgoingHeaders, ServerStream, StreamHandler, StreamReset } from '../h2/stream.ts';
+import type { CallRecord } from './call-record.ts';
 import type { DeadlineOwner, Deadlines } from './deadlines.ts';
 import type { GrpcLimits } from './limits.ts';
 import { frameMessage } from './message-frame.ts';
 import type { ReceivedMessage } from './message-reader.ts';
 import { assertMetadata } from './metadata.ts';
-import { failureTrailers } from './outcome.ts';
+import { failureTrailers, statusOf } from './outcome.ts';
 import { decodeMessage } from './received-message.ts';
 import { grpcContentType } from './request-head.ts';
 import type { RequestHead } from './request-head.ts';
@@ -23,6 +24,7 @@ import { RequestDiscard } from './request-discard.ts';
 import type { CallContext } from './service.ts';
 import { StallWatch } from './stall-watch.ts';
 import { StatusError } from './status-error.ts';
+import { grpcStatusOf, okStatus } from './status.ts';
 
 /** What all calls of a router share. */
 export interface CallHost {
@@ -30,6 +32,8 @@ export interface CallHost {
   readonly timers: Timers;
   readonly log: Log;
   readonly deadlines: Deadlines;
+  /** What an observer is to be told of a call; undefined when there is none. */
+  record(head: RequestHead): CallRecord | undefined;
   /** A handler did not answer at once, and has come to its end. Always in pairs. */
   handlerStarted(): void;
   handlerEnded(): void;
@@ -52,6 +56,7 @@ export abstract class ServerCall implements StreamHandler, CallContext, Deadline
   protected readonly stream: ServerStream;
   protected readonly host: CallHost;
   readonly #head: RequestHead;
+  readonly #record: CallRecord | undefined;
   #answered = false;
   #requestEnded = false;
   #headersSent = false;
@@ -69,6 +74,7 @@ export abstract class ServerCall implements StreamHandler, CallContext, Deadline
     this.stream = stream;
     this.host = host;
     this.#head = head;
+    this.#record = host.record(head);
     if (head.timeoutMs !== Infinity) host.deadlines.watch(this);
   }
 
@@ -105,6 +111,7 @@ export abstract class ServerCall implements StreamHandler, CallContext, Deadline
       this.#discard?.drop(bytes.byteLength);
       return;
     }
+    if (this.#record !== undefined) this.#record.receivedBytes += bytes.byteLength;
     try {
       this.receive(bytes);
     } catch (error) {
@@ -131,7 +138,7 @@ export abstract class ServerCall implements StreamHandler, CallContext, Deadline
       return;
     }
     const who = reset.byPeer ? 'the client cancelled the call' : 'the connection was lost';
-    this.#markAnswered();
+    this.#markAnswered(grpcStatusOf.cancelled);
     this.#abandon(new CacheError('cancelled', who));
   }
 
@@ -187,7 +194,7 @@ export abstract class ServerCall implements StreamHandler, CallContext, Deadline
         if (this.stream.queuedBytes > this.host.limits.sendQueueBytesMax) await this.#drained();
         if (this.#answered) break;
       }
-      this.#finish(okTrailers);
+      this.#finish(okStatus, okTrailers);
     } catch (error) {
       this.fail(error);
     } finally {
@@ -212,7 +219,7 @@ export abstract class ServerCall implements StreamHandler, CallContext, Deadline
     }
     const isBug = !(error instanceof StatusError) && CacheError.from(error).code === 'internal';
     if (isBug) this.host.log.error('a call failed for a reason that is a fault of this server', error, { method: this.method.path });
-    this.#finish(failureTrailers(error));
+    this.#finish(statusOf(error), failureTrailers(error));
   }
 
   async #answerLater(response: Promise<unknown>): Promise<void> {
@@ -229,11 +236,12 @@ export abstract class ServerCall implements StreamHandler, CallContext, Deadline
   #sendOnly(response: unknown): void {
     if (this.#answered) return;
     this.#sendMessage(response);
-    this.#finish(okTrailers);
+    this.#finish(okStatus, okTrailers);
   }
 
   #sendMessage(message: unknown): void {
     const slices = frameMessage(this.method.response, message); // first, since it may throw
+    if (this.#record !== undefined) for (const { byteLength } of slices) this.#record.sentBytes += byteLength;
     if (!this.#headersSent) this.#sendHeaders();
     this.stream.sendData(slices, false);
   }
@@ -245,13 +253,13 @@ export abstract class ServerCall implements StreamHandler, CallContext, Deadline
   }
 
   /** Trailers, or all of it in one block when nothing was sent and the handler set no headers (REAPI HT-10). */
-  #finish(status: OutgoingHeaders): void {
+  #finish(status: number, trailers: OutgoingHeaders): void {
     if (this.#answered) return;
-    this.#markAnswered();
-    if (this.#headersSent && status === okTrailers && this.#trailers === undefined) {
+    this.#markAnswered(status);
+    if (this.#headersSent && trailers === okTrailers && this.#trailers === undefined) {
       this.stream.sendTrailers(preparedOkTrailers);
     } else {
-      this.#sendStatus([...status, ...(this.#trailers ?? [])]);
+      this.#sendStatus([...trailers, ...(this.#trailers ?? [])]);
     }
     if (this.#requestEnded || this.stream.closed) return;
     this.#discard = new RequestDiscard(this.stream, this.host.limits, this.host.timers);
@@ -270,8 +278,9 @@ export abstract class ServerCall implements StreamHandler, CallContext, Deadline
   /** The call was answered while the request goes on; what is held of it may go. */
   protected requestUnwanted(): void {}
 
-  #markAnswered(): void {
+  #markAnswered(status: number): void {
     this.#answered = true;
+    this.#record?.end(status);
     this.#deadline?.[Symbol.dispose]();
     this.#wake?.();
   }

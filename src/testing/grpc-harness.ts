@@ -1,6 +1,7 @@
 // One gRPC call on a fake stream: a router, its ports as fakes, and what the client would send and see.
 import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
 import type { DescMessage, MessageInitShape, MessageShape } from '@bufbuild/protobuf';
+import type { CallObserver } from '../grpc/call-observer.ts';
 import { GrpcRouter } from '../grpc/router.ts';
 import type { GrpcLimits } from '../grpc/limits.ts';
 import { defaultGrpcLimits } from '../grpc/limits.ts';
@@ -15,8 +16,9 @@ export class GrpcHarness {
   readonly log = new RecordedLog();
   readonly router: GrpcRouter;
 
-  constructor(service: ServiceImplementation, limits: Partial<GrpcLimits> = {}) {
-    this.router = new GrpcRouter([service], { timers: this.clock, log: this.log, limits: { ...defaultGrpcLimits, ...limits } });
+  constructor(service: ServiceImplementation, limits: Partial<GrpcLimits> = {}, observer?: CallObserver) {
+    const observed = observer === undefined ? undefined : { observer, clock: this.clock };
+    this.router = new GrpcRouter([service], { timers: this.clock, log: this.log, limits: { ...defaultGrpcLimits, ...limits }, observed });
   }
 
   /** Opens a stream for `path` as a gRPC client would, with `headers` added or replaced. */

@@ -5,7 +5,7 @@ import { CacheError } from '../base/cache-error.ts';
 import { SimpleRequestSchema } from '../proto/gen/grpc/testing/messages_pb.ts';
 import { TestService } from '../proto/gen/grpc/testing/test_pb.ts';
 import { encoded, GrpcHarness, settle } from '../testing/grpc-harness.ts';
-import type { CallObserver, EndedCall } from './call-observer.ts';
+import type { CallObserver, EndedCall, StartedCall } from './call-observer.ts';
 import { implementService } from './service.ts';
 import type { Handlers } from './service.ts';
 
@@ -15,8 +15,8 @@ const request = encoded(SimpleRequestSchema, { responseSize: 3 });
 class RecordingObserver implements CallObserver {
   readonly events: unknown[] = [];
 
-  started({ path, header }: Parameters<NonNullable<CallObserver['started']>>[0]): unknown {
-    this.events.push(['started', path, typeof header]);
+  started(call: StartedCall): unknown {
+    this.events.push(['started', call.path, call.header('te')]);
     return this.events.length;
   }
 
@@ -41,7 +41,7 @@ describe('observed calls', () => {
     gate.resolve();
     await harness.router.idle();
     assert.deepEqual(observer.events, [
-      ['started', `${service}/UnaryCall`, 'function'],
+      ['started', `${service}/UnaryCall`, 'trailers'],
       ['ended', `${service}/UnaryCall`, { status: 0, durationMs: 25, receivedBytes: request.byteLength, sentBytes: call.stream.data.byteLength, observation: 1 }],
     ]);
   });

@@ -7,8 +7,8 @@ import { exitNow, exitStatusOf, onStopSignal, onUncaught, saveCompiledCode } fro
 import type { ProcessStart, StopSignal } from '../platform/process.ts';
 import { removeStaleReadyFile, writeReadyFile } from '../platform/ready-file.ts';
 import { createTextLog } from '../platform/text-log.ts';
+import type { RunningServer } from '../wiring/running-server.ts';
 import { startServer } from '../wiring/start-server.ts';
-import type { RunningServer } from '../wiring/start-server.ts';
 import { endpointsOf, startUpText } from './start-up-text.ts';
 import { exitStatus } from './terminal.ts';
 import type { Terminal } from './terminal.ts';

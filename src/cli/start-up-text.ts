@@ -2,7 +2,7 @@
 import { formatListenAddress } from '../base/listen-address.ts';
 import type { ListenAddress } from '../base/listen-address.ts';
 import { formatByteSize } from '../base/units.ts';
-import type { RunningServer } from '../wiring/start-server.ts';
+import type { RunningServer } from '../wiring/running-server.ts';
 
 /** What there is to say about a server that has started. */
 export interface StartUpFacts {

@@ -21,7 +21,7 @@ const anyPort: ListenAddress = { kind: 'tcp', host: '127.0.0.1', port: 0 };
 /** A listener whose HTTP/2 side answers with the number of bytes it was handed, and whose other side is node:http. */
 async function listen(t: TestContext, address: ListenAddress = anyPort, limits: { connectionsMax?: number; firstBytesTimeoutMs?: number } = {}) {
   const warnings: string[] = [];
-  const log: Log = { debug() {}, info() {}, warn: (message) => void warnings.push(message), error() {} };
+  const log: Log = { debugEnabled: false, debug() {}, info() {}, warn: (message) => void warnings.push(message), error() {} };
   const http = createHttpServer((request, response) => response.end(`${request.method} ${request.url}`));
   const listener = await Listener.open(
     address,

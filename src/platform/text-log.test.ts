@@ -2,8 +2,8 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { CacheError } from '../base/cache-error.ts';
+import type { LogLevel } from '../base/log.ts';
 import { createTextLog } from './text-log.ts';
-import type { LogLevel } from './text-log.ts';
 
 const clock = { nowMs: () => Date.UTC(2026, 10, 21, 9, 30, 0, 7) };
 

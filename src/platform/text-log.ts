@@ -1,9 +1,6 @@
 // The Log port as lines of text: time, level, message, key=value. An error's stack and causes follow, indented.
 import type { WallClock } from '../base/clock.ts';
-import type { Log, LogFields } from '../base/log.ts';
-
-/** From chatty to urgent. */
-export type LogLevel = 'debug' | 'info' | 'warn' | 'error';
+import type { Log, LogFields, LogLevel } from '../base/log.ts';
 
 const rankOf = { debug: 0, info: 1, warn: 2, error: 3 } as const satisfies Record<LogLevel, number>;
 
@@ -18,6 +15,7 @@ export function createTextLog(write: (text: string) => void, clock: WallClock, l
     write(`${time} ${lineLevel.padEnd(5)} ${oneLine(message)}${formatFields(fields)}\n${cause === undefined ? '' : formatCause(cause)}`);
   };
   return {
+    debugEnabled: level === 'debug',
     debug: (message, fields) => line('debug', message, fields),
     info: (message, fields) => line('info', message, fields),
     warn: (message, fields) => line('warn', message, fields),

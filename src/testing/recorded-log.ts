@@ -3,6 +3,8 @@ import type { Log, LogFields } from '../base/log.ts';
 
 /** Remembers everything as lines, `level message fields`, and errors with their cause. */
 export class RecordedLog implements Log {
+  /** A test that wants the server as it runs by default sets it to false. */
+  debugEnabled = true;
   readonly errors: { readonly message: string; readonly cause: unknown; readonly fields: LogFields | undefined }[] = [];
   readonly lines: string[] = [];
 

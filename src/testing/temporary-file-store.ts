@@ -11,6 +11,7 @@ import { ManualClock } from './manual-clock.ts';
 
 /** A log that remembers its lines as "level message". */
 export class RememberingLog implements Log {
+  readonly debugEnabled = true;
   readonly lines: string[] = [];
   debug(message: string): void {
     this.lines.push(`debug ${message}`);

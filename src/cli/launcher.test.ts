@@ -1,7 +1,7 @@
 // bin/kiln with stand-ins for Node: shell scripts that answer --version and print how they were called.
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
-import { chmod, copyFile, cp, mkdir, mkdtemp, realpath, rm, symlink, writeFile } from 'node:fs/promises';
+import { chmod, copyFile, mkdir, mkdtemp, realpath, rm, symlink, writeFile } from 'node:fs/promises';
 import { arch, platform, tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { describe, it } from 'node:test';
@@ -20,11 +20,18 @@ async function temporaryDirectory(t: TestContext): Promise<string> {
   return directory;
 }
 
-/** The package at `root`, without source and without dependencies. */
-async function installPackage(root: string): Promise<void> {
+/** What a clone and a package start from. */
+const source = join('src', 'cli', 'main.ts');
+const compiled = join('dist', 'cli', 'main.js');
+
+/** The launcher at `root` with `programs`, which are empty files; without dependencies. */
+async function installPackage(root: string, programs: readonly string[] = [source]): Promise<void> {
   await mkdir(join(root, 'bin'), { recursive: true });
   await copyFile(join(binDirectory, 'kiln'), join(root, 'bin', 'kiln'));
-  await copyFile(join(binDirectory, 'strip-types.cjs'), join(root, 'bin', 'strip-types.cjs'));
+  for (const program of programs) {
+    await mkdir(dirname(join(root, program)), { recursive: true });
+    await writeFile(join(root, program), '');
+  }
 }
 
 async function installNode(path: string, version: string): Promise<void> {
@@ -75,21 +82,20 @@ describe('bin/kiln', () => {
     await installNode(node, 'v26.10.0');
     const { code, lines } = await run(join(root, 'bin', 'kiln'), ['serve', '--data', 'a b', ''], systemPath);
     assert.equal(code, 0);
-    assert.deepEqual(lines, [node, join(root, 'src', 'cli', 'main.ts'), 'serve', '--data', 'a b']);
+    assert.deepEqual(lines, [node, join(root, source), 'serve', '--data', 'a b']);
   });
 
   it('finds itself through the links npm and people make', async (t) => {
     const root = await temporaryDirectory(t);
     const packageRoot = join(root, 'node_modules', 'kiln-build-cache');
-    await installPackage(packageRoot);
+    await installPackage(packageRoot, [compiled]);
     const node = join(root, 'node_modules', bundledPackage, 'bin', 'node');
     await installNode(node, 'v26.10.0');
     await mkdir(join(root, 'node_modules', '.bin'));
     await symlink('../kiln-build-cache/bin/kiln', join(root, 'node_modules', '.bin', 'kiln'));
     await symlink(join(root, 'node_modules', '.bin', 'kiln'), join(root, 'kiln'));
     const { lines } = await run(join(root, 'kiln'), ['version'], systemPath);
-    const hook = join(packageRoot, 'bin', 'strip-types.cjs');
-    assert.deepEqual(lines, [node, '--require', hook, join(packageRoot, 'src', 'cli', 'main.ts'), 'version']);
+    assert.deepEqual(lines, [node, join(packageRoot, compiled), 'version']);
   });
 
   it('falls back to the Node on PATH when none is bundled or the bundled one does not run', async (t) => {
@@ -120,14 +126,26 @@ describe('bin/kiln', () => {
     assert.match(old.errors, /node on PATH: .*old\/node: v20\.20\.2\n/);
   });
 
-  it('runs TypeScript below node_modules without a warning', async (t) => {
-    const root = join(await temporaryDirectory(t), 'node_modules', 'kiln-build-cache');
-    await cp(binDirectory, join(root, 'bin'), { recursive: true });
-    await mkdir(join(root, 'src', 'cli'), { recursive: true });
-    await writeFile(join(root, 'package.json'), '{"type":"module"}');
-    await writeFile(join(root, 'src', 'cli', 'word.ts'), 'export const word: string = "stripped";\n');
-    await writeFile(join(root, 'src', 'cli', 'main.ts'), 'import { word } from "./word.ts";\nconsole.log(word as string, process.argv[2]);\n');
-    const outcome = await run(join(root, 'bin', 'kiln'), ['x'], `${dirname(process.execPath)}:${systemPath}`);
-    assert.deepEqual(outcome, { code: 0, lines: ['stripped x'], errors: '' });
+  it('runs the source of a clone, whatever a build has left beside it, and compiled code below node_modules', async (t) => {
+    const root = await temporaryDirectory(t);
+    const node = join(root, 'node_modules', bundledPackage, 'bin', 'node');
+    await installNode(node, 'v26.10.0');
+    await installPackage(root, [source, compiled]);
+    assert.equal((await run(join(root, 'bin', 'kiln'), [], systemPath)).lines[1], join(root, source));
+    const below = join(root, 'node_modules', 'kiln');
+    await installPackage(below, [source, compiled]);
+    assert.equal((await run(join(below, 'bin', 'kiln'), [], systemPath)).lines[1], join(below, compiled));
+    const unpacked = join(root, 'package');
+    await installPackage(unpacked, [compiled]);
+    assert.equal((await run(join(unpacked, 'bin', 'kiln'), [], systemPath)).lines[1], join(unpacked, compiled));
+  });
+
+  it('says that an installation without a program is incomplete', async (t) => {
+    const root = join(await temporaryDirectory(t), 'node_modules', 'kiln');
+    await installPackage(root, []);
+    await installNode(join(root, 'node_modules', bundledPackage, 'bin', 'node'), 'v26.10.0');
+    const { code, errors } = await run(join(root, 'bin', 'kiln'), [], systemPath);
+    assert.equal(code, 1);
+    assert.match(errors, /^kiln: the installation in .* is incomplete: there is no .*dist\/cli\/main\.js\.\nInstall the package again/);
   });
 });

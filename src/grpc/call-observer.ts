@@ -1,9 +1,12 @@
 // What the rest of Kiln may learn of gRPC calls: one seam for metrics and traces, called from nowhere else.
+import type { Span } from '../base/tracer.ts';
 
 /** A call as it begins. */
 export interface StartedCall {
   /** `/package.Service/Method`: one of the served ones, or `unknown` for any other path. */
   readonly path: string;
+  /** Set by the observer that traces, while the call begins; handlers hand it on to the stores. */
+  trace?: Span | undefined;
   /** First value of a request header. */
   header(name: string): string | undefined;
 }

@@ -1,5 +1,6 @@
 // What an observer is told of one call, gathered while the call goes on. Made only where somebody observes.
 import type { MonotonicClock } from '../base/clock.ts';
+import type { Span } from '../base/tracer.ts';
 import type { HeaderBlock } from '../h2/stream.ts';
 import type { CallObserver, EndedCall } from './call-observer.ts';
 
@@ -15,6 +16,7 @@ export const unknownPath = 'unknown';
 export class CallRecord implements EndedCall {
   readonly path: string;
   readonly observation: unknown;
+  trace: Span | undefined = undefined;
   status = 0;
   durationMs = 0;
   receivedBytes = 0;

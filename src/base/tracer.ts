@@ -1,0 +1,47 @@
+// The port of traces: what one request did, step by step, for the few requests that are looked at. A request that is
+// not traced has no span, and `undefined` travels for free; so nothing here is made, named or read for it.
+
+/** What a span or an event is known by. Undefined ones are left out. Secrets never become attributes. */
+export type SpanAttributes = Readonly<Record<string, string | number | boolean | undefined>>;
+
+/** A piece of work that is traced. Ends once; what is told to it afterwards is lost. None of this throws. */
+export interface Span {
+  /** 32 digits of hex; what a person looks for in the tracing system. */
+  readonly traceId: string;
+  /** A part of this work; ended by whoever began it. */
+  child(name: string, attributes?: SpanAttributes): Span;
+  set(attributes: SpanAttributes): void;
+  /** Something that happened at this moment. */
+  event(name: string, attributes?: SpanAttributes): void;
+  /** `failure` says what went wrong, in words for people; left out when nothing did. */
+  end(failure?: string): void;
+}
+
+/** Where a request says it comes from (W3C Trace Context, headers `traceparent` and `tracestate`). */
+export interface IncomingTrace {
+  readonly traceparent: string | undefined;
+  readonly tracestate: string | undefined;
+}
+
+export interface Tracer {
+  /**
+   * Whether the request that came with that `traceparent` is to be traced. Asked once per request, before anything is
+   * made for its span, because the answer is nearly always no.
+   */
+  samples(traceparent: string | undefined): boolean;
+  /** The span of a request for which `samples` said yes, as a child of the caller's when there is one. */
+  start(name: string, incoming: IncomingTrace, attributes?: SpanAttributes): Span;
+}
+
+/** A store's part of `parent`, ended when `work` settles; attributes that are known only then come from `result`. */
+export async function traced<T>(span: Span, work: Promise<T>, result?: (value: T) => SpanAttributes): Promise<T> {
+  try {
+    const value = await work;
+    if (result !== undefined) span.set(result(value));
+    span.end();
+    return value;
+  } catch (thrown) {
+    span.end(String(thrown));
+    throw thrown;
+  }
+}

@@ -1,5 +1,6 @@
 // What the router reads from the header block of a request, once per distinct block.
 import type { HeaderBlock, OutgoingHeaders } from '../h2/stream.ts';
+import { callingTool } from './calling-tool.ts';
 import { acceptedEncodings } from './inflate.ts';
 import type { RequestEncoding } from './inflate.ts';
 import type { Method } from './method.ts';
@@ -15,12 +16,18 @@ export class RequestHead {
   /** Infinity without a deadline. */
   readonly timeoutMs: number;
   readonly encoding: RequestEncoding;
+  #tool: string | undefined;
 
   constructor(headers: HeaderBlock, method: Method, timeoutMs: number, encoding: RequestEncoding) {
     this.headers = headers;
     this.method = method;
     this.timeoutMs = timeoutMs;
     this.encoding = encoding;
+  }
+
+  /** See `callingTool`. */
+  get tool(): string {
+    return (this.#tool ??= callingTool(this.headers));
   }
 }
 

@@ -92,6 +92,10 @@ export abstract class ServerCall implements StreamHandler, CallContext, Deadline
     return anonymous;
   }
 
+  get tool(): string {
+    return this.#head.tool;
+  }
+
   header(name: string): string | undefined {
     return this.#head.headers.get(name);
   }

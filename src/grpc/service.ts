@@ -8,6 +8,8 @@ export interface CallContext {
   /** Aborted by the deadline, by the client's cancellation and by the end of the connection. */
   readonly signal: AbortSignal;
   readonly caller: Caller;
+  /** The build tool by what it says of itself, in lower case, or `unknown`. For statistics only; clients make it up. */
+  readonly tool: string;
   /** First value of a request header; `-bin` values still in base64. */
   header(name: string): string | undefined;
   /** Response metadata, sent with the first message or the status. Legal until then. */

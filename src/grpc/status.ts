@@ -26,6 +26,17 @@ export type GrpcStatus = 0 | 2 | (typeof grpcStatusOf)[Code];
 
 export const okStatus = 0;
 
+const statusNames: readonly string[] = [
+  ...['OK', 'CANCELLED', 'UNKNOWN', 'INVALID_ARGUMENT', 'DEADLINE_EXCEEDED', 'NOT_FOUND', 'ALREADY_EXISTS', 'PERMISSION_DENIED'],
+  ...['RESOURCE_EXHAUSTED', 'FAILED_PRECONDITION', 'ABORTED', 'OUT_OF_RANGE', 'UNIMPLEMENTED', 'INTERNAL', 'UNAVAILABLE'],
+  ...['DATA_LOSS', 'UNAUTHENTICATED'],
+];
+
+/** As people and other servers call it, `NOT_FOUND`; a number that gRPC does not define counts as UNKNOWN. */
+export function statusName(status: number): string {
+  return statusNames[status] ?? 'UNKNOWN';
+}
+
 /**
  * Our code for a status that a peer sent. OK has none. UNKNOWN says that the peer did not classify its failure:
  * it is no statement about the request, so it counts as a peer that could not serve us this time.

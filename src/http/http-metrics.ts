@@ -1,0 +1,181 @@
+// What is counted of every HTTP request, by route and method; and hits and misses of the build cache.
+import type { ByteSource } from '../base/byte-source.ts';
+import type { CacheUsage } from '../base/cache-usage.ts';
+import type { MonotonicClock } from '../base/clock.ts';
+import type { HttpExchange, HttpHandler, HttpHeaders } from '../base/http-exchange.ts';
+import type { Counter, Histogram, Meter, MetricDefinition, MetricLabels } from '../base/metrics.ts';
+import { toolOfUserAgent } from '../base/tool-name.ts';
+import { routeOf } from './route-name.ts';
+import type { RouteName } from './route-name.ts';
+
+const requests: MetricDefinition = { name: 'kiln_http_requests_total', help: 'HTTP requests that have ended, by status code; 499 is a client that left.' };
+const inFlight: MetricDefinition = { name: 'kiln_http_requests_in_flight', help: 'HTTP requests that have begun and not ended.' };
+const duration: MetricDefinition = {
+  name: 'kiln_http_request_duration_seconds',
+  help: 'Time from the headers of an HTTP request to the end of its answer, uploads and downloads included.',
+};
+const received: MetricDefinition = { name: 'kiln_http_received_bytes_total', help: 'Bytes of the bodies of HTTP requests.' };
+const sent: MetricDefinition = { name: 'kiln_http_sent_bytes_total', help: 'Bytes of the bodies of HTTP answers.' };
+
+export interface HttpMetricsParts {
+  readonly meter: Meter;
+  readonly usage: CacheUsage;
+  readonly clock: MonotonicClock;
+}
+
+/** Other methods are counted as one, since clients make them up. */
+const methods: ReadonlySet<string> = new Set(['GET', 'HEAD', 'PUT', 'POST', 'DELETE', 'OPTIONS']);
+/** What a request counts as whose client left before it was answered. */
+const clientLeft = 499;
+const handlerFailed = 500;
+
+/** `handler`, with every exchange counted. Both routes and methods are few, so the number of series is bounded. */
+export function meteredHttp(handler: HttpHandler, parts: HttpMetricsParts): HttpHandler {
+  const { meter, usage, clock } = parts;
+  const metrics = new Map<string, RouteMetrics>();
+  const metricsOf = (route: RouteName, method: string): RouteMetrics => {
+    const key = `${route} ${method}`;
+    const known = metrics.get(key);
+    if (known !== undefined) return known;
+    const made = new RouteMetrics(meter, { route, method });
+    metrics.set(key, made);
+    return made;
+  };
+  return async (exchange) => {
+    const startedAtMs = clock.nowMs();
+    const { route, instance } = routeOf(exchange.target);
+    const of = metricsOf(route, methods.has(exchange.method) ? exchange.method : 'other');
+    const metered = new MeteredExchange(exchange, of);
+    of.running += 1;
+    let status = handlerFailed;
+    try {
+      await handler(metered);
+      status = metered.status ?? clientLeft;
+    } finally {
+      of.ended(status, (clock.nowMs() - startedAtMs) / 1_000);
+      countLookup(usage, { exchange, route, instance, status });
+    }
+  };
+}
+
+/** A GET or HEAD of the build cache that was answered from what is, or is not, there. */
+function countLookup(usage: CacheUsage, ended: { exchange: HttpExchange; route: RouteName; instance: string; status: number }): void {
+  const { exchange, route, instance, status } = ended;
+  if ((route !== 'ac' && route !== 'cas') || (exchange.method !== 'GET' && exchange.method !== 'HEAD')) return;
+  if (status !== 200 && status !== 404) return;
+  const { actions, finds, reads } = usage.of(toolOfUserAgent(exchange.headers['user-agent']), instance);
+  const lookups = route === 'ac' ? actions : exchange.method === 'HEAD' ? finds : reads;
+  lookups.add(status === 200 ? 1 : 0, status === 404 ? 1 : 0);
+}
+
+class RouteMetrics {
+  running = 0;
+  readonly received: Counter;
+  readonly sent: Counter;
+  readonly #meter: Meter;
+  readonly #labels: MetricLabels;
+  readonly #duration: Histogram;
+  readonly #byStatus = new Map<number, Counter>();
+
+  constructor(meter: Meter, labels: MetricLabels) {
+    this.#meter = meter;
+    this.#labels = labels;
+    this.#duration = meter.histogram(duration, labels);
+    this.received = meter.counter(received, labels);
+    this.sent = meter.counter(sent, labels);
+    meter.gauge(inFlight, () => this.running, labels);
+  }
+
+  ended(status: number, seconds: number): void {
+    this.running -= 1;
+    this.#duration.record(seconds);
+    const known = this.#byStatus.get(status);
+    const counter = known ?? this.#meter.counter(requests, { ...this.#labels, code: String(status) });
+    if (known === undefined) this.#byStatus.set(status, counter); // statuses are those of our own answers
+    counter.add();
+  }
+}
+
+/** The exchange, with what passes counted. */
+class MeteredExchange implements HttpExchange {
+  /** Of the answer; undefined while there is none. */
+  status: number | undefined;
+  readonly #inner: HttpExchange;
+  readonly #metrics: RouteMetrics;
+
+  constructor(inner: HttpExchange, metrics: RouteMetrics) {
+    this.#inner = inner;
+    this.#metrics = metrics;
+  }
+
+  get method(): string {
+    return this.#inner.method;
+  }
+
+  get target(): string {
+    return this.#inner.target;
+  }
+
+  get headers(): HttpHeaders {
+    return this.#inner.headers;
+  }
+
+  get contentLength(): number | undefined {
+    return this.#inner.contentLength;
+  }
+
+  get signal(): AbortSignal {
+    return this.#inner.signal;
+  }
+
+  async *body(): AsyncGenerator<Uint8Array, void, undefined> {
+    for await (const chunk of this.#inner.body()) {
+      this.#metrics.received.add(chunk.byteLength);
+      yield chunk;
+    }
+  }
+
+  async respond(status: number, headers?: HttpHeaders, body?: ByteSource | Uint8Array): Promise<void> {
+    const { signal } = this.#inner; // from before: a client that leaves after all of its answer has not left
+    this.status = handlerFailed; // the answer broke off, if nothing better follows
+    try {
+      await this.#inner.respond(status, headers, body && this.#counted(body));
+      this.status = status;
+    } finally {
+      if (signal.aborted) this.status = clientLeft;
+    }
+  }
+
+  #counted(body: ByteSource | Uint8Array): ByteSource | Uint8Array {
+    if (this.#inner.method === 'HEAD') return body;
+    const { sent } = this.#metrics;
+    const bytes = body instanceof Uint8Array ? body : body.inMemory;
+    if (bytes === undefined) return new CountedSource(body as ByteSource, sent);
+    sent.add(bytes.byteLength);
+    return body;
+  }
+}
+
+/** A source that is not in memory; its bytes are counted as they are taken. */
+class CountedSource implements ByteSource {
+  readonly sizeBytes: number;
+  readonly #inner: ByteSource;
+  readonly #sent: Counter;
+
+  constructor(inner: ByteSource, sent: Counter) {
+    this.sizeBytes = inner.sizeBytes;
+    this.#inner = inner;
+    this.#sent = sent;
+  }
+
+  async *[Symbol.asyncIterator](): AsyncGenerator<Uint8Array, void, undefined> {
+    for await (const chunk of this.#inner) {
+      this.#sent.add(chunk.byteLength);
+      yield chunk;
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#inner[Symbol.asyncDispose]();
+  }
+}

@@ -1,0 +1,123 @@
+// Who a caller is and what it may do, by the identities, passwords and anonymous rights of one moment. A reload puts
+// others in their place at once.
+import { anonymous } from '../base/authorizer.ts';
+import type { Authenticator, Authorizer, Caller, Right } from '../base/authorizer.ts';
+import { CacheError } from '../base/cache-error.ts';
+import { isPromise } from '../base/maybe-promise.ts';
+import type { MaybePromise } from '../base/maybe-promise.ts';
+import { parseAuthorization } from './authorization-header.ts';
+import type { Credentials } from './authorization-header.ts';
+import type { PasswordHashes } from './htpasswd.ts';
+import type { IdentityDefinition } from './identity.ts';
+import type { PasswordCheck } from './password-check.ts';
+import { RightsTable } from './rights-table.ts';
+import { hashOfToken } from './token.ts';
+
+/** What callers without credentials may do, in every instance; `write` includes `read`. */
+export type AnonymousRights = 'none' | 'read' | 'write';
+
+export interface RightsDefinition {
+  readonly identities: readonly IdentityDefinition[];
+  /** A user with the name of an identity has its grants; any other may read and write in every instance. */
+  readonly passwords: PasswordHashes;
+  readonly anonymous: AnonymousRights;
+  /** Whether showing credentials can help anybody; also true while the files that hold them are empty. */
+  readonly credentialsConfigured: boolean;
+}
+
+export class Rights implements Authenticator, Authorizer {
+  readonly #passwords: PasswordCheck;
+  #table: RightsTable;
+  #generation = 0;
+
+  /** @throws CacheError `invalid_argument` as `replace` does. */
+  constructor(definition: RightsDefinition, passwords: PasswordCheck) {
+    this.#passwords = passwords;
+    this.#table = new RightsTable(definition);
+    passwords.replace(definition.passwords);
+  }
+
+  get generation(): number {
+    return this.#generation;
+  }
+
+  /**
+   * From now on these count, for every question that is asked. Calls that were let in before go on.
+   * @throws CacheError `invalid_argument` (a malformed pattern, a token of two identities); nothing is changed then.
+   */
+  replace(definition: RightsDefinition): void {
+    this.#table = new RightsTable(definition);
+    this.#passwords.replace(definition.passwords);
+    this.#generation += 1;
+  }
+
+  identify(authorization: string | undefined): MaybePromise<Caller> {
+    if (authorization === undefined) return anonymous;
+    const credentials = parseAuthorization(authorization);
+    const caller = this.#ownerOfToken(credentials);
+    if (caller !== undefined) return caller;
+    if (credentials.kind === 'token') throw wrongToken();
+    const { user, password } = credentials;
+    const right = this.#passwords.check(authorization, user, password);
+    return isPromise(right) ? right.then((isRight) => userNamed(user, isRight)) : userNamed(user, right);
+  }
+
+  /**
+   * Tokens are found by their SHA-256. How long that takes may depend on how much of it equals the hash of a known
+   * token, but that helps nobody: to steer the hash of what one sends, one would have to invert SHA-256.
+   * Tools that know no bearer tokens send one as password of any user, or as user without a password.
+   */
+  #ownerOfToken(credentials: Credentials): Caller | undefined {
+    if (credentials.kind === 'token') return this.#table.ownerOf(hashOfToken(credentials.token));
+    const { user, password } = credentials;
+    return this.#table.ownerOf(hashOfToken(password === '' ? user : password));
+  }
+
+  allows(caller: Caller, right: Right, instance: string): boolean {
+    return this.#table.rightsOf(caller).has(right, instance);
+  }
+
+  allowsSomewhere(caller: Caller, right: Right): boolean {
+    return this.#table.rightsOf(caller).hasSomewhere(right);
+  }
+
+  require(caller: Caller, right: Right, instance: string): void {
+    if (!this.allows(caller, right, instance)) throw this.#lacking(caller, right, instance);
+  }
+
+  requireSomewhere(caller: Caller, right: Right): void {
+    if (!this.allowsSomewhere(caller, right)) throw this.#lacking(caller, right, undefined);
+  }
+
+  #lacking(caller: Caller, right: Right, instance: string | undefined): CacheError {
+    const where = instance === undefined ? '' : ` in ${nameOf(instance)}`;
+    if (caller.kind === 'identity') {
+      const others = instance === undefined ? [] : this.#table.rightsOf(caller).namesIn(instance);
+      const instead = others.length === 0 ? '' : `, only ${others.join(' and ')}`;
+      return new CacheError('permission_denied', `${JSON.stringify(caller.name)} may not ${verbs[right]}${where}${instead}; whoever runs the server can grant it`);
+    }
+    if (this.#table.credentialsConfigured) {
+      return new CacheError('unauthenticated', `to ${verbs[right]}${where} show credentials: a token ("Authorization: Bearer TOKEN"), or user and password`);
+    }
+    if (right === 'write') {
+      return new CacheError('permission_denied', 'this cache may be read only; whoever runs it allows uploads with --allow-anonymous write, or gives out tokens ("kiln token create")');
+    }
+    return new CacheError('permission_denied', `nobody may ${verbs[right]}${where} here yet; whoever runs the server gives out tokens that may ("kiln token create --grant '*=${right}'")`);
+  }
+}
+
+const verbs: Readonly<Record<Right, string>> = { read: 'read', write: 'write', execute: 'execute actions', admin: 'administer the server' };
+
+function nameOf(instance: string): string {
+  return instance === '' ? 'the instance without a name' : `instance ${JSON.stringify(instance)}`;
+}
+
+function wrongToken(): CacheError {
+  return new CacheError('unauthenticated', 'this token is not known here: revoked, of another server, or not copied whole');
+}
+
+/** One text for both, so that nobody learns which users there are. */
+function userNamed(user: string, isRight: boolean): Caller {
+  if (isRight) return { kind: 'identity', name: user };
+  throw new CacheError('unauthenticated', 'wrong user or password, and no token of this server');
+}

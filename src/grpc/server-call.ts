@@ -7,6 +7,7 @@ import type { Timers } from '../base/clock.ts';
 import type { Log } from '../base/log.ts';
 import { isPromise } from '../base/maybe-promise.ts';
 import type { MaybePromise } from '../base/maybe-promise.ts';
+import type { Span } from '../base/tracer.ts';
 import { errorCode } from '../h2/error-code.ts';
 import { prepareHeaders } from '../h2/header-encoder.ts';
 import type { HeaderBlock, OutgoingHeaders, ServerStream, StreamHandler, StreamReset } from '../h2/stream.ts';
@@ -94,6 +95,10 @@ export abstract class ServerCall implements StreamHandler, CallContext, Deadline
 
   get tool(): string {
     return this.#head.tool;
+  }
+
+  get trace(): Span | undefined {
+    return this.#record?.trace;
   }
 
   header(name: string): string | undefined {

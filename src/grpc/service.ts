@@ -2,6 +2,7 @@
 import type { DescMethodBiDiStreaming, DescMethodClientStreaming, DescMethodServerStreaming, DescMethodUnary, DescService, MessageInitShape, MessageShape } from '@bufbuild/protobuf';
 import type { Caller } from '../base/authorizer.ts';
 import type { MaybePromise } from '../base/maybe-promise.ts';
+import type { Span } from '../base/tracer.ts';
 
 /** What a handler knows of its call besides the messages. */
 export interface CallContext {
@@ -10,6 +11,8 @@ export interface CallContext {
   readonly caller: Caller;
   /** The build tool by what it says of itself, in lower case, or `unknown`. For statistics only; clients make it up. */
   readonly tool: string;
+  /** Of the call, if it is traced. */
+  readonly trace: Span | undefined;
   /** First value of a request header; `-bin` values still in base64. */
   header(name: string): string | undefined;
   /** Response metadata, sent with the first message or the status. Legal until then. */

@@ -1,13 +1,14 @@
 // What `kiln help` prints.
-import { optionHelp } from '../config/option-help.ts';
-import type { OptionTable } from '../config/option.ts';
+
+/** Options as text; loaded when asked for. */
+type OptionTexts = () => Promise<string>;
 
 /** What help needs to know of a command. */
 export interface CommandSummary {
   readonly name: string;
   readonly synopsis: string;
   readonly summary: string;
-  readonly options?: OptionTable;
+  readonly options?: OptionTexts;
   /** Paragraphs after the options. */
   readonly notes?: string;
 }
@@ -26,8 +27,8 @@ export function generalHelp(commands: readonly CommandSummary[]): string {
   ].join('\n');
 }
 
-export function commandHelp(command: CommandSummary): string {
-  const options = command.options === undefined ? [] : ['Options, each with its environment variable; an option goes before the variable:', optionHelp(command.options), ''];
+export async function commandHelp(command: CommandSummary): Promise<string> {
+  const options = command.options === undefined ? [] : ['Options, each with its environment variable; an option goes before the variable:', await command.options(), ''];
   const notes = command.notes === undefined ? [] : [command.notes, ''];
   return [`kiln ${command.synopsis}`, `  ${command.summary}`, '', ...options, ...notes].join('\n');
 }

@@ -2,7 +2,6 @@
 import { fileURLToPath } from 'node:url';
 import type { CacheError } from '../base/cache-error.ts';
 import { nearestName } from '../config/nearest-name.ts';
-import { serveOptionTable } from '../config/serve-options.ts';
 import { wallClock } from '../platform/clocks.ts';
 import { cacheCompiledCode, exitNow, openOutput, processStart } from '../platform/process.ts';
 import type { ProcessStart } from '../platform/process.ts';
@@ -25,7 +24,7 @@ const serveSummary: CommandSummary = {
   name: 'serve',
   synopsis: 'serve [options]',
   summary: 'serves a build cache over gRPC (Remote Execution API v2) and HTTP on one port',
-  options: serveOptionTable,
+  options: serveOptionHelp,
   notes: [
     'SIGTERM and SIGINT stop it: no new work is taken, running calls finish, and it ends with status 143 or 130.',
     'A second signal ends it at once; what was acknowledged is safe in any case.',
@@ -38,6 +37,12 @@ const commands: readonly Command[] = [
   { summary: { name: 'version', synopsis: 'version', summary: 'prints the version' }, run: printVersion },
   { summary: { name: 'help', synopsis: 'help [command]', summary: 'explains a command and its options' }, run: printHelp },
 ];
+
+/** Loaded when asked for: the schema takes longer to load than most commands take altogether. */
+async function serveOptionHelp(): Promise<string> {
+  const [{ optionHelp }, { serveKeys }] = await Promise.all([import('../config/option-help.ts'), import('../config/serve-schema.ts')]);
+  return optionHelp(serveKeys);
+}
 
 /** Inside the package, so that it is exactly as trustworthy as the source. */
 const compiledCodeDirectory = fileURLToPath(new URL('../../node_modules/.cache/kiln', import.meta.url));
@@ -87,9 +92,9 @@ function printVersion({ args }: ProcessStart, { out }: Terminal): number {
   return exitStatus.fine;
 }
 
-function printHelp({ args }: ProcessStart, { out }: Terminal): number {
+async function printHelp({ args }: ProcessStart, { out }: Terminal): Promise<number> {
   const [name, extra] = args;
   if (extra !== undefined) throw usageError(`unexpected argument ${JSON.stringify(extra)}`, '"kiln help" takes one command');
-  out(name === undefined ? generalHelp(commands.map(({ summary }) => summary)) : commandHelp(commandNamed(name).summary));
+  out(name === undefined ? generalHelp(commands.map(({ summary }) => summary)) : await commandHelp(commandNamed(name).summary));
   return exitStatus.fine;
 }

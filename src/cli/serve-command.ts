@@ -1,6 +1,6 @@
 // `kiln serve`: starts the server, says where it is, and ends it when a signal asks for that.
 import type { Log } from '../base/log.ts';
-import { parseServeOptions } from '../config/serve-options.ts';
+import { readServeOptions } from '../config/read-serve-options.ts';
 import type { ServeOptions } from '../config/serve-options.ts';
 import { wallClock } from '../platform/clocks.ts';
 import { exitNow, exitStatusOf, onStopSignal, onUncaught, saveCompiledCode } from '../platform/process.ts';
@@ -19,8 +19,8 @@ import { version } from './version.ts';
  * @throws CacheError when it cannot start (see `reportFailure`).
  */
 export async function serve(start: ProcessStart, terminal: Terminal): Promise<number> {
-  const options = parseServeOptions(start);
-  const log = createTextLog(terminal.error, wallClock, options.logLevel);
+  const options = await readServeOptions(start);
+  const log = createTextLog(terminal.error, wallClock, options.log.level);
   onUncaught((error) => {
     log.error('something failed that nobody foresaw; this is a bug in Kiln, and the server ends', error);
     exitNow(exitStatus.failure);
@@ -32,10 +32,11 @@ export async function serve(start: ProcessStart, terminal: Terminal): Promise<nu
     await using _readyFile = await announce(server, options, { start, terminal });
     saveCompiledCode();
     const signal = await stop.requested;
-    log.info('stopping; running calls may finish', { signal, drainTimeoutMs: options.drainTimeoutMs });
-    if (await server.stop()) return exitStatusOf(signal);
-    log.warn('running calls did not finish in time and were cut off', { drainTimeoutMs: options.drainTimeoutMs });
-    return exitStatus.failure;
+    log.info('a signal asks to stop; a second one ends at once', { signal });
+    const { cutOffCalls, flushed } = await server.stop();
+    // What waits for a disk that does not answer would hold up a regular end as well.
+    if (!flushed) killSelf();
+    return cutOffCalls === 0 ? exitStatusOf(signal) : exitStatus.failure;
   } finally {
     await server.stop();
   }

@@ -1,18 +1,22 @@
-// Help texts, made from the option table.
-import type { OptionTable } from './option.ts';
+// Help texts, made from the keys of the schema.
+import type { GroupFacts, Key } from './key.ts';
 
 /** Wide enough for a terminal, narrow enough to read. */
 const lineCharsMax = 100;
 const indent = '      ';
 
-/** One paragraph per option: how it is written, what it does, its environment variable and default. */
-export function optionHelp(table: OptionTable): string {
-  return Object.values(table)
-    .map((option) => {
-      const value = 'text' in option.default ? option.default.text : option.default.derived;
-      return [`  ${option.flag} ${option.type.placeholder}`, ...wrap(option.help), `${indent}[${option.environment}; default: ${value}]`].join('\n');
-    })
-    .join('\n');
+/** One paragraph per option: how it is written, what it does, its environment variable and default; by group. */
+export function optionHelp(keys: readonly Key[]): string {
+  const paragraphs: string[] = [];
+  let group: GroupFacts | undefined;
+  for (const key of keys) {
+    if (key.flag === undefined) continue;
+    if (key.group !== group && key.group !== undefined) paragraphs.push('', `${key.group.title}:`);
+    group = key.group;
+    const value = 'text' in key.default ? key.default.text : key.default.derived;
+    paragraphs.push(`  ${key.flag} ${key.placeholder}`, ...wrap(key.help), ...wrap(`[${key.environment ?? 'no variable'}; default: ${value}]`));
+  }
+  return paragraphs.join('\n');
 }
 
 function wrap(text: string): string[] {

@@ -3,15 +3,15 @@ import type { Authorizer, Caller, Right } from '../base/authorizer.ts';
 import { CacheError } from '../base/cache-error.ts';
 
 export class AnonymousAuthorizer implements Authorizer {
-  readonly #granted: 'read' | 'write';
+  readonly #granted: 'none' | 'read' | 'write';
 
   /** `write` includes `read`. */
-  constructor(granted: 'read' | 'write') {
+  constructor(granted: 'none' | 'read' | 'write') {
     this.#granted = granted;
   }
 
   allows(_caller: Caller, right: Right, _instance: string): boolean {
-    return right === 'read' || (right === 'write' && this.#granted === 'write');
+    return (right === 'read' && this.#granted !== 'none') || (right === 'write' && this.#granted === 'write');
   }
 
   allowsSomewhere(caller: Caller, right: Right): boolean {

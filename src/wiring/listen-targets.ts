@@ -9,7 +9,7 @@ export interface ListenTargets {
   /** Hosts are IP addresses now; the order is that of the addresses asked for. */
   readonly addresses: readonly ListenAddress[];
   /** What everyone who can connect may do. */
-  readonly anonymousRight: 'read' | 'write';
+  readonly anonymousRight: 'none' | 'read' | 'write';
 }
 
 /**
@@ -17,7 +17,7 @@ export interface ListenTargets {
  * @throws CacheError `invalid_argument` (an address that others can reach, without a decision about rights),
  *   `failed_precondition` (a name without an address); first line what is wrong, second line what to do.
  */
-export async function listenTargets(asked: readonly ListenAddress[], allowAnonymous: 'read' | 'write' | undefined): Promise<ListenTargets> {
+export async function listenTargets(asked: readonly ListenAddress[], allowAnonymous: 'none' | 'read' | 'write' | undefined): Promise<ListenTargets> {
   const addresses: ListenAddress[] = [];
   for (const address of asked) {
     if (address.kind === 'unix') {

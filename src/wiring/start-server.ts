@@ -2,15 +2,21 @@
 import { formatListenAddress } from '../base/listen-address.ts';
 import type { ListenAddress } from '../base/listen-address.ts';
 import type { Log } from '../base/log.ts';
+import type { ServiceManager } from '../base/service-manager.ts';
 import type { ServeOptions } from '../config/serve-options.ts';
+import { monotonicClock, timers } from '../platform/clocks.ts';
 import { AnonymousAuthorizer } from './anonymous-authorizer.ts';
+import { drain, endedWithin } from './drain.ts';
+import type { DrainProgress, StopOutcome } from './drain.ts';
 import { Endpoints } from './endpoints.ts';
 import { listenTargets } from './listen-targets.ts';
 import { openStores } from './open-stores.ts';
 import type { OpenStores } from './open-stores.ts';
+import { repeat } from './repeat.ts';
 import type { RunningServer } from './running-server.ts';
 import { createServed } from './services.ts';
 import { openTelemetry } from './telemetry.ts';
+import type { Telemetry } from './telemetry.ts';
 
 /** What a server needs from the process it runs in. */
 export interface ServerSurroundings {
@@ -19,7 +25,13 @@ export interface ServerSurroundings {
   readonly pid: number;
   /** ISO 8601. */
   readonly startedAt: string;
+  readonly serviceManager: ServiceManager;
 }
+
+/** While a large data directory is taken in, the service manager hears this often that the start goes on. */
+const patienceIntervalMs = 10_000;
+/** What telemetry gets to send what it has gathered, once everything else has ended. */
+const lastTelemetryMs = 3_000;
 
 /**
  * Serves when it resolves.
@@ -27,7 +39,8 @@ export interface ServerSurroundings {
  *   `resource_exhausted` (directory, addresses). The first line of the message is what is wrong, the rest what to do.
  */
 export async function startServer(options: ServeOptions, surroundings: ServerSurroundings): Promise<RunningServer> {
-  const { log, version, pid, startedAt } = surroundings;
+  const { log, version, pid, startedAt, serviceManager } = surroundings;
+  using _patience = repeat(patienceIntervalMs, () => serviceManager.extendTimeout(3 * patienceIntervalMs), timers);
   const { addresses, anonymousRight } = await listenTargets(options.listen, options.allowAnonymous);
   const authorizer = new AnonymousAuthorizer(anonymousRight);
   // Ended in reverse: clients first, then the stores they use, at last what observes both.
@@ -46,29 +59,30 @@ export async function startServer(options: ServeOptions, surroundings: ServerSur
   );
   for (const address of addresses) await endpoints.listen(address);
   await stores.announce(endpoints.addresses.map(formatListenAddress).join(', '));
-  const server = new Server({ options, anonymousRight, stores, endpoints, opened: opening.move() });
+  opening.move(); // from here on `stop` ends them
+  const server = new Server({ options, surroundings, anonymousRight, telemetry, stores, endpoints });
   telemetry.watch(server);
   return server;
 }
 
 interface ServerParts {
   readonly options: ServeOptions;
-  readonly anonymousRight: 'read' | 'write';
+  readonly surroundings: ServerSurroundings;
+  readonly anonymousRight: 'none' | 'read' | 'write';
+  readonly telemetry: Telemetry;
   readonly stores: OpenStores;
   readonly endpoints: Endpoints;
-  /** Everything that was opened, `endpoints` last. */
-  readonly opened: AsyncDisposable;
 }
 
 class Server implements RunningServer {
   readonly #parts: ServerParts;
-  #stopped: Promise<boolean> | undefined;
+  #stopped: Promise<StopOutcome> | undefined;
 
   constructor(parts: ServerParts) {
     this.#parts = parts;
   }
 
-  get anonymousRight(): 'read' | 'write' {
+  get anonymousRight(): 'none' | 'read' | 'write' {
     return this.#parts.anonymousRight;
   }
 
@@ -88,13 +102,20 @@ class Server implements RunningServer {
     return this.#parts.stores.usedBytes;
   }
 
-  stop(): Promise<boolean> {
+  get progress(): DrainProgress {
+    return this.#parts.endpoints.progress;
+  }
+
+  stop(): Promise<StopOutcome> {
     this.#stopped ??= this.#stop();
     return this.#stopped;
   }
 
-  async #stop(): Promise<boolean> {
-    await using _opened = this.#parts.opened; // in any case
-    return await this.#parts.endpoints.drain(this.#parts.options.drainTimeoutMs);
+  async #stop(): Promise<StopOutcome> {
+    const { options, surroundings, telemetry, stores, endpoints } = this.#parts;
+    const { log, serviceManager } = surroundings;
+    const outcome = await drain({ clients: endpoints, stores }, options.drain, { clock: monotonicClock, timers, log, serviceManager });
+    await endedWithin(lastTelemetryMs, telemetry[Symbol.asyncDispose]().then(() => true), timers);
+    return outcome;
   }
 }

@@ -1,0 +1,62 @@
+// Values given as flags: `--flag VALUE` or `--flag=VALUE`.
+import type { Key } from './key.ts';
+import { nearestName } from './nearest-name.ts';
+import { TreeBuilder } from './source.ts';
+import type { Mistake, Source } from './source.ts';
+import type { StartContext } from './start-context.ts';
+
+/** A source, and what was wrong on the way to it. */
+export interface ReadSource {
+  readonly source: Source;
+  readonly mistakes: readonly Mistake[];
+}
+
+/** @param command as typed after `kiln`, for advice. */
+export function readFlags(command: string, keys: readonly Key[], context: Pick<StartContext, 'args' | 'workingDirectory'>): ReadSource {
+  const { given, mistakes } = textsByKey(command, keys, context.args);
+  const builder = new TreeBuilder();
+  for (const [key, texts] of given) {
+    const flag = key.flag ?? '';
+    if (key.shape === 'list') builder.set(key.path, texts);
+    else if (texts.length === 1) builder.set(key.path, texts[0]);
+    else mistakes.push({ origin: { kind: 'flag', flag }, problem: `${flag} is given twice`, advice: `give ${flag} once` });
+  }
+  const source: Source = {
+    tree: builder.tree,
+    directory: context.workingDirectory,
+    origin: (place) => ({ kind: 'flag', flag: `--${place.filter((step) => typeof step === 'string').join('-')}` }),
+    example: (key, value) => `${key.flag ?? ''} ${value}`,
+  };
+  return { source, mistakes };
+}
+
+function textsByKey(command: string, keys: readonly Key[], args: readonly string[]): { given: Map<Key, string[]>; mistakes: Mistake[] } {
+  const given = new Map<Key, string[]>();
+  const mistakes: Mistake[] = [];
+  for (let index = 0; index < args.length; index += 1) {
+    const argument = args[index] ?? '';
+    const equals = argument.indexOf('=');
+    const flag = equals === -1 ? argument : argument.slice(0, equals);
+    const origin = { kind: 'flag', flag } as const;
+    if (!argument.startsWith('-') || argument === '-') {
+      mistakes.push({ origin, problem: `unexpected argument ${JSON.stringify(argument)}`, advice: `kiln ${command} takes options only; "kiln help ${command}" lists them` });
+      continue;
+    }
+    const key = keys.find((candidate) => candidate.flag === flag);
+    const next = args[index + 1];
+    // What looks like an option is no value: somebody forgot the value before it.
+    const text = equals === -1 ? (next?.startsWith('--') === true ? undefined : next) : argument.slice(equals + 1);
+    if (equals === -1 && text !== undefined) index += 1;
+    if (key === undefined) mistakes.push({ origin, problem: `unknown option ${flag}`, advice: adviceForUnknown(command, flag, keys) });
+    else if (text === undefined) mistakes.push({ origin, problem: `${flag} needs a value`, advice: `example: ${flag} ${key.example}` });
+    else given.set(key, [...(given.get(key) ?? []), text]);
+  }
+  return { given, mistakes };
+}
+
+function adviceForUnknown(command: string, flag: string, keys: readonly Key[]): string {
+  const nearest = nearestName(flag, keys.flatMap((key) => key.flag ?? []));
+  const key = keys.find((candidate) => candidate.flag === nearest);
+  if (nearest === undefined || key === undefined) return `"kiln help ${command}" lists the options`;
+  return `did you mean ${nearest}? example: ${nearest} ${key.example}`;
+}

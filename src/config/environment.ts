@@ -1,0 +1,58 @@
+// Values given as environment variables. An empty variable counts as unset.
+import type { ReadSource } from './command-line.ts';
+import type { Key } from './key.ts';
+import { nearestName } from './nearest-name.ts';
+import { TreeBuilder } from './source.ts';
+import type { Mistake } from './source.ts';
+import type { StartContext } from './start-context.ts';
+
+/** Environment variables with this beginning belong to the test programs. */
+const testEnvironmentPrefix = 'KILN_TEST_';
+
+/** Every variable that begins with `KILN_` must be known: a misspelt limit would otherwise run with the default. */
+export function readEnvironment(command: string, keys: readonly Key[], context: Pick<StartContext, 'environment' | 'workingDirectory'>): ReadSource {
+  const builder = new TreeBuilder();
+  const mistakes: Mistake[] = [];
+  for (const [variable, text = ''] of Object.entries(context.environment)) {
+    if (!variable.startsWith('KILN_') || variable.startsWith(testEnvironmentPrefix) || text === '') continue;
+    const key = keys.find(({ environment }) => environment === variable);
+    if (key === undefined) mistakes.push(unknownVariable(command, variable, keys));
+    else builder.set(key.path, valueOf(key, text));
+  }
+  return {
+    source: {
+      tree: builder.tree,
+      directory: context.workingDirectory,
+      origin: (place) => ({ kind: 'environment', variable: variableAt(keys, place) }),
+      example: (key, value) => `${key.environment ?? ''}=${value}`,
+    },
+    mistakes,
+  };
+}
+
+function valueOf({ shape }: Key, text: string): unknown {
+  if (shape === 'list') return text.split(',').map((part) => part.trim());
+  if (shape !== 'pairs') return text;
+  return Object.fromEntries(text.split(',').map((pair) => {
+    const equals = pair.indexOf('=');
+    return equals === -1 ? [pair.trim(), ''] : [pair.slice(0, equals).trim(), pair.slice(equals + 1)];
+  }));
+}
+
+/** The variable that `place` came from: the place may be one of several values in it. */
+function variableAt(keys: readonly Key[], place: readonly (string | number)[]): string {
+  return keys.find(({ path }) => path.every((name, index) => place[index] === name))?.environment ?? '';
+}
+
+function unknownVariable(command: string, variable: string, keys: readonly Key[]): Mistake {
+  const nearest = nearestName(variable, keys.flatMap(({ environment }) => environment ?? []));
+  const key = keys.find(({ environment }) => environment === nearest);
+  return {
+    origin: { kind: 'environment', variable },
+    problem: `unknown environment variable ${variable}`,
+    advice:
+      nearest === undefined || key === undefined
+        ? `unset it; "kiln help ${command}" lists the variables Kiln reads`
+        : `did you mean ${nearest}? example: ${nearest}=${key.example}`,
+  };
+}

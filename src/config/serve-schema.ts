@@ -1,0 +1,180 @@
+// Everything that can be said to `kiln serve`, in one schema: flags, variables, the file, defaults, errors, help, the
+// reference page and the JSON Schema for editors are all read off it.
+import * as z from 'zod/mini';
+import { group, key, keysOf, listKey, optionalKey, pairsKey } from './key.ts';
+import type { Key } from './key.ts';
+import { limitsGroup } from './limits-schema.ts';
+import { rightsGroup } from './rights-schema.ts';
+import { byteSize, duration, httpUrl, line, listenAddress, oneOf, orOff, path, percentage, ratio, yesOrNo } from './value-type.ts';
+
+/** Shorter is a forgotten unit, longer a forgotten point. */
+const waits = { min: '0s', max: '1d' };
+
+const drainGroup = group(
+  { title: 'Stopping', help: 'What happens after SIGTERM or SIGINT. Whoever starts Kiln must wait longer than the sum of timeout and flush-timeout before it kills.' },
+  {
+    timeout: key(duration(waits), {
+      help: 'How long running calls may take to finish, over all listeners; what is left then is cut off.',
+      example: '35s',
+      default: { text: '35s' },
+      reload: true,
+    }),
+    'listener-timeout': optionalKey(duration(waits), {
+      help: 'How long the calls of one listener may take to finish.',
+      example: '30s',
+      default: { derived: '30s, or drain.timeout if that is less' },
+      reload: true,
+    }),
+    'flush-timeout': key(duration(waits), {
+      help: 'How long the stores may take to write down what they hold, after the last call.',
+      example: '30s',
+      default: { text: '30s' },
+      reload: true,
+    }),
+  },
+);
+
+const logGroup = group(
+  { title: 'Log' },
+  {
+    level: key(oneOf('debug', 'info', 'warn', 'error'), {
+      help: 'The least important lines that are still logged. Single calls are logged at debug.',
+      example: 'debug',
+      default: { text: 'info' },
+      reload: true,
+    }),
+    format: key(oneOf('auto', 'json', 'text'), {
+      help: 'JSON lines or text for people; auto is text at a terminal and JSON lines otherwise.',
+      example: 'json',
+      default: { text: 'auto' },
+    }),
+    'summary-interval': key(orOff(duration({ min: '1s', max: '1d' }), 0), {
+      help: 'How often a line at info sums up what was asked and answered since the last one.',
+      example: '60s',
+      default: { text: '60s' },
+    }),
+  },
+);
+
+const metricsGroup = group(
+  { title: 'Metrics' },
+  {
+    enabled: key(yesOrNo, {
+      help: 'Whether anything is counted and /metrics is served, in the text format of Prometheus.',
+      example: 'false',
+      default: { text: 'true' },
+    }),
+  },
+);
+
+const tracesGroup = group(
+  { title: 'Traces' },
+  {
+    endpoint: key(orOff(httpUrl, undefined), {
+      help: 'Where spans are sent, in OpenTelemetry’s protocol over HTTP.',
+      example: 'http://127.0.0.1:4318/v1/traces',
+      default: { text: 'off' },
+    }),
+    'sample-ratio': key(ratio, {
+      help: 'Share of the calls that are traced when their client has not decided it; 0.01 is one in a hundred.',
+      example: '0.01',
+      default: { text: '0.01' },
+    }),
+    headers: pairsKey(
+      line('NAME', /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/, 'is not the name of an HTTP header'),
+      line('SECRET', /^[\t\x20-\x7e]+$/, 'is not the value of an HTTP header'),
+      {
+        help: 'HTTP headers that the receiver of the spans asks for, such as a token. In the variable: NAME=VALUE,NAME=VALUE.',
+        example: 'authorization=Bearer SECRET',
+        default: { derived: 'none' },
+        secret: true,
+        from: 'file-and-environment',
+      },
+    ),
+  },
+);
+
+const diagnosticsGroup = group(
+  { title: 'Diagnostics', help: 'What Kiln finds out about itself when something is wrong. Profiles and snapshots are written to the directory "diagnostics" of the data directory.' },
+  {
+    'loop-stall': key(orOff(duration({ min: '50ms', max: '1h' }), 0), {
+      help: 'How long the event loop may be busy with one thing before it is logged with its stack.',
+      example: '500ms',
+      default: { text: '500ms' },
+    }),
+    'store-stall': key(orOff(duration({ min: '100ms', max: '1h' }), 0), {
+      help: 'How long an operation of a store may take before it is logged with digest, size and stack.',
+      example: '10s',
+      default: { text: '10s' },
+    }),
+    'profile-cpu': key(orOff(percentage, 0), {
+      help: 'Share of one core, over 30 seconds, from which on a CPU profile is written.',
+      example: '95%',
+      default: { text: '95%' },
+    }),
+    'profile-interval': key(duration({ min: '1m', max: '30d' }), {
+      help: 'The least time between two profiles that nobody asked for.',
+      example: '1h',
+      default: { text: '1h' },
+    }),
+    'profile-duration': key(duration({ min: '1s', max: '5m' }), {
+      help: 'How long a CPU profile records.',
+      example: '10s',
+      default: { text: '10s' },
+    }),
+    'heap-snapshot': key(orOff(byteSize({ min: '64MiB', max: '1TiB' }), undefined), {
+      help: 'Size of the heap from which on one heap snapshot is written. Writing it stops the server for seconds per GiB and takes twice the memory.',
+      example: '4GiB',
+      default: { text: 'off' },
+    }),
+  },
+);
+
+/** Groups come after the keys of the top level, so that the keys of a group stand together in help texts. */
+export const serveSchema = z.strictObject({
+  listen: listKey(listenAddress, {
+    help: 'Addresses to serve on. Port 0 picks a free one. An address that other machines can reach needs rights: identities, or allow-anonymous. Under systemd socket activation the default is the sockets handed over.',
+    example: '127.0.0.1:9092',
+    default: { text: '127.0.0.1:9092' },
+  }),
+  'allowed-hosts': listKey(line('NAME', /^(?!.*:\/\/)[^\s/:]+$/, 'is not the name of a host; write it without scheme, port and path'), {
+    help: 'Further names by which HTTP clients may call a server on loopback; other names are refused, since a web page could have made them point here.',
+    example: 'cache.example',
+    default: { derived: 'none' },
+  }),
+  data: optionalKey(path('DIR'), {
+    help: 'Directory that holds everything the cache keeps; created when missing, owned by one Kiln at a time.',
+    example: '/var/cache/kiln',
+    default: { derived: 'kiln in the cache directory of the user' },
+  }),
+  // Below this a cache holds nothing of use, and a forgotten unit (10KiB) is likelier than an intention.
+  'max-size': optionalKey(byteSize({ min: '1MiB', max: '4096TiB' }), {
+    help: 'How much the data directory may hold; what was used longest ago goes first.',
+    example: '10GiB',
+    default: { derived: '10 % of the disk not used by others, at least 1GiB' },
+  }),
+  'allow-anonymous': optionalKey(oneOf('none', 'read', 'write'), {
+    help: 'What everyone who can reach the server may do without credentials; write includes read.',
+    example: 'read',
+    default: { derived: 'write on loopback and unix sockets; none elsewhere, or when there are identities' },
+    reload: true,
+  }),
+  'ready-file': optionalKey(path('FILE'), {
+    help: 'File to write once requests are served: JSON with pid, grpc, http and version. Removed at the end.',
+    example: '/run/kiln/ready.json',
+    default: { derived: 'none' },
+  }),
+  rights: rightsGroup,
+  drain: drainGroup,
+  log: logGroup,
+  metrics: metricsGroup,
+  traces: tracesGroup,
+  diagnostics: diagnosticsGroup,
+  limits: limitsGroup,
+});
+
+/** Values as the schema gives them. */
+export type ServeValues = z.output<typeof serveSchema>;
+
+/** Every key of `kiln serve`. */
+export const serveKeys: readonly Key[] = keysOf(serveSchema);

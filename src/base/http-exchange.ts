@@ -1,11 +1,12 @@
 // The port of one HTTP request and its answer, so that an adapter serves HTTP/1.1 (node:http) and HTTP/2
 // (our engine) with the same code.
 import type { ByteSource } from './byte-source.ts';
+import type { Span } from './tracer.ts';
 
 /** Lower-case names; a repeated header has its values joined by ", " (RFC 9110 §5.3). */
 export type HttpHeaders = Readonly<Record<string, string | undefined>>;
 
-/** The request side, and one answer. */
+/** The request side, and one answer. It may be passed for the options of a call (call-options.ts): it has what they have. */
 export interface HttpExchange {
   readonly method: string;
   /** Path and query as sent, percent-encoding kept. */
@@ -15,6 +16,8 @@ export interface HttpExchange {
   readonly contentLength: number | undefined;
   /** Aborted when the client goes away before the answer is complete. */
   readonly signal: AbortSignal;
+  /** Of the exchange, if it is traced. */
+  readonly trace?: Span | undefined;
   /**
    * The body, pulled with backpressure; at most one consumer. A chunk belongs to the consumer once delivered.
    * Taking it sends "100 Continue" if the client waits for that (build-tools CT-5), so refuse before.

@@ -72,30 +72,28 @@ export class ActionRoute {
   }
 
   async #putResult(exchange: HttpExchange, path: BuildCachePath, result: ActionResult): Promise<void> {
-    const options = { signal: exchange.signal };
-    const stored = await storeInlinedOutputs(result, path.digestFunction, this.#deps.blobs, options);
-    await this.#deps.actions.put(actionKey(path), stored, options);
+    const stored = await storeInlinedOutputs(result, path.digestFunction, this.#deps.blobs, exchange);
+    await this.#deps.actions.put(actionKey(path), stored, exchange);
   }
 
   async #putOpaque(exchange: HttpExchange, path: BuildCachePath, held: HeldBody): Promise<HttpAnswer> {
-    await this.#deps.values.put(opaqueKey(path), held.all(), { signal: exchange.signal });
+    await this.#deps.values.put(opaqueKey(path), held.all(), exchange);
     return storedAnswer;
   }
 
   async #result(exchange: HttpExchange, path: BuildCachePath, asJson: boolean): Promise<HttpAnswer | undefined> {
-    const result = await this.#deps.actions.get(actionKey(path), { signal: exchange.signal });
+    const result = await this.#deps.actions.get(actionKey(path), exchange);
     return result && resultAnswer(result, asJson);
   }
 
   async #opaque(exchange: HttpExchange, path: BuildCachePath, asJson: boolean): Promise<HttpAnswer | undefined> {
-    const options = { signal: exchange.signal };
-    const source = await this.#deps.values.get(opaqueKey(path), options);
+    const source = await this.#deps.values.get(opaqueKey(path), exchange);
     if (source === undefined || source.sizeBytes > this.#limits.actionResultBytesMax) return source && bytesAnswer(source);
     const looked = await lookInto(source, this.#limits.actionResultBytesMax);
     if (looked.bytes === undefined) return bytesAnswer(looked.source);
     const value = classifyActionValue(looked.bytes, path.digestFunction);
     if (value.kind === 'foreign') return bytesAnswer(looked.bytes);
-    const incomplete = await this.#deps.completeness.whyIncomplete(value.result, path.digestFunction, options);
+    const incomplete = await this.#deps.completeness.whyIncomplete(value.result, path.digestFunction, exchange);
     if (incomplete !== undefined) return undefined;
     return asJson ? jsonAnswer(looked.bytes) : resultAnswer(value.result, false);
   }

@@ -30,7 +30,7 @@ export class BlobRoute {
 
   async get(exchange: HttpExchange, path: BuildCachePath): Promise<HttpAnswer> {
     const digest = await this.#resolve(exchange, path);
-    const body = digest && (await this.#blobs.get(digest, { signal: exchange.signal }));
+    const body = digest && (await this.#blobs.get(digest, exchange));
     return body === undefined ? absent(path) : bytesAnswer(body);
   }
 
@@ -47,7 +47,7 @@ export class BlobRoute {
     if (contentLength > blobBytesMax) return tooLarge(contentLength, blobBytesMax);
     const digest = Digest.parse(path.digestFunction, path.hash, contentLength);
     const body = exchange.body()[Symbol.asyncIterator]();
-    await this.#blobs.put(digest, remaining(body), { signal: exchange.signal });
+    await this.#blobs.put(digest, remaining(body), exchange);
     // A store that has the blob leaves the body unread. The client sends it all the same and wants to be heard out:
     // an answer before its end is an error to most.
     for await (const _ of remaining(body));
@@ -59,12 +59,12 @@ export class BlobRoute {
     using held = await this.#memory.hold(exchange.body(), bytesMax);
     if (!held.complete) return textAnswer(411, `a body of more than ${bytesMax} bytes needs a Content-Length here`);
     const digest = Digest.parse(path.digestFunction, path.hash, held.bytes.byteLength);
-    await this.#blobs.put(digest, held.all(), { signal: exchange.signal });
+    await this.#blobs.put(digest, held.all(), exchange);
     return storedAnswer;
   }
 
   async #resolve(exchange: HttpExchange, { digestFunction, hash }: BuildCachePath): Promise<Digest | undefined> {
-    return this.#blobs.resolve(digestFunction, hash, { signal: exchange.signal });
+    return this.#blobs.resolve(digestFunction, hash, exchange);
   }
 }
 

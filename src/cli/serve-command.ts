@@ -1,9 +1,10 @@
 // `kiln serve`: starts the server, says where it is, and ends it when a signal asks for that.
 import type { Log } from '../base/log.ts';
+import { noServiceManager } from '../base/service-manager.ts';
 import { readServeOptions } from '../config/read-serve-options.ts';
 import type { ServeOptions } from '../config/serve-options.ts';
 import { wallClock } from '../platform/clocks.ts';
-import { exitNow, exitStatusOf, onStopSignal, onUncaught, saveCompiledCode } from '../platform/process.ts';
+import { endBySignal, exitNow, exitStatusOf, onStopSignal, onUncaught, saveCompiledCode } from '../platform/process.ts';
 import type { ProcessStart, StopSignal } from '../platform/process.ts';
 import { removeStaleReadyFile, writeReadyFile } from '../platform/ready-file.ts';
 import { createTextLog } from '../platform/text-log.ts';
@@ -27,29 +28,45 @@ export async function serve(start: ProcessStart, terminal: Terminal): Promise<nu
   });
   using stop = new StopRequest(log);
   if (options.readyFile !== undefined) await removeStaleReadyFile(options.readyFile);
-  const server = await startServer(options, { log, version, pid: start.pid, startedAt: start.startedAt });
+  const surroundings = { log, version, pid: start.pid, startedAt: start.startedAt, serviceManager: noServiceManager };
+  const starting = startServer(options, surroundings);
+  // A start may take as long as there is much to take in. Whatever it is at, it may be broken off: see `durable-write.ts`.
+  const early = await Promise.race([starting.then(() => undefined), stop.requested]);
+  if (early !== undefined) endBySignal(early);
+  const server = await starting;
+  const signal = await served(server, stop, { options, start, terminal });
+  log.info('asked to stop; a second signal ends the process at once', { signal });
+  const { cutOffCalls, flushed } = await server.stop();
+  if (!flushed) endBySignal('SIGKILL');
+  return cutOffCalls === 0 ? exitStatusOf(signal) : exitStatus.failure;
+}
+
+/** Tells everybody that requests are served, until a signal comes; gives the signal. Stops the server if that fails. */
+async function served(server: RunningServer, stop: StopRequest, announcement: Announcement): Promise<StopSignal> {
   try {
-    await using _readyFile = await announce(server, options, { start, terminal });
+    await using _readyFile = await announce(server, announcement);
     saveCompiledCode();
-    const signal = await stop.requested;
-    log.info('a signal asks to stop; a second one ends at once', { signal });
-    const { cutOffCalls, flushed } = await server.stop();
-    // What waits for a disk that does not answer would hold up a regular end as well.
-    if (!flushed) killSelf();
-    return cutOffCalls === 0 ? exitStatusOf(signal) : exitStatus.failure;
-  } finally {
+    return await stop.requested;
+  } catch (thrown) {
     await server.stop();
+    throw thrown;
   }
 }
 
+interface Announcement {
+  readonly options: ServeOptions;
+  readonly start: ProcessStart;
+  readonly terminal: Terminal;
+}
+
 /** Prints the start-up text and writes the ready file; disposing the result removes the file. */
-async function announce(server: RunningServer, options: ServeOptions, given: { start: ProcessStart; terminal: Terminal }): Promise<AsyncDisposable | null> {
+async function announce(server: RunningServer, { options, start, terminal }: Announcement): Promise<AsyncDisposable | null> {
   const [first] = server.addresses;
   const file =
     options.readyFile === undefined || first === undefined
       ? null
-      : await writeReadyFile(options.readyFile, { pid: given.start.pid, ...endpointsOf(first), version });
-  given.terminal.out(startUpText({ server, version, hostName: given.start.hostName }));
+      : await writeReadyFile(options.readyFile, { pid: start.pid, ...endpointsOf(first), version });
+  terminal.out(startUpText({ server, version, hostName: start.hostName }));
   return file;
 }
 
@@ -69,7 +86,7 @@ class StopRequest implements Disposable {
         return;
       }
       log.warn('second signal: ending at once', { signal });
-      exitNow(exitStatusOf(signal));
+      endBySignal(signal);
     });
   }
 

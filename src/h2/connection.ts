@@ -55,7 +55,7 @@ export class Http2Connection implements FrameSink, StreamOwner {
   #peerInitialWindowBytes = windowBytesDefault;
   /** `announced`: the first GOAWAY is out. `final`: the second, with the last stream that is served. */
   #drain: 'serving' | 'announced' | 'final' = 'serving';
-  /** Streams above this came after the final GOAWAY and are ignored. */
+  /** Streams above this came after the final GOAWAY and are refused. */
   #servedStreamIdMax = windowBytesLimit;
   /** The DATA frame at hand: its stream, or undefined when its content is dropped, and whether it ends the stream. */
   #dataStream: RequestStream | undefined = undefined;
@@ -112,6 +112,16 @@ export class Http2Connection implements FrameSink, StreamOwner {
     this.outlet.frames.goaway(windowBytesLimit, errorCode.noError, '');
     this.outlet.frames.ping(drainPing, false);
     this.outlet.touch();
+  }
+
+  /** The second step of a drain, also for a peer that does not answer the PING of the first. */
+  refuseNew(): void {
+    if (this.#over || this.#drain !== 'announced') return;
+    this.#drain = 'final';
+    this.#servedStreamIdMax = this.#lastStreamId;
+    this.outlet.frames.goaway(this.#lastStreamId, errorCode.noError, '');
+    this.outlet.touch();
+    this.#endWhenDrained();
   }
 
   /** The peer is gone. Every stream still open is told. */
@@ -257,7 +267,12 @@ export class Http2Connection implements FrameSink, StreamOwner {
 
   #onRequest(id: number, block: DecodedBlock): void {
     this.#lastStreamId = id;
-    if (id > this.#servedStreamIdMax) return; // the final GOAWAY has told that it is not processed
+    if (id > this.#servedStreamIdMax) {
+      // The final GOAWAY has told that it is not processed (RFC 9113 §6.8). A client that did not heed the first one
+      // may not heed this one either and would wait for the end of the drain; every client knows this code as retryable.
+      this.#resetUnopened(id, errorCode.refusedStream, 'a request after GOAWAY');
+      return;
+    }
     const { endStream } = this.#headers;
     const refusal = this.#refusalOf(block, endStream);
     if (refusal !== undefined) {
@@ -356,11 +371,7 @@ export class Http2Connection implements FrameSink, StreamOwner {
       this.outlet.frames.ping(payload, true);
       this.outlet.touch();
     } else if (this.#drain === 'announced' && drainPing.every((octet, index) => octet === payload[index])) {
-      this.#drain = 'final';
-      this.#servedStreamIdMax = this.#lastStreamId;
-      this.outlet.frames.goaway(this.#lastStreamId, errorCode.noError, '');
-      this.outlet.touch();
-      this.#endWhenDrained();
+      this.refuseNew();
     }
   }
 

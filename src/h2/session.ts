@@ -21,6 +21,8 @@ export interface Http2Session {
   readonly streamCount: number;
   /** GOAWAY, then the end after the last stream; resolves like `closed`. The caller bounds the wait with `close`. */
   drain(): Promise<void>;
+  /** In a drain: from now on new streams are refused, whether or not the client has answered the GOAWAY. */
+  refuseNew(): void;
   /** Ends the connection at once; streams in progress are reset. */
   close(): void;
 }
@@ -61,6 +63,10 @@ class SocketSession implements Http2Session, SocketHandler {
   drain(): Promise<void> {
     this.#connection.drain();
     return this.closed;
+  }
+
+  refuseNew(): void {
+    this.#connection.refuseNew();
   }
 
   close(): void {

@@ -37,6 +37,12 @@ export interface Http1Server {
    * been given back by `unshift`.
    */
   adopt(socket: Socket): void;
+  /** Connections that are open. */
+  readonly connectionCount: number;
+  /** Exchanges that are not complete. */
+  readonly exchangeCount: number;
+  /** Exchanges that have begun since the start. */
+  readonly openedExchanges: number;
   /** Closes idle connections, lets running exchanges finish; resolves when the last connection is gone. */
   drain(): Promise<void>;
   /** Closes everything at once. */
@@ -79,6 +85,7 @@ class AdoptingServer implements Http1Server {
   readonly #foreignAnswer: Uint8Array;
   readonly #connections = new Map<Socket, Connection>();
   #draining: PromiseWithResolvers<void> | undefined;
+  #openedExchanges = 0;
 
   constructor(handler: HttpHandler, limits: Http1Limits, { log, foreignAnswer }: Http1Parts) {
     this.#handler = handler;
@@ -107,6 +114,20 @@ class AdoptingServer implements Http1Server {
     // node:http starts to watch for late headers when it listens, and this server never does.
     server.emit('listening');
     this.#server = server;
+  }
+
+  get connectionCount(): number {
+    return this.#connections.size;
+  }
+
+  get exchangeCount(): number {
+    let count = 0;
+    for (const { active } of this.#connections.values()) if (active !== undefined) count += 1;
+    return count;
+  }
+
+  get openedExchanges(): number {
+    return this.#openedExchanges;
   }
 
   adopt(socket: Socket): void {
@@ -165,6 +186,7 @@ class AdoptingServer implements Http1Server {
   async #serveWaiting(connection: Connection): Promise<void> {
     for (let next = connection.waiting.shift(); next !== undefined; next = connection.waiting.shift()) {
       connection.active = next;
+      this.#openedExchanges += 1;
       next.closeAfterwards = this.#draining !== undefined;
       await this.#serve(next);
       connection.active = undefined;

@@ -79,7 +79,19 @@ export function onUncaught(handler: (error: unknown) => void): void {
   process.on('unhandledRejection', handler);
 }
 
-/** Ends the process now. */
+/**
+ * Ends the process by `signal`, at once and whatever threads wait for: a regular end joins them, and one that waits for
+ * a disk that does not answer would hold it up for ever. A shell sees `exitStatusOf` the signal.
+ */
+export function endBySignal(signal: StopSignal | 'SIGKILL'): never {
+  process.removeAllListeners(signal); // back to what the system does by default
+  process.kill(process.pid, signal);
+  // The signal may take a moment to be delivered, and nothing more is to happen in it.
+  const never = new Int32Array(new SharedArrayBuffer(4));
+  for (;;) Atomics.wait(never, 0, 0);
+}
+
+/** Ends the process now, once its threads have ended what they are at. */
 export function exitNow(status: number): never {
   process.exit(status);
 }

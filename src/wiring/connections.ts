@@ -22,15 +22,36 @@ export interface ConnectionParts {
   readonly log: Log;
 }
 
+/** How the calls of a drain ended. */
+export interface DrainedCalls {
+  /** Answered, or left by their clients. */
+  readonly finishedCalls: number;
+  readonly cutOffCalls: number;
+}
+
+/**
+ * How long an HTTP/2 client may take to say that it has seen the first GOAWAY. Calls that it had sent by then are
+ * served; a client that does not answer, or heeds neither, gets the last word after this.
+ */
+const goawayAnswerMs = 5_000;
+
 export class Connections implements ProtocolHandlers {
   readonly #parts: ConnectionParts;
   readonly #http1: Http1Server;
+  readonly #streams: StreamAcceptor;
   /** Bounded by the listeners' limit on connections. */
   readonly #http2 = new Set<Http2Session>();
   #draining = false;
+  #openedStreams = 0;
 
   constructor(parts: ConnectionParts) {
     this.#parts = parts;
+    this.#streams = {
+      onStream: (stream, headers, endStream) => {
+        this.#openedStreams += 1;
+        return parts.streams.onStream(stream, headers, endStream);
+      },
+    };
     this.#http1 = createHttp1Server(parts.exchanges, http1Limits, { log: parts.log, foreignAnswer: prefaceRefusal() });
   }
 
@@ -39,7 +60,7 @@ export class Connections implements ProtocolHandlers {
       socket.destroy();
       return;
     }
-    const session = serveHttp2(nodeSocket(socket, head), this.#parts.streams, http2Limits, this.#parts);
+    const session = serveHttp2(nodeSocket(socket, head), this.#streams, http2Limits, this.#parts);
     this.#http2.add(session);
     void session.closed.then(() => this.#http2.delete(session));
   }
@@ -48,19 +69,42 @@ export class Connections implements ProtocolHandlers {
     this.#http1.adopt(socket);
   }
 
+  /** Connections of either protocol that have shown which one they speak. */
+  get size(): number {
+    return this.#http2.size + this.#http1.connectionCount;
+  }
+
+  /** Calls and exchanges that are not complete: being received, at work, or being sent. */
+  get runningCalls(): number {
+    let calls = this.#http1.exchangeCount;
+    for (const session of this.#http2) calls += session.streamCount;
+    return calls;
+  }
+
   /**
    * Takes no new calls and waits for those that run; what is left after `timeoutMs` is cut off.
-   * Resolves when every connection has ended: to true when none was cut off.
+   * Resolves when every connection has ended.
    */
-  async drain(timeoutMs: number): Promise<boolean> {
+  async drain(timeoutMs: number): Promise<DrainedCalls> {
     this.#draining = true;
-    let inTime = true;
-    using _cut = this.#parts.timers.after(timeoutMs, () => {
-      inTime = false;
+    const { timers } = this.#parts;
+    const openedBefore = this.#openedCalls;
+    const runningBefore = this.runningCalls;
+    let cutOffCalls = 0;
+    using _cut = timers.after(timeoutMs, () => {
+      cutOffCalls = this.runningCalls;
       for (const session of this.#http2) session.close();
       this.#http1.close();
     });
-    await Promise.all([this.#http1.drain(), ...Array.from(this.#http2, (session) => session.drain())]);
-    return inTime;
+    const ended = [this.#http1.drain(), ...Array.from(this.#http2, (session) => session.drain())];
+    using _lastWord = timers.after(goawayAnswerMs, () => {
+      for (const session of this.#http2) session.refuseNew();
+    });
+    await Promise.all(ended);
+    return { finishedCalls: runningBefore + this.#openedCalls - openedBefore - cutOffCalls, cutOffCalls };
+  }
+
+  get #openedCalls(): number {
+    return this.#openedStreams + this.#http1.openedExchanges;
   }
 }

@@ -15,8 +15,11 @@ import { createHttpDate } from '../platform/http-date.ts';
 import { Listener } from '../platform/listener.ts';
 import type { ListenerLimits } from '../platform/listener.ts';
 import { Connections } from './connections.ts';
+import type { DrainedCalls } from './connections.ts';
 import { countedHandler } from './counted-handler.ts';
 import { DispatchAcceptor, refusingGrpcPaths } from './dispatch-acceptor.ts';
+import { endedWithin } from './drain.ts';
+import type { DrainLimits, DrainProgress } from './drain.ts';
 import type { Served } from './services.ts';
 
 export const listenerLimits: ListenerLimits = {
@@ -26,8 +29,8 @@ export const listenerLimits: ListenerLimits = {
   firstBytesTimeoutMs: 10_000,
 };
 
-/** How long handlers of calls that were cut off may take to notice, before the stores are closed under them. */
-const cancelledHandlersMs = 5_000;
+/** What handlers of calls that were cut off get at least to notice it, before the stores are closed under them. */
+const cancelledHandlersMsMin = 1_000;
 
 export interface EndpointParts {
   readonly served: Served;
@@ -45,6 +48,7 @@ export class Endpoints implements AsyncDisposable {
   readonly #connections: Readonly<Record<ListenAddress['kind'], Connections>>;
   readonly #listeners: Listener[] = [];
   readonly #exchanges = new RunningCount();
+  #drained: Promise<DrainedCalls> | undefined;
 
   constructor({ served, calls, loopbackNamesOnly, log }: EndpointParts) {
     this.#served = served;
@@ -81,29 +85,44 @@ export class Endpoints implements AsyncDisposable {
     this.#listeners.push(await Listener.open(address, this.#connections[address.kind], listenerLimits, this.#log));
   }
 
+  /** What is going on at the moment. */
+  get progress(): DrainProgress {
+    const all = Object.values(this.#connections);
+    return { calls: sum(all, ({ runningCalls }) => runningCalls), connections: sum(all, ({ size }) => size), handlers: this.runningHandlers };
+  }
+
   /**
-   * Says that nothing is served any more, takes no new work, and waits for what runs; what is left after `timeoutMs`
-   * is cut off. Resolves when all has ended: to true when nothing was cut off.
+   * Says that nothing is served any more, takes no new work, and waits for what runs; what is left at the limit is cut
+   * off. Resolves when all has ended, handlers that do not notice their cancellation excepted. Idempotent: a second
+   * call waits for the first, whose limits hold.
    */
-  async drain(timeoutMs: number): Promise<boolean> {
-    this.#served.health.drain();
+  drain(limits: Omit<DrainLimits, 'flushTimeoutMs'>): Promise<DrainedCalls> {
+    this.#drained ??= this.#drain(limits);
+    return this.#drained;
+  }
+
+  async #drain({ listenerTimeoutMs, timeoutMs }: Omit<DrainLimits, 'flushTimeoutMs'>): Promise<DrainedCalls> {
+    const startedMs = monotonicClock.nowMs();
+    this.#served.health.drain(); // first of all: whoever asks before it connects goes elsewhere (HC-3)
     for (const listener of this.#listeners) listener.stopAccepting();
-    const finished = await Promise.all(Object.values(this.#connections).map((connections) => connections.drain(timeoutMs)));
+    const drained = await Promise.all(Object.values(this.#connections).map((connections) => connections.drain(Math.min(listenerTimeoutMs, timeoutMs))));
     await Promise.all(this.#listeners.map((listener) => listener[Symbol.asyncDispose]()));
-    await this.#handlersEnded();
-    return finished.every(Boolean);
+    await this.#handlersEnded(Math.max(startedMs + timeoutMs - monotonicClock.nowMs(), cancelledHandlersMsMin));
+    return { finishedCalls: sum(drained, ({ finishedCalls }) => finishedCalls), cutOffCalls: sum(drained, ({ cutOffCalls }) => cutOffCalls) };
   }
 
   /** Ends everything at once. */
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.drain(0);
+    await this.drain({ listenerTimeoutMs: 0, timeoutMs: 0 });
   }
 
-  async #handlersEnded(): Promise<void> {
-    const { promise: late, resolve } = Promise.withResolvers<true>();
-    using _limit = timers.after(cancelledHandlersMs, () => resolve(true));
-    const ended = Promise.all([this.#router.idle(), this.#exchanges.idle()]);
-    const isLate = await Promise.race([ended.then(() => false), late]);
-    if (isLate) this.#log.warn('calls go on although they were cancelled', { handlers: this.runningHandlers });
+  async #handlersEnded(timeoutMs: number): Promise<void> {
+    const ended = Promise.all([this.#router.idle(), this.#exchanges.idle()]).then(() => true);
+    if (await endedWithin(timeoutMs, ended, timers)) return;
+    this.#log.warn('calls go on although they were cancelled', { handlers: this.runningHandlers });
   }
+}
+
+function sum<T>(all: readonly T[], of: (one: T) => number): number {
+  return all.reduce((total, one) => total + of(one), 0);
 }

@@ -3,6 +3,7 @@
 import type { ActionCache as ActionResults } from '../actions/action-cache.ts';
 import { storeInlinedOutputs } from '../actions/inlined-outputs.ts';
 import type { Authorizer } from '../base/authorizer.ts';
+import type { CacheUsage } from '../base/cache-usage.ts';
 import { CacheError } from '../base/cache-error.ts';
 import { isPromise } from '../base/maybe-promise.ts';
 import type { MaybePromise } from '../base/maybe-promise.ts';
@@ -26,9 +27,10 @@ export interface ActionCacheDependencies {
   readonly actions: ActionResults;
   readonly authorizer: Authorizer;
   readonly limits: ServiceLimits;
+  readonly usage: CacheUsage;
 }
 
-export function createActionCacheService({ blobs, actions, authorizer, limits }: ActionCacheDependencies): ServiceImplementation {
+export function createActionCacheService({ blobs, actions, authorizer, limits, usage }: ActionCacheDependencies): ServiceImplementation {
   const answer = (
     request: GetActionResultRequest,
     actionDigest: Digest,
@@ -46,10 +48,13 @@ export function createActionCacheService({ blobs, actions, authorizer, limits }:
       const instance = parseInstanceName(request.instanceName);
       authorizer.require(context.caller, 'read', instance);
       const actionDigest = requestDigest(request.digestFunction, request.actionDigest, 'action_digest');
+      const { actions: lookups } = usage.of(context.tool, instance);
+      const counted = (found: ActionResult | undefined): MaybePromise<ActionResult> => {
+        lookups.add(found === undefined ? 0 : 1, found === undefined ? 1 : 0);
+        return answer(request, actionDigest, found, context);
+      };
       const result = actions.get({ instance, actionDigest }, context);
-      return isPromise(result)
-        ? result.then((found) => answer(request, actionDigest, found, context))
-        : answer(request, actionDigest, result, context);
+      return isPromise(result) ? result.then(counted) : counted(result);
     },
 
     /** Any results_cache_policy is accepted: no range of priorities is advertised (AC-11). */

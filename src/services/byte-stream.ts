@@ -3,6 +3,7 @@
 import type { Authorizer } from '../base/authorizer.ts';
 import { assert } from '../base/assert.ts';
 import type { ByteSource } from '../base/byte-source.ts';
+import type { CacheUsage } from '../base/cache-usage.ts';
 import { CacheError } from '../base/cache-error.ts';
 import { isPromise } from '../base/maybe-promise.ts';
 import type { MaybePromise } from '../base/maybe-promise.ts';
@@ -22,9 +23,10 @@ export interface ByteStreamDependencies {
   readonly blobs: BlobStore;
   readonly authorizer: Authorizer;
   readonly limits: ServiceLimits;
+  readonly usage: CacheUsage;
 }
 
-export function createByteStreamService({ blobs, authorizer, limits }: ByteStreamDependencies): ServiceImplementation {
+export function createByteStreamService({ blobs, authorizer, limits, usage }: ByteStreamDependencies): ServiceImplementation {
   return implementService(ByteStream, {
     async *read(request: ReadRequest, context: CallContext) {
       const name = parseReadName(request.resourceName);
@@ -32,6 +34,7 @@ export function createByteStreamService({ blobs, authorizer, limits }: ByteStrea
       authorizer.require(context.caller, 'read', name.instance);
       const range = requestedRange(request, name.digest);
       await using source = await blobs.get(name.digest, { range, signal: context.signal });
+      usage.of(context.tool, name.instance).reads.add(source === undefined ? 0 : 1, source === undefined ? 1 : 0);
       if (source === undefined) throw new CacheError('not_found', `blob ${name.digest.toString()} is not in the cache`);
       for await (const data of pieces(source, limits.readChunkBytesMax)) yield { data };
     },

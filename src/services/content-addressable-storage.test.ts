@@ -5,6 +5,7 @@ import { toBinary } from '@bufbuild/protobuf';
 import { status } from '@grpc/grpc-js';
 import { walkLimits } from '../actions/walk-directories.ts';
 import { anonymous } from '../base/authorizer.ts';
+import { noCacheUsage } from '../base/cache-usage.ts';
 import { CacheError } from '../base/cache-error.ts';
 import { isPromise } from '../base/maybe-promise.ts';
 import { MemoryBlobStore } from '../blob/memory-blob-store.ts';
@@ -145,6 +146,7 @@ describe('FindMissingBlobs', () => {
       authorizer: authorizerOf(['read']),
       limits: defaultServiceLimits,
       walkLimits,
+      usage: noCacheUsage,
       log: new RecordedLog(),
     });
     const handler = service.handlers['findMissingBlobs'];

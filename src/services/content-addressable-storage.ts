@@ -4,6 +4,7 @@ import { walkDirectories } from '../actions/walk-directories.ts';
 import type { WalkLimits } from '../actions/walk-directories.ts';
 import { assert } from '../base/assert.ts';
 import type { Authorizer } from '../base/authorizer.ts';
+import type { CacheUsage } from '../base/cache-usage.ts';
 import { CacheError } from '../base/cache-error.ts';
 import type { Log } from '../base/log.ts';
 import { isPromise } from '../base/maybe-promise.ts';
@@ -35,6 +36,7 @@ export interface ContentAddressableStorageDependencies {
   readonly authorizer: Authorizer;
   readonly limits: ServiceLimits;
   readonly walkLimits: WalkLimits;
+  readonly usage: CacheUsage;
   readonly log: Log;
 }
 
@@ -68,13 +70,15 @@ class ContentAddressableStorageService {
   readonly #authorizer: Authorizer;
   readonly #limits: ServiceLimits;
   readonly #walkLimits: WalkLimits;
+  readonly #usage: CacheUsage;
   readonly #log: Log;
 
-  constructor({ blobs, authorizer, limits, walkLimits, log }: ContentAddressableStorageDependencies) {
+  constructor({ blobs, authorizer, limits, walkLimits, usage, log }: ContentAddressableStorageDependencies) {
     this.#blobs = blobs;
     this.#authorizer = authorizer;
     this.#limits = limits;
     this.#walkLimits = walkLimits;
+    this.#usage = usage;
     this.#log = log;
   }
 
@@ -86,9 +90,15 @@ class ContentAddressableStorageService {
     const asked = DigestList.parse(digestFunction, blobDigests, (message) => message);
     // The context is its own options: a signal is only made when a store asks for it.
     const missing = this.#blobs.findMissing(asked, context);
-    return isPromise(missing)
-      ? missing.then((list) => this.#missingAnswer(blobDigests, list))
-      : this.#missingAnswer(blobDigests, missing);
+    const { finds } = this.#usage.of(context.tool, request.instanceName);
+    if (isPromise(missing)) {
+      return missing.then((list) => {
+        finds.add(asked.length - list.length, list.length);
+        return this.#missingAnswer(blobDigests, list);
+      });
+    }
+    finds.add(asked.length - missing.length, missing.length);
+    return this.#missingAnswer(blobDigests, missing);
   }
 
   /** The messages of the request that are missing, instead of new ones: they were checked and are at hand. */
@@ -143,6 +153,7 @@ class ContentAddressableStorageService {
     this.#checkBatch(asked.totalBytes, 'read large blobs by ByteStream');
     const textCharsMax = this.#entryTextCharsMax(digests, asked.totalBytes);
     const answer = (found: readonly GetResult[]) => {
+      this.#countReads(found, request.instanceName, context);
       const results = found.values();
       return {
         responses: outcomes.map((outcome, index) => {
@@ -161,6 +172,17 @@ class ContentAddressableStorageService {
     if (request.pageSize < 0) throw new CacheError('invalid_argument', `page_size ${request.pageSize} is negative; 0 means no bound`);
     const walk = walkDirectories(this.#blobs, root, this.#walkLimits, context);
     yield* treePages(walk, request.pageToken, request.pageSize === 0 ? Infinity : request.pageSize, this.#limits);
+  }
+
+  /** What could not be told is neither a hit nor a miss. */
+  #countReads(found: readonly GetResult[], instanceName: string, context: CallContext): void {
+    let hits = 0;
+    let misses = 0;
+    for (const result of found) {
+      if (result === undefined) misses += 1;
+      else if (result instanceof Uint8Array) hits += 1;
+    }
+    this.#usage.of(context.tool, instanceName).reads.add(hits, misses);
   }
 
   #readEntry(result: GetResult, textCharsMax: number) {

@@ -7,6 +7,8 @@ import { StoredActionCache, storedActionCacheLimits } from '../actions/stored-ac
 import { walkLimits } from '../actions/walk-directories.ts';
 import type { Authorizer, Right } from '../base/authorizer.ts';
 import { byteSourceOf } from '../base/byte-source.ts';
+import { noCacheUsage } from '../base/cache-usage.ts';
+import type { CacheUsage } from '../base/cache-usage.ts';
 import { CacheError } from '../base/cache-error.ts';
 import type { BlobStore } from '../blob/blob-store.ts';
 import { EmptyAwareBlobStore } from '../blob/empty-aware-blob-store.ts';
@@ -32,6 +34,8 @@ export interface ServeCacheOptions {
   readonly limits?: Partial<ServiceLimits>;
   /** The store under the rule of the empty blob; default: a memory store. */
   readonly blobs?: BlobStore;
+  /** Told of hits and misses; default: nobody is. */
+  readonly usage?: CacheUsage;
 }
 
 /** A served cache: what it stores, and a client that is connected to it. */
@@ -110,7 +114,7 @@ export async function serveCache(options: ServeCacheOptions = {}): Promise<Serve
   const actions = new CompletenessCheckingActionCache(stored, blobs, completenessLimits, log);
   const limits = { ...defaultServiceLimits, ...options.limits };
   const authorizer = authorizerOf(options.rights ?? ['read', 'write']);
-  const dependencies = { blobs, actions, authorizer, limits, walkLimits, log };
+  const dependencies = { blobs, actions, authorizer, limits, walkLimits, usage: options.usage ?? noCacheUsage, log };
   const server = await serveGrpc([
     createCapabilitiesService(dependencies),
     createContentAddressableStorageService(dependencies),

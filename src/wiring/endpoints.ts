@@ -53,7 +53,7 @@ export class Endpoints implements AsyncDisposable {
   constructor({ served, calls, loopbackNamesOnly, log }: EndpointParts) {
     this.#served = served;
     this.#log = log;
-    this.#router = new GrpcRouter(served.services, { timers, log, ...(calls === undefined ? {} : { observer: calls }) });
+    this.#router = new GrpcRouter(served.services, { timers, log, observed: calls && { observer: calls, clock: monotonicClock } });
     const http = countedHandler(refusingGrpcPaths(served.http, this.#router), this.#exchanges);
     this.#connections = {
       // Until somebody decides otherwise, the server is for its own machine, and for nothing a browser brings along.

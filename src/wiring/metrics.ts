@@ -1,0 +1,67 @@
+// Metrics of one server: where they are counted, who counts them, and how they are read.
+import type { CacheUsage } from '../base/cache-usage.ts';
+import { noCacheUsage } from '../base/cache-usage.ts';
+import type { HttpHandler } from '../base/http-exchange.ts';
+import { noMeter } from '../base/metrics.ts';
+import type { Meter } from '../base/metrics.ts';
+import { CallMetrics } from '../grpc/call-metrics.ts';
+import type { CallObserver } from '../grpc/call-observer.ts';
+import { meteredHttp } from '../http/http-metrics.ts';
+import type { Scrape } from '../http/metrics-page.ts';
+import { monotonicClock, timers } from '../platform/clocks.ts';
+import { meterProcess } from '../platform/process-metrics.ts';
+import { MeteredCacheUsage } from '../telemetry/metered-cache-usage.ts';
+import { expositionContentTypes, expositionFormatFor, expositionText } from '../telemetry/prometheus-text.ts';
+import { MetricReadOut } from '../telemetry/read-out.ts';
+import { MetricRegistry } from '../telemetry/registry.ts';
+
+export interface MetricsOptions {
+  /** Whether /metrics shows them. */
+  readonly shown: boolean;
+  /** Whether somebody else reads them, such as the summary in the log. With neither, nothing is counted. */
+  readonly readOut: boolean;
+  readonly version: string;
+}
+
+/** Disposing it stops what observes the process. */
+export interface Metrics extends Disposable {
+  readonly meter: Meter;
+  readonly usage: CacheUsage;
+  /** Undefined where nothing is counted. */
+  readonly calls: CallObserver | undefined;
+  readonly scrape: Scrape | undefined;
+  readonly readOut: MetricReadOut | undefined;
+  observedHttp(handler: HttpHandler): HttpHandler;
+}
+
+const nothingCounted: Metrics = {
+  meter: noMeter,
+  usage: noCacheUsage,
+  calls: undefined,
+  scrape: undefined,
+  readOut: undefined,
+  observedHttp: (handler) => handler,
+  [Symbol.dispose]() {},
+};
+
+export function openMetrics({ shown, readOut, version }: MetricsOptions): Metrics {
+  if (!shown && !readOut) return nothingCounted;
+  const registry = new MetricRegistry();
+  const usage = new MeteredCacheUsage(registry);
+  registry.gauge({ name: 'kiln_build_info', help: 'Always 1; the version is in the label.' }, () => 1, { version });
+  const process = meterProcess(registry, timers);
+  return {
+    meter: registry,
+    usage,
+    calls: new CallMetrics(registry),
+    scrape: shown ? (accept) => scraped(registry, accept) : undefined,
+    readOut: new MetricReadOut(registry),
+    observedHttp: (handler) => meteredHttp(handler, { meter: registry, usage, clock: monotonicClock }),
+    [Symbol.dispose]: () => process[Symbol.dispose](),
+  };
+}
+
+function scraped(registry: MetricRegistry, accept: string | undefined): ReturnType<Scrape> {
+  const format = expositionFormatFor(accept);
+  return { contentType: expositionContentTypes[format], text: expositionText(registry.families(), format) };
+}

@@ -77,7 +77,8 @@ describe('connection: drain (RFC 9113 §6.8)', () => {
     assert.equal(peer.streams.length, 2);
     const ping = warning[1]?.payload ?? Buffer.alloc(8);
     assert.deepEqual(short(peer.send(frame(6, 1, 0, ping))), ['GOAWAY 3 0']);
-    assert.deepEqual(short(peer.send(headers(5, false), data(5, true, 10))), []); // ignored: the client knows
+    // The client knows from GOAWAY that it is not processed; one that does not look learns that it may be tried again.
+    assert.deepEqual(short(peer.send(headers(5, false), data(5, true, 10))), [`RST 5 ${errorCode.refusedStream}`]);
     assert.equal(peer.streams.length, 2);
     peer.stream(0).stream.sendHeaders(ok, true);
     assert.equal(peer.connection.isOver, false);
@@ -85,15 +86,31 @@ describe('connection: drain (RFC 9113 §6.8)', () => {
     assert.equal(peer.connection.isOver, true);
   });
 
-  it('never names a higher last stream than before, or an ignored request would count as processed', () => {
+  it('never names a higher last stream than before, or a refused request would count as processed', () => {
     const peer = new Http2Peer();
     peer.connection.drain();
     const ping = peer.take()[1]?.payload ?? Buffer.alloc(8);
     assert.deepEqual(short(peer.send(headers(1, false), frame(6, 1, 0, ping))), ['GOAWAY 1 0']);
-    assert.deepEqual(short(peer.send(headers(3, true), frame(0, 0, 0))), [`GOAWAY 1 ${errorCode.protocolError}`]);
+    assert.deepEqual(short(peer.send(headers(3, true), frame(0, 0, 0))), [`RST 3 ${errorCode.refusedStream}`, `GOAWAY 1 ${errorCode.protocolError}`]);
   });
 
-  it('decodes ignored requests all the same, for the table', () => {
+  it('HT-3: refuses new streams of a peer that answers no PING, once it is told to', () => {
+    const peer = new Http2Peer();
+    peer.connection.refuseNew(); // before the warning it does nothing
+    assert.deepEqual(short(peer.take()), []);
+    peer.connection.drain();
+    peer.take();
+    peer.send(headers(1, true));
+    peer.connection.refuseNew();
+    assert.deepEqual(short(peer.take()), ['GOAWAY 1 0']);
+    peer.connection.refuseNew(); // twice does no harm
+    assert.deepEqual(short(peer.send(headers(3, true))), [`RST 3 ${errorCode.refusedStream}`]);
+    assert.equal(peer.streams.length, 1);
+    peer.stream(0).stream.sendHeaders(ok, true);
+    assert.equal(peer.connection.isOver, true);
+  });
+
+  it('decodes refused requests all the same, for the table', () => {
     const peer = new Http2Peer();
     peer.connection.drain();
     const ping = peer.take()[1]?.payload ?? Buffer.alloc(8);

@@ -169,6 +169,17 @@ describe('session', () => {
     await drained;
   });
 
+  it('HT-3: drains a client without streams that answers no PING, once nothing new is taken', async () => {
+    const { socket, session } = serve((stream) => stream.sendHeaders(ok, true));
+    socket.handler.onData(headers(1, true));
+    void session.drain();
+    await microtasks();
+    assert.deepEqual(socket.calls, []);
+    session.refuseNew();
+    await microtasks();
+    assert.deepEqual(socket.calls, ['end']);
+  });
+
   it('closes at once when told to', () => {
     const { socket, session, resets } = serve(() => {});
     socket.handler.onData(headers(1, true));

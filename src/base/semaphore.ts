@@ -32,6 +32,15 @@ export class Semaphore {
     return this.#givenOut;
   }
 
+  /** Callers in line. */
+  get waiting(): number {
+    return this.#waiters.size;
+  }
+
+  get permitsMax(): number {
+    return this.#limits.permitsMax;
+  }
+
   /**
    * A permit; dispose it to give it back, once or more often.
    * @throws CacheError `unavailable` with `retry_after` (the line is full), `cancelled` by the signal while in line.

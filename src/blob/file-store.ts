@@ -24,6 +24,9 @@ export interface FileStoreOptions {
   readonly openWritesMax?: number | undefined;
 }
 
+/** See `StoredFiles.usage`. */
+export type StoreUsage = StoredFiles['usage'];
+
 export interface FileStorePorts extends StoredFilesPorts {
   /** Takes sole ownership of the directory, until disposed. @throws CacheError `failed_precondition` that names the owner. */
   readonly lock: (directory: string) => Promise<AsyncDisposable>;
@@ -81,7 +84,7 @@ export class FileStore implements AsyncDisposable {
   }
 
   /** Gauges: bytes as allocated on disk, counts since the start. */
-  get usage(): StoredFiles['usage'] {
+  get usage(): StoreUsage {
     return this.#files.usage;
   }
 

@@ -46,6 +46,7 @@ export class FileTable {
     blob: new RecencyList(),
   };
   #usedBytes = 0;
+  #blobCount = 0;
 
   /** Allocated on disk by all files, in bytes. */
   get usedBytes(): number {
@@ -54,6 +55,20 @@ export class FileTable {
 
   get count(): number {
     return this.#files.size;
+  }
+
+  /** Those of `count` that are blobs; the others are values. */
+  get blobCount(): number {
+    return this.#blobCount;
+  }
+
+  /** When the file that was used longest ago was used; undefined when there is none. */
+  get oldestUseMs(): number | undefined {
+    let oldestMs: number | undefined;
+    for (const { oldest } of Object.values(this.#orders)) {
+      if (oldest !== undefined && !(oldest.lastUsedMs >= (oldestMs ?? Infinity))) oldestMs = oldest.lastUsedMs;
+    }
+    return oldestMs;
   }
 
   /** Not a use. */
@@ -69,6 +84,7 @@ export class FileTable {
     this.#files.set(key, file);
     this.#order(file).append(file);
     this.#usedBytes += allocatedBytes(contentBytes);
+    if (this.#isBlob(file)) this.#blobCount += 1;
     return file;
   }
 
@@ -77,6 +93,7 @@ export class FileTable {
     this.#files.delete(file.key);
     this.#order(file).remove(file);
     this.#usedBytes -= allocatedBytes(file.contentBytes);
+    if (this.#isBlob(file)) this.#blobCount -= 1;
   }
 
   touch(file: StoredFile, nowMs: number): void {
@@ -106,6 +123,10 @@ export class FileTable {
   /** Every file, in no order that means anything. */
   all(): IterableIterator<StoredFile> {
     return this.#files.values();
+  }
+
+  #isBlob(file: StoredFile): boolean {
+    return this.#order(file) === this.#orders.blob;
   }
 
   #order(file: StoredFile): RecencyList<StoredFile> {

@@ -81,6 +81,8 @@ export class StoredFiles {
   /** Allocated by files that left the index and are not deleted yet. */
   #leavingBytes = 0;
   #evictedCount = 0;
+  #evictedBytes = 0;
+  #evictionAgeMs: number | undefined;
   #corruptCount = 0;
   readonly #running = new Set<Promise<unknown>>();
   #recencyTimer: Disposable | undefined;
@@ -136,18 +138,30 @@ export class StoredFiles {
 
   /** Gauges: bytes as allocated on disk, counts since the start. */
   get usage() {
+    const { oldestUseMs } = this.#index;
     return {
       maxBytes: this.#space.maxBytes,
       usedBytes: this.#index.usedBytes + this.#quarantine.usedBytes + this.#leavingBytes,
       reservedBytes: this.#space.reservedBytes,
       hotBytes: this.#hot.usedBytes,
+      hotBytesMax: this.#hot.bytesMax,
       quarantinedBytes: this.#quarantine.usedBytes,
       filesCount: this.#index.count,
+      blobsCount: this.#index.blobCount,
+      /** Since the file used longest ago was used; undefined for an empty store. */
+      oldestUseAgeMs: oldestUseMs === undefined ? undefined : Math.max(0, this.#time.nowMs() - oldestUseMs),
       quarantinedCount: this.#quarantine.count,
       evictedCount: this.#evictedCount,
+      evictedBytes: this.#evictedBytes,
+      /** How long the file evicted last had not been used; undefined before the first eviction. */
+      evictionAgeMs: this.#evictionAgeMs,
       corruptCount: this.#corruptCount,
       openReads: this.#reads.givenOut,
+      openReadsMax: this.#reads.permitsMax,
+      waitingReads: this.#reads.waiting,
       openWrites: this.#writes.givenOut,
+      openWritesMax: this.#writes.permitsMax,
+      waitingWrites: this.#writes.waiting,
     };
   }
 
@@ -290,8 +304,10 @@ export class StoredFiles {
     const file = this.#index.victim((key) => this.#locks.busy(key));
     if (file === undefined) return undefined;
     this.#drop(file);
-    this.#evictedCount += 1;
     const bytes = allocatedBytes(file.contentBytes);
+    this.#evictedCount += 1;
+    this.#evictedBytes += bytes;
+    this.#evictionAgeMs = Math.max(0, this.#time.nowMs() - file.lastUsedMs);
     this.#leavingBytes += bytes;
     const done = this.#locks.run(file.key, async () => {
       try {

@@ -4,6 +4,7 @@ import { formatByteSize } from '../base/units.ts';
 import type { BlobStore } from '../blob/blob-store.ts';
 import { EmptyAwareBlobStore } from '../blob/empty-aware-blob-store.ts';
 import { FileStore } from '../blob/file-store.ts';
+import type { StoreUsage } from '../blob/file-store.ts';
 import type { ValueStore } from '../blob/value-store.ts';
 import { monotonicClock, timers, wallClock } from '../platform/clocks.ts';
 import { lockDataDirectory } from '../platform/data-directory-lock.ts';
@@ -23,6 +24,7 @@ export interface OpenStores extends AsyncDisposable {
   readonly values: ValueStore;
   readonly maxBytes: number;
   readonly usedBytes: number;
+  readonly usage: StoreUsage;
   /** Replaces the address that a second process is told when it is refused. */
   announce(listen: string): Promise<void>;
 }
@@ -65,6 +67,9 @@ export async function openStores(options: StoreOptions, owner: LockHolder, log: 
     maxBytes,
     get usedBytes() {
       return store.usage.usedBytes;
+    },
+    get usage() {
+      return store.usage;
     },
     announce: async (listen) => lock?.announce({ ...owner, listen }),
     [Symbol.asyncDispose]: () => store[Symbol.asyncDispose](),

@@ -5,7 +5,6 @@ import { nearestName } from '../config/nearest-name.ts';
 import { wallClock } from '../platform/clocks.ts';
 import { cacheCompiledCode, exitNow, openOutput, processStart } from '../platform/process.ts';
 import type { ProcessStart } from '../platform/process.ts';
-import { createTextLog } from '../platform/text-log.ts';
 import { commandHelp, generalHelp } from './help.ts';
 import type { CommandSummary } from './help.ts';
 import { reportFailure } from './report-failure.ts';
@@ -52,7 +51,7 @@ cacheCompiledCode(compiledCodeDirectory);
 try {
   exitNow(await main(processStart()));
 } catch (thrown) {
-  exitNow(reportFailure(thrown, terminal, createTextLog(terminal.error, wallClock, 'info')));
+  exitNow(reportFailure(thrown, terminal, wallClock));
 }
 
 async function main(start: ProcessStart): Promise<number> {

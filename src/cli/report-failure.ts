@@ -1,17 +1,18 @@
 // How a command that could not do its work says so: one line what is wrong, one line what to do.
 import { CacheError } from '../base/cache-error.ts';
-import type { Log } from '../base/log.ts';
+import type { WallClock } from '../base/clock.ts';
+import { errorLine } from '../platform/log-line.ts';
 import { exitStatus } from './terminal.ts';
 import type { Terminal } from './terminal.ts';
 
 /**
  * Prints `thrown` and gives the exit status. What a person can set right is printed without a stack: the first
  * line of the message is the problem, the rest (or what follows its first semicolon) the way out. What nobody
- * foresaw goes to the log with stack and causes.
+ * foresaw is printed as the log does it, with stack and causes.
  */
-export function reportFailure(thrown: unknown, terminal: Terminal, log: Log): number {
+export function reportFailure(thrown: unknown, terminal: Terminal, clock: WallClock): number {
   if (!(thrown instanceof CacheError) || thrown.code === 'internal') {
-    log.error('unexpected failure; this is a bug in Kiln', thrown);
+    terminal.error(errorLine('unexpected failure; this is a bug in Kiln', thrown, clock));
     return exitStatus.failure;
   }
   const [problem, advice] = splitMessage(thrown.message);

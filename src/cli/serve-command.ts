@@ -1,13 +1,13 @@
 // `kiln serve`: starts the server, says where it is, and ends it when a signal asks for that.
-import type { Log } from '../base/log.ts';
 import { noServiceManager } from '../base/service-manager.ts';
 import { readServeOptions } from '../config/read-serve-options.ts';
 import type { ServeOptions } from '../config/serve-options.ts';
-import { wallClock } from '../platform/clocks.ts';
+import { monotonicClock, timers, wallClock } from '../platform/clocks.ts';
+import { openPinoLog } from '../platform/pino-log.ts';
+import type { PinoLog } from '../platform/pino-log.ts';
 import { endBySignal, exitNow, exitStatusOf, onStopSignal, onUncaught, saveCompiledCode } from '../platform/process.ts';
 import type { ProcessStart, StopSignal } from '../platform/process.ts';
 import { removeStaleReadyFile, writeReadyFile } from '../platform/ready-file.ts';
-import { createTextLog } from '../platform/text-log.ts';
 import type { RunningServer } from '../wiring/running-server.ts';
 import { startServer } from '../wiring/start-server.ts';
 import { endpointsOf, startUpText } from './start-up-text.ts';
@@ -21,7 +21,7 @@ import { version } from './version.ts';
  */
 export async function serve(start: ProcessStart, terminal: Terminal): Promise<number> {
   const options = await readServeOptions(start);
-  const log = createTextLog(terminal.error, wallClock, options.log.level);
+  const log = openPinoLog(options.log, { wallClock, clock: monotonicClock, timers });
   onUncaught((error) => {
     log.error('something failed that nobody foresaw; this is a bug in Kiln, and the server ends', error);
     exitNow(exitStatus.failure);
@@ -37,7 +37,10 @@ export async function serve(start: ProcessStart, terminal: Terminal): Promise<nu
   const signal = await served(server, stop, { options, start, terminal });
   log.info('asked to stop; a second signal ends the process at once', { signal });
   const { cutOffCalls, flushed } = await server.stop();
-  if (!flushed) endBySignal('SIGKILL');
+  if (!flushed) {
+    log.end();
+    endBySignal('SIGKILL');
+  }
   return cutOffCalls === 0 ? exitStatusOf(signal) : exitStatus.failure;
 }
 
@@ -75,7 +78,7 @@ class StopRequest implements Disposable {
   readonly requested: Promise<StopSignal>;
   readonly #subscription: Disposable;
 
-  constructor(log: Log) {
+  constructor(log: PinoLog) {
     const { promise, resolve } = Promise.withResolvers<StopSignal>();
     this.requested = promise;
     let signals = 0;
@@ -86,6 +89,7 @@ class StopRequest implements Disposable {
         return;
       }
       log.warn('second signal: ending at once', { signal });
+      log.end(); // what ends by a signal runs nothing any more
       endBySignal(signal);
     });
   }

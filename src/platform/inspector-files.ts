@@ -30,12 +30,12 @@ export async function writeHeapSnapshot({ path }: { readonly path: string }): Pr
   using file = new WholeFile(path);
   using inspected = new Inspected();
   const { session } = inspected;
-  let failure: unknown;
+  let failure: Error | undefined;
   session.on('HeapProfiler.addHeapSnapshotChunk', ({ params }) => {
     try {
       if (failure === undefined) file.write(params.chunk);
     } catch (thrown) {
-      failure = thrown; // what is still to come is let pass
+      failure = thrown instanceof Error ? thrown : new Error(String(thrown)); // what is still to come is let pass
     }
   });
   await session.post('HeapProfiler.takeHeapSnapshot', { reportProgress: false });

@@ -1,5 +1,7 @@
 // A line of the log as people read it: time, level, message, key=value; stacks follow, indented.
+import type { WallClock } from '../base/clock.ts';
 import type { LogFields, LogLevel } from '../base/log.ts';
+import { withoutCredentials } from './log-redaction.ts';
 
 /** An error as the log writes it. */
 export interface LoggedError {
@@ -31,6 +33,11 @@ export function loggedError(thrown: unknown, depth = 1): LoggedError {
   const stack = thrown.stack === undefined ? {} : { stack: thrown.stack };
   const cause = thrown.cause === undefined || depth === causesMax ? {} : { cause: loggedError(thrown.cause, depth + 1) };
   return { name: thrown.name, message: thrown.message, ...code, ...stack, ...cause };
+}
+
+/** The line of an error, for programs that have no log. */
+export function errorLine(message: string, thrown: unknown, clock: WallClock): string {
+  return withoutCredentials(textLine({ time: new Date(clock.nowMs()).toISOString(), level: 'error', message, err: loggedError(thrown), fields: {} }));
 }
 
 /** With its line break; several lines when there is a stack. */

@@ -92,7 +92,8 @@ async function readReadyFile(path: string): Promise<ReadyFile | undefined> {
 }
 
 function start(args: readonly string[], environment: Readonly<Record<string, string>>): ChildProcess {
-  return spawn(launcher, args, { env: { PATH: process.env['PATH'] ?? '', ...environment }, stdio: ['ignore', 'pipe', 'pipe'] });
+  // Text is what a person reads, and what tests compare; a pipe would get JSON.
+  return spawn(launcher, args, { env: { PATH: process.env['PATH'] ?? '', KILN_LOG_FORMAT: 'text', ...environment }, stdio: ['ignore', 'pipe', 'pipe'] });
 }
 
 function collect(child: ChildProcess): Pick<KilnProcess, 'out' | 'errors' | 'ended'> {

@@ -1,5 +1,7 @@
 // The port of traces: what one request did, step by step, for the few requests that are looked at. A request that is
 // not traced has no span, and `undefined` travels for free; so nothing here is made, named or read for it.
+import { isPromise } from './maybe-promise.ts';
+import type { MaybePromise } from './maybe-promise.ts';
 
 /** What a span or an event is known by. Undefined ones are left out. Secrets never become attributes. */
 export type SpanAttributes = Readonly<Record<string, string | number | boolean | undefined>>;
@@ -33,15 +35,28 @@ export interface Tracer {
   start(name: string, incoming: IncomingTrace, attributes?: SpanAttributes): Span;
 }
 
-/** A store's part of `parent`, ended when `work` settles; attributes that are known only then come from `result`. */
-export async function traced<T>(span: Span, work: Promise<T>, result?: (value: T) => SpanAttributes): Promise<T> {
+/** A part of `span`'s work: ends it with `work`, told by `describe` what came out. Without a promise if there is none already. */
+export function traced<T>(span: Span, work: () => MaybePromise<T>, describe?: (value: T) => SpanAttributes): MaybePromise<T> {
   try {
-    const value = await work;
-    if (result !== undefined) span.set(result(value));
-    span.end();
-    return value;
+    const value = work();
+    return isPromise(value) ? tracedLater(span, value, describe) : finished(span, value, describe);
   } catch (thrown) {
     span.end(String(thrown));
     throw thrown;
   }
+}
+
+async function tracedLater<T>(span: Span, work: Promise<T>, describe?: (value: T) => SpanAttributes): Promise<T> {
+  try {
+    return finished(span, await work, describe);
+  } catch (thrown) {
+    span.end(String(thrown));
+    throw thrown;
+  }
+}
+
+function finished<T>(span: Span, value: T, describe?: (value: T) => SpanAttributes): T {
+  if (describe !== undefined) span.set(describe(value));
+  span.end();
+  return value;
 }

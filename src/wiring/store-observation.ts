@@ -1,0 +1,38 @@
+// The decorators that watch the stores: reports of what hangs, and spans of traced requests.
+import type { Log } from '../base/log.ts';
+import type { Meter } from '../base/metrics.ts';
+import type { BlobStore } from '../blob/blob-store.ts';
+import { OperationWatch } from '../blob/operation-watch.ts';
+import { StallReportingBlobStore } from '../blob/stall-reporting-blob-store.ts';
+import { StallReportingValueStore } from '../blob/stall-reporting-value-store.ts';
+import { TracedBlobStore } from '../blob/traced-blob-store.ts';
+import { TracedValueStore } from '../blob/traced-value-store.ts';
+import type { ValueStore } from '../blob/value-store.ts';
+import { monotonicClock, timers } from '../platform/clocks.ts';
+
+export interface StoreObservation {
+  /** How long an operation may take before it is reported; 0: whatever it takes. */
+  readonly stallMs: number;
+  readonly traced: boolean;
+}
+
+export interface Stores {
+  readonly blobs: BlobStore;
+  readonly values: ValueStore;
+}
+
+/** `stores` with what is switched on around them; those very stores when nothing is. */
+export function watchedStores(stores: Stores, { stallMs, traced }: StoreObservation, ports: { readonly log: Log; readonly meter: Meter }): Stores {
+  let { blobs, values } = stores;
+  if (stallMs > 0) {
+    const watch = new OperationWatch(stallMs, { clock: monotonicClock, timers, ...ports });
+    blobs = new StallReportingBlobStore(blobs, watch);
+    values = new StallReportingValueStore(values, watch);
+  }
+  if (traced) {
+    // Outside, so that a report of what hangs names the trace, and the spans end when the callers have their answers.
+    blobs = new TracedBlobStore(blobs);
+    values = new TracedValueStore(values);
+  }
+  return { blobs, values };
+}

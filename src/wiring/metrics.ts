@@ -4,6 +4,7 @@ import { noCacheUsage } from '../base/cache-usage.ts';
 import type { HttpHandler } from '../base/http-exchange.ts';
 import { noMeter } from '../base/metrics.ts';
 import type { Meter } from '../base/metrics.ts';
+import { MeteredBlobStore } from '../blob/metered-blob-store.ts';
 import { CallMetrics } from '../grpc/call-metrics.ts';
 import type { CallObserver } from '../grpc/call-observer.ts';
 import { meteredHttp } from '../http/http-metrics.ts';
@@ -14,6 +15,8 @@ import { MeteredCacheUsage } from '../telemetry/metered-cache-usage.ts';
 import { expositionContentTypes, expositionFormatFor, expositionText } from '../telemetry/prometheus-text.ts';
 import { MetricReadOut } from '../telemetry/read-out.ts';
 import { MetricRegistry } from '../telemetry/registry.ts';
+import type { OpenStores } from './open-stores.ts';
+import { meterStore } from './store-metrics.ts';
 
 export interface MetricsOptions {
   /** Whether /metrics shows them. */
@@ -32,6 +35,7 @@ export interface Metrics extends Disposable {
   readonly scrape: Scrape | undefined;
   readonly readOut: MetricReadOut | undefined;
   observedHttp(handler: HttpHandler): HttpHandler;
+  observedStores(stores: OpenStores): OpenStores;
 }
 
 const nothingCounted: Metrics = {
@@ -41,6 +45,7 @@ const nothingCounted: Metrics = {
   scrape: undefined,
   readOut: undefined,
   observedHttp: (handler) => handler,
+  observedStores: (stores) => stores,
   [Symbol.dispose]() {},
 };
 
@@ -57,7 +62,26 @@ export function openMetrics({ shown, readOut, version }: MetricsOptions): Metric
     scrape: shown ? (accept) => scraped(registry, accept) : undefined,
     readOut: new MetricReadOut(registry),
     observedHttp: (handler) => meteredHttp(handler, { meter: registry, usage, clock: monotonicClock }),
+    observedStores: (stores) => meteredStores(stores, registry),
     [Symbol.dispose]: () => process[Symbol.dispose](),
+  };
+}
+
+function meteredStores(stores: OpenStores, meter: Meter): OpenStores {
+  meterStore(meter, () => stores.usage);
+  const blobs = new MeteredBlobStore(stores.blobs, meter, monotonicClock);
+  return {
+    blobs,
+    values: stores.values,
+    maxBytes: stores.maxBytes,
+    get usedBytes() {
+      return stores.usedBytes;
+    },
+    get usage() {
+      return stores.usage;
+    },
+    announce: (listen) => stores.announce(listen),
+    [Symbol.asyncDispose]: () => stores[Symbol.asyncDispose](),
   };
 }
 

@@ -1,5 +1,7 @@
 // The store graph: what keeps blobs and values, and in which order the decorators stand.
 import type { Log } from '../base/log.ts';
+import { noMeter } from '../base/metrics.ts';
+import type { Meter } from '../base/metrics.ts';
 import { formatByteSize } from '../base/units.ts';
 import type { BlobStore } from '../blob/blob-store.ts';
 import { EmptyAwareBlobStore } from '../blob/empty-aware-blob-store.ts';
@@ -10,6 +12,7 @@ import { monotonicClock, timers, wallClock } from '../platform/clocks.ts';
 import { lockDataDirectory } from '../platform/data-directory-lock.ts';
 import type { DataDirectoryLock, LockHolder } from '../platform/data-directory-lock.ts';
 import { NodeFileSystem } from '../platform/node-file-system.ts';
+import { MeteredFileSystem } from '../telemetry/metered-file-system.ts';
 
 export interface StoreOptions {
   /** Absolute. */
@@ -33,8 +36,9 @@ export interface OpenStores extends AsyncDisposable {
  * Opens the data directory. `owner` is what a second process is told.
  * @throws CacheError `failed_precondition` or `resource_exhausted` that says what to do.
  */
-export async function openStores(options: StoreOptions, owner: LockHolder, log: Log): Promise<OpenStores> {
-  const files = new NodeFileSystem();
+export async function openStores(options: StoreOptions, owner: LockHolder, { log, meter }: { log: Log; meter: Meter }): Promise<OpenStores> {
+  const disk = new NodeFileSystem();
+  const files = meter === noMeter ? disk : new MeteredFileSystem(disk, meter, monotonicClock);
   let lock: DataDirectoryLock | undefined;
   await using opening = new AsyncDisposableStack();
   const store = opening.use(

@@ -41,7 +41,7 @@ export function openTelemetry({ metrics, log }: TelemetryOptions, { version }: {
     usage: counted.usage,
     scrape: counted.scrape,
     calls: combinedObserver(counted.calls === undefined ? [] : [counted.calls]),
-    observedStores: (stores) => stores,
+    observedStores: (stores) => counted.observedStores(stores),
     observedHttp: (handler) => counted.observedHttp(handler),
     watch() {},
     async [Symbol.asyncDispose]() {

@@ -1,0 +1,37 @@
+// What a scrape shows of the store: how full it is, what it let go, and how its bounds are used.
+import type { Meter } from '../base/metrics.ts';
+import type { StoreUsage } from '../blob/file-store.ts';
+
+/** `usage` is asked for each value, when metrics are collected. */
+export function meterStore(meter: Meter, usage: () => StoreUsage): void {
+  const gauge = (name: `kiln_store_${string}`, help: string, read: (of: StoreUsage) => number): void => {
+    meter.gauge({ name, help }, () => read(usage()));
+  };
+  const total = (name: `kiln_store_${string}_total`, help: string, read: (of: StoreUsage) => number): void => {
+    meter.observedCounter({ name, help }, () => read(usage()));
+  };
+  gauge('kiln_store_bytes', 'Bytes on disk that the store takes, quarantine included.', (of) => of.usedBytes);
+  gauge('kiln_store_bytes_max', 'The bound of kiln_store_bytes (max-size).', (of) => of.maxBytes);
+  gauge('kiln_store_reserved_bytes', 'Bytes on disk that writes in progress have taken beside kiln_store_bytes.', (of) => of.reservedBytes);
+  gauge('kiln_store_blobs', 'Blobs in the store.', (of) => of.blobsCount);
+  gauge('kiln_store_values', 'Action results, and values of tools kept in their place.', (of) => of.filesCount - of.blobsCount);
+  gauge('kiln_store_oldest_use_age_seconds', 'Time since the entry that would be evicted next was used; 0 for an empty store.', (of) => seconds(of.oldestUseAgeMs));
+  total('kiln_store_evictions_total', 'Blobs and values that went to make room.', (of) => of.evictedCount);
+  total('kiln_store_evicted_bytes_total', 'Bytes on disk that evictions made free.', (of) => of.evictedBytes);
+  gauge('kiln_store_eviction_age_seconds', 'How long the entry evicted last had not been used; 0 before the first eviction.', (of) => seconds(of.evictionAgeMs));
+  total('kiln_store_corrupt_total', 'Entries whose bytes were not what their name says; they count as absent since.', (of) => of.corruptCount);
+  gauge('kiln_store_quarantined', 'Corrupt entries that are kept for a look.', (of) => of.quarantinedCount);
+  gauge('kiln_store_quarantined_bytes', 'Bytes on disk of kiln_store_quarantined.', (of) => of.quarantinedBytes);
+  gauge('kiln_store_hot_bytes', 'Memory for small blobs and values that were used lately.', (of) => of.hotBytes);
+  gauge('kiln_store_hot_bytes_max', 'The bound of kiln_store_hot_bytes (limits.hot-memory).', (of) => of.hotBytesMax);
+  gauge('kiln_store_open_reads', 'Files open for reading.', (of) => of.openReads);
+  gauge('kiln_store_open_reads_max', 'The bound of kiln_store_open_reads (limits.open-reads).', (of) => of.openReadsMax);
+  gauge('kiln_store_waiting_reads', 'Reads that wait because kiln_store_open_reads is at its bound.', (of) => of.waitingReads);
+  gauge('kiln_store_open_writes', 'Files open for writing.', (of) => of.openWrites);
+  gauge('kiln_store_open_writes_max', 'The bound of kiln_store_open_writes (limits.open-writes).', (of) => of.openWritesMax);
+  gauge('kiln_store_waiting_writes', 'Writes that wait because kiln_store_open_writes is at its bound.', (of) => of.waitingWrites);
+}
+
+function seconds(milliseconds: number | undefined): number {
+  return (milliseconds ?? 0) / 1_000;
+}

@@ -13,6 +13,6 @@ export interface WallClock {
 
 /** A callback later. Disposing the timer cancels it; disposing twice, or after it fired, does nothing. */
 export interface Timers {
-  /** Calls `callback` once, not before `delayMs` have passed. A pending timer does not keep the process alive. */
+  /** Calls `callback` once, not before `delayMs` have passed. */
   after(delayMs: number, callback: () => void): Disposable;
 }

@@ -36,6 +36,7 @@ export const layers: Readonly<Record<string, Layer>> = {
   config: { rank: 7, only: ['digest', 'base'], importedBy: ['wiring', 'cli'] },
   wiring: { rank: 8 },
   cli: { rank: 9 },
+  library: { rank: 9, importedBy: [] },
   // Beside the others: sees all but the two that make a whole program, and is seen by tests and benchmarks.
   testing: { rank: 7.5, importedBy: [] },
 };

@@ -1,4 +1,5 @@
-// Files that nobody uses. What ships must be reached from bin/; the rest from a test, a script or package.json.
+// Files that nobody uses. What ships must be reached from bin/ or be exported by package.json; the rest from a test, a
+// script or package.json.
 import { posix } from 'node:path';
 import { findingAt, isProduction } from './tree.ts';
 import type { Rule, Source, Tree } from './tree.ts';
@@ -10,7 +11,7 @@ export const noUnusedFiles: Rule = {
   name: 'unused-file',
   *check(tree) {
     const byPath = new Map(tree.sources.map((source) => [source.path, source]));
-    const launched = entriesIn(tree, byPath, (path) => path.startsWith('bin/'));
+    const launched = [...entriesIn(tree, byPath, (path) => path.startsWith('bin/')), ...exportedEntries(tree, byPath)];
     const scripted = entriesIn(tree, byPath, (path) => path === 'package.json' || path.startsWith('.ci/') || path.endsWith('.sh'));
     const tests = tree.sources.filter(({ isTest }) => isTest).map(({ path }) => path);
     const shipped = reachable(byPath, launched);
@@ -28,6 +29,12 @@ export const noUnusedFiles: Rule = {
 
 function entriesIn(tree: Tree, byPath: ReadonlyMap<string, Source>, wanted: (path: string) => boolean): string[] {
   return [...tree.files].filter(([path]) => wanted(path)).flatMap(([path, text]) => filesNamedIn(path, text ?? '', byPath));
+}
+
+/** What package.json exports, as source: `./dist/x.js` is compiled from `src/x.ts`. */
+function exportedEntries(tree: Tree, byPath: ReadonlyMap<string, Source>): string[] {
+  const compiled = [...(tree.files.get('package.json') ?? '').matchAll(/"\.\/dist\/([\w./-]+)\.js"/g)];
+  return compiled.map(([, name]) => `src/${name}.ts`).filter((path) => byPath.has(path));
 }
 
 /** A name counts relative to the file that holds it and relative to the root; a shell variable before it is dropped. */

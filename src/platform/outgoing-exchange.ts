@@ -1,0 +1,198 @@
+// One request of node:http that we make, and its answer. Watches the server: whoever waits for it too long, breaks off.
+import type { ClientRequest, IncomingMessage } from 'node:http';
+import type { Socket } from 'node:net';
+import { CacheError } from '../base/cache-error.ts';
+import type { HttpReply, HttpRequestBody } from '../base/http-client.ts';
+import type { HttpHeaders } from '../base/http-exchange.ts';
+import { errorCodeOf } from './error-code-of.ts';
+
+export interface OutgoingLimits {
+  /** The longest wait for a sign of life: a connection, an answer, more bytes, or room for more. Milliseconds. */
+  readonly silenceTimeoutMs: number;
+  /** How long the server's consent to a body is waited for; some never give it (RFC 9110 §10.1.1). Milliseconds. */
+  readonly continueTimeoutMs: number;
+}
+
+export interface OutgoingContext {
+  readonly serverName: string;
+  readonly limits: OutgoingLimits;
+  readonly signal: AbortSignal | undefined;
+}
+
+export class OutgoingExchange {
+  readonly #request: ClientRequest;
+  readonly #context: OutgoingContext;
+  #connected = false;
+  #continued = false;
+  #response: IncomingMessage | undefined;
+  /** Why nothing more will come: what broke, or why we broke it off. */
+  #failure: unknown;
+  #failed = false;
+  /** Wakes whoever waits for the server in `#until`; one at a time does. */
+  #wake: (() => void) | undefined;
+  readonly #cancel = (): void => this.#fail(new CacheError('cancelled', `the call to ${this.#context.serverName} was cancelled`));
+
+  /** Takes over `request`, whose headers are set and whose body is not begun. */
+  constructor(request: ClientRequest, context: OutgoingContext) {
+    this.#request = request;
+    this.#context = context;
+    request.on('socket', (socket) => this.#onSocket(socket));
+    request.on('continue', () => {
+      this.#continued = true;
+      this.#wake?.();
+    });
+    request.on('drain', () => this.#wake?.());
+    request.on('response', (response) => {
+      this.#response = response;
+      this.#wake?.();
+    });
+    request.on('error', (error) => this.#fail(this.#broken(error)));
+    // The last event in any case; after an answer its body tells by itself whether it is whole.
+    request.on('close', () => {
+      if (this.#response === undefined) this.#fail(this.#broken(undefined));
+    });
+  }
+
+  /** The answer's head, once all of the body is handed over or the answer makes the rest useless. */
+  async run(body: HttpRequestBody | undefined): Promise<HttpReply> {
+    const { signal } = this.#context;
+    if (signal?.aborted === true) this.#cancel();
+    else signal?.addEventListener('abort', this.#cancel, { once: true });
+    try {
+      if (body === undefined) this.#request.end();
+      else await this.#sendBody(body);
+      return this.#reply(await this.#answer());
+    } catch (thrown) {
+      this.#fail(thrown);
+      this.#forgetSignal();
+      throw thrown;
+    }
+  }
+
+  async #sendBody(body: HttpRequestBody): Promise<void> {
+    this.#request.flushHeaders();
+    // Untouched until there is somebody to send it to: a caller may then offer the same bytes again.
+    await this.#until(() => this.#connected);
+    if (body.expectContinue === true) await this.#until(() => this.#continued, { atMostMs: this.#context.limits.continueTimeoutMs });
+    if (this.#response !== undefined) return;
+    for await (const chunk of body.bytes) {
+      if (this.#failed) throw this.#failure;
+      if (this.#response !== undefined) return;
+      if (chunk.byteLength > 0 && !this.#request.write(chunk)) await this.#until(() => !this.#request.writableNeedDrain);
+    }
+    if (this.#failed) throw this.#failure;
+    this.#request.end();
+  }
+
+  async #answer(): Promise<IncomingMessage> {
+    await this.#until(() => this.#response !== undefined);
+    if (this.#response === undefined) throw this.#failure;
+    return this.#response;
+  }
+
+  #onSocket(socket: Socket): void {
+    const connected = (): void => {
+      this.#connected = true;
+      this.#wake?.();
+    };
+    if (socket.connecting) socket.once('connect', connected);
+    else connected();
+  }
+
+  /** Waits for the server until `isSo`, until it has answered, or for `atMostMs`. @throws what broke the request. */
+  async #until(isSo: () => boolean, { atMostMs = Infinity }: { readonly atMostMs?: number } = {}): Promise<void> {
+    let over = false;
+    const { silenceTimeoutMs } = this.#context.limits;
+    const timer = setTimeout(() => {
+      if (atMostMs > silenceTimeoutMs) this.#fail(this.#silence());
+      over = true;
+      this.#wake?.();
+    }, Math.min(silenceTimeoutMs, atMostMs));
+    while (!over && !this.#failed && !isSo() && this.#response === undefined) {
+      const { promise, resolve } = Promise.withResolvers<void>();
+      this.#wake = resolve;
+      await promise;
+      this.#wake = undefined;
+    }
+    clearTimeout(timer);
+    if (this.#failed) throw this.#failure;
+  }
+
+  #reply(response: IncomingMessage): HttpReply {
+    const length = response.headers['content-length'];
+    const finish = (): void => this.#finish(response);
+    const chunks = this.#chunks(response);
+    return {
+      status: response.statusCode ?? 0,
+      headers: headersOf(response),
+      contentLength: length === undefined ? undefined : Number(length),
+      body: { [Symbol.asyncIterator]: () => chunks },
+      async [Symbol.asyncDispose]() {
+        finish();
+      },
+    };
+  }
+
+  async *#chunks(response: IncomingMessage): AsyncGenerator<Uint8Array, void, undefined> {
+    const iterator = response[Symbol.asyncIterator]() as AsyncIterator<Uint8Array>;
+    try {
+      for (;;) {
+        const next = await this.#nextOf(iterator);
+        if (next.done === true) break;
+        yield next.value;
+      }
+      if (!response.complete) throw this.#broken(undefined);
+    } finally {
+      this.#finish(response);
+    }
+  }
+
+  async #nextOf(iterator: AsyncIterator<Uint8Array>): Promise<IteratorResult<Uint8Array>> {
+    const timer = setTimeout(() => this.#fail(this.#silence()), this.#context.limits.silenceTimeoutMs);
+    try {
+      return await iterator.next();
+    } catch (thrown) {
+      throw this.#broken(thrown);
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  /** Nobody reads on. The connection is kept if nothing of this exchange is still under way on it. */
+  #finish(response: IncomingMessage): void {
+    this.#forgetSignal();
+    if (response.complete && this.#request.writableFinished) response.resume();
+    else this.#request.destroy();
+  }
+
+  /** The first reason counts. */
+  #fail(reason: unknown): void {
+    if (!this.#failed) {
+      this.#failed = true;
+      this.#failure = reason;
+      this.#request.destroy();
+    }
+    this.#wake?.();
+  }
+
+  #forgetSignal(): void {
+    this.#context.signal?.removeEventListener('abort', this.#cancel);
+  }
+
+  #silence(): CacheError {
+    const { serverName, limits } = this.#context;
+    return new CacheError('deadline_exceeded', `${serverName} let nothing be heard for ${limits.silenceTimeoutMs} ms`);
+  }
+
+  /** What a broken connection means: the reason why we broke it, if we did. */
+  #broken(cause: unknown): unknown {
+    if (this.#failed) return this.#failure;
+    const code = errorCodeOf(cause);
+    const what = this.#connected ? 'lost the connection to' : 'cannot connect to';
+    return new CacheError('unavailable', `${what} ${this.#context.serverName}${code === 'unknown' ? '' : ` (${code})`}`, { cause });
+  }
+}
+
+function headersOf({ headers }: IncomingMessage): HttpHeaders {
+  return Object.fromEntries(Object.entries(headers).map(([name, value]) => [name, Array.isArray(value) ? value.join(', ') : value]));
+}

@@ -11,6 +11,8 @@ interface MethodBase {
   readonly path: string;
   readonly request: AnyCodec;
   readonly response: AnyCodec;
+  /** See ServiceImplementation. */
+  readonly forEveryone: boolean;
 }
 
 /** One request message. */
@@ -43,16 +45,17 @@ export function methodsOf(service: ServiceImplementation, codecs: CodecTable): r
   const methods: Method[] = [];
   for (const descriptor of service.descriptor.methods) {
     const handler = service.handlers[descriptor.localName];
-    if (handler !== undefined) methods.push(methodOf(descriptor, handler, codecs));
+    if (handler !== undefined) methods.push(methodOf(descriptor, handler, { codecs, forEveryone: service.forEveryone }));
   }
   return methods;
 }
 
-function methodOf(descriptor: DescMethod, handler: unknown, codecs: CodecTable): Method {
+function methodOf(descriptor: DescMethod, handler: unknown, { codecs, forEveryone }: { codecs: CodecTable; forEveryone: boolean }): Method {
   const base = {
     path: `/${descriptor.parent.typeName}/${descriptor.name}`,
     request: codecOf(descriptor.input, codecs),
     response: codecOf(descriptor.output, codecs),
+    forEveryone,
   };
   const kind = descriptor.methodKind;
   switch (kind) {

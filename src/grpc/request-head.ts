@@ -1,10 +1,11 @@
 // What the router reads from the header block of a request, once per distinct block.
 import type { HeaderBlock, OutgoingHeaders } from '../h2/stream.ts';
+import { CallerMemo } from './caller-memo.ts';
 import { callingTool } from './calling-tool.ts';
 import { acceptedEncodings } from './inflate.ts';
 import type { RequestEncoding } from './inflate.ts';
 import type { Method } from './method.ts';
-import { failureTrailers } from './outcome.ts';
+import { failureTrailers, statusOf } from './outcome.ts';
 import { StatusError } from './status-error.ts';
 import { grpcStatusOf } from './status.ts';
 import { parseTimeout } from './timeout.ts';
@@ -16,6 +17,8 @@ export class RequestHead {
   /** Infinity without a deadline. */
   readonly timeoutMs: number;
   readonly encoding: RequestEncoding;
+  /** Depends on the headers, and on the rights of the moment. */
+  readonly caller = new CallerMemo();
   #tool: string | undefined;
 
   constructor(headers: HeaderBlock, method: Method, timeoutMs: number, encoding: RequestEncoding) {
@@ -99,6 +102,11 @@ function unknownMethod(path: string, services: ReadonlySet<string>): string {
 }
 
 type Header = readonly [name: string, value: string];
+
+/** For credentials that are wrong, or cannot be checked at the moment. */
+export function refusalOf(thrown: unknown, method: Method): Refusal {
+  return new Refusal([[':status', '200'], ['content-type', grpcContentType], ...failureTrailers(thrown)], statusOf(thrown), { method });
+}
 
 /** Trailers-only: status 200, and the gRPC status in the one header block there is (REAPI HT-10). */
 function refusal(code: keyof typeof grpcStatusOf, method: Method | undefined, text: string, ...more: readonly Header[]): Refusal {

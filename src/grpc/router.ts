@@ -1,7 +1,10 @@
 // From a stream to the handler of its method.
 import { assert } from '../base/assert.ts';
+import { anonymous } from '../base/authorizer.ts';
+import type { Authenticator, Caller } from '../base/authorizer.ts';
 import type { Timers } from '../base/clock.ts';
 import type { Log } from '../base/log.ts';
+import type { MaybePromise } from '../base/maybe-promise.ts';
 import { RunningCount } from '../base/running-count.ts';
 import type { HeaderBlock, ServerStream, StreamAcceptor, StreamHandler } from '../h2/stream.ts';
 import { hotCodecs } from '../proto/hot-codecs.ts';
@@ -14,7 +17,7 @@ import type { GrpcLimits } from './limits.ts';
 import { methodsOf } from './method.ts';
 import type { Method } from './method.ts';
 import { RefusedCall } from './refused-call.ts';
-import { RequestHead, readHead, Refusal } from './request-head.ts';
+import { RequestHead, readHead, Refusal, refusalOf } from './request-head.ts';
 import type { CallHost } from './server-call.ts';
 import type { ServiceImplementation } from './service.ts';
 import { SingleRequestCall } from './single-request-call.ts';
@@ -23,6 +26,8 @@ import { StreamRequestCall } from './stream-request-call.ts';
 export interface GrpcRouterOptions {
   readonly timers: Timers;
   readonly log: Log;
+  /** Who callers are; if left out, they are all anonymous. */
+  readonly authenticator?: Authenticator;
   readonly limits?: GrpcLimits;
   /** Codecs used instead of the generated ones, by full message name; the hot ones if left out. */
   readonly codecs?: CodecTable;
@@ -39,6 +44,7 @@ export class GrpcRouter implements StreamAcceptor, CallHost {
   readonly timers: Timers;
   readonly log: Log;
   readonly deadlines: Deadlines = new Deadlines();
+  readonly #authenticator: Authenticator;
   readonly #observed: CallObservation | undefined;
   readonly #methods = new Map<string, Method>();
   readonly #services = new Set<string>();
@@ -48,6 +54,7 @@ export class GrpcRouter implements StreamAcceptor, CallHost {
     this.limits = options.limits ?? defaultGrpcLimits;
     this.timers = options.timers;
     this.log = options.log;
+    this.#authenticator = options.authenticator ?? { generation: 0, identify: () => anonymous };
     this.#observed = options.observed;
     for (const service of services) {
       const name = service.descriptor.typeName;
@@ -81,7 +88,7 @@ export class GrpcRouter implements StreamAcceptor, CallHost {
   }
 
   onStream(stream: ServerStream, headers: HeaderBlock): StreamHandler {
-    const head = this.#headOf(headers);
+    const head = this.#identified(this.#headOf(headers));
     const observed = this.#observed;
     if (head instanceof Refusal) {
       if (observed !== undefined) new CallRecord(head.method?.path ?? unknownPath, headers, observed).end(head.status);
@@ -94,6 +101,10 @@ export class GrpcRouter implements StreamAcceptor, CallHost {
     return new StreamRequestCall(stream, head, method, this);
   }
 
+  callerOf(head: RequestHead): MaybePromise<Caller> {
+    return head.method.forEveryone ? anonymous : head.caller.callerOf(head.headers, this.#authenticator);
+  }
+
   record(head: RequestHead): CallRecord | undefined {
     return this.#observed === undefined ? undefined : new CallRecord(head.method.path, head.headers, this.#observed);
   }
@@ -104,6 +115,17 @@ export class GrpcRouter implements StreamAcceptor, CallHost {
 
   handlerEnded(): void {
     this.#running.ended();
+  }
+
+  /** Wrong credentials are refused before anything is made of the call. */
+  #identified(head: RequestHead | Refusal): RequestHead | Refusal {
+    if (head instanceof Refusal) return head;
+    try {
+      this.callerOf(head);
+      return head;
+    } catch (error) {
+      return refusalOf(error, head.method);
+    }
   }
 
   /** A block that repeats is read once per connection: bench/unary. One router serves all of a connection. */

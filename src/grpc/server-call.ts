@@ -1,6 +1,6 @@
 // One call from its headers to its status: everything but how the request's messages come in, which
 // single-request-call.ts and stream-request-call.ts add.
-import { anonymous } from '../base/authorizer.ts';
+import { assert } from '../base/assert.ts';
 import type { Caller } from '../base/authorizer.ts';
 import { CacheError } from '../base/cache-error.ts';
 import type { Timers } from '../base/clock.ts';
@@ -33,6 +33,8 @@ export interface CallHost {
   readonly timers: Timers;
   readonly log: Log;
   readonly deadlines: Deadlines;
+  /** Who makes the call. @throws CacheError `unauthenticated` or `unavailable`, then or by the promise. */
+  callerOf(head: RequestHead): MaybePromise<Caller>;
   /** What an observer is to be told of a call; undefined when there is none. */
   record(head: RequestHead): CallRecord | undefined;
   /** A handler did not answer at once, and has come to its end. Always in pairs. */
@@ -58,6 +60,8 @@ export abstract class ServerCall implements StreamHandler, CallContext, Deadline
   protected readonly host: CallHost;
   readonly #head: RequestHead;
   readonly #record: CallRecord | undefined;
+  /** A promise until it is known; no handler runs before. */
+  #caller: MaybePromise<Caller>;
   #answered = false;
   #requestEnded = false;
   #headersSent = false;
@@ -75,6 +79,7 @@ export abstract class ServerCall implements StreamHandler, CallContext, Deadline
     this.stream = stream;
     this.host = host;
     this.#head = head;
+    this.#caller = host.callerOf(head);
     this.#record = host.record(head);
     if (head.timeoutMs !== Infinity) host.deadlines.watch(this);
   }
@@ -90,7 +95,8 @@ export abstract class ServerCall implements StreamHandler, CallContext, Deadline
   }
 
   get caller(): Caller {
-    return anonymous;
+    assert(!isPromise(this.#caller), 'a handler runs when it is known who calls');
+    return this.#caller;
   }
 
   get tool(): string {
@@ -184,6 +190,10 @@ export abstract class ServerCall implements StreamHandler, CallContext, Deadline
 
   /** Sends the only message, or whatever the handler threw. Without a promise if there is none already. */
   protected answer(respond: () => MaybePromise<unknown>): void {
+    if (isPromise(this.#caller)) {
+      void this.#answerLater(this.#identified(this.#caller).then(respond));
+      return;
+    }
     try {
       const response = respond();
       if (isPromise(response)) void this.#answerLater(response);
@@ -197,6 +207,7 @@ export abstract class ServerCall implements StreamHandler, CallContext, Deadline
   protected async answerStream(respond: () => AsyncIterable<unknown>): Promise<void> {
     this.host.handlerStarted();
     try {
+      if (isPromise(this.#caller)) await this.#identified(this.#caller);
       for await (const response of respond()) {
         if (this.#answered) break; // returns the generator, so that its `finally` and `using` run
         this.#sendMessage(response);
@@ -229,6 +240,12 @@ export abstract class ServerCall implements StreamHandler, CallContext, Deadline
     const isBug = !(error instanceof StatusError) && CacheError.from(error).code === 'internal';
     if (isBug) this.host.log.error('a call failed for a reason that is a fault of this server', error, { method: this.method.path });
     this.#finish(statusOf(error), failureTrailers(error));
+  }
+
+  /** What comes of the request meanwhile is held within its bounds. @throws why the call ended before it was known. */
+  async #identified(caller: Promise<Caller>): Promise<void> {
+    this.#caller = await caller;
+    if (this.#stopReason !== undefined) throw this.#stopReason;
   }
 
   async #answerLater(response: Promise<unknown>): Promise<void> {

@@ -39,9 +39,11 @@ export type Handlers<S extends DescService> = { readonly [K in keyof S['method']
 export interface ServiceImplementation {
   readonly descriptor: DescService;
   readonly handlers: Readonly<Record<string, unknown>>;
+  /** Nobody is asked who they are, and whatever credentials come are not looked at. */
+  readonly forEveryone: boolean;
 }
 
 /** Ties handlers to their descriptor; the only place where their types are forgotten. */
-export function implementService<S extends DescService>(descriptor: S, handlers: Handlers<S>): ServiceImplementation {
-  return { descriptor, handlers };
+export function implementService<S extends DescService>(descriptor: S, handlers: Handlers<S>, { forEveryone = false } = {}): ServiceImplementation {
+  return { descriptor, handlers, forEveryone };
 }

@@ -42,10 +42,14 @@ export function methodNotAllowed(method: string, allowed: readonly string[]): Ht
   return textAnswer(405, `${method} is not served here, only ${allow}`, { allow });
 }
 
+/** RFC 9110 §11.6.1. Basic comes first for clients that read one challenge only: more of them know it. */
+const wantedCredentials = 'Basic realm="kiln", charset="UTF-8", Bearer realm="kiln"';
+
 /** The answer of the error table. The text of an `internal` failure stays in the log. */
 export function errorAnswer(error: CacheError): HttpAnswer {
   const text = error.code === 'internal' ? 'internal error; the log of the server has more' : error.message;
-  return textAnswer(httpStatusOf[error.code], text, { 'retry-after': retryAfterSeconds(error) });
+  const challenge = error.code === 'unauthenticated' ? wantedCredentials : undefined;
+  return textAnswer(httpStatusOf[error.code], text, { 'retry-after': retryAfterSeconds(error), 'www-authenticate': challenge });
 }
 
 function retryAfterSeconds({ details }: CacheError): string | undefined {

@@ -1,7 +1,6 @@
 // The HTTP build cache that Bazel speaks, and with it moon and ccache's bazel layout: docs/protocols/. Checks method
 // and rights; blobs and action results have a file each.
-import { anonymous } from '../base/authorizer.ts';
-import type { Authorizer } from '../base/authorizer.ts';
+import type { Authorizer, Caller } from '../base/authorizer.ts';
 import type { HttpExchange } from '../base/http-exchange.ts';
 import type { ActionRoute } from './action-route.ts';
 import { methodNotAllowed, textAnswer } from './answer.ts';
@@ -23,11 +22,11 @@ export class BuildCache {
     this.#authorizer = authorizer;
   }
 
-  /** @throws CacheError as the stores do, and `permission_denied`. */
-  async answer(exchange: HttpExchange, path: BuildCachePath): Promise<HttpAnswer> {
+  /** @throws CacheError as the stores do, and `unauthenticated` or `permission_denied` before the body is taken (CT-5). */
+  async answer(exchange: HttpExchange, path: BuildCachePath, caller: Caller): Promise<HttpAnswer> {
     const method = methods.find((known) => known === exchange.method);
     if (method === undefined) return methodNotAllowed(exchange.method, methods);
-    this.#authorizer.require(anonymous, method === 'PUT' ? 'write' : 'read', path.instance);
+    this.#authorizer.require(caller, method === 'PUT' ? 'write' : 'read', path.instance);
     const encoding = method === 'PUT' ? exchange.headers['content-encoding'] : undefined;
     if (encoding !== undefined && encoding.toLowerCase() !== 'identity') {
       return textAnswer(415, `content-encoding ${encoding.slice(0, 40)} is not accepted here: send the bytes as they are`);

@@ -1,8 +1,9 @@
 // Everything that is served over HTTP, found by its path. The only place that answers failures.
-import type { Authorizer } from '../base/authorizer.ts';
+import type { Authenticator, Authorizer, Caller } from '../base/authorizer.ts';
 import { CacheError } from '../base/cache-error.ts';
 import type { HttpExchange, HttpHandler } from '../base/http-exchange.ts';
 import type { Log } from '../base/log.ts';
+import type { Meter } from '../base/metrics.ts';
 import { ActionRoute } from './action-route.ts';
 import type { ActionRouteDependencies, ActionRouteLimits } from './action-route.ts';
 import { errorAnswer, jsonAnswer, methodNotAllowed, textAnswer } from './answer.ts';
@@ -12,6 +13,10 @@ import type { BlobRouteLimits } from './blob-route.ts';
 import { BuildCache } from './build-cache.ts';
 import { parseBuildCachePath } from './build-cache-path.ts';
 import { BodyMemory } from './held-body.ts';
+import { metricsPage } from './metrics-page.ts';
+import type { Scrape } from './metrics-page.ts';
+import { readingMethods } from './page.ts';
+import type { Page } from './page.ts';
 import { parseTarget, targetCharsMax } from './request-target.ts';
 
 export interface HttpLimits extends BlobRouteLimits, ActionRouteLimits {
@@ -28,44 +33,65 @@ export const httpLimits: HttpLimits = {
 };
 
 export interface HttpDependencies extends Omit<ActionRouteDependencies, 'memory'> {
+  readonly authenticator: Authenticator;
   readonly authorizer: Authorizer;
+  /** What is served beside the build cache; paths differ. */
+  readonly pages: readonly Page[];
   readonly log: Log;
   readonly limits: HttpLimits;
-  readonly server: {
-    readonly version: string;
-    /** True from the moment the server should get no new work. */
-    readonly isDraining: () => boolean;
-  };
+  readonly meter: Meter;
 }
 
-type Page = (server: HttpDependencies['server']) => HttpAnswer;
+export interface PageSources {
+  readonly version: string;
+  /** True from the moment the server should get no new work. */
+  readonly isDraining: () => boolean;
+  /** What /metrics shows; undefined where metrics are switched off. */
+  readonly scrape: Scrape | undefined;
+}
 
-const routesText = 'served here: /{instance/}ac/{hash}, /{instance/}cas/{hash}, /status, /healthz';
+const routesText = 'served here: /{instance/}ac/{hash}, /{instance/}cas/{hash}, /status, /healthz, /metrics';
 
-/** Pages by path. */
-const pages: ReadonlyMap<string, Page> = new Map<string, Page>([
-  ['', ({ version }) => textAnswer(200, `Kiln ${version}, a build cache: gRPC (Remote Execution API v2) and HTTP on one port\n${routesText}`)],
-  // Any 2xx and JSON make moon use the server (CT-10).
-  ['status', ({ version, isDraining }) => jsonAnswer({ status: isDraining() ? 'draining' : 'ok', name: 'kiln', version })],
-  ['healthz', ({ isDraining }) => (isDraining() ? textAnswer(503, 'draining') : textAnswer(200, 'ok'))],
-]);
+/** The pages of every server. Those for everyone tell that something is here and whether it takes requests, no more. */
+export function standingPages({ version, isDraining, scrape }: PageSources): readonly Page[] {
+  const forEveryone = { access: 'everyone', methods: readingMethods, linkable: true } as const;
+  const greeting = `Kiln ${version}, a build cache: gRPC (Remote Execution API v2) and HTTP on one port\n${routesText}`;
+  return [
+    { ...forEveryone, path: '/', answer: () => textAnswer(200, greeting) },
+    // Any 2xx and JSON make moon use the server (CT-10), and it asks without credentials.
+    { ...forEveryone, path: '/status', answer: () => jsonAnswer({ status: isDraining() ? 'draining' : 'ok', name: 'kiln', version }) },
+    { ...forEveryone, path: '/healthz', answer: () => (isDraining() ? textAnswer(503, 'draining') : textAnswer(200, 'ok')) },
+    { path: '/metrics', access: 'read', methods: readingMethods, linkable: true, answer: (exchange) => metricsPage(scrape, exchange) },
+  ];
+}
 
 /** The handler answers every failure itself and throws nothing but bugs. */
 export function createHttpHandler(deps: HttpDependencies): HttpHandler {
-  const { blobs, limits, log } = deps;
+  const { blobs, limits, log, authenticator, authorizer } = deps;
   const memory = new BodyMemory(limits.heldBodyBytesMax);
-  const buildCache = new BuildCache(new BlobRoute(blobs, memory, limits), new ActionRoute({ ...deps, memory }, limits), deps.authorizer);
+  meterMemory(memory, deps);
+  const buildCache = new BuildCache(new BlobRoute(blobs, memory, limits), new ActionRoute({ ...deps, memory }, limits), authorizer);
+  const pages = new Map(deps.pages.map((page) => [page.path, page]));
 
   async function route(exchange: HttpExchange): Promise<HttpAnswer> {
     if (exchange.target.length > targetCharsMax) return textAnswer(414, `the URL is longer than ${targetCharsMax} characters`);
     const segments = parseTarget(exchange.target);
-    const page = segments.length < 2 ? pages.get(segments[0] ?? '') : undefined;
-    if (page !== undefined) {
-      const readable = exchange.method === 'GET' || exchange.method === 'HEAD';
-      return readable ? page(deps.server) : methodNotAllowed(exchange.method, ['GET', 'HEAD']);
-    }
+    const page = pages.get(`/${segments.join('/')}`);
+    if (page !== undefined) return open(exchange, page);
     const path = parseBuildCachePath(segments);
-    return path === undefined ? textAnswer(404, `nothing here; ${routesText}`) : buildCache.answer(exchange, path);
+    if (path === undefined) return textAnswer(404, `nothing here; ${routesText}`);
+    return buildCache.answer(exchange, path, await callerOf(exchange));
+  }
+
+  async function open(exchange: HttpExchange, page: Page): Promise<HttpAnswer> {
+    if (page.access !== 'everyone') authorizer.requireSomewhere(await callerOf(exchange), page.access);
+    const isServed = page.methods.some((method) => method === exchange.method);
+    return isServed ? page.answer(exchange) : methodNotAllowed(exchange.method, page.methods);
+  }
+
+  /** Wrong credentials are refused even where none would have done: who shows some relies on them. */
+  async function callerOf({ headers }: HttpExchange): Promise<Caller> {
+    return authenticator.identify(headers['authorization']);
   }
 
   return async (exchange) => {
@@ -76,6 +102,11 @@ export function createHttpHandler(deps: HttpDependencies): HttpHandler {
       failed(exchange, CacheError.from(thrown), log);
     }
   };
+}
+
+function meterMemory(memory: BodyMemory, { meter, limits }: HttpDependencies): void {
+  meter.gauge({ name: 'kiln_http_held_body_bytes', help: 'Bytes of HTTP request bodies that are held in memory.' }, () => memory.heldBytes);
+  meter.gauge({ name: 'kiln_http_held_body_bytes_max', help: 'The bound of kiln_http_held_body_bytes.' }, () => limits.heldBodyBytesMax);
 }
 
 /** The answer to a failure. Reports what an operator must look at, but not what a client that left has caused. */

@@ -1,6 +1,6 @@
 // What a host in a listen address stands for.
 import { lookup } from 'node:dns/promises';
-import { BlockList } from 'node:net';
+import { BlockList, isIP } from 'node:net';
 import { CacheError } from '../base/cache-error.ts';
 
 export interface ResolvedHost {
@@ -23,6 +23,11 @@ export async function resolveHost(host: string): Promise<ResolvedHost> {
     throw new CacheError('failed_precondition', `host ${JSON.stringify(host)} has no address\ngive an IP address: --listen 127.0.0.1:9092`);
   }
   return { address: first.address, loopback: addresses.every(({ address, family }) => isLoopback(address, family)) };
+}
+
+/** Whether an IP address can be reached from this machine only. */
+export function isLoopbackAddress(address: string): boolean {
+  return isLoopback(address, isIP(address));
 }
 
 /** RFC 1122 §3.2.1.3 and RFC 4291 §2.5.3; the IPv4-mapped form is known to BlockList. */

@@ -103,7 +103,7 @@ export function createHealthService(health: HealthStatus): ServiceImplementation
         if (status === statusOf(health, service)) await health.changed(signal);
       }
     },
-  });
+  }, { forEveryone: true });
 }
 
 /** How soon a server that is started again may be there. */

@@ -10,6 +10,7 @@ import { ContentAddressableStorage } from '../proto/gen/build/bazel/remote/execu
 import { ServerReflection as ReflectionV1 } from '../proto/gen/grpc/reflection/v1/reflection_pb.ts';
 import { ServerReflection as ReflectionV1Alpha } from '../proto/gen/grpc/reflection/v1alpha/reflection_pb.ts';
 import { GrpcJsClient, statusOf } from '../testing/grpc-js-client.ts';
+import { everythingAllowed } from '../testing/open-rights.ts';
 import { serveGrpc } from '../testing/serve-grpc.ts';
 import { createReflectionServices } from './reflection.ts';
 
@@ -22,7 +23,7 @@ for (const reflection of [ReflectionV1, ReflectionV1Alpha]) {
   /** One stream; `ask` sends a question and gives its answer. */
   const open = async () => {
     const stack = new AsyncDisposableStack();
-    const server = stack.use(await serveGrpc([served, ...createReflectionServices([served])]));
+    const server = stack.use(await serveGrpc([served, ...createReflectionServices([served], everythingAllowed)]));
     const client = stack.use(new GrpcJsClient(server.address));
     const call = client.bidiStream((reflection as typeof ReflectionV1).method.serverReflectionInfo);
     const ended = statusOf(call);

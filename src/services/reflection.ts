@@ -1,9 +1,10 @@
 // Server reflection, v1 and v1alpha: which services there are, and the files that describe them, so that tools work
 // without .proto files (REAPI RF-1, RF-2).
+import type { Authorizer } from '../base/authorizer.ts';
 import { CacheError } from '../base/cache-error.ts';
 import { grpcStatusOf } from '../grpc/status.ts';
 import { implementService } from '../grpc/service.ts';
-import type { ServiceImplementation } from '../grpc/service.ts';
+import type { CallContext, ServiceImplementation } from '../grpc/service.ts';
 import { ServerReflection as ReflectionV1 } from '../proto/gen/grpc/reflection/v1/reflection_pb.ts';
 import type { ServerReflectionRequest as RequestV1 } from '../proto/gen/grpc/reflection/v1/reflection_pb.ts';
 import { ServerReflection as ReflectionV1Alpha } from '../proto/gen/grpc/reflection/v1alpha/reflection_pb.ts';
@@ -20,19 +21,21 @@ type Answer =
 /** What is served here, and describes itself too. */
 export const reflectionDescriptors = [ReflectionV1, ReflectionV1Alpha] as const;
 
-/** Both versions, describing `services` and themselves. */
-export function createReflectionServices(services: readonly ServiceImplementation[]): readonly ServiceImplementation[] {
+/** Both versions, describing `services` and themselves, for callers that may read somewhere. */
+export function createReflectionServices(services: readonly ServiceImplementation[], authorizer: Authorizer): readonly ServiceImplementation[] {
   const catalog = new DescriptorCatalog([...services.map(({ descriptor }) => descriptor), ...reflectionDescriptors]);
   return [
     implementService(ReflectionV1, {
-      async *serverReflectionInfo(requests: AsyncIterable<RequestV1>) {
+      async *serverReflectionInfo(requests: AsyncIterable<RequestV1>, { caller }: CallContext) {
+        authorizer.requireSomewhere(caller, 'read');
         for await (const request of requests) {
           yield { validHost: request.host, originalRequest: request, messageResponse: answer(catalog, request.messageRequest) };
         }
       },
     }),
     implementService(ReflectionV1Alpha, {
-      async *serverReflectionInfo(requests: AsyncIterable<RequestV1Alpha>) {
+      async *serverReflectionInfo(requests: AsyncIterable<RequestV1Alpha>, { caller }: CallContext) {
+        authorizer.requireSomewhere(caller, 'read');
         for await (const request of requests) {
           yield { validHost: request.host, originalRequest: request, messageResponse: answer(catalog, request.messageRequest) };
         }

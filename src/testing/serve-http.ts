@@ -5,22 +5,24 @@ import type { Socket } from 'node:net';
 import { CompletenessCheck, completenessLimits } from '../actions/completeness-check.ts';
 import { CompletenessCheckingActionCache } from '../actions/completeness-checking-action-cache.ts';
 import { StoredActionCache, storedActionCacheLimits } from '../actions/stored-action-cache.ts';
-import type { Authorizer } from '../base/authorizer.ts';
+import type { Authenticator, Authorizer } from '../base/authorizer.ts';
 import type { HttpHandler } from '../base/http-exchange.ts';
 import type { Log } from '../base/log.ts';
+import { noMeter } from '../base/metrics.ts';
+import type { Meter } from '../base/metrics.ts';
 import type { BlobStore } from '../blob/blob-store.ts';
 import { EmptyAwareBlobStore } from '../blob/empty-aware-blob-store.ts';
 import { MemoryBlobStore } from '../blob/memory-blob-store.ts';
 import { MemoryValueStore } from '../blob/memory-value-store.ts';
 import type { ValueStore } from '../blob/value-store.ts';
 import { prefaceRefusal } from '../h2/preface-refusal.ts';
-import { createHttpHandler, httpLimits } from '../http/routes.ts';
-import type { HttpDependencies, HttpLimits } from '../http/routes.ts';
+import { createHttpHandler, httpLimits, standingPages } from '../http/routes.ts';
+import type { Scrape } from '../http/metrics-page.ts';
+import type { HttpLimits, PageSources } from '../http/routes.ts';
 import { createHttp1Server, http1Limits } from '../platform/node-http.ts';
 import type { Http1Limits, Http1Server } from '../platform/node-http.ts';
+import { everythingAllowed, nobodyKnown } from './open-rights.ts';
 import { RecordedLog } from './recorded-log.ts';
-
-export const everythingAllowed: Authorizer = { allows: () => true, allowsSomewhere: () => true, require() {}, requireSomewhere() {} };
 
 export interface ServedHttp extends AsyncDisposable {
   readonly port: number;
@@ -34,10 +36,13 @@ export interface ServedHttp extends AsyncDisposable {
 export interface ServeHttpOptions {
   readonly blobs?: BlobStore;
   readonly values?: ValueStore;
+  readonly authenticator?: Authenticator;
   readonly authorizer?: Authorizer;
   readonly limits?: Partial<HttpLimits>;
+  readonly meter?: Meter;
+  readonly scrape?: Scrape;
   readonly http1Limits?: Partial<Http1Limits>;
-  readonly isDraining?: HttpDependencies['server']['isDraining'];
+  readonly isDraining?: PageSources['isDraining'];
 }
 
 /** The production handler with its stores. */
@@ -49,10 +54,12 @@ export function createTestHandler(options: ServeHttpOptions, log: Log) {
     values,
     actions: new CompletenessCheckingActionCache(new StoredActionCache(values, storedActionCacheLimits, log), blobs, completenessLimits, log),
     completeness: new CompletenessCheck(blobs, completenessLimits),
+    authenticator: options.authenticator ?? nobodyKnown,
     authorizer: options.authorizer ?? everythingAllowed,
+    pages: standingPages({ version: '1.2.3', isDraining: options.isDraining ?? (() => false), scrape: options.scrape }),
     log,
     limits: { ...httpLimits, ...options.limits },
-    server: { version: '1.2.3', isDraining: options.isDraining ?? (() => false) },
+    meter: options.meter ?? noMeter,
   });
   return { handler, blobs, values };
 }

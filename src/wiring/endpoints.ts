@@ -1,6 +1,7 @@
 // Where clients meet the server: the addresses it listens on, the connections that come, and what answers them. Knows
 // how to end them all; what is behind the services is ended by others.
 import { assert } from '../base/assert.ts';
+import type { Authenticator } from '../base/authorizer.ts';
 import type { HttpHandler } from '../base/http-exchange.ts';
 import type { ListenAddress } from '../base/listen-address.ts';
 import type { Log } from '../base/log.ts';
@@ -12,8 +13,8 @@ import { httpExchangeLimits } from '../h2/http-stream-exchange.ts';
 import { guardedFromBrowsers } from '../http/browser-guard.ts';
 import { monotonicClock, timers, wallClock } from '../platform/clocks.ts';
 import { createHttpDate } from '../platform/http-date.ts';
-import { Listener } from '../platform/listener.ts';
-import type { ListenerLimits } from '../platform/listener.ts';
+import type { Listener, ListenerLimits } from '../platform/listener.ts';
+import { isLoopbackAddress } from '../platform/resolve-host.ts';
 import { Connections } from './connections.ts';
 import type { DrainedCalls } from './connections.ts';
 import { countedHandler } from './counted-handler.ts';
@@ -36,28 +37,39 @@ export interface EndpointParts {
   readonly served: Served;
   /** Of gRPC calls. */
   readonly calls: CallObserver | undefined;
-  /** See `guardedFromBrowsers`. */
-  readonly loopbackNamesOnly: boolean;
+  readonly authenticator: Authenticator;
+  /** Names of the server besides those of loopback; see browser-guard.ts. */
+  readonly allowedHosts: readonly string[];
   readonly log: Log;
+}
+
+/** From where clients of an address come. */
+type Audience = 'loopback' | 'network' | 'unix';
+
+function audienceOf(address: ListenAddress): Audience {
+  if (address.kind === 'unix') return 'unix';
+  return isLoopbackAddress(address.host) ? 'loopback' : 'network';
 }
 
 export class Endpoints implements AsyncDisposable {
   readonly #served: Served;
   readonly #log: Log;
   readonly #router: GrpcRouter;
-  readonly #connections: Readonly<Record<ListenAddress['kind'], Connections>>;
+  readonly #connections: Readonly<Record<Audience, Connections>>;
   readonly #listeners: Listener[] = [];
   readonly #exchanges = new RunningCount();
   #drained: Promise<DrainedCalls> | undefined;
 
-  constructor({ served, calls, loopbackNamesOnly, log }: EndpointParts) {
+  constructor({ served, calls, authenticator, allowedHosts, log }: EndpointParts) {
     this.#served = served;
     this.#log = log;
-    this.#router = new GrpcRouter(served.services, { timers, log, observed: calls && { observer: calls, clock: monotonicClock } });
+    this.#router = new GrpcRouter(served.services, { authenticator, timers, log, observed: calls && { observer: calls, clock: monotonicClock } });
     const http = countedHandler(refusingGrpcPaths(served.http, this.#router), this.#exchanges);
+    const policy = { allowedHosts, linkablePaths: served.pages.filter(({ linkable }) => linkable).map(({ path }) => path) };
     this.#connections = {
-      // Until somebody decides otherwise, the server is for its own machine, and for nothing a browser brings along.
-      tcp: this.#connectionsWith(guardedFromBrowsers(http, { loopbackNamesOnly })),
+      loopback: this.#connectionsWith(guardedFromBrowsers(http, { ...policy, knownNamesOnly: true, anyAddress: false })),
+      // By which names the network knows this machine is only known when somebody has said it.
+      network: this.#connectionsWith(guardedFromBrowsers(http, { ...policy, knownNamesOnly: allowedHosts.length > 0, anyAddress: true })),
       // No browser can reach a socket file, and what its clients send as a host is arbitrary.
       unix: this.#connectionsWith(http),
     };
@@ -79,10 +91,11 @@ export class Endpoints implements AsyncDisposable {
     return this.#router.runningHandlers + this.#exchanges.value;
   }
 
-  /** @throws CacheError `failed_precondition` that says what to do. */
-  async listen(address: ListenAddress): Promise<void> {
+  /** Serves whoever connects to `listener`, and owns it. */
+  serve(listener: Listener): void {
     assert(!this.#served.health.draining, 'a server that stops does not begin to listen');
-    this.#listeners.push(await Listener.open(address, this.#connections[address.kind], listenerLimits, this.#log));
+    this.#listeners.push(listener);
+    listener.serve(this.#connections[audienceOf(listener.address)]);
   }
 
   /** What is going on at the moment. */

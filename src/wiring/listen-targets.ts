@@ -4,35 +4,38 @@ import { CacheError } from '../base/cache-error.ts';
 import { formatListenAddress } from '../base/listen-address.ts';
 import type { ListenAddress } from '../base/listen-address.ts';
 import { resolveHost } from '../platform/resolve-host.ts';
-
-export interface ListenTargets {
-  /** Hosts are IP addresses now; the order is that of the addresses asked for. */
-  readonly addresses: readonly ListenAddress[];
-  /** What everyone who can connect may do. */
-  readonly anonymousRight: 'none' | 'read' | 'write';
-}
+import { credentialsConfigured } from './rights.ts';
+import type { RightsOptions } from './rights.ts';
 
 /**
- * Without `allowAnonymous`, everyone on this machine may read and write, and nobody else may connect.
- * @throws CacheError `invalid_argument` (an address that others can reach, without a decision about rights),
- *   `failed_precondition` (a name without an address); first line what is wrong, second line what to do.
+ * Hosts are IP addresses then; the order is that of the addresses asked for.
+ * @throws CacheError `invalid_argument` (an address that others can reach, without a decision about rights; or rights
+ *   for nobody), `failed_precondition` (a name without an address); first line what is wrong, the rest what to do.
  */
-export async function listenTargets(asked: readonly ListenAddress[], allowAnonymous: 'none' | 'read' | 'write' | undefined): Promise<ListenTargets> {
-  const addresses: ListenAddress[] = [];
+export async function listenTargets(asked: readonly ListenAddress[], options: RightsOptions): Promise<readonly ListenAddress[]> {
+  const hasCredentials = credentialsConfigured(options);
+  if (options.allowAnonymous === 'none' && !hasCredentials) {
+    throw new CacheError('invalid_argument', `nobody could use this server: callers without credentials may do nothing, and there are no credentials\n${waysToCredentials}`);
+  }
+  const targets: ListenAddress[] = [];
   for (const address of asked) {
     if (address.kind === 'unix') {
-      addresses.push(address);
+      targets.push(address);
       continue;
     }
     const host = await resolveHost(address.host);
-    if (!host.loopback && allowAnonymous === undefined) {
+    if (!host.loopback && options.allowAnonymous === undefined && !hasCredentials) {
       throw new CacheError(
         'invalid_argument',
         `${formatListenAddress(address)} can be reached from other machines, and nobody has said what they may do\n` +
-          'add --allow-anonymous read (everyone may download) or --allow-anonymous write (everyone may upload as well), or listen on 127.0.0.1',
+          `${waysToCredentials}\n` +
+          'or let everyone in with --allow-anonymous read (download) or --allow-anonymous write (upload as well), or listen on 127.0.0.1',
       );
     }
-    addresses.push({ ...address, host: host.address });
+    targets.push({ ...address, host: host.address });
   }
-  return { addresses, anonymousRight: allowAnonymous ?? 'write' };
+  return targets;
 }
+
+const waysToCredentials =
+  'give out tokens: "kiln token create --file tokens.yaml" makes one, --rights-tokens-file tokens.yaml takes them; or name users by --rights-htpasswd-file';

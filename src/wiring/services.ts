@@ -4,13 +4,17 @@ import { CompletenessCheck, completenessLimits } from '../actions/completeness-c
 import { CompletenessCheckingActionCache } from '../actions/completeness-checking-action-cache.ts';
 import { StoredActionCache, storedActionCacheLimits } from '../actions/stored-action-cache.ts';
 import { walkLimits } from '../actions/walk-directories.ts';
-import type { Authorizer } from '../base/authorizer.ts';
+import type { Authenticator, Authorizer } from '../base/authorizer.ts';
+import type { CacheUsage } from '../base/cache-usage.ts';
 import type { HttpHandler } from '../base/http-exchange.ts';
 import type { Log } from '../base/log.ts';
+import type { Meter } from '../base/metrics.ts';
 import type { BlobStore } from '../blob/blob-store.ts';
 import type { ValueStore } from '../blob/value-store.ts';
 import type { ServiceImplementation } from '../grpc/service.ts';
-import { createHttpHandler, httpLimits } from '../http/routes.ts';
+import type { Scrape } from '../http/metrics-page.ts';
+import type { Page } from '../http/page.ts';
+import { createHttpHandler, httpLimits, standingPages } from '../http/routes.ts';
 import { Health } from '../proto/gen/grpc/health/v1/health_pb.ts';
 import { createActionCacheService } from '../services/action-cache.ts';
 import { createByteStreamService } from '../services/byte-stream.ts';
@@ -23,37 +27,47 @@ import { createReflectionServices, reflectionDescriptors } from '../services/ref
 export interface ServedParts {
   readonly blobs: BlobStore;
   readonly values: ValueStore;
+  readonly authenticator: Authenticator;
   readonly authorizer: Authorizer;
   readonly log: Log;
   readonly version: string;
+  readonly meter: Meter;
+  readonly usage: CacheUsage;
+  /** What /metrics shows; undefined where metrics are switched off. */
+  readonly scrape: Scrape | undefined;
+  /** Of HTTP, beside those that every server has. */
+  readonly pages: readonly Page[];
 }
 
 export interface Served {
   readonly services: readonly ServiceImplementation[];
   readonly http: HttpHandler;
+  /** Every path of HTTP beside the build cache. */
+  readonly pages: readonly Page[];
   /** What health checks, over gRPC and HTTP, are answered from. */
   readonly health: HealthStatus;
 }
 
 export function createServed(parts: ServedParts): Served {
-  const { blobs, values, authorizer, log, version } = parts;
+  const { blobs, values, authenticator, authorizer, log, version, meter, usage, scrape } = parts;
   const limits = defaultServiceLimits;
   const stored = new StoredActionCache(values, storedActionCacheLimits, log);
   const actions: ActionCache = new CompletenessCheckingActionCache(stored, blobs, completenessLimits, log);
   const completeness = new CompletenessCheck(blobs, completenessLimits);
   const cache = [
     createCapabilitiesService({ blobs, authorizer, limits }),
-    createContentAddressableStorageService({ blobs, authorizer, limits, walkLimits, log }),
-    createByteStreamService({ blobs, authorizer, limits }),
-    createActionCacheService({ blobs, actions, authorizer, limits }),
+    createContentAddressableStorageService({ blobs, authorizer, limits, walkLimits, usage, log }),
+    createByteStreamService({ blobs, authorizer, limits, usage }),
+    createActionCacheService({ blobs, actions, authorizer, limits, usage }),
   ];
   const health = new HealthStatus([...cache.map(({ descriptor }) => descriptor), Health, ...reflectionDescriptors].map(({ typeName }) => typeName));
   const services = [...cache, createHealthService(health)];
-  const server = { version, isDraining: () => health.draining };
+  const pages = [...standingPages({ version, isDraining: () => health.draining, scrape }), ...parts.pages];
   return {
-    services: [...services, ...createReflectionServices(services)],
+    services: [...services, ...createReflectionServices(services, authorizer)],
     health,
+    pages,
     // `actions` checks results itself; HTTP needs the check for results that were put as JSON.
-    http: createHttpHandler({ actions, values, blobs, completeness, authorizer, log, limits: httpLimits, server }),
+    http: createHttpHandler({ actions, values, blobs, completeness, authenticator, authorizer, pages, log, limits: httpLimits, meter }),
   };
 }

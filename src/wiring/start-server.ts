@@ -5,14 +5,17 @@ import type { Log } from '../base/log.ts';
 import type { ServiceManager } from '../base/service-manager.ts';
 import type { ServeOptions } from '../config/serve-options.ts';
 import { monotonicClock, timers } from '../platform/clocks.ts';
-import { AnonymousAuthorizer } from './anonymous-authorizer.ts';
+import type { InheritedSocket } from '../platform/inherited-sockets.ts';
 import { drain, endedWithin } from './drain.ts';
 import type { DrainProgress, StopOutcome } from './drain.ts';
-import { Endpoints } from './endpoints.ts';
+import { Endpoints, listenerLimits } from './endpoints.ts';
 import { listenTargets } from './listen-targets.ts';
+import { openListeners, takeHandedOver, wishedAddresses } from './listeners.ts';
 import { openStores } from './open-stores.ts';
 import type { OpenStores } from './open-stores.ts';
 import { repeat } from './repeat.ts';
+import { openRights } from './rights.ts';
+import type { OpenRights, RightsOptions } from './rights.ts';
 import type { RunningServer } from './running-server.ts';
 import { createServed } from './services.ts';
 import { openTelemetry } from './telemetry.ts';
@@ -26,6 +29,8 @@ export interface ServerSurroundings {
   /** ISO 8601. */
   readonly startedAt: string;
   readonly serviceManager: ServiceManager;
+  /** To listen on, instead of what the options say; may be empty. */
+  readonly inheritedSockets: readonly InheritedSocket[];
 }
 
 /** While a large data directory is taken in, the service manager hears this often that the start goes on. */
@@ -39,28 +44,32 @@ const lastTelemetryMs = 3_000;
  *   `resource_exhausted` (directory, addresses). The first line of the message is what is wrong, the rest what to do.
  */
 export async function startServer(options: ServeOptions, surroundings: ServerSurroundings): Promise<RunningServer> {
-  const { log, version, pid, startedAt, serviceManager } = surroundings;
+  const { log, version, pid, startedAt, serviceManager, inheritedSockets } = surroundings;
   using _patience = repeat(patienceIntervalMs, () => serviceManager.extendTimeout(3 * patienceIntervalMs), timers);
-  const { addresses, anonymousRight } = await listenTargets(options.listen, options.allowAnonymous);
-  const authorizer = new AnonymousAuthorizer(anonymousRight);
   // Ended in reverse: clients first, then the stores they use, at last what observes both.
   await using opening = new AsyncDisposableStack();
-  const telemetry = opening.use(openTelemetry());
+  const handedOver = opening.use(await takeHandedOver(inheritedSockets, listenerLimits, log));
+  const addresses = await listenTargets(wishedAddresses(options, handedOver, log), options);
+  const telemetry = opening.use(openTelemetry(options, { version }));
+  const { meter, usage, scrape } = telemetry;
+  const openedRights = opening.use(await openRights(options));
+  const { rights } = openedRights;
   const owner = { pid, startedAt, listen: addresses.map(formatListenAddress).join(', ') };
-  const stores = telemetry.observedStores(opening.use(await openStores(options, owner, log)));
-  const served = createServed({ blobs: stores.blobs, values: stores.values, authorizer, log, version });
+  const stores = telemetry.observedStores(opening.use(await openStores(options, owner, { log, meter })));
+  const served = createServed({ blobs: stores.blobs, values: stores.values, authenticator: rights, authorizer: rights, log, version, meter, usage, scrape, pages: [] });
   const endpoints = opening.use(
     new Endpoints({
       served: { ...served, http: telemetry.observedHttp(served.http) },
       calls: telemetry.calls,
-      loopbackNamesOnly: options.allowAnonymous === undefined,
+      authenticator: rights,
+      allowedHosts: options.allowedHosts,
       log,
     }),
   );
-  for (const address of addresses) await endpoints.listen(address);
+  for (const listener of await openListeners(addresses, handedOver, { limits: listenerLimits, log })) endpoints.serve(listener);
   await stores.announce(endpoints.addresses.map(formatListenAddress).join(', '));
   opening.move(); // from here on `stop` ends them
-  const server = new Server({ options, surroundings, anonymousRight, telemetry, stores, endpoints });
+  const server = new Server({ options, surroundings, rights: openedRights, telemetry, stores, endpoints });
   telemetry.watch(server);
   return server;
 }
@@ -68,7 +77,7 @@ export async function startServer(options: ServeOptions, surroundings: ServerSur
 interface ServerParts {
   readonly options: ServeOptions;
   readonly surroundings: ServerSurroundings;
-  readonly anonymousRight: 'none' | 'read' | 'write';
+  readonly rights: OpenRights;
   readonly telemetry: Telemetry;
   readonly stores: OpenStores;
   readonly endpoints: Endpoints;
@@ -83,7 +92,11 @@ class Server implements RunningServer {
   }
 
   get anonymousRight(): 'none' | 'read' | 'write' {
-    return this.#parts.anonymousRight;
+    return this.#parts.rights.anonymous;
+  }
+
+  reloadRights(options: RightsOptions): Promise<void> {
+    return this.#parts.rights.reload(options);
   }
 
   get addresses(): readonly ListenAddress[] {
@@ -112,9 +125,10 @@ class Server implements RunningServer {
   }
 
   async #stop(): Promise<StopOutcome> {
-    const { options, surroundings, telemetry, stores, endpoints } = this.#parts;
+    const { options, surroundings, rights, telemetry, stores, endpoints } = this.#parts;
     const { log, serviceManager } = surroundings;
     const outcome = await drain({ clients: endpoints, stores }, options.drain, { clock: monotonicClock, timers, log, serviceManager });
+    rights[Symbol.dispose]();
     await endedWithin(lastTelemetryMs, telemetry[Symbol.asyncDispose]().then(() => true), timers);
     return outcome;
   }

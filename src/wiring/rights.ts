@@ -1,0 +1,90 @@
+// Rights as the options and the files they name give them, at the start and at every reload.
+import { CacheError } from '../base/cache-error.ts';
+import { monotonicClock } from '../platform/clocks.ts';
+import { systemRandom } from '../platform/random.ts';
+import { readTextFile } from '../platform/text-file.ts';
+import { entryBeside, Thread } from '../platform/thread.ts';
+import type { ThreadLimits } from '../platform/thread.ts';
+import { parseHtpasswd } from '../rights/htpasswd.ts';
+import type { IdentityDefinition } from '../rights/identity.ts';
+import { PasswordCheck, passwordCheckLimits } from '../rights/password-check.ts';
+import { Rights } from '../rights/rights.ts';
+import type { AnonymousRights, RightsDefinition } from '../rights/rights.ts';
+import type { PasswordQuestion } from './password-thread.ts';
+
+/** What of the options rights are made of. */
+export interface RightsOptions {
+  readonly allowAnonymous: AnonymousRights | undefined;
+  readonly rights: {
+    readonly tokensFile: string | undefined;
+    readonly htpasswdFile: string | undefined;
+    /** Those of the tokens file included. */
+    readonly identities: readonly IdentityDefinition[];
+  };
+}
+
+/** Disposing it ends the thread that checks passwords. */
+export interface OpenRights extends Disposable {
+  readonly rights: Rights;
+  /** What callers without credentials may do. */
+  readonly anonymous: AnonymousRights;
+  /**
+   * Takes the rights of `options`, and reads the htpasswd file again. Rights that were granted to credentials are not
+   * granted to everyone because the last credentials are gone.
+   * @throws CacheError `invalid_argument` or `failed_precondition`; the rights are what they were then.
+   */
+  reload(options: RightsOptions): Promise<void>;
+}
+
+/** A heap for bcrypt and nothing else; kept between the checks of a busy minute. */
+const threadLimits: ThreadLimits = { idleMs: 30_000, heapMiBMax: 64 };
+
+/** Longer is no file of users. */
+const htpasswdBytesMax = 16 * 1024 * 1024;
+
+/** Whether anybody is meant to show credentials, even if the files that hold them are empty at the moment. */
+export function credentialsConfigured({ rights }: RightsOptions): boolean {
+  return rights.tokensFile !== undefined || rights.htpasswdFile !== undefined || rights.identities.length > 0;
+}
+
+/** @throws CacheError `invalid_argument` or `failed_precondition`; first line what is wrong, second line what to do. */
+export async function openRights(options: RightsOptions): Promise<OpenRights> {
+  using opening = new DisposableStack();
+  const thread = opening.use(new Thread(entryBeside(import.meta.url, './password-thread.ts'), threadLimits));
+  const matches = async (password: string, hash: string): Promise<boolean> => {
+    const question: PasswordQuestion = { password, hash };
+    return (await thread.call(question)) === true;
+  };
+  let definition = await definitionOf(options, false);
+  const rights = new Rights(definition, new PasswordCheck({ clock: monotonicClock, random: systemRandom, matches }, passwordCheckLimits));
+  const opened = opening.move();
+  return {
+    rights,
+    get anonymous() {
+      return definition.anonymous;
+    },
+    async reload(changed) {
+      const next = await definitionOf(changed, definition.credentialsConfigured);
+      rights.replace(next);
+      definition = next;
+    },
+    [Symbol.dispose]: () => opened.dispose(),
+  };
+}
+
+async function definitionOf(options: RightsOptions, hadCredentials: boolean): Promise<RightsDefinition> {
+  const { htpasswdFile, identities } = options.rights;
+  const hasCredentials = hadCredentials || credentialsConfigured(options);
+  return {
+    identities,
+    passwords: htpasswdFile === undefined ? new Map() : parseHtpasswd(await readHtpasswd(htpasswdFile), htpasswdFile),
+    anonymous: options.allowAnonymous ?? (hasCredentials ? 'none' : 'write'),
+    credentialsConfigured: hasCredentials,
+  };
+}
+
+async function readHtpasswd(path: string): Promise<string> {
+  const text = await readTextFile(path, htpasswdBytesMax);
+  if (text !== undefined) return text;
+  throw new CacheError('failed_precondition', `the htpasswd file ${path} does not exist\nmake it with: htpasswd -B -c ${path} USER`);
+}

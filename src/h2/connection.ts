@@ -21,11 +21,21 @@ import type { StreamOwner } from './request-stream.ts';
 import { StreamTable } from './stream-table.ts';
 import type { StreamAcceptor } from './stream.ts';
 
+/** What goes wrong on connections, for statistics. Must be cheap and must not throw. */
+export interface ConnectionEvents {
+  /** A stream was reset, by us or by the peer. `code` is the peer's word in the second case. */
+  onReset(code: number, byPeer: boolean): void;
+  /** A connection was ended for a fault. `flood` names the frames there were too many of, if that was it. */
+  onFault(code: number, flood: string | undefined): void;
+}
+
 /** What a connection is given. */
 export interface ConnectionParts {
   readonly acceptor: StreamAcceptor;
   readonly limits: Http2Limits;
   readonly clock: MonotonicClock;
+  /** Told of what goes wrong. */
+  readonly events?: ConnectionEvents | undefined;
   /** There is output that nobody has announced to take; called once until it was taken. */
   readonly wake: () => void;
 }
@@ -41,6 +51,7 @@ export class Http2Connection implements FrameSink, StreamOwner {
   readonly outlet: Outlet;
   readonly #acceptor: StreamAcceptor;
   readonly #limits: Http2Limits;
+  readonly #events: ConnectionEvents | undefined;
   readonly #guard: FloodGuard;
   readonly #reader: FrameReader;
   readonly #headers: HeaderReceiver;
@@ -67,6 +78,7 @@ export class Http2Connection implements FrameSink, StreamOwner {
     assert(limits.connectionWindowBytes >= windowBytesDefault, 'a connection window cannot be smaller than it starts');
     this.#acceptor = parts.acceptor;
     this.#limits = limits;
+    this.#events = parts.events;
     this.#guard = new FloodGuard(parts.clock, limits);
     this.#headers = new HeaderReceiver(limits);
     this.#reader = new FrameReader(this, limits.frameBytesMax);
@@ -95,7 +107,7 @@ export class Http2Connection implements FrameSink, StreamOwner {
       this.#reader.push(bytes, from);
     } catch (thrown) {
       if (!(thrown instanceof ConnectionError)) throw thrown;
-      this.#fail(thrown.code, thrown.message);
+      this.#fail(thrown.code, thrown.message, thrown.flood);
     }
   }
 
@@ -133,6 +145,12 @@ export class Http2Connection implements FrameSink, StreamOwner {
     this.#streams.remove(stream);
     this.#closed.add(stream.id, how);
     this.#endWhenDrained();
+  }
+
+  writeReset(streamId: number, code: number): void {
+    this.#events?.onReset(code, false);
+    this.outlet.frames.rstStream(streamId, code);
+    this.outlet.touch();
   }
 
   returnCredit(bytes: number): void {
@@ -382,7 +400,9 @@ export class Http2Connection implements FrameSink, StreamOwner {
     if (stream === undefined) return;
     // A reset after our whole answer cost nobody anything: clients do it when an upload turns out to be needless.
     if (stream.sends) this.#guard.spend('RST_STREAM');
-    stream.abort(readUint32(bytes, from), true);
+    const code = readUint32(bytes, from);
+    this.#events?.onReset(code, true);
+    stream.abort(code, true);
   }
 
   #onPriority(frame: FrameHeader, bytes: Uint8Array, from: number): void {
@@ -409,7 +429,7 @@ export class Http2Connection implements FrameSink, StreamOwner {
     if (id > this.#servedStreamIdMax) return;
     if (stream === undefined && this.#closed.find(id) === 'reset') return; // on its way when we reset the stream
     this.#guard.spend(`${what} on a closed stream`);
-    if (stream === undefined) this.#writeReset(id, errorCode.streamClosed);
+    if (stream === undefined) this.writeReset(id, errorCode.streamClosed);
     else stream.reset(errorCode.streamClosed);
   }
 
@@ -418,26 +438,22 @@ export class Http2Connection implements FrameSink, StreamOwner {
     const stream = this.#streams.get(id);
     if (stream !== undefined) stream.reset(code);
     else if (id > this.#lastStreamId) throw new ConnectionError(code, 'a frame against the rules on an idle stream');
-    else this.#writeReset(id, code);
+    else this.writeReset(id, code);
   }
 
   #resetUnopened(id: number, code: number, what: string): void {
     this.#guard.spend(what);
     this.#closed.add(id, 'reset');
-    this.#writeReset(id, code);
-  }
-
-  #writeReset(id: number, code: number): void {
-    this.outlet.frames.rstStream(id, code);
-    this.outlet.touch();
+    this.writeReset(id, code);
   }
 
   #endWhenDrained(): void {
     if (this.#drain === 'final' && this.#streams.size === 0) this.#over = true;
   }
 
-  #fail(code: number, message: string): void {
+  #fail(code: number, message: string, flood?: string): void {
     if (this.#over) return;
+    this.#events?.onFault(code, flood);
     // Never above what an earlier GOAWAY named: those requests were not processed (RFC 9113 §6.8).
     this.outlet.frames.goaway(Math.min(this.#lastStreamId, this.#servedStreamIdMax), code, message);
     this.outlet.touch();

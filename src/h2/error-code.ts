@@ -19,13 +19,25 @@ export const errorCode = {
   http11Required: 0xd,
 } as const;
 
+const names: ReadonlyMap<number, string> = new Map(
+  Object.entries(errorCode).map(([name, code]) => [code, name.replace(/[A-Z]/g, '_$&').toUpperCase()]),
+);
+
+/** `PROTOCOL_ERROR`, as RFC 9113 §7 has it; a code that it does not define, which peers may send, is `other`. */
+export function errorCodeName(code: number): string {
+  return code === errorCode.http11Required ? 'HTTP_1_1_REQUIRED' : (names.get(code) ?? 'other');
+}
+
 /** The peer broke the protocol in a way that leaves no common state: GOAWAY with `code`, then the end (RFC 9113 §5.4.1). */
 export class ConnectionError extends Error {
   override readonly name = 'ConnectionError';
   readonly code: number;
+  /** The frames that there were too many of, if that is what was wrong: one of a few fixed texts. */
+  readonly flood: string | undefined;
 
-  constructor(code: number, message: string) {
+  constructor(code: number, message: string, flood?: string) {
     super(message);
     this.code = code;
+    this.flood = flood;
   }
 }

@@ -24,7 +24,7 @@ export class FloodGuard {
     const nowMs = this.#clock.nowMs();
     this.#tokens = Math.min(this.#burst, this.#tokens + (nowMs - this.#filledAtMs) * this.#perMs);
     this.#filledAtMs = nowMs;
-    if (this.#tokens < 1) throw new ConnectionError(errorCode.enhanceYourCalm, message);
+    if (this.#tokens < 1) throw new ConnectionError(errorCode.enhanceYourCalm, message, what);
     this.#tokens--;
   }
 }

@@ -15,6 +15,8 @@ export interface StreamOwner {
   readonly outlet: Outlet;
   /** The stream is closed; called once. */
   onStreamClosed(stream: RequestStream, how: 'ended' | 'reset'): void;
+  /** Sends RST_STREAM. */
+  writeReset(streamId: number, code: number): void;
   /** Request bytes were consumed, or will never be. */
   returnCredit(bytes: number): void;
 }
@@ -120,9 +122,7 @@ export class RequestStream implements ServerStream, QueuedSender, TableEntry {
 
   reset(code: number): void {
     if (this.#state === 'closed') return;
-    const { outlet } = this.#owner;
-    outlet.frames.rstStream(this.id, code);
-    outlet.touch();
+    this.#owner.writeReset(this.id, code);
     this.#close('reset', { code, byPeer: false });
   }
 

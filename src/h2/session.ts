@@ -4,6 +4,7 @@ import type { MonotonicClock } from '../base/clock.ts';
 import type { Log } from '../base/log.ts';
 import type { Socket, SocketHandler } from '../base/socket.ts';
 import { Http2Connection } from './connection.ts';
+import type { ConnectionEvents } from './connection.ts';
 import type { Http2Limits } from './limits.ts';
 import type { StreamAcceptor } from './stream.ts';
 
@@ -11,6 +12,7 @@ import type { StreamAcceptor } from './stream.ts';
 export interface Http2Ports {
   readonly clock: MonotonicClock;
   readonly log: Log;
+  readonly events?: ConnectionEvents | undefined;
 }
 
 /** One connection being served. */
@@ -51,7 +53,7 @@ class SocketSession implements Http2Session, SocketHandler {
     this.#outputBytesMax = limits.outputBytesMax;
     // A microtask: answers that are ready in the same turn go out together.
     const wake = () => queueMicrotask(() => this.#flush());
-    this.#connection = new Http2Connection({ acceptor, limits, clock: ports.clock, wake });
+    this.#connection = new Http2Connection({ acceptor, limits, clock: ports.clock, events: ports.events, wake });
     socket.start(this);
     this.#flush();
   }

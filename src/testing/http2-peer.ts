@@ -1,5 +1,6 @@
 // A hand-driven HTTP/2 client on the pure connection: frames as bytes in, frames as bytes out, no sockets.
 import { Http2Connection } from '../h2/connection.ts';
+import { errorCodeName } from '../h2/error-code.ts';
 import { clientPreface } from '../h2/frames.ts';
 import { HeaderDecoder } from '../h2/header-decoder.ts';
 import { encodeHeaders } from '../h2/header-encoder.ts';
@@ -97,6 +98,8 @@ export class Http2Peer {
   readonly connection: Http2Connection;
   readonly streams: RecordedStream[] = [];
   readonly #decoder = new HeaderDecoder(1_000_000);
+  /** What went wrong, as statistics are told. */
+  readonly mishaps: string[] = [];
   wakes = 0;
   consumes = true;
   /** Called while the acceptor makes a handler. */
@@ -117,6 +120,10 @@ export class Http2Peer {
       },
       limits: { ...http2Limits, ...limits },
       clock: this.clock,
+      events: {
+        onReset: (code, byPeer) => this.mishaps.push(`reset ${errorCodeName(code)} by ${byPeer ? 'peer' : 'us'}`),
+        onFault: (code, flood) => this.mishaps.push(flood === undefined ? errorCodeName(code) : `${errorCodeName(code)}: ${flood}`),
+      },
       wake: () => this.wakes++,
     });
     if (options.raw === true) return;

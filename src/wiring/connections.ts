@@ -2,6 +2,7 @@
 import type { MonotonicClock, Timers } from '../base/clock.ts';
 import type { HttpHandler } from '../base/http-exchange.ts';
 import type { Log } from '../base/log.ts';
+import type { ConnectionEvents } from '../h2/connection.ts';
 import { http2Limits } from '../h2/limits.ts';
 import { prefaceRefusal } from '../h2/preface-refusal.ts';
 import { serveHttp2 } from '../h2/session.ts';
@@ -20,6 +21,8 @@ export interface ConnectionParts {
   readonly clock: MonotonicClock;
   readonly timers: Timers;
   readonly log: Log;
+  /** Told of what goes wrong on HTTP/2 connections. */
+  readonly events?: ConnectionEvents | undefined;
 }
 
 /** How the calls of a drain ended. */
@@ -69,6 +72,21 @@ export class Connections implements ProtocolHandlers {
     this.#http1.adopt(socket);
   }
 
+  get http1Count(): number {
+    return this.#http1.connectionCount;
+  }
+
+  get http2Count(): number {
+    return this.#http2.size;
+  }
+
+  /** Of HTTP/2. */
+  get streamCount(): number {
+    let streams = 0;
+    for (const session of this.#http2) streams += session.streamCount;
+    return streams;
+  }
+
   /** Connections of either protocol that have shown which one they speak. */
   get size(): number {
     return this.#http2.size + this.#http1.connectionCount;
@@ -76,9 +94,7 @@ export class Connections implements ProtocolHandlers {
 
   /** Calls and exchanges that are not complete: being received, at work, or being sent. */
   get runningCalls(): number {
-    let calls = this.#http1.exchangeCount;
-    for (const session of this.#http2) calls += session.streamCount;
-    return calls;
+    return this.#http1.exchangeCount + this.streamCount;
   }
 
   /**

@@ -1,13 +1,16 @@
 // `kiln serve`: starts the server, says where it is, and ends it when a signal asks for that.
-import { noServiceManager } from '../base/service-manager.ts';
+import { formatListenAddress } from '../base/listen-address.ts';
+import type { ServiceManager } from '../base/service-manager.ts';
 import { readServeOptions } from '../config/read-serve-options.ts';
 import type { ServeOptions } from '../config/serve-options.ts';
 import { monotonicClock, timers, wallClock } from '../platform/clocks.ts';
+import { takeInheritedSockets } from '../platform/inherited-sockets.ts';
 import { openPinoLog } from '../platform/pino-log.ts';
 import type { PinoLog } from '../platform/pino-log.ts';
 import { endBySignal, exitNow, exitStatusOf, onStopSignal, onUncaught, saveCompiledCode } from '../platform/process.ts';
 import type { ProcessStart, StopSignal } from '../platform/process.ts';
 import { removeStaleReadyFile, writeReadyFile } from '../platform/ready-file.ts';
+import { openServiceManager } from '../platform/service-manager.ts';
 import type { RunningServer } from '../wiring/running-server.ts';
 import { startServer } from '../wiring/start-server.ts';
 import { endpointsOf, startUpText } from './start-up-text.ts';
@@ -28,13 +31,14 @@ export async function serve(start: ProcessStart, terminal: Terminal): Promise<nu
   });
   using stop = new StopRequest(log);
   if (options.readyFile !== undefined) await removeStaleReadyFile(options.readyFile);
-  const surroundings = { log, version, pid: start.pid, startedAt: start.startedAt, serviceManager: noServiceManager };
-  const starting = startServer(options, surroundings);
+  const serviceManager = openServiceManager({ environment: start.environment, pid: start.pid, log });
+  const inheritedSockets = takeInheritedSockets(start.environment, start.pid);
+  const starting = startServer(options, { log, version, pid: start.pid, startedAt: start.startedAt, serviceManager, inheritedSockets });
   // A start may take as long as there is much to take in. Whatever it is at, it may be broken off: see `durable-write.ts`.
   const early = await Promise.race([starting.then(() => undefined), stop.requested]);
   if (early !== undefined) endBySignal(early);
   const server = await starting;
-  const signal = await served(server, stop, { options, start, terminal });
+  const signal = await served(server, stop, { options, start, terminal, serviceManager });
   log.info('asked to stop; a second signal ends the process at once', { signal });
   const { cutOffCalls, flushed } = await server.stop();
   if (!flushed) {
@@ -60,15 +64,17 @@ interface Announcement {
   readonly options: ServeOptions;
   readonly start: ProcessStart;
   readonly terminal: Terminal;
+  readonly serviceManager: ServiceManager;
 }
 
 /** Prints the start-up text and writes the ready file; disposing the result removes the file. */
-async function announce(server: RunningServer, { options, start, terminal }: Announcement): Promise<AsyncDisposable | null> {
+async function announce(server: RunningServer, { options, start, terminal, serviceManager }: Announcement): Promise<AsyncDisposable | null> {
   const [first] = server.addresses;
   const file =
     options.readyFile === undefined || first === undefined
       ? null
       : await writeReadyFile(options.readyFile, { pid: start.pid, ...endpointsOf(first), version });
+  serviceManager.ready(`serves on ${server.addresses.map(formatListenAddress).join(', ')}`);
   terminal.out(startUpText({ server, version, hostName: start.hostName }));
   return file;
 }

@@ -23,18 +23,14 @@ async function listen(t: TestContext, address: ListenAddress = anyPort, limits: 
   const warnings: string[] = [];
   const log: Log = { debugEnabled: false, debug() {}, info() {}, warn: (message) => void warnings.push(message), error() {} };
   const http = createHttpServer((request, response) => response.end(`${request.method} ${request.url}`));
-  const listener = await Listener.open(
-    address,
-    {
-      http2(socket, head) {
-        assert.deepEqual(head.subarray(0, preface.length), preface);
-        socket.end(`http2 ${head.byteLength}`);
-      },
-      other: (socket) => void http.emit('connection', socket),
+  const listener = await Listener.open(address, { connectionsMax: 10, firstBytesTimeoutMs: 20_000, ...limits }, log);
+  listener.serve({
+    http2(socket, head) {
+      assert.deepEqual(head.subarray(0, preface.length), preface);
+      socket.end(`http2 ${head.byteLength}`);
     },
-    { connectionsMax: 10, firstBytesTimeoutMs: 20_000, ...limits },
-    log,
-  );
+    other: (socket) => void http.emit('connection', socket),
+  });
   const sockets: Socket[] = [];
   t.after(async () => {
     for (const socket of sockets) socket.destroy();

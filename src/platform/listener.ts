@@ -1,12 +1,15 @@
 // Accepts connections on one TCP address or unix socket and hands each to who speaks its protocol. Reads no
 // further than it must to tell HTTP/2 from the rest.
 import { createServer } from 'node:net';
-import type { Server, Socket } from 'node:net';
+import type { ListenOptions, Server, Socket } from 'node:net';
+import { assert } from '../base/assert.ts';
 import { CacheError } from '../base/cache-error.ts';
 import { formatListenAddress } from '../base/listen-address.ts';
 import type { ListenAddress } from '../base/listen-address.ts';
 import type { Log } from '../base/log.ts';
 import { errorCodeOf } from './error-code-of.ts';
+import { unixPathOf } from './inherited-sockets.ts';
+import type { InheritedSocket } from './inherited-sockets.ts';
 import { sniffProtocol } from './protocol-sniffer.ts';
 import { claimUnixSocketPath } from './unix-socket-path.ts';
 
@@ -28,58 +31,115 @@ export interface ListenerLimits {
   readonly firstBytesTimeoutMs: number;
 }
 
+/** Connections since the start, and now. */
+export interface ListenerCounts {
+  readonly accepted: number;
+  /** Closed as they came, since `connectionsMax` were open. */
+  readonly refused: number;
+  /** Accepting failed, mostly for want of file descriptors. */
+  readonly failed: number;
+  /** Closed because they did not show a protocol in time. */
+  readonly silent: number;
+  readonly open: number;
+}
+
 /** Finds dead peers, such as laptops that went to sleep, within the system's probe interval after this. */
 const keepAliveInitialDelayMs = 60_000;
 
 /** In a burst of failures, the first and every so-manieth are logged. */
 const failuresPerLogLine = 64;
 
+const serverOptions = { allowHalfOpen: true, noDelay: true, keepAlive: true, keepAliveInitialDelay: keepAliveInitialDelayMs };
+
 export class Listener implements AsyncDisposable {
-  /** With the port that was picked. */
-  readonly address: ListenAddress;
+  #address: ListenAddress;
   readonly #server: Server;
-  readonly #handlers: ProtocolHandlers;
   readonly #limits: ListenerLimits;
+  #handlers: ProtocolHandlers | undefined;
+  /** Connections that came before `serve`. Bounded by `connectionsMax`. */
+  #early: Socket[] = [];
   /** Connections that have not shown their protocol. Bounded by `connectionsMax`. */
   readonly #undecided = new Set<Socket>();
   readonly #closed = Promise.withResolvers<void>();
+  readonly #counts = { accepted: 0, refused: 0, failed: 0, silent: 0, open: 0 };
 
   /**
-   * Listens on `address`, whose host is an IP address.
+   * Listens on `address`, whose host is an IP address. Connections wait for `serve`.
    * @throws CacheError `failed_precondition`; first line what is wrong, second line what to do.
    */
-  static async open(address: ListenAddress, handlers: ProtocolHandlers, limits: ListenerLimits, log: Log): Promise<Listener> {
+  static async open(address: ListenAddress, limits: ListenerLimits, log: Log): Promise<Listener> {
     if (address.kind === 'unix') await claimUnixSocketPath(address.path);
-    const server = createServer({ allowHalfOpen: true, noDelay: true, keepAlive: true, keepAliveInitialDelay: keepAliveInitialDelayMs });
-    server.maxConnections = limits.connectionsMax;
-    const { promise, resolve, reject } = Promise.withResolvers<void>();
-    server.once('error', reject);
-    server.listen(address.kind === 'unix' ? { path: address.path } : { host: address.host, port: address.port }, resolve);
+    const server = createServer(serverOptions);
     try {
-      await promise;
+      await listening(server, address.kind === 'unix' ? { path: address.path } : { host: address.host, port: address.port });
     } catch (cause) {
       throw listenFailure(address, cause);
     }
-    server.off('error', reject);
     const bound = server.address();
     const port = bound === null || typeof bound === 'string' ? 0 : bound.port;
-    return new Listener(server, address.kind === 'unix' ? address : { ...address, port }, { handlers, limits, log });
+    return new Listener(server, address.kind === 'unix' ? address : { ...address, port }, { limits, log });
   }
 
-  private constructor(server: Server, address: ListenAddress, parts: { handlers: ProtocolHandlers; limits: ListenerLimits; log: Log }) {
+  /**
+   * Accepts from a socket that somebody else has opened, and owns it. Connections wait for `serve`.
+   * @throws CacheError `failed_precondition` for what is no listening stream socket; two lines as above.
+   */
+  static async adopt({ fd, name }: InheritedSocket, limits: ListenerLimits, log: Log): Promise<Listener> {
+    const server = createServer(serverOptions);
+    try {
+      await listening(server, { fd });
+    } catch (cause) {
+      throw new CacheError(
+        'failed_precondition',
+        `file descriptor ${fd} (${name}), handed over as a socket, cannot be listened on (${errorCodeOf(cause)})\n` +
+          'in the .socket unit, use ListenStream= and Accept=no',
+        { cause },
+      );
+    }
+    const bound = server.address();
+    // Node tells no path of a unix socket that it has not bound.
+    const isUnix = bound === null || typeof bound === 'string';
+    const address: ListenAddress = isUnix ? { kind: 'unix', path: name } : { kind: 'tcp', host: bound.address, port: bound.port };
+    const listener = new Listener(server, address, { limits, log });
+    const path = isUnix ? await unixPathOf(fd) : undefined;
+    if (path !== undefined) listener.#address = { kind: 'unix', path };
+    return listener;
+  }
+
+  private constructor(server: Server, address: ListenAddress, parts: { limits: ListenerLimits; log: Log }) {
     this.#server = server;
-    this.address = address;
-    this.#handlers = parts.handlers;
+    this.#address = address;
     this.#limits = parts.limits;
-    server.on('connection', (socket) => this.#accept(socket));
+    server.maxConnections = parts.limits.connectionsMax;
+    server.on('connection', (socket) => this.#onConnection(socket));
     server.on('close', () => this.#closed.resolve());
     this.#logFailures(parts.log);
+  }
+
+  /** With the port that was picked. */
+  get address(): ListenAddress {
+    return this.#address;
+  }
+
+  /** Hands every connection to `handlers`, those first that came before. Called once. */
+  serve(handlers: ProtocolHandlers): void {
+    assert(this.#handlers === undefined, 'a listener is served once');
+    this.#handlers = handlers;
+    for (const socket of this.#early) {
+      socket.off('error', ignore);
+      this.#accept(socket, handlers);
+    }
+    this.#early = [];
+  }
+
+  get counts(): ListenerCounts {
+    return this.#counts;
   }
 
   /** Accepts no more; connections that have not shown their protocol are closed, others live on. Idempotent. */
   stopAccepting(): void {
     this.#server.close();
-    for (const socket of this.#undecided) socket.destroy();
+    for (const socket of [...this.#undecided, ...this.#early]) socket.destroy();
   }
 
   /** Stops accepting and waits until the last connection, whoever owns it, has ended. */
@@ -93,14 +153,25 @@ export class Listener implements AsyncDisposable {
     const report = (message: string, count: number, fields: Record<string, string | number>): void => {
       if (count % failuresPerLogLine === 1) log.warn(message, { address, count, ...fields });
     };
-    let refused = 0;
-    this.#server.on('drop', () => report('connection refused: too many are open', ++refused, { connectionsMax: this.#limits.connectionsMax }));
-    let failed = 0;
-    this.#server.on('error', (error) => report('cannot accept a connection', ++failed, { reason: errorCodeOf(error) }));
+    const counts = this.#counts;
+    this.#server.on('drop', () => report('connection refused: too many are open', ++counts.refused, { connectionsMax: this.#limits.connectionsMax }));
+    this.#server.on('error', (error) => report('cannot accept a connection', ++counts.failed, { reason: errorCodeOf(error) }));
   }
 
-  #accept(socket: Socket): void {
+  #onConnection(socket: Socket): void {
+    if (this.#handlers !== undefined) {
+      this.#accept(socket, this.#handlers);
+      return;
+    }
+    socket.on('error', ignore); // nothing is read, so a client that leaves is only noticed later
+    this.#early.push(socket);
+  }
+
+  #accept(socket: Socket, handlers: ProtocolHandlers): void {
     this.#undecided.add(socket);
+    this.#counts.accepted += 1;
+    this.#counts.open += 1;
+    socket.once('close', () => (this.#counts.open -= 1));
     let head = Buffer.alloc(0);
     const settle = (): void => {
       clearTimeout(deadline);
@@ -110,7 +181,7 @@ export class Listener implements AsyncDisposable {
     const discard = (): void => {
       settle();
       // Somebody must hear a late error, or it ends the process.
-      socket.on('error', () => {});
+      socket.on('error', ignore);
       socket.destroy();
     };
     const onReadable = (): void => {
@@ -120,18 +191,32 @@ export class Listener implements AsyncDisposable {
         if (protocol === 'undecided') continue;
         settle();
         if (protocol === 'http2') {
-          this.#handlers.http2(socket, head);
+          handlers.http2(socket, head);
         } else {
           socket.unshift(head);
-          this.#handlers.other(socket);
+          handlers.other(socket);
         }
         return;
       }
     };
-    const deadline = setTimeout(discard, this.#limits.firstBytesTimeoutMs);
+    const deadline = setTimeout(() => {
+      this.#counts.silent += 1;
+      discard();
+    }, this.#limits.firstBytesTimeoutMs);
     deadline.unref();
     socket.on('readable', onReadable).on('end', discard).on('error', discard).on('close', settle);
   }
+}
+
+function ignore(): void {}
+
+/** Resolves when `server` listens. @throws what the system reports. */
+async function listening(server: Server, where: ListenOptions | { readonly fd: number }): Promise<void> {
+  const { promise, resolve, reject } = Promise.withResolvers<void>();
+  server.once('error', reject);
+  server.listen(where, resolve); // throws for a descriptor that is no socket
+  await promise;
+  server.off('error', reject);
 }
 
 function readChunk(socket: Socket): Buffer<ArrayBuffer> | undefined {

@@ -5,6 +5,7 @@ import { chmod, mkdir, readFile, readdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { byteSourceOf } from '../base/byte-source.ts';
+import { noMeter } from '../base/metrics.ts';
 import { Digest } from '../digest/digest.ts';
 import { DigestList } from '../digest/digest-list.ts';
 import { lockDataDirectory } from '../platform/data-directory-lock.ts';
@@ -31,7 +32,7 @@ function openLocked(directory: string): Promise<FileStore> {
   const holder = { pid: process.pid, startedAt: 'now', listen: 'here' };
   return FileStore.open(
     { directory, maxBytes: 1 << 20 },
-    { files: new NodeFileSystem(), monotonicClock: clock, wallClock: clock, timers: clock, log: new RememberingLog(), lock: (path) => lockDataDirectory(path, holder) },
+    { files: new NodeFileSystem(), monotonicClock: clock, wallClock: clock, timers: clock, log: new RememberingLog(), meter: noMeter, lock: (path) => lockDataDirectory(path, holder) },
   );
 }
 

@@ -46,7 +46,8 @@ export class FileValueStore implements ValueStore {
     })();
     const hot = value.byteLength <= hotValueBytesMax ? value : undefined;
     const contentBytes = header.byteLength + value.byteLength;
-    await this.#files.write({ key: fileKeyOf(key), contentBytes, check: madeHere, bytes: content, convergent: false, hot }, options);
+    const alias = `${key.digestFunction.name}/${key.hash}`;
+    await this.#files.write({ key: fileKeyOf(key), contentBytes, alias, check: madeHere, bytes: content, convergent: false, hot }, options);
   }
 
   async #read(key: ValueKey, file: StoredFile, options?: CallOptions): Promise<ByteSource | undefined> {

@@ -5,6 +5,7 @@ import type { FileHandle, FileSystem } from '../base/file-system.ts';
 import type { ContentCheck } from './digest-check.ts';
 import type { DurableDirectories } from './durable-directories.ts';
 import { io, systemCode } from './storage-error.ts';
+import type { WritePhases } from './write-phases.ts';
 
 /** Names of one file on its way. `partial` is unique and in the same directory, so that rename is atomic. */
 export interface ObjectPaths {
@@ -20,6 +21,8 @@ export interface WriteTarget {
   readonly check: ContentCheck;
   /** Runs `publish` with nobody else changing what is under the final name, and enters the file in its index then. */
   guard(publish: () => Promise<void>): Promise<void>;
+  /** Told where the write is, by whoever wants to know. */
+  readonly phases?: WritePhases | undefined;
 }
 
 /** Where files go. */
@@ -42,26 +45,34 @@ export async function writeDurably(
   options?: CallOptions,
 ): Promise<void> {
   const { files, directories } = storage;
-  const { paths, check } = target;
+  const { paths, check, phases } = target;
+  phases?.enter('temp');
   await directories.ensure(paths.directory);
   await using undo = new AsyncDisposableStack();
   {
     await using file = await create(storage, paths);
     undo.defer(() => files.discard(paths.partial)); // never throws; start-up sweeps what stays behind
+    phases?.enter('receive');
     for await (const chunk of bytes) {
       throwIfCancelled(options); // a stalled read is ended by the owner of `bytes`
+      phases?.enter('write');
       check.update(chunk);
       await io('write to the data directory', file.write(chunk));
+      phases?.enter('receive');
     }
     check.finish();
     throwIfCancelled(options);
+    phases?.enter('sync');
     // Before rename, or a power cut may keep the name and lose the bytes. A failed sync is final: the kernel
     // may have marked the lost pages clean, and a second try would report success.
     await io('sync a file in the data directory', file.syncData());
   }
+  phases?.enter('lock');
   await target.guard(async () => {
+    phases?.enter('publish');
     await io('rename a file in the data directory', files.rename(paths.partial, paths.final));
     undo.move(); // nothing left to undo
+    phases?.enter('directory_sync');
     await directories.sync(paths.directory); // a name is data of its directory
   });
 }

@@ -6,6 +6,7 @@ import type { CallOptions } from '../base/call-options.ts';
 import type { MonotonicClock, Timers, WallClock } from '../base/clock.ts';
 import type { FileSystem } from '../base/file-system.ts';
 import type { Log } from '../base/log.ts';
+import type { Meter } from '../base/metrics.ts';
 import { Semaphore } from '../base/semaphore.ts';
 import { ByteBoundedMap } from './byte-bounded-map.ts';
 import type { ContentCheck } from './digest-check.ts';
@@ -24,6 +25,8 @@ import { SpaceBudget, defaultMaxBytes } from './space-budget.ts';
 import type { Eviction } from './space-budget.ts';
 import { SteadyTime } from './steady-time.ts';
 import { io } from './storage-error.ts';
+import { StoreJournal } from './store-journal.ts';
+import type { WritePhases } from './write-phases.ts';
 
 export interface StoredFilesPorts {
   readonly files: FileSystem;
@@ -31,6 +34,7 @@ export interface StoredFilesPorts {
   readonly wallClock: WallClock;
   readonly timers: Timers;
   readonly log: Log;
+  readonly meter: Meter;
 }
 
 export interface StoredFilesLimits {
@@ -47,6 +51,8 @@ export interface NewFile {
   readonly key: FileKey;
   /** Exactly what `bytes` yields if `check` accepts it. */
   readonly contentBytes: number;
+  /** What callers know it by, for the log; where the key does not say so. */
+  readonly alias?: string | undefined;
   readonly check: ContentCheck;
   readonly bytes: AsyncIterable<Uint8Array>;
   /** A file of that key that is there already is as good: it stays, and this one is dropped. */
@@ -78,6 +84,7 @@ export class StoredFiles {
   readonly #reads: Semaphore;
   readonly #writes: Semaphore;
   readonly #time: SteadyTime;
+  readonly #journal: StoreJournal;
   /** Allocated by files that left the index and are not deleted yet. */
   #leavingBytes = 0;
   #evictedCount = 0;
@@ -97,6 +104,7 @@ export class StoredFiles {
     this.#quarantine = opened.quarantine;
     this.#recency = opened.recency;
     this.#time = opened.time;
+    this.#journal = new StoreJournal(ports);
     this.#hot = new ByteBoundedMap(limits.hotBytesMax);
     this.#reads = new Semaphore('open files to read', { permitsMax: limits.openReadsMax, waitersMax });
     this.#writes = new Semaphore('open files to write', { permitsMax: limits.openWritesMax, waitersMax });
@@ -193,7 +201,8 @@ export class StoredFiles {
    * @throws CacheError `unavailable`, `cancelled`.
    */
   async openRead(file: StoredFile, options?: CallOptions): Promise<OpenFile | undefined> {
-    const permit = await this.#reads.acquire(options);
+    const inLine = this.#reads.givenOut === this.#reads.permitsMax;
+    const permit = await this.#journal.readPermit(this.#reads.acquire(options), inLine);
     try {
       const handle = await io('open a stored file', this.#ports.files.openRead(this.#layout.final(file.key)));
       if (handle === undefined) {
@@ -236,7 +245,7 @@ export class StoredFiles {
         try {
           const fate = await this.#quarantine.take(file.key, file.contentBytes);
           this.#leavingBytes -= bytes;
-          log.error('a stored file is corrupt and counts as absent', undefined, { key: file.key, reason, fate });
+          this.#journal.quarantined(file, reason, fate);
         } catch (thrown) {
           // Still counted, since it is still there; never served, since it left the index.
           log.error('a corrupt file could not be moved to quarantine', thrown, { key: file.key, reason });
@@ -256,8 +265,22 @@ export class StoredFiles {
   }
 
   async #write(file: NewFile, options?: CallOptions): Promise<void> {
+    const phases = this.#journal.writeBegan(options?.onStep);
+    let entered = false;
+    try {
+      entered = await this.#writeIn(file, phases, options);
+    } finally {
+      this.#journal.writeEnded(file, phases, entered);
+    }
+    this.#space.trim();
+  }
+
+  /** Whether the file that is there in the end is this one. */
+  async #writeIn(file: NewFile, phases: WritePhases, options?: CallOptions): Promise<boolean> {
     using _permit = await this.#writes.acquire(options);
+    phases.enter('room');
     using room = await this.#space.reserve(file.contentBytes, options);
+    let entered = false;
     const { files } = this.#ports;
     const paths = this.#layout.paths(file.key);
     const guard = (publish: () => Promise<void>): Promise<void> =>
@@ -270,10 +293,11 @@ export class StoredFiles {
           throw thrown;
         }
         this.#enter(file);
+        entered = true;
         room[Symbol.dispose]();
       });
-    await writeDurably({ files, directories: this.#directories }, { paths, check: file.check, guard }, file.bytes, options);
-    this.#space.trim();
+    await writeDurably({ files, directories: this.#directories }, { paths, check: file.check, guard, phases }, file.bytes, options);
+    return entered;
   }
 
   /** After a rename, or the sync of it, failed, with the key locked: what is under the final name now? */
@@ -308,6 +332,7 @@ export class StoredFiles {
     this.#evictedCount += 1;
     this.#evictedBytes += bytes;
     this.#evictionAgeMs = Math.max(0, this.#time.nowMs() - file.lastUsedMs);
+    this.#journal.evicted(file, this.#evictionAgeMs);
     this.#leavingBytes += bytes;
     const done = this.#locks.run(file.key, async () => {
       try {

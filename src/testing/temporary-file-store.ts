@@ -4,6 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { FileSystem } from '../base/file-system.ts';
 import type { Log } from '../base/log.ts';
+import { noMeter } from '../base/metrics.ts';
+import type { Meter } from '../base/metrics.ts';
 import { FileStore } from '../blob/file-store.ts';
 import type { FileStoreOptions } from '../blob/file-store.ts';
 import { NodeFileSystem } from '../platform/node-file-system.ts';
@@ -36,7 +38,7 @@ export async function temporaryDirectory(): Promise<{ readonly path: string } & 
 export async function openFileStore(
   directory: string,
   options: Partial<FileStoreOptions> = {},
-  ports: { readonly files?: FileSystem; readonly clock?: ManualClock; readonly log?: Log } = {},
+  ports: { readonly files?: FileSystem; readonly clock?: ManualClock; readonly log?: Log; readonly meter?: Meter } = {},
 ): Promise<FileStore> {
   const clock = ports.clock ?? new ManualClock(Date.now());
   return FileStore.open(
@@ -47,6 +49,7 @@ export async function openFileStore(
       wallClock: clock,
       timers: clock,
       log: ports.log ?? new RememberingLog(),
+      meter: ports.meter ?? noMeter,
       lock: async () => ({ async [Symbol.asyncDispose]() {} }),
     },
   );

@@ -50,6 +50,7 @@ export async function openStores(options: StoreOptions, owner: LockHolder, { log
         wallClock,
         timers,
         log,
+        meter,
         lock: async (directory) => (lock = await lockDataDirectory(directory, owner)),
       },
     ),

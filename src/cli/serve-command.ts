@@ -1,7 +1,7 @@
 // `kiln serve`: starts the server, says where it is, and ends it when a signal asks for that.
 import { formatListenAddress } from '../base/listen-address.ts';
 import type { ServiceManager } from '../base/service-manager.ts';
-import { readServeOptions } from '../config/read-serve-options.ts';
+import { readServeConfiguration } from '../config/read-serve-configuration.ts';
 import type { ServeOptions } from '../config/serve-options.ts';
 import { monotonicClock, timers, wallClock } from '../platform/clocks.ts';
 import { takeInheritedSockets } from '../platform/inherited-sockets.ts';
@@ -10,6 +10,7 @@ import type { PinoLog } from '../platform/pino-log.ts';
 import { endBySignal, exitNow, exitStatusOf, onStopSignal, onUncaught, saveCompiledCode } from '../platform/process.ts';
 import type { ProcessStart, StopSignal } from '../platform/process.ts';
 import { removeStaleReadyFile, writeReadyFile } from '../platform/ready-file.ts';
+import { readSmallFile } from '../platform/small-file.ts';
 import { openServiceManager } from '../platform/service-manager.ts';
 import type { RunningServer } from '../wiring/running-server.ts';
 import { startServer } from '../wiring/start-server.ts';
@@ -23,7 +24,7 @@ import { version } from './version.ts';
  * @throws CacheError when it cannot start (see `reportFailure`).
  */
 export async function serve(start: ProcessStart, terminal: Terminal): Promise<number> {
-  const options = await readServeOptions(start);
+  const { options } = await readServeConfiguration(start, readSmallFile);
   const log = openPinoLog(options.log, { wallClock, clock: monotonicClock, timers });
   onUncaught((error) => {
     log.error('something failed that nobody foresaw; this is a bug in Kiln, and the server ends', error);

@@ -2,7 +2,7 @@
 import type { Key } from './key.ts';
 import { nearestName } from './nearest-name.ts';
 import { TreeBuilder } from './source.ts';
-import type { Mistake, Source } from './source.ts';
+import type { Mistake, Place, Source } from './source.ts';
 import type { StartContext } from './start-context.ts';
 
 /** A source, and what was wrong on the way to it. */
@@ -24,10 +24,15 @@ export function readFlags(command: string, keys: readonly Key[], context: Pick<S
   const source: Source = {
     tree: builder.tree,
     directory: context.workingDirectory,
-    origin: (place) => ({ kind: 'flag', flag: `--${place.filter((step) => typeof step === 'string').join('-')}` }),
-    example: (key, value) => `${key.flag ?? ''} ${value}`,
+    origin: (place) => ({ kind: 'flag', flag: flagAt(place) }),
+    originOfName: (place) => ({ kind: 'flag', flag: flagAt(place) }),
+    example: (place, { example }) => `${flagAt(place)} ${example}`,
   };
   return { source, mistakes };
+}
+
+function flagAt(place: Place): string {
+  return `--${place.filter((step) => typeof step === 'string').join('-')}`;
 }
 
 function textsByKey(command: string, keys: readonly Key[], args: readonly string[]): { given: Map<Key, string[]>; mistakes: Mistake[] } {

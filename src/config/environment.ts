@@ -3,7 +3,7 @@ import type { ReadSource } from './command-line.ts';
 import type { Key } from './key.ts';
 import { nearestName } from './nearest-name.ts';
 import { TreeBuilder } from './source.ts';
-import type { Mistake } from './source.ts';
+import type { Mistake, Place } from './source.ts';
 import type { StartContext } from './start-context.ts';
 
 /** Environment variables with this beginning belong to the test programs. */
@@ -24,7 +24,8 @@ export function readEnvironment(command: string, keys: readonly Key[], context: 
       tree: builder.tree,
       directory: context.workingDirectory,
       origin: (place) => ({ kind: 'environment', variable: variableAt(keys, place) }),
-      example: (key, value) => `${key.environment ?? ''}=${value}`,
+      originOfName: (place) => ({ kind: 'environment', variable: variableAt(keys, place) }),
+      example: (place, { example }) => `${variableAt(keys, place)}=${example}`,
     },
     mistakes,
   };
@@ -40,7 +41,7 @@ function valueOf({ shape }: Key, text: string): unknown {
 }
 
 /** The variable that `place` came from: the place may be one of several values in it. */
-function variableAt(keys: readonly Key[], place: readonly (string | number)[]): string {
+function variableAt(keys: readonly Key[], place: Place): string {
   return keys.find(({ path }) => path.every((name, index) => place[index] === name))?.environment ?? '';
 }
 

@@ -1,7 +1,6 @@
 // What a configuration key is: a value type with what people must know about it, and its place in a schema. Flags,
 // variables, help texts, the reference page and the JSON Schema are all read off the schema by `keysOf`.
 import * as z from 'zod/mini';
-import { assert } from '../base/assert.ts';
 import type { JsonForm, ValueType } from './value-type.ts';
 
 /** What is known of one key beside its type. */
@@ -20,6 +19,9 @@ export interface KeyFacts {
   readonly from?: 'file' | 'file-and-environment';
 }
 
+/** What is known of a key of a structure. */
+export type MemberFacts = Pick<KeyFacts, 'help' | 'example' | 'secret'>;
+
 /** What is known of a group of keys. */
 export interface GroupFacts {
   readonly title: string;
@@ -29,18 +31,20 @@ export interface GroupFacts {
 /** How the text of a flag or variable becomes what the schema takes: one value, several, or names with values. */
 type Shape = 'one' | 'list' | 'pairs' | 'nested';
 
-interface RegisteredKey extends KeyFacts {
+/** A key wherever it stands. */
+export interface KeyForm extends KeyFacts {
   readonly shape: Shape;
   readonly placeholder: string;
   readonly json: JsonForm;
   readonly resolve: ValueType<unknown>['resolve'];
+  readonly words: readonly string[];
 }
 
-const keyRegistry = z.registry<RegisteredKey>();
+const keyRegistry = z.registry<KeyForm>();
 const groupRegistry = z.registry<GroupFacts>();
 
 /** One key of a schema, with its place and its names. */
-export interface Key extends RegisteredKey {
+export interface Key extends KeyForm {
   readonly path: readonly string[];
   /** `drain.timeout` */
   readonly name: string;
@@ -53,6 +57,16 @@ export interface Key extends RegisteredKey {
 /** A key that always has a value: one whose default is a text. */
 export function key<T>(type: ValueType<T>, facts: KeyFacts & { readonly default: { readonly text: string } }): z.ZodMiniPrefault<z.ZodMiniType<T, string>> {
   return register(z.prefault(type.schema, facts.default.text), type, facts, 'one');
+}
+
+/** A key of a structure that must be given. */
+export function requiredKey<T>(type: ValueType<T>, facts: MemberFacts): z.ZodMiniType<T, string> {
+  return register(z.pipe(type.schema, z.transform((value: T) => value)), type, { ...facts, default: { derived: 'none' } }, 'one');
+}
+
+/** A key of a structure with a list that must be given and has at least one element. */
+export function requiredListKey<T>(type: ValueType<T>, facts: MemberFacts): z.ZodMiniArray<z.ZodMiniType<T, string>> {
+  return register(z.array(type.schema).check(z.minLength(1)), type, { ...facts, default: { derived: 'none' } }, 'list');
 }
 
 /** A key that may have no value. */
@@ -72,10 +86,13 @@ export function pairsKey<T>(names: ValueType<string>, type: ValueType<T>, facts:
   return register(z.prefault(z.record(names.schema, type.schema), {}), type, facts, 'pairs');
 }
 
-/** A key whose value is a structure of its own, for the file only; `json` of nested values comes from their own registration. */
-export function nestedKey<Schema extends z.ZodMiniType>(schema: Schema, facts: KeyFacts & { readonly from: 'file' }): z.ZodMiniPrefault<z.ZodMiniArray<Schema>> {
+/**
+ * A key with a list of structures, for the file only. Their members are keys as well, whose names, defaults and
+ * reloading count for nothing outside the structure.
+ */
+export function nestedKey<Schema extends z.ZodMiniObject>(schema: Schema, facts: KeyFacts & { readonly from: 'file' }): z.ZodMiniPrefault<z.ZodMiniArray<Schema>> {
   const list = z.prefault(z.array(schema), []);
-  keyRegistry.add(list, { ...facts, shape: 'nested', placeholder: 'LIST', json: {}, resolve: undefined });
+  keyRegistry.add(list, { ...facts, shape: 'nested', placeholder: 'LIST', json: {}, resolve: undefined, words: [] });
   return list;
 }
 
@@ -87,24 +104,43 @@ export function group<Shape extends z.core.$ZodLooseShape>(facts: GroupFacts, sh
 }
 
 function register<Schema extends z.ZodMiniType>(schema: Schema, type: ValueType<unknown>, facts: KeyFacts, shape: Shape): Schema {
-  const { placeholder, json, resolve } = type;
-  keyRegistry.add(schema, { ...facts, shape, placeholder, json, resolve });
+  const { placeholder, json, resolve, words = [] } = type;
+  keyRegistry.add(schema, { ...facts, shape, placeholder, json, resolve, words });
   return schema;
 }
 
-/** The keys of a schema, in the order in which they are written there; groups are entered. */
-export function keysOf(schema: z.ZodMiniObject): readonly Key[] {
+/** What a schema says of one place in its trees. */
+export interface SchemaPlace {
+  /** The innermost key at or above the place. */
+  readonly key: KeyForm | undefined;
+  /** Of a group or structure: its members by name, in order. */
+  readonly members: ReadonlyMap<string, z.ZodMiniType> | undefined;
+  readonly group: GroupFacts | undefined;
+  /** Of a list of structures: one of them. */
+  readonly element: z.ZodMiniType | undefined;
+}
+
+/** What stands at the root of `schema`. `above`: the innermost key above it. */
+export function lookInto(schema: z.ZodMiniType, above?: KeyForm): SchemaPlace {
+  const key = keyRegistry.get(schema) ?? above;
+  const inner = schema instanceof z.ZodMiniPrefault || schema instanceof z.ZodMiniOptional ? (schema.def.innerType as z.ZodMiniType) : schema;
+  return {
+    key,
+    group: groupRegistry.get(schema),
+    members: inner instanceof z.ZodMiniObject ? new Map(Object.entries(inner.shape as Record<string, z.ZodMiniType>)) : undefined,
+    element: inner instanceof z.ZodMiniArray ? (inner.def.element as z.ZodMiniType) : undefined,
+  };
+}
+
+/** The keys of a schema, in the order in which they are written there; groups are entered, structures are not. */
+export function keysOf(schema: z.ZodMiniType): readonly Key[] {
   return keysBelow(schema, [], undefined);
 }
 
-function keysBelow(schema: z.ZodMiniObject, above: readonly string[], within: GroupFacts | undefined): Key[] {
-  return Object.entries(schema.shape).flatMap(([name, member]) => {
-    const path = [...above, name];
-    const registered = keyRegistry.get(member as z.ZodMiniType);
-    if (registered !== undefined) return [{ ...registered, path, name: path.join('.'), group: within, ...namesOf(path, registered) }];
-    assert(member instanceof z.ZodMiniPrefault && member.def.innerType instanceof z.ZodMiniObject, `${path.join('.')} is a key or a group`);
-    return keysBelow(member.def.innerType, path, groupRegistry.get(member));
-  });
+function keysBelow(schema: z.ZodMiniType, path: readonly string[], within: GroupFacts | undefined): Key[] {
+  const { key: form, members, group: facts } = lookInto(schema);
+  if (form !== undefined) return [{ ...form, path, name: path.join('.'), group: within, ...namesOf(path, form) }];
+  return [...(members ?? [])].flatMap(([name, member]) => keysBelow(member, [...path, name], facts));
 }
 
 function namesOf(path: readonly string[], { from }: KeyFacts): Pick<Key, 'flag' | 'environment'> {

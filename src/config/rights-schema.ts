@@ -1,31 +1,51 @@
 // Who may do what, as it is written in the configuration.
 import * as z from 'zod/mini';
 import { CacheError } from '../base/cache-error.ts';
-import { group, nestedKey, optionalKey } from './key.ts';
+import { parseInstancePattern } from '../rights/instance-pattern.ts';
+import { tokenHashForm } from '../rights/token.ts';
+import { group, listKey, nestedKey, optionalKey, requiredKey, requiredListKey } from './key.ts';
 import { line, oneOf, path, textType } from './value-type.ts';
 
-const tokenHash = textType('sha256:HEX', { type: 'string', pattern: '^sha256:[0-9a-f]{64}$' }, (text) => {
-  if (/^sha256:[0-9a-f]{64}$/.test(text)) return text;
-  // Whatever it is, it may be a token: the text of the error must not contain it.
-  const problem = text.startsWith('sha256:') ? 'is not "sha256:" and 64 hexadecimal digits in lower case' : 'is no hash; a token itself does not belong here';
-  throw new CacheError('invalid_argument', `the text given ${problem}`);
+const tokenHash = textType('HASH', { type: 'string', pattern: tokenHashForm.source }, (text) => {
+  if (tokenHashForm.test(text)) return text;
+  // Whatever it is, it may be a token: the error must not contain it.
+  const problem = text.startsWith('sha256:') ? 'is not "sha256:" and 64 lower-case hexadecimal digits' : 'is no hash; a token itself does not belong into a configuration';
+  throw new CacheError('invalid_argument', `what is given (and not shown here) ${problem}`);
 });
 
-const identityName = line('NAME', /^[^\s:,"\p{Cc}]{1,128}$/u, 'is not a name: 1 to 128 characters without spaces, colons, commas and quotes');
-const instancePattern = line('PATTERN', /^(?:\*|[^\s*\p{Cc}]*(?:\/\*)?)$/u, 'is not a pattern: write an instance name, a beginning such as team/*, or *');
+const identityName = line('NAME', /^[^\s:,"\p{Cc}]{1,128}$/u, 'is not a name: 1 to 128 characters, and no spaces, colons, commas and quotes');
 
-export const rightWords = ['read', 'write', 'execute', 'admin'] as const;
+const instancePattern = textType('PATTERN', { type: 'string' }, (text) => {
+  parseInstancePattern(text);
+  return text;
+});
 
 const grant = z.strictObject({
-  instances: z.array(instancePattern.schema).check(z.minLength(1)),
-  rights: z.array(oneOf(...rightWords).schema).check(z.minLength(1)),
+  instances: requiredListKey(instancePattern, {
+    help: 'Instances the rights are for: a name ("" is the one without a name), all below a name ("team/*"), or every one ("*").',
+    example: '"team/*"',
+  }),
+  rights: requiredListKey(oneOf('read', 'write', 'execute', 'admin'), {
+    help: 'None includes another: who uploads needs read and write. Admin is for profiles and the like.',
+    example: 'read',
+  }),
 });
 
 /** Somebody, how they show that they are it, and what they may do. */
 export const identitySchema = z.strictObject({
-  name: identityName.schema,
-  tokens: z.prefault(z.array(tokenHash.schema), []),
-  grants: z.prefault(z.array(grant), []),
+  name: requiredKey(identityName, { help: 'For logs, and the user name of HTTP Basic. Entries of the same name add up.', example: 'ci' }),
+  tokens: listKey(tokenHash, {
+    help: 'Hashes of bearer tokens, as "kiln token create" prints them.',
+    example: 'sha256:HEX',
+    default: { derived: 'none' },
+    from: 'file',
+  }),
+  grants: nestedKey(grant, {
+    help: 'What the identity may do, and where.',
+    example: '{instances: ["*"], rights: [read, write]}',
+    default: { derived: 'none' },
+    from: 'file',
+  }),
 });
 
 export const rightsGroup = group(
@@ -44,8 +64,8 @@ export const rightsGroup = group(
       reload: true,
     }),
     identities: nestedKey(identitySchema, {
-      help: 'Who there is: name, hashes of tokens, and grants, each a list of rights (read, write, execute, admin) in instances that match one of the patterns.',
-      example: '{name: ci, tokens: [sha256:...], grants: [{instances: ["*"], rights: [read, write]}]}',
+      help: 'Who there is beside callers without credentials.',
+      example: '{name: ci, tokens: [sha256:HEX], grants: [{instances: ["*"], rights: [read, write]}]}',
       default: { derived: 'none' },
       reload: true,
       from: 'file',

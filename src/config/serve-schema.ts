@@ -130,6 +130,13 @@ const diagnosticsGroup = group(
   },
 );
 
+/** What is said of the configuration itself, and so not in its file. */
+const configFile = optionalKey(path('FILE'), {
+  help: 'YAML file with any of these options; flags and variables go before it. "kiln config check" says whether it is all right.',
+  example: '/etc/kiln/kiln.yaml',
+  default: { derived: 'none' },
+});
+
 /** Groups come after the keys of the top level, so that the keys of a group stand together in help texts. */
 export const serveSchema = z.strictObject({
   listen: listKey(listenAddress, {
@@ -176,5 +183,10 @@ export const serveSchema = z.strictObject({
 /** Values as the schema gives them. */
 export type ServeValues = z.output<typeof serveSchema>;
 
-/** Every key of `kiln serve`. */
+/** Every key of the file. */
 export const serveKeys: readonly Key[] = keysOf(serveSchema);
+
+/** What flags and variables may say. */
+export const startSchema = z.strictObject({ config: configFile, ...serveSchema.shape });
+
+export const startKeys: readonly Key[] = keysOf(startSchema);

@@ -1,6 +1,6 @@
 // Where values come from. Each source gives a tree of texts in the form of the schema, and knows for each place in it
 // what to call it.
-import type { Key } from './key.ts';
+import type { KeyForm } from './key.ts';
 
 /** Where a value was given. */
 export type Origin =
@@ -17,13 +17,19 @@ export interface TextTree {
   readonly [name: string]: unknown;
 }
 
+/** What a name without a value has: `key:`, `key: ~`, `key: null`. */
+export const nothing = Symbol('nothing');
+
 export interface Source {
   readonly tree: TextTree;
   /** What relative paths in it are relative to; absolute. */
   readonly directory: string;
+  /** Where the value at `place` was given, or else what is nearest above it. */
   origin(place: Place): Origin;
-  /** How `key` with `value` is written in this source, for advice. */
-  example(key: Key, value: string): string;
+  /** Where the last name of `place` was given. */
+  originOfName(place: Place): Origin;
+  /** How a key at `place` is written in this source with the value of its example, for advice. */
+  example(place: Place, form: KeyForm): string;
 }
 
 /** Something wrong in a configuration. */

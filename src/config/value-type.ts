@@ -19,6 +19,8 @@ export interface ValueType<T> {
   /** @throws CacheError `invalid_argument` that says what is wrong with the text. */
   readonly parse: (text: string) => T;
   readonly json: JsonForm;
+  /** The only values there are, if they are few. */
+  readonly words?: readonly string[];
   /** Of values that contain a path: the same text with that path taken relative to `directory`. */
   readonly resolve?: (text: string, directory: string) => string;
 }
@@ -99,9 +101,10 @@ export const yesOrNo: ValueType<boolean> = textType('true|false', { type: 'boole
 
 /** One of a few words. */
 export function oneOf<const Words extends readonly [string, ...string[]]>(...words: Words): ValueType<Words[number]> {
-  return textType(words.join('|'), { enum: words }, (text): Words[number] => {
+  const type = textType(words.join('|'), { enum: words }, (text): Words[number] => {
     return words.find((candidate) => candidate === text) ?? refuse(text, `is none of ${words.join(', ')}`);
   });
+  return { ...type, words };
 }
 
 /** A path; absolute once it has been resolved. */

@@ -2,7 +2,8 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { optionHelp } from './option-help.ts';
-import { readServeOptions } from './read-serve-options.ts';
+import { readServeConfiguration } from './read-serve-configuration.ts';
+import type { ServeOptions } from './serve-options.ts';
 import { serveKeys } from './serve-schema.ts';
 import type { StartContext } from './start-context.ts';
 
@@ -12,6 +13,10 @@ const context = (args: readonly string[] = [], environment: StartContext['enviro
   workingDirectory: '/here',
   platform: 'linux',
 });
+
+const readServeOptions = async (given: StartContext): Promise<ServeOptions> => (await readServeConfiguration(given, emptyFile)).options;
+
+const emptyFile = () => Promise.resolve(new Uint8Array());
 
 const defaults = {
   listen: [{ kind: 'tcp', host: '127.0.0.1', port: 9092 }],

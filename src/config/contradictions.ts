@@ -1,0 +1,92 @@
+// What is wrong only together: each value is fine by itself. Checked once everything else is all right.
+import type { ListenAddress } from '../base/listen-address.ts';
+import { formatListenAddress } from '../base/listen-address.ts';
+import type { ServeValues } from './serve-schema.ts';
+import { formatOrigin } from './source.ts';
+import type { Mistake, Origin } from './source.ts';
+
+interface Rule {
+  /** The key that the mistake is reported at, unless it has its default; then at the other. */
+  readonly keys: readonly [string, string];
+  /** Undefined when all is well. */
+  readonly wrong: (values: ServeValues) => readonly [problem: string, advice: string] | undefined;
+}
+
+const rules: readonly Rule[] = [
+  {
+    keys: ['limits.batch-size', 'limits.message-size'],
+    wrong: ({ limits }) =>
+      limits['batch-size'] + batchFramingBytes > limits['message-size']
+        ? ['limits.message-size has no room for a batch of limits.batch-size', 'let limits.message-size be at least 64KiB larger than limits.batch-size']
+        : undefined,
+  },
+  {
+    keys: ['drain.listener-timeout', 'drain.timeout'],
+    wrong: ({ drain }) =>
+      (drain['listener-timeout'] ?? 0) > drain.timeout ? ['drain.listener-timeout is longer than drain.timeout, which ends all listeners', 'make it shorter, or drain.timeout longer'] : undefined,
+  },
+  {
+    keys: ['limits.blob-size', 'max-size'],
+    wrong: (values) =>
+      (values.limits['blob-size'] ?? 0) > (values['max-size'] ?? Infinity) ? ['limits.blob-size is larger than max-size, so such a blob can never be stored', 'lower limits.blob-size, or raise max-size'] : undefined,
+  },
+  {
+    keys: ['diagnostics.profile-duration', 'diagnostics.profile-interval'],
+    wrong: ({ diagnostics }) =>
+      diagnostics['profile-duration'] >= diagnostics['profile-interval']
+        ? ['diagnostics.profile-duration is not shorter than diagnostics.profile-interval', 'a profile must end before the next may begin; make the interval longer']
+        : undefined,
+  },
+  {
+    keys: ['allow-anonymous', 'allow-anonymous'],
+    wrong: (values) =>
+      values['allow-anonymous'] === 'none' && !hasIdentities(values)
+        ? ['nobody may do anything: allow-anonymous is none, and there are no identities', 'add identities under rights ("kiln token create" makes a token), or allow-anonymous: read']
+        : undefined,
+  },
+  {
+    keys: ['listen', 'listen'],
+    wrong: (values) => {
+      const open = values['allow-anonymous'] === undefined && !hasIdentities(values) ? values.listen.find(isOpen) : undefined;
+      return open === undefined
+        ? undefined
+        : [
+            `${formatListenAddress(open)} can be reached from other machines, and nobody has said what they may do`,
+            'add --allow-anonymous read (everyone may download) or --allow-anonymous write (everyone may upload as well), or identities under rights, or listen on 127.0.0.1',
+          ];
+    },
+  },
+  {
+    keys: ['listen', 'listen'],
+    wrong: ({ listen }) => {
+      const texts = listen.filter((address) => address.kind === 'unix' || address.port !== 0).map(formatListenAddress);
+      const twice = texts.find((text, index) => texts.indexOf(text) !== index);
+      return twice === undefined ? undefined : [`${twice} is given twice`, 'give each address once'];
+    },
+  },
+];
+
+/** Each blob of a batch adds digest and framing; this is room for some hundred of them. */
+const batchFramingBytes = 64 * 1024;
+
+function hasIdentities({ rights }: ServeValues): boolean {
+  return rights.identities.length > 0 || rights['tokens-file'] !== undefined || rights['htpasswd-file'] !== undefined;
+}
+
+/** What can be told without asking for the addresses of names; whoever listens asks, and checks again. */
+function isOpen(address: ListenAddress): boolean {
+  if (address.kind === 'unix') return false;
+  const { host } = address;
+  if (host.includes(':')) return !/^(?:::1|0:0:0:0:0:0:0:1|::ffff:127\..*)$/i.test(host);
+  return /^\d+\.\d+\.\d+\.\d+$/.test(host) && !host.startsWith('127.');
+}
+
+/** @param originOf where the key of that name got its value. */
+export function contradictions(values: ServeValues, originOf: (name: string) => Origin): Mistake[] {
+  return rules.flatMap(({ keys, wrong }) => {
+    const found = wrong(values);
+    if (found === undefined) return [];
+    const origin = keys.map(originOf).find(({ kind }) => kind !== 'default') ?? originOf(keys[0]);
+    return [{ origin, problem: `${formatOrigin(origin)}: ${found[0]}`, advice: found[1] }];
+  });
+}

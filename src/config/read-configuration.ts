@@ -1,0 +1,128 @@
+// From what the program was started with to its configuration, or to everything that is wrong with it. Precedence:
+// flag, environment, file, default.
+import { resolve } from 'node:path';
+import * as z from 'zod/mini';
+import { CacheError } from '../base/cache-error.ts';
+import { readFlags } from './command-line.ts';
+import type { ReadSource } from './command-line.ts';
+import { contradictions } from './contradictions.ts';
+import { readEnvironment } from './environment.ts';
+import type { Key } from './key.ts';
+import { identitySchema } from './rights-schema.ts';
+import { schemaMistakes } from './schema-mistakes.ts';
+import { serveOptionsOf } from './serve-options.ts';
+import type { IdentityOptions, ServeOptions } from './serve-options.ts';
+import { serveKeys, serveSchema, startKeys, startSchema } from './serve-schema.ts';
+import { TreeBuilder, formatOrigin, valueAt } from './source.ts';
+import type { Mistake, Origin, Source, TextTree } from './source.ts';
+import type { StartContext } from './start-context.ts';
+
+/**
+ * Reads the file at an absolute path, or the beginning of one that is longer than `bytesMax`.
+ * @throws CacheError for what a person can set right; first line what is wrong, second line what to do.
+ */
+export type ReadFile = (path: string, bytesMax: number) => Promise<Uint8Array>;
+
+/** A checked configuration. */
+export interface Configuration {
+  readonly options: ServeOptions;
+  /** The file it was read from, absolute. */
+  readonly file: string | undefined;
+  /** What was given for each key; keys with their default are absent. Paths are absolute. */
+  readonly given: TextTree;
+  /** By name of the key, as in `log.level`. */
+  originOf(name: string): Origin;
+}
+
+export type ReadConfiguration = { readonly configuration: Configuration } | { readonly mistakes: readonly Mistake[] };
+
+/** @param command as typed after `kiln`, for advice. */
+export async function readConfiguration(command: string, context: StartContext, readFile: ReadFile): Promise<ReadConfiguration> {
+  const started = [readFlags(command, startKeys, context), readEnvironment(command, startKeys, context)];
+  const mistakes = started.flatMap((read) => mistakesIn(read, startSchema));
+  const sources = started.map(({ source }) => source);
+  const named = sources.find(({ tree }) => tree['config'] !== undefined);
+  // A name that is wrong itself has been reported.
+  const path = named === undefined || schemaMistakes(startSchema, named).some(({ problem }) => problem.startsWith(`${formatOrigin(named.origin(['config']))}: `)) ? undefined : named.tree['config'];
+  const file = typeof path === 'string' ? resolve(context.workingDirectory, path) : undefined;
+  if (file !== undefined && named !== undefined) {
+    const read = await readYaml({ file, schema: serveSchema, readFile, origin: named.origin(['config']) });
+    mistakes.push(...(Array.isArray(read) ? read : mistakesIn(read, serveSchema)));
+    if (!Array.isArray(read)) sources.push(read.source);
+  }
+  if (mistakes.length > 0) return { mistakes };
+  return assembled({ sources, file, context, readFile });
+}
+
+function mistakesIn({ source, mistakes }: ReadSource, schema: z.ZodMiniType): Mistake[] {
+  return [...mistakes, ...schemaMistakes(schema, source)];
+}
+
+interface YamlFile {
+  readonly file: string;
+  readonly schema: z.ZodMiniType;
+  readonly readFile: ReadFile;
+  /** Who named the file. */
+  readonly origin: Origin;
+}
+
+/** The file as a source, or why there is none. */
+async function readYaml({ file, schema, readFile, origin }: YamlFile): Promise<ReadSource | Mistake[]> {
+  // Most servers run without a file, and the parser takes longer to load than all the rest of the folder.
+  const [{ readFileSource }, { configurationBytesMax }] = await Promise.all([import('./file-source.ts'), import('./yaml-tree.ts')]);
+  try {
+    return readFileSource(file, await readFile(file, configurationBytesMax + 1), schema);
+  } catch (error) {
+    if (!(error instanceof CacheError) || error.code === 'internal') throw error;
+    const [problem = '', advice = ''] = error.message.split('\n');
+    return [{ origin, problem: `${formatOrigin(origin)}: ${problem}`, advice }];
+  }
+}
+
+interface Parts {
+  readonly sources: readonly Source[];
+  readonly file: string | undefined;
+  readonly context: StartContext;
+  readonly readFile: ReadFile;
+}
+
+async function assembled({ sources, file, context, readFile }: Parts): Promise<ReadConfiguration> {
+  const given = merged(sources);
+  const values = z.parse(serveSchema, given);
+  const originOf = (name: string) => {
+    const path = name.split('.');
+    return sourceOf(sources, path)?.origin(path) ?? ({ kind: 'default' } as const);
+  };
+  const tokensFile = values.rights['tokens-file'];
+  const fromTokensFile = tokensFile === undefined ? [] : await readTokensFile(tokensFile, readFile, originOf('rights.tokens-file'));
+  const mistakes = [...('mistakes' in fromTokensFile ? fromTokensFile.mistakes : []), ...contradictions(values, originOf)];
+  if (mistakes.length > 0 || 'mistakes' in fromTokensFile) return { mistakes };
+  const options = serveOptionsOf(values, context, valueAt(given, ['listen']) === undefined);
+  const rights = { ...options.rights, identities: [...options.rights.identities, ...fromTokensFile] };
+  return { configuration: { options: { ...options, rights }, file, given, originOf } };
+}
+
+const tokensSchema = z.array(identitySchema);
+
+async function readTokensFile(file: string, readFile: ReadFile, origin: Origin): Promise<readonly IdentityOptions[] | { readonly mistakes: readonly Mistake[] }> {
+  const read = await readYaml({ file, schema: tokensSchema, readFile, origin });
+  const mistakes = Array.isArray(read) ? read : mistakesIn(read, tokensSchema);
+  return mistakes.length > 0 || Array.isArray(read) ? { mistakes } : z.parse(tokensSchema, read.source.tree);
+}
+
+/** For every key the text of the strongest source that has one; paths are absolute. */
+function merged(sources: readonly Source[]): TextTree {
+  const builder = new TreeBuilder();
+  for (const { path, resolve: resolved } of serveKeys) {
+    const source = sourceOf(sources, path);
+    if (source === undefined) continue;
+    const value = valueAt(source.tree, path);
+    const absolute = (text: unknown) => (typeof text === 'string' && resolved !== undefined ? resolved(text, source.directory) : text);
+    builder.set(path, Array.isArray(value) ? value.map(absolute) : absolute(value));
+  }
+  return builder.tree;
+}
+
+function sourceOf(sources: readonly Source[], path: Key['path']): Source | undefined {
+  return sources.find(({ tree }) => valueAt(tree, path) !== undefined);
+}

@@ -1,0 +1,34 @@
+// Files that people write and the program reads at once: configuration, tokens, passwords.
+import { open } from 'node:fs/promises';
+import { CacheError } from '../base/cache-error.ts';
+import { errorCodeOf } from './error-code-of.ts';
+
+/**
+ * The file's bytes, or the first `bytesMax` of more. Takes pipes as well, such as /dev/stdin.
+ * @throws CacheError `invalid_argument`; first line what is wrong, second line what to do.
+ */
+export async function readSmallFile(path: string, bytesMax: number): Promise<Uint8Array> {
+  try {
+    await using file = await open(path, 'r');
+    const buffer = Buffer.alloc(bytesMax);
+    let length = 0;
+    while (length < bytesMax) {
+      const { bytesRead } = await file.read(buffer, length, bytesMax - length, null);
+      if (bytesRead === 0) break;
+      length += bytesRead;
+    }
+    return buffer.subarray(0, length);
+  } catch (cause) {
+    const code = errorCodeOf(cause);
+    const [problem, advice] = words[code] ?? [`${path} cannot be read (${code})`, 'name a file that can be read'];
+    throw new CacheError('invalid_argument', `${problem.replace('PATH', path)}\n${advice}`, { cause });
+  }
+}
+
+const words: Readonly<Record<string, readonly [problem: string, advice: string]>> = {
+  ENOENT: ['there is no file PATH', 'create it, or correct the path'],
+  ENOTDIR: ['there is no file PATH: a part of the path is a file itself', 'correct the path'],
+  EISDIR: ['PATH is a directory', 'name the file in it'],
+  EACCES: ['PATH may not be read by this user', 'give the user that runs Kiln the right to read it, and to enter the directories above it'],
+  ELOOP: ['PATH is a symbolic link that leads to itself', 'correct the link'],
+};

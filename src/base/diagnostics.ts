@@ -8,8 +8,8 @@ export interface DiagnosticFile {
   /** Absolute. */
   readonly path: string;
   readonly sizeBytes: number;
-  /** When it was begun; milliseconds since the Unix epoch. */
-  readonly takenMs: number;
+  /** When it was begun; ISO 8601. */
+  readonly takenAt: string;
 }
 
 /** One at a time, whoever asks; what is taken is kept within bounds, the oldest files go first. */

@@ -4,6 +4,7 @@ import { hrtime } from 'node:process';
 import { Worker } from 'node:worker_threads';
 import { CacheError } from '../base/cache-error.ts';
 import type { StallWatchSettings } from './stall-watch.ts';
+import { entryBeside } from './thread.ts';
 
 /** What the thread is started with. `stallMs` 0: it watches nothing and only takes what it is asked for. */
 export type InspectorSettings = StallWatchSettings;
@@ -18,7 +19,7 @@ export type ToInspector =
 export type FromInspector =
   | { readonly kind: 'stall'; readonly beat: bigint; readonly stack?: string; readonly everythingStood?: boolean }
   | { readonly kind: 'written'; readonly id: number; readonly sizeBytes: number }
-  | { readonly kind: 'failed'; readonly id: number; readonly error: unknown };
+  | { readonly kind: 'failed'; readonly id: number; readonly message: string; readonly code: string };
 
 /** A stall that is over. */
 export interface StallReport {
@@ -39,15 +40,14 @@ export interface InspectorThreadOptions {
   readonly onFailure: (cause: unknown) => void;
 }
 
-/** A wake-up of some microseconds, twenty times a second, gives the length of a stall to within that time. */
-const heartbeatMs = { most: 50, perStall: 1 / 5 } as const;
+/** A wake-up of some microseconds, ten times a second, gives the length of a stall to within that time. */
+const heartbeatMs = { most: 100, perStall: 1 / 5 } as const;
 /** For the answer with the stack; it comes at once, unless the thread has died. */
 const stackWaitMs = 6_000;
 /** The thread's own needs are a few MB; a CPU profile of some minutes is read and written whole. */
 const heapMbMax = 512;
 
-/** `.ts` in a clone, `.js` in the package. */
-const entry = new URL(`./inspector-worker${import.meta.url.slice(import.meta.url.lastIndexOf('.'))}`, import.meta.url);
+const entry = entryBeside(import.meta.url, './inspector-worker.ts');
 
 export class InspectorThread implements AsyncDisposable {
   readonly #worker: Worker;
@@ -147,6 +147,6 @@ export class InspectorThread implements AsyncDisposable {
     const job = this.#jobs.get(message.id);
     this.#jobs.delete(message.id);
     if (message.kind === 'written') job?.resolve(message.sizeBytes);
-    else job?.reject(message.error);
+    else job?.reject(Object.assign(new Error(message.message), { code: message.code }));
   }
 }

@@ -2,6 +2,7 @@
 // profiles and heap snapshots, so that their work falls here. The inspector is used inside the process; no port is opened.
 import { parentPort, workerData } from 'node:worker_threads';
 import { assert } from '../base/assert.ts';
+import { errorCodeOf } from './error-code-of.ts';
 import { writeCpuProfile, writeHeapSnapshot } from './inspector-files.ts';
 import type { FromInspector, InspectorSettings, ToInspector } from './inspector-thread.ts';
 import { StallWatch } from './stall-watch.ts';
@@ -25,7 +26,7 @@ async function answer(message: ToInspector): Promise<void> {
     const sizeBytes = message.kind === 'cpu-profile' ? await writeCpuProfile(message) : await writeHeapSnapshot(message);
     send({ kind: 'written', id: message.id, sizeBytes });
   } catch (error) {
-    send({ kind: 'failed', id: message.id, error });
+    send({ kind: 'failed', id: message.id, message: error instanceof Error ? error.message : String(error), code: errorCodeOf(error) });
   }
 }
 

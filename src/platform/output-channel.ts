@@ -12,6 +12,7 @@ export type WriteOutcome = number | 'broken';
 
 /** Somewhere to write to. */
 export interface OutputChannel {
+  readonly descriptor: number;
   /** Does not wait. */
   write(bytes: Uint8Array): WriteOutcome;
   /** As `write`, for the end of the process, where no callback runs any more. May take the time of one write. */
@@ -52,18 +53,18 @@ function reopen(descriptor: StandardOutput): number | undefined {
 /** A descriptor whose writes say EAGAIN instead of waiting. */
 export class NonBlockingChannel implements OutputChannel {
   readonly hanging = false;
-  readonly #descriptor: number;
+  readonly descriptor: number;
 
   constructor(descriptor: number) {
-    this.#descriptor = descriptor;
+    this.descriptor = descriptor;
   }
 
   write(bytes: Uint8Array): WriteOutcome {
-    return writeNow(this.#descriptor, bytes);
+    return writeNow(this.descriptor, bytes);
   }
 
   writeAtEnd(bytes: Uint8Array): WriteOutcome {
-    return writeNow(this.#descriptor, bytes);
+    return writeNow(this.descriptor, bytes);
   }
 }
 
@@ -72,13 +73,13 @@ const hangingAfterMs = 1_000;
 
 /** One write at a time, each by a thread of the pool: at most one thread hangs with its disk. */
 export class PooledChannel implements OutputChannel {
-  readonly #descriptor: number;
+  readonly descriptor: number;
   #startedMs: number | undefined;
   /** Of the last write, until it is asked for. */
   #outcome: WriteOutcome | undefined;
 
   constructor(descriptor: number) {
-    this.#descriptor = descriptor;
+    this.descriptor = descriptor;
   }
 
   get hanging(): boolean {
@@ -91,7 +92,7 @@ export class PooledChannel implements OutputChannel {
     this.#outcome = undefined;
     if (outcome !== undefined) return outcome;
     this.#startedMs = performance.now();
-    write(this.#descriptor, bytes, (error, written) => {
+    write(this.descriptor, bytes, (error, written) => {
       this.#startedMs = undefined;
       this.#outcome = error === null ? written : 'broken';
     });
@@ -101,7 +102,7 @@ export class PooledChannel implements OutputChannel {
   writeAtEnd(bytes: Uint8Array): WriteOutcome {
     if (this.hanging) return 'broken';
     if (this.#outcome !== undefined) return this.write(bytes);
-    if (this.#startedMs === undefined) return writeNow(this.#descriptor, bytes);
+    if (this.#startedMs === undefined) return writeNow(this.descriptor, bytes);
     // On its way, and nobody will be told that it arrived. Threads finish what they have begun before the process ends.
     this.#startedMs = undefined;
     return bytes.byteLength;

@@ -36,6 +36,12 @@ export interface LogCounts {
   readonly suppressedLines: number;
 }
 
+/** A descriptor to which whole lines of the format may be written; writing may fail at any time. */
+export interface DirectOutput {
+  readonly descriptor: number;
+  readonly format: LogFormat;
+}
+
 /** How long the end of the process waits for a reader of the last lines. */
 const endTimeoutMs = 500;
 const rankOf = { debug: 0, info: 1, warn: 2, error: 3 } as const satisfies Record<LogLevel, number>;
@@ -43,6 +49,7 @@ const rankOf = { debug: 0, info: 1, warn: 2, error: 3 } as const satisfies Recor
 export class PinoLog implements Log {
   debugEnabled: boolean;
   #level: LogLevel;
+  readonly #direct: DirectOutput;
   readonly #lines: LineMaker;
   readonly #output: LogOutput;
   readonly #repeats: RepeatLimit;
@@ -50,6 +57,7 @@ export class PinoLog implements Log {
   constructor(channel: OutputChannel, settings: { readonly level: LogLevel; readonly format: LogFormat }, time: LogTime) {
     this.#level = settings.level;
     this.debugEnabled = settings.level === 'debug';
+    this.#direct = { descriptor: channel.descriptor, format: settings.format };
     this.#lines = new LineMaker(settings.format, time.wallClock);
     this.#output = new LogOutput({
       channel,
@@ -60,6 +68,11 @@ export class PinoLog implements Log {
     this.#repeats = new RepeatLimit(repeatLimits, time, ({ level, message }, lines) => {
       this.#write(level, `${message} (more of these were left out)`, { lines });
     });
+  }
+
+  /** For a thread that must say something while this one cannot. */
+  get directOutput(): DirectOutput {
+    return this.#direct;
   }
 
   get counts(): LogCounts {

@@ -29,11 +29,14 @@ export interface SeenStall {
 
 /** A stall that lasts longer is reported while it lasts: it may never end. */
 const longStallMs = 10_000;
+/** As a share of the length that counts: what is just too long is still seen while it lasts, most of the time. */
+const pollsPerStall = 1 / 4;
 /** How long a stack may take. Native code does not look up from its work. */
 const stackTimeoutMs = 5_000;
 
 export class StallWatch {
   readonly #settings: StallWatchSettings;
+  readonly #pollMs: number;
   #polledNs = hrtime.bigint();
   #paused = 0;
   #toldOfLong = false;
@@ -42,7 +45,8 @@ export class StallWatch {
 
   constructor(settings: StallWatchSettings) {
     this.#settings = settings;
-    setInterval(() => this.#poll(), settings.heartbeat.intervalMs).unref();
+    this.#pollMs = Math.max(1, settings.stallMs * pollsPerStall);
+    setInterval(() => this.#poll(), this.#pollMs).unref();
   }
 
   /** What was seen of the stall that began after `beat`. */
@@ -67,7 +71,7 @@ export class StallWatch {
   #poll(): void {
     const { heartbeat, stallMs } = this.#settings;
     const nowNs = hrtime.bigint();
-    const ownLatenessMs = Number(nowNs - this.#polledNs) / 1e6 - heartbeat.intervalMs;
+    const ownLatenessMs = Number(nowNs - this.#polledNs) / 1e6 - this.#pollMs;
     this.#polledNs = nowNs;
     if (this.#paused > 0) return;
     const beat = Atomics.load(heartbeat.beats, 0);

@@ -1,11 +1,13 @@
 // From options to a running server, and back: opens part after part, ends them in reverse.
 import { formatListenAddress } from '../base/listen-address.ts';
 import type { ListenAddress } from '../base/listen-address.ts';
-import type { Log } from '../base/log.ts';
 import type { ServiceManager } from '../base/service-manager.ts';
 import type { ServeOptions } from '../config/serve-options.ts';
 import { monotonicClock, timers } from '../platform/clocks.ts';
 import type { InheritedSocket } from '../platform/inherited-sockets.ts';
+import type { PinoLog } from '../platform/pino-log.ts';
+import { openDiagnostics } from './diagnostics.ts';
+import type { RunningDiagnostics } from './diagnostics.ts';
 import { drain, endedWithin } from './drain.ts';
 import type { DrainProgress, StopOutcome } from './drain.ts';
 import { Endpoints, listenerLimits } from './endpoints.ts';
@@ -23,7 +25,7 @@ import type { Telemetry } from './telemetry.ts';
 
 /** What a server needs from the process it runs in. */
 export interface ServerSurroundings {
-  readonly log: Log;
+  readonly log: PinoLog;
   readonly version: string;
   readonly pid: number;
   /** ISO 8601. */
@@ -50,17 +52,18 @@ export async function startServer(options: ServeOptions, surroundings: ServerSur
   await using opening = new AsyncDisposableStack();
   const handedOver = opening.use(await takeHandedOver(inheritedSockets, listenerLimits, log));
   const addresses = await listenTargets(wishedAddresses(options, handedOver, log), options);
-  const telemetry = opening.use(openTelemetry(options, { version }));
+  const telemetry = opening.use(await openTelemetry(options, { log, version }));
   const { meter, usage, scrape } = telemetry;
   const openedRights = opening.use(await openRights(options));
   const { rights } = openedRights;
   const owner = { pid, startedAt, listen: addresses.map(formatListenAddress).join(', ') };
   const stores = telemetry.observedStores(opening.use(await openStores(options, owner, { log, meter })));
-  const served = createServed({ blobs: stores.blobs, values: stores.values, authenticator: rights, authorizer: rights, log, version, meter, usage, scrape, pages: [] });
+  const diagnostics = opening.use(await openDiagnostics(options, { log, meter }));
+  const served = createServed({ blobs: stores.blobs, values: stores.values, authenticator: rights, authorizer: rights, log, version, meter, usage, scrape, pages: diagnostics.pages });
   const endpoints = opening.use(
     new Endpoints({
-      served: { ...served, http: telemetry.observedHttp(served.http) },
-      calls: telemetry.calls,
+      served,
+      telemetry,
       authenticator: rights,
       allowedHosts: options.allowedHosts,
       log,
@@ -69,8 +72,9 @@ export async function startServer(options: ServeOptions, surroundings: ServerSur
   for (const listener of await openListeners(addresses, handedOver, { limits: listenerLimits, log })) endpoints.serve(listener);
   await stores.announce(endpoints.addresses.map(formatListenAddress).join(', '));
   opening.move(); // from here on `stop` ends them
-  const server = new Server({ options, surroundings, rights: openedRights, telemetry, stores, endpoints });
+  const server = new Server({ options, surroundings, rights: openedRights, telemetry, stores, diagnostics, endpoints });
   telemetry.watch(server);
+  diagnostics.watch();
   return server;
 }
 
@@ -80,6 +84,7 @@ interface ServerParts {
   readonly rights: OpenRights;
   readonly telemetry: Telemetry;
   readonly stores: OpenStores;
+  readonly diagnostics: RunningDiagnostics;
   readonly endpoints: Endpoints;
 }
 
@@ -125,10 +130,11 @@ class Server implements RunningServer {
   }
 
   async #stop(): Promise<StopOutcome> {
-    const { options, surroundings, rights, telemetry, stores, endpoints } = this.#parts;
+    const { options, surroundings, rights, telemetry, stores, diagnostics, endpoints } = this.#parts;
     const { log, serviceManager } = surroundings;
     const outcome = await drain({ clients: endpoints, stores }, options.drain, { clock: monotonicClock, timers, log, serviceManager });
     rights[Symbol.dispose]();
+    await diagnostics[Symbol.asyncDispose]();
     await endedWithin(lastTelemetryMs, telemetry[Symbol.asyncDispose]().then(() => true), timers);
     return outcome;
   }

@@ -29,33 +29,43 @@ const methods: ReadonlySet<string> = new Set(['GET', 'HEAD', 'PUT', 'POST', 'DEL
 const clientLeft = 499;
 const handlerFailed = 500;
 
-/** `handler`, with every exchange counted. Both routes and methods are few, so the number of series is bounded. */
-export function meteredHttp(handler: HttpHandler, parts: HttpMetricsParts): HttpHandler {
-  const { meter, usage, clock } = parts;
-  const metrics = new Map<string, RouteMetrics>();
-  const metricsOf = (route: RouteName, method: string): RouteMetrics => {
+/** Counts exchanges. Both routes and methods are few, so the number of series is bounded. */
+export class HttpMetrics {
+  readonly #parts: HttpMetricsParts;
+  readonly #routes = new Map<string, RouteMetrics>();
+
+  constructor(parts: HttpMetricsParts) {
+    this.#parts = parts;
+  }
+
+  /** `handler`, with every exchange counted. Several handlers are counted together. */
+  counted(handler: HttpHandler): HttpHandler {
+    const { usage, clock } = this.#parts;
+    return async (exchange) => {
+      const startedAtMs = clock.nowMs();
+      const { route, instance } = routeOf(exchange.target);
+      const of = this.#of(route, methods.has(exchange.method) ? exchange.method : 'other');
+      const metered = new MeteredExchange(exchange, of);
+      of.running += 1;
+      let status = handlerFailed;
+      try {
+        await handler(metered);
+        status = metered.status ?? clientLeft;
+      } finally {
+        of.ended(status, (clock.nowMs() - startedAtMs) / 1_000);
+        countLookup(usage, { exchange, route, instance, status });
+      }
+    };
+  }
+
+  #of(route: RouteName, method: string): RouteMetrics {
     const key = `${route} ${method}`;
-    const known = metrics.get(key);
+    const known = this.#routes.get(key);
     if (known !== undefined) return known;
-    const made = new RouteMetrics(meter, { route, method });
-    metrics.set(key, made);
+    const made = new RouteMetrics(this.#parts.meter, { route, method });
+    this.#routes.set(key, made);
     return made;
-  };
-  return async (exchange) => {
-    const startedAtMs = clock.nowMs();
-    const { route, instance } = routeOf(exchange.target);
-    const of = metricsOf(route, methods.has(exchange.method) ? exchange.method : 'other');
-    const metered = new MeteredExchange(exchange, of);
-    of.running += 1;
-    let status = handlerFailed;
-    try {
-      await handler(metered);
-      status = metered.status ?? clientLeft;
-    } finally {
-      of.ended(status, (clock.nowMs() - startedAtMs) / 1_000);
-      countLookup(usage, { exchange, route, instance, status });
-    }
-  };
+  }
 }
 
 /** A GET or HEAD of the build cache that was answered from what is, or is not, there. */

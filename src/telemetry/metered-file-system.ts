@@ -23,8 +23,8 @@ class DiskMetrics {
   constructor(meter: Meter, clock: MonotonicClock) {
     this.readBytes = meter.counter(readBytes);
     this.writtenBytes = meter.counter(writtenBytes);
-    this.fileSyncs = meter.histogram(syncs, { of: 'file' });
-    this.directorySyncs = meter.histogram(syncs, { of: 'directory' });
+    this.fileSyncs = meter.histogram(syncs, { kind: 'file' });
+    this.directorySyncs = meter.histogram(syncs, { kind: 'directory' });
     this.#failures = Object.fromEntries(operations.map((operation) => [operation, meter.counter(failures, { operation })])) as Record<Operation, Counter>;
     this.#clock = clock;
   }

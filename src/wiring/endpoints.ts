@@ -6,15 +6,17 @@ import type { HttpHandler } from '../base/http-exchange.ts';
 import type { ListenAddress } from '../base/listen-address.ts';
 import type { Log } from '../base/log.ts';
 import { RunningCount } from '../base/running-count.ts';
-import type { CallObserver } from '../grpc/call-observer.ts';
 import { GrpcRouter } from '../grpc/router.ts';
+import type { ConnectionEvents } from '../h2/connection.ts';
 import { httpAcceptor } from '../h2/http-acceptor.ts';
 import { httpExchangeLimits } from '../h2/http-stream-exchange.ts';
+import { http2Limits } from '../h2/limits.ts';
 import { guardedFromBrowsers } from '../http/browser-guard.ts';
 import { monotonicClock, timers, wallClock } from '../platform/clocks.ts';
 import { createHttpDate } from '../platform/http-date.ts';
 import type { Listener, ListenerLimits } from '../platform/listener.ts';
 import { isLoopbackAddress } from '../platform/resolve-host.ts';
+import { meterConnections, meteredConnectionEvents } from './connection-metrics.ts';
 import { Connections } from './connections.ts';
 import type { DrainedCalls } from './connections.ts';
 import { countedHandler } from './counted-handler.ts';
@@ -22,6 +24,7 @@ import { DispatchAcceptor, refusingGrpcPaths } from './dispatch-acceptor.ts';
 import { endedWithin } from './drain.ts';
 import type { DrainLimits, DrainProgress } from './drain.ts';
 import type { Served } from './services.ts';
+import type { Telemetry } from './telemetry.ts';
 
 export const listenerLimits: ListenerLimits = {
   // A build tool opens a handful; this is a thousand of them at once, and leaves file descriptors for the stores.
@@ -35,8 +38,7 @@ const cancelledHandlersMsMin = 1_000;
 
 export interface EndpointParts {
   readonly served: Served;
-  /** Of gRPC calls. */
-  readonly calls: CallObserver | undefined;
+  readonly telemetry: Telemetry;
   readonly authenticator: Authenticator;
   /** Names of the server besides those of loopback; see browser-guard.ts. */
   readonly allowedHosts: readonly string[];
@@ -53,6 +55,8 @@ function audienceOf(address: ListenAddress): Audience {
 
 export class Endpoints implements AsyncDisposable {
   readonly #served: Served;
+  readonly #telemetry: Telemetry;
+  readonly #events: ConnectionEvents;
   readonly #log: Log;
   readonly #router: GrpcRouter;
   readonly #connections: Readonly<Record<Audience, Connections>>;
@@ -60,8 +64,11 @@ export class Endpoints implements AsyncDisposable {
   readonly #exchanges = new RunningCount();
   #drained: Promise<DrainedCalls> | undefined;
 
-  constructor({ served, calls, authenticator, allowedHosts, log }: EndpointParts) {
+  constructor({ served, telemetry, authenticator, allowedHosts, log }: EndpointParts) {
+    const { calls, meter } = telemetry;
     this.#served = served;
+    this.#telemetry = telemetry;
+    this.#events = meteredConnectionEvents(meter);
     this.#log = log;
     this.#router = new GrpcRouter(served.services, { authenticator, timers, log, observed: calls && { observer: calls, clock: monotonicClock } });
     const http = countedHandler(refusingGrpcPaths(served.http, this.#router), this.#exchanges);
@@ -73,12 +80,19 @@ export class Endpoints implements AsyncDisposable {
       // No browser can reach a socket file, and what its clients send as a host is arbitrary.
       unix: this.#connectionsWith(http),
     };
+    meterConnections(meter, {
+      listeners: () => this.#listeners,
+      connections: Object.values(this.#connections),
+      connectionsMax: listenerLimits.connectionsMax,
+      streamsMax: http2Limits.concurrentStreamsMax,
+    });
   }
 
-  #connectionsWith(exchanges: HttpHandler): Connections {
+  #connectionsWith(handler: HttpHandler): Connections {
     const log = this.#log;
+    const exchanges = this.#telemetry.observedHttp(handler);
     const http = httpAcceptor(exchanges, httpExchangeLimits, { httpDate: createHttpDate(wallClock), log });
-    return new Connections({ streams: new DispatchAcceptor(this.#router, http), exchanges, clock: monotonicClock, timers, log });
+    return new Connections({ streams: new DispatchAcceptor(this.#router, http), exchanges, clock: monotonicClock, timers, log, events: this.#events });
   }
 
   /** As bound, in the order they were opened. */

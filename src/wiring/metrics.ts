@@ -7,7 +7,7 @@ import type { Meter } from '../base/metrics.ts';
 import { MeteredBlobStore } from '../blob/metered-blob-store.ts';
 import { CallMetrics } from '../grpc/call-metrics.ts';
 import type { CallObserver } from '../grpc/call-observer.ts';
-import { meteredHttp } from '../http/http-metrics.ts';
+import { HttpMetrics } from '../http/http-metrics.ts';
 import type { Scrape } from '../http/metrics-page.ts';
 import { monotonicClock, timers } from '../platform/clocks.ts';
 import { meterProcess } from '../platform/process-metrics.ts';
@@ -54,6 +54,7 @@ export function openMetrics({ shown, readOut, version }: MetricsOptions): Metric
   const registry = new MetricRegistry();
   const usage = new MeteredCacheUsage(registry);
   registry.gauge({ name: 'kiln_build_info', help: 'Always 1; the version is in the label.' }, () => 1, { version });
+  const http = new HttpMetrics({ meter: registry, usage, clock: monotonicClock });
   const process = meterProcess(registry, timers);
   return {
     meter: registry,
@@ -61,7 +62,7 @@ export function openMetrics({ shown, readOut, version }: MetricsOptions): Metric
     calls: new CallMetrics(registry),
     scrape: shown ? (accept) => scraped(registry, accept) : undefined,
     readOut: new MetricReadOut(registry),
-    observedHttp: (handler) => meteredHttp(handler, { meter: registry, usage, clock: monotonicClock }),
+    observedHttp: (handler) => http.counted(handler),
     observedStores: (stores) => meteredStores(stores, registry),
     [Symbol.dispose]: () => process[Symbol.dispose](),
   };

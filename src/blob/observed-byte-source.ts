@@ -1,12 +1,13 @@
 // A stream of stored bytes that somebody watches while it is read.
 import type { ByteSource } from '../base/byte-source.ts';
+import { CacheError } from '../base/cache-error.ts';
 
 /** Told what happens to a stream. Must not throw. */
 export interface SourceObserver {
   /** The consumer waits for `piece`. What is returned is what it gets: `piece`, or a promise for the same. */
   pulled<T>(piece: Promise<T>): Promise<T>;
   /** The stream was read to its end, failed, was left or was disposed; once. */
-  ended(failure?: unknown): void;
+  ended(failure?: Error): void;
 }
 
 /** `source`, watched, unless it is in memory: then there is nothing to wait for, and it ends at once. */
@@ -52,12 +53,12 @@ class ObservedByteSource implements ByteSource {
       this.#end();
       return { done: true, value: undefined };
     } catch (thrown) {
-      this.#end(thrown);
+      this.#end(CacheError.from(thrown));
       throw thrown;
     }
   }
 
-  #end(failure?: unknown): void {
+  #end(failure?: Error): void {
     if (this.#ended) return;
     this.#ended = true;
     this.#observer.ended(failure);

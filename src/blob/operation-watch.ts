@@ -54,7 +54,7 @@ export class OperationWatch {
   /** Called by operations only. */
   began(operation: Operation): void {
     this.#running.add(operation);
-    this.#timer ??= this.#ports.timers.after(this.#limitMs / looksPerLimit, () => this.#look());
+    if (this.#timer === undefined) this.#lookLater();
   }
 
   /** Called by operations only. */
@@ -82,7 +82,12 @@ export class OperationWatch {
     if (fresh.length > reportsPerLookMax) {
       this.#ports.log.warn('more store operations hang', { operations: fresh.length - reportsPerLookMax, stalled: this.#stalled });
     }
-    this.#timer = this.#running.size === 0 ? undefined : this.#ports.timers.after(this.#limitMs / looksPerLimit, () => this.#look());
+    this.#timer = undefined;
+    if (this.#running.size > 0) this.#lookLater();
+  }
+
+  #lookLater(): void {
+    this.#timer = this.#ports.timers.after(this.#limitMs / looksPerLimit, () => this.#look());
   }
 
   #counter(operation: string): Counter {

@@ -82,11 +82,12 @@ export class TracedBlobStore implements BlobStore {
 
 /** The options of a call that is part of `span`; what the engine does next becomes an event. Not spread: a getter would be lost. */
 export function within(span: Span, options: CallOptions | undefined): CallOptions {
+  const seen = new Set<string>();
   return {
     signal: options?.signal,
     trace: span,
     onStep: (step) => {
-      span.event(step);
+      if (seen.size < seen.add(step).size) span.event(step); // steps that take turns a thousand times show once
       options?.onStep?.(step);
     },
   };
@@ -101,7 +102,7 @@ export function tracedSource(span: Span, source: ByteSource | undefined): ByteSo
   }
   return observedSource(source, {
     pulled: (piece) => piece,
-    ended: (failure) => span.end(failure === undefined ? undefined : String(failure)),
+    ended: (failure) => span.end(failure && String(failure)),
   });
 }
 

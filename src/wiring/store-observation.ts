@@ -1,14 +1,13 @@
 // The decorators that watch the stores: reports of what hangs, and spans of traced requests.
 import type { Log } from '../base/log.ts';
 import type { Meter } from '../base/metrics.ts';
-import type { BlobStore } from '../blob/blob-store.ts';
 import { OperationWatch } from '../blob/operation-watch.ts';
 import { StallReportingBlobStore } from '../blob/stall-reporting-blob-store.ts';
 import { StallReportingValueStore } from '../blob/stall-reporting-value-store.ts';
 import { TracedBlobStore } from '../blob/traced-blob-store.ts';
 import { TracedValueStore } from '../blob/traced-value-store.ts';
-import type { ValueStore } from '../blob/value-store.ts';
 import { monotonicClock, timers } from '../platform/clocks.ts';
+import type { OpenStores } from './open-stores.ts';
 
 export interface StoreObservation {
   /** How long an operation may take before it is reported; 0: whatever it takes. */
@@ -16,13 +15,8 @@ export interface StoreObservation {
   readonly traced: boolean;
 }
 
-export interface Stores {
-  readonly blobs: BlobStore;
-  readonly values: ValueStore;
-}
-
-/** `stores` with what is switched on around them; those very stores when nothing is. */
-export function watchedStores(stores: Stores, { stallMs, traced }: StoreObservation, ports: { readonly log: Log; readonly meter: Meter }): Stores {
+/** `stores` with what is switched on around them. */
+export function watchedStores(stores: OpenStores, { stallMs, traced }: StoreObservation, ports: { readonly log: Log; readonly meter: Meter }): OpenStores {
   let { blobs, values } = stores;
   if (stallMs > 0) {
     const watch = new OperationWatch(stallMs, { clock: monotonicClock, timers, ...ports });
@@ -34,5 +28,17 @@ export function watchedStores(stores: Stores, { stallMs, traced }: StoreObservat
     blobs = new TracedBlobStore(blobs);
     values = new TracedValueStore(values);
   }
-  return { blobs, values };
+  return {
+    blobs,
+    values,
+    maxBytes: stores.maxBytes,
+    get usedBytes() {
+      return stores.usedBytes;
+    },
+    get usage() {
+      return stores.usage;
+    },
+    announce: (listen) => stores.announce(listen),
+    [Symbol.asyncDispose]: () => stores[Symbol.asyncDispose](),
+  };
 }

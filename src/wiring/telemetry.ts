@@ -1,6 +1,7 @@
 // What observes the server: made before the stores and ended after them, so that nothing that happens is missed.
 import type { CacheUsage } from '../base/cache-usage.ts';
 import type { HttpHandler } from '../base/http-exchange.ts';
+import type { Log } from '../base/log.ts';
 import type { Meter } from '../base/metrics.ts';
 import type { CallObserver } from '../grpc/call-observer.ts';
 import { combinedObserver } from '../grpc/call-observers.ts';
@@ -8,6 +9,9 @@ import type { Scrape } from '../http/metrics-page.ts';
 import { openMetrics } from './metrics.ts';
 import type { OpenStores } from './open-stores.ts';
 import type { RunningServer } from './running-server.ts';
+import { watchedStores } from './store-observation.ts';
+import { openTraces } from './traces.ts';
+import type { TraceOptions } from './traces.ts';
 
 /** Disposing it sends what was gathered; it never fails. */
 export interface Telemetry extends AsyncDisposable {
@@ -29,22 +33,33 @@ export interface Telemetry extends AsyncDisposable {
 /** What decides about telemetry. */
 export interface TelemetryOptions {
   readonly metrics: { readonly enabled: boolean };
+  readonly traces: TraceOptions;
+  readonly diagnostics: {
+    /** 0: store operations may take whatever they take. */
+    readonly storeStallMs: number;
+  };
   readonly log: { readonly level: 'debug' | 'info' | 'warn' | 'error'; readonly summaryIntervalMs: number };
 }
 
 /** Every part that is switched on, as one. */
-export function openTelemetry({ metrics, log }: TelemetryOptions, { version }: { readonly version: string }): Telemetry {
-  const summary = log.summaryIntervalMs > 0 && (log.level === 'debug' || log.level === 'info');
-  const counted = openMetrics({ shown: metrics.enabled, readOut: summary, version });
+export async function openTelemetry(options: TelemetryOptions, { log, version }: { readonly log: Log; readonly version: string }): Promise<Telemetry> {
+  const { level, summaryIntervalMs } = options.log;
+  const summary = summaryIntervalMs > 0 && (level === 'debug' || level === 'info');
+  const counted = openMetrics({ shown: options.metrics.enabled, readOut: summary, version });
+  const { meter } = counted;
+  const traces = await openTraces(options.traces, { log, meter, version });
+  const observation = { stallMs: options.diagnostics.storeStallMs, traced: traces !== undefined };
   return {
-    meter: counted.meter,
+    meter,
     usage: counted.usage,
     scrape: counted.scrape,
-    calls: combinedObserver(counted.calls === undefined ? [] : [counted.calls]),
-    observedStores: (stores) => counted.observedStores(stores),
-    observedHttp: (handler) => counted.observedHttp(handler),
+    calls: combinedObserver([counted.calls, traces?.calls].filter((observer) => observer !== undefined)),
+    observedStores: (stores) => watchedStores(counted.observedStores(stores), observation, { log, meter }),
+    // Metrics outside, so that they count what tracing takes as well.
+    observedHttp: (handler) => counted.observedHttp(traces?.observedHttp(handler) ?? handler),
     watch() {},
     async [Symbol.asyncDispose]() {
+      await traces?.[Symbol.asyncDispose]();
       counted[Symbol.dispose]();
     },
   };

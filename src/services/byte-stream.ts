@@ -33,7 +33,7 @@ export function createByteStreamService({ blobs, authorizer, limits, usage }: By
       refuseCompressed(name);
       authorizer.require(context.caller, 'read', name.instance);
       const range = requestedRange(request, name.digest);
-      await using source = await blobs.get(name.digest, { range, signal: context.signal });
+      await using source = await blobs.get(name.digest, { range, signal: context.signal, trace: context.trace });
       usage.of(context.tool, name.instance).reads.add(source === undefined ? 0 : 1, source === undefined ? 1 : 0);
       if (source === undefined) throw new CacheError('not_found', `blob ${name.digest.toString()} is not in the cache`);
       for await (const data of pieces(source, limits.readChunkBytesMax)) yield { data };

@@ -112,18 +112,18 @@ const diagnosticsGroup = group(
       example: '95%',
       default: { text: '95%' },
     }),
-    'profile-interval': key(duration({ min: '1m', max: '30d' }), {
-      help: 'The least time between two profiles that nobody asked for.',
+    'profile-interval': key(duration({ min: '1s', max: '30d' }), {
+      help: 'The least time between two CPU profiles, or two heap snapshots, that nobody asked for.',
       example: '1h',
       default: { text: '1h' },
     }),
-    'profile-duration': key(duration({ min: '1s', max: '5m' }), {
+    'profile-duration': key(duration({ min: '100ms', max: '5m' }), {
       help: 'How long a CPU profile records.',
       example: '10s',
       default: { text: '10s' },
     }),
-    'heap-snapshot': key(orOff(byteSize({ min: '64MiB', max: '1TiB' }), undefined), {
-      help: 'Size of the heap from which on one heap snapshot is written. Writing it stops the server for seconds per GiB and takes twice the memory.',
+    'heap-snapshot': key(orOff(byteSize({ min: '16MiB', max: '1TiB' }), undefined), {
+      help: 'Size of the heap from which on a heap snapshot is written. Writing it stops the server for seconds per GiB and takes twice the memory.',
       example: '4GiB',
       default: { text: 'off' },
     }),

@@ -40,7 +40,8 @@ export async function serve(start: ProcessStart, terminal: Terminal): Promise<nu
   if (early !== undefined) endBySignal(early);
   const server = await starting;
   const signal = await served(server, stop, { options, start, terminal, serviceManager });
-  log.info('asked to stop; a second signal ends the process at once', { signal });
+  const { calls, connections } = server.progress;
+  log.info('stopping: no new calls are taken, those that run may finish; a second signal ends it at once', { signal, calls, connections });
   const { cutOffCalls, flushed } = await server.stop();
   if (!flushed) {
     log.end();

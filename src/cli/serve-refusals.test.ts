@@ -63,7 +63,7 @@ describe('kiln serve refuses to start', () => {
     const data = await temporaryDirectory(t);
     const { status, errors } = await runKiln(['serve', ...anyPort, '--data', data, '--ready-file', '/nonexistent/ready.json']);
     assert.equal(status, 1);
-    assert.match(errors, /^kiln: cannot write the ready file \/nonexistent\/ready\.json \(ENOENT\)\n {2}.*--ready-file FILE\n$/);
+    assert.match(errors, /^\S+ info {2}stopped.*\nkiln: cannot write the ready file \/nonexistent\/ready\.json \(ENOENT\)\n {2}.*--ready-file FILE\n$/);
   });
 
   it('and removes the ready file of a dead server before it tries, but not that of a living one', async (t) => {

@@ -58,7 +58,7 @@ describe('kiln serve', () => {
     assert.ok(out.includes(`${data}: 0 B used of at most 2 GiB`), out);
     assert.ok(out.includes(`build --remote_cache=${grpc}\n`), out);
     assert.ok(pid > 0);
-    assert.match(errors, /^\S+ info {2}stopping.*\n$/, 'one line, and no warning of the runtime');
+    assert.match(errors, /^\S+ info {2}stopping.*\n\S+ info {2}stopped.*\n$/, 'two lines, and no warning of the runtime');
   });
 
   it('warns when the disk is smaller than the cache may become', async (t) => {

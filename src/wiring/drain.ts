@@ -85,12 +85,10 @@ export async function endedWithin(ms: number, ended: PromiseLike<boolean>, timer
   return await Promise.race([ended, late]);
 }
 
-/** Reports at once and from time to time until disposed. */
+/** Tells the service manager at once, and log and service manager from time to time, until disposed. */
 function reports(progress: () => DrainProgress, elapsedMs: () => number, { timers, log, serviceManager }: DrainPorts): Disposable {
-  const { calls, connections } = progress();
   serviceManager.stopping(statusText(progress()));
   serviceManager.extendTimeout(extensionMs);
-  log.info('stopping: no new calls are taken, those that run may finish', { calls, connections });
   const report = (): void => {
     serviceManager.extendTimeout(extensionMs);
     serviceManager.status(statusText(progress()));

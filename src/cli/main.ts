@@ -10,6 +10,7 @@ import type { CommandSummary } from './help.ts';
 import { reportFailure } from './report-failure.ts';
 import { exitStatus } from './terminal.ts';
 import type { Terminal } from './terminal.ts';
+import { tokenSummary } from './token-help.ts';
 import { usageError } from './usage-error.ts';
 import { version } from './version.ts';
 
@@ -30,9 +31,38 @@ const serveSummary: CommandSummary = {
   ].join('\n'),
 };
 
+const configSummary: CommandSummary = {
+  name: 'config',
+  synopsis: 'config check|print|schema',
+  summary: 'checks and shows the configuration of kiln serve',
+  notes: [
+    '  kiln config check [--config FILE]',
+    '      Says whether the file, flags and variables are all right, and starts nothing. Otherwise it names every',
+    '      mistake with its line and column and what to write instead, and ends with status 2.',
+    '  kiln config print [--config FILE]',
+    '      Prints what is in effect as YAML that can be used as a file, and behind # where each value comes from: a',
+    '      line of the file, a flag, a variable, or the default. Secrets are not printed.',
+    '  kiln config schema',
+    '      Prints the JSON Schema of the file. An editor with support for YAML completes and checks keys by it when',
+    '      the file begins with this line:',
+    '        # yaml-language-server: $schema=/path/to/kiln.schema.json',
+    '',
+    'check and print take every option of kiln serve, and read its variables. A first file:',
+    '',
+    '  listen: [0.0.0.0:9092]',
+    '  data: /var/cache/kiln',
+    '  max-size: 100GiB',
+    '  allow-anonymous: read',
+    '  log:',
+    '    level: info',
+  ].join('\n'),
+};
+
 const commands: readonly Command[] = [
   // Loaded when asked for: the rest of the program is needed by this command only.
   { summary: serveSummary, run: async (start, to) => (await import('./serve-command.ts')).serve(start, to) },
+  { summary: tokenSummary, run: async (start, to) => (await import('./token-command.ts')).token(start, to) },
+  { summary: configSummary, run: async (start, to) => (await import('./config-command.ts')).config(start, to) },
   { summary: { name: 'version', synopsis: 'version', summary: 'prints the version' }, run: printVersion },
   { summary: { name: 'help', synopsis: 'help [command]', summary: 'explains a command and its options' }, run: printHelp },
 ];

@@ -121,7 +121,7 @@ export class GrpcRouter implements StreamAcceptor, CallHost {
   #identified(head: RequestHead | Refusal): RequestHead | Refusal {
     if (head instanceof Refusal) return head;
     try {
-      this.callerOf(head);
+      void this.callerOf(head); // if it takes a promise, whoever waits for it hears of its failure
       return head;
     } catch (error) {
       return refusalOf(error, head.method);

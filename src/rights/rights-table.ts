@@ -3,7 +3,7 @@ import type { Caller } from '../base/authorizer.ts';
 import { CacheError } from '../base/cache-error.ts';
 import { GrantedRights } from './granted-rights.ts';
 import type { GrantDefinition, IdentityDefinition } from './identity.ts';
-import type { AnonymousRights, RightsDefinition } from './rights.ts';
+import type { AnonymousRights, RightsDefinition } from './rights-definition.ts';
 
 const anonymousGrants: Readonly<Record<AnonymousRights, readonly GrantDefinition[]>> = {
   none: [],

@@ -7,23 +7,10 @@ import { isPromise } from '../base/maybe-promise.ts';
 import type { MaybePromise } from '../base/maybe-promise.ts';
 import { parseAuthorization } from './authorization-header.ts';
 import type { Credentials } from './authorization-header.ts';
-import type { PasswordHashes } from './htpasswd.ts';
-import type { IdentityDefinition } from './identity.ts';
 import type { PasswordCheck } from './password-check.ts';
+import type { RightsDefinition } from './rights-definition.ts';
 import { RightsTable } from './rights-table.ts';
 import { hashOfToken } from './token.ts';
-
-/** What callers without credentials may do, in every instance; `write` includes `read`. */
-export type AnonymousRights = 'none' | 'read' | 'write';
-
-export interface RightsDefinition {
-  readonly identities: readonly IdentityDefinition[];
-  /** A user with the name of an identity has its grants; any other may read and write in every instance. */
-  readonly passwords: PasswordHashes;
-  readonly anonymous: AnonymousRights;
-  /** Whether showing credentials can help anybody; also true while the files that hold them are empty. */
-  readonly credentialsConfigured: boolean;
-}
 
 export class Rights implements Authenticator, Authorizer {
   readonly #passwords: PasswordCheck;

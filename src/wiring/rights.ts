@@ -2,14 +2,14 @@
 import { CacheError } from '../base/cache-error.ts';
 import { monotonicClock } from '../platform/clocks.ts';
 import { systemRandom } from '../platform/random.ts';
-import { readTextFile } from '../platform/text-file.ts';
+import { readSmallFile } from '../platform/small-file.ts';
 import { entryBeside, Thread } from '../platform/thread.ts';
 import type { ThreadLimits } from '../platform/thread.ts';
 import { parseHtpasswd } from '../rights/htpasswd.ts';
 import type { IdentityDefinition } from '../rights/identity.ts';
 import { PasswordCheck, passwordCheckLimits } from '../rights/password-check.ts';
 import { Rights } from '../rights/rights.ts';
-import type { AnonymousRights, RightsDefinition } from '../rights/rights.ts';
+import type { AnonymousRights, RightsDefinition } from '../rights/rights-definition.ts';
 import type { PasswordQuestion } from './password-thread.ts';
 
 /** What of the options rights are made of. */
@@ -39,8 +39,8 @@ export interface OpenRights extends Disposable {
 /** A heap for bcrypt and nothing else; kept between the checks of a busy minute. */
 const threadLimits: ThreadLimits = { idleMs: 30_000, heapMiBMax: 64 };
 
-/** Longer is no file of users. */
-const htpasswdBytesMax = 16 * 1024 * 1024;
+/** Tens of thousands of users. */
+const htpasswdBytesMax = 4 * 1024 * 1024;
 
 /** Whether anybody is meant to show credentials, even if the files that hold them are empty at the moment. */
 export function credentialsConfigured({ rights }: RightsOptions): boolean {
@@ -84,7 +84,7 @@ async function definitionOf(options: RightsOptions, hadCredentials: boolean): Pr
 }
 
 async function readHtpasswd(path: string): Promise<string> {
-  const text = await readTextFile(path, htpasswdBytesMax);
-  if (text !== undefined) return text;
-  throw new CacheError('failed_precondition', `the htpasswd file ${path} does not exist\nmake it with: htpasswd -B -c ${path} USER`);
+  const bytes = await readSmallFile(path, htpasswdBytesMax + 1);
+  if (bytes.byteLength <= htpasswdBytesMax) return new TextDecoder().decode(bytes);
+  throw new CacheError('invalid_argument', `${path} is longer than ${htpasswdBytesMax} bytes, so it is no file of users\nname the htpasswd file: --rights-htpasswd-file FILE`);
 }

@@ -11,7 +11,7 @@ export interface ReadSource {
   readonly mistakes: readonly Mistake[];
 }
 
-/** @param command as typed after `kiln`, for advice. */
+/** @param command as typed after `kiln`, for advice; all that come here take the options of `kiln serve`. */
 export function readFlags(command: string, keys: readonly Key[], context: Pick<StartContext, 'args' | 'workingDirectory'>): ReadSource {
   const { given, mistakes } = textsByKey(command, keys, context.args);
   const builder = new TreeBuilder();
@@ -44,7 +44,7 @@ function textsByKey(command: string, keys: readonly Key[], args: readonly string
     const flag = equals === -1 ? argument : argument.slice(0, equals);
     const origin = { kind: 'flag', flag } as const;
     if (!argument.startsWith('-') || argument === '-') {
-      mistakes.push({ origin, problem: `unexpected argument ${JSON.stringify(argument)}`, advice: `kiln ${command} takes options only; "kiln help ${command}" lists them` });
+      mistakes.push({ origin, problem: `unexpected argument ${JSON.stringify(argument)}`, advice: adviceForArgument(command, argument) });
       continue;
     }
     const key = keys.find((candidate) => candidate.flag === flag);
@@ -52,16 +52,23 @@ function textsByKey(command: string, keys: readonly Key[], args: readonly string
     // What looks like an option is no value: somebody forgot the value before it.
     const text = equals === -1 ? (next?.startsWith('--') === true ? undefined : next) : argument.slice(equals + 1);
     if (equals === -1 && text !== undefined) index += 1;
-    if (key === undefined) mistakes.push({ origin, problem: `unknown option ${flag}`, advice: adviceForUnknown(command, flag, keys) });
+    if (key === undefined) mistakes.push({ origin, problem: `unknown option ${flag}`, advice: adviceForUnknown(flag, keys) });
     else if (text === undefined) mistakes.push({ origin, problem: `${flag} needs a value`, advice: `example: ${flag} ${key.example}` });
     else given.set(key, [...(given.get(key) ?? []), text]);
   }
   return { given, mistakes };
 }
 
-function adviceForUnknown(command: string, flag: string, keys: readonly Key[]): string {
+function adviceForArgument(command: string, argument: string): string {
+  if (/\.ya?ml$/.test(argument)) return `did you mean --config ${argument}?`;
+  return `kiln ${command} takes options only; "kiln help serve" lists them`;
+}
+
+function adviceForUnknown(flag: string, keys: readonly Key[]): string {
   const nearest = nearestName(flag, keys.flatMap((key) => key.flag ?? []));
-  const key = keys.find((candidate) => candidate.flag === nearest);
-  if (nearest === undefined || key === undefined) return `"kiln help ${command}" lists the options`;
-  return `did you mean ${nearest}? example: ${nearest} ${key.example}`;
+  // --level for --log-level: people remember the last word.
+  const key = keys.find((candidate) => (nearest === undefined ? candidate.flag?.endsWith(`-${flag.slice(2)}`) === true : candidate.flag === nearest));
+  if (key?.flag !== undefined) return `did you mean ${key.flag}? example: ${key.flag} ${key.example}`;
+  const inFile = keys.find((candidate) => candidate.flag === undefined && `--${candidate.path.join('-')}` === flag);
+  return inFile === undefined ? '"kiln help serve" lists the options' : `${inFile.name} is given in the file${inFile.environment === undefined ? '' : ` or as ${inFile.environment}`} only: --config FILE`;
 }

@@ -10,13 +10,13 @@ import type { StartContext } from './start-context.ts';
 const testEnvironmentPrefix = 'KILN_TEST_';
 
 /** Every variable that begins with `KILN_` must be known: a misspelt limit would otherwise run with the default. */
-export function readEnvironment(command: string, keys: readonly Key[], context: Pick<StartContext, 'environment' | 'workingDirectory'>): ReadSource {
+export function readEnvironment(keys: readonly Key[], context: Pick<StartContext, 'environment' | 'workingDirectory'>): ReadSource {
   const builder = new TreeBuilder();
   const mistakes: Mistake[] = [];
   for (const [variable, text = ''] of Object.entries(context.environment)) {
     if (!variable.startsWith('KILN_') || variable.startsWith(testEnvironmentPrefix) || text === '') continue;
     const key = keys.find(({ environment }) => environment === variable);
-    if (key === undefined) mistakes.push(unknownVariable(command, variable, keys));
+    if (key === undefined) mistakes.push(unknownVariable(variable, keys));
     else builder.set(key.path, valueOf(key, text));
   }
   return {
@@ -45,7 +45,7 @@ function variableAt(keys: readonly Key[], place: Place): string {
   return keys.find(({ path }) => path.every((name, index) => place[index] === name))?.environment ?? '';
 }
 
-function unknownVariable(command: string, variable: string, keys: readonly Key[]): Mistake {
+function unknownVariable(variable: string, keys: readonly Key[]): Mistake {
   const nearest = nearestName(variable, keys.flatMap(({ environment }) => environment ?? []));
   const key = keys.find(({ environment }) => environment === nearest);
   return {
@@ -53,7 +53,7 @@ function unknownVariable(command: string, variable: string, keys: readonly Key[]
     problem: `unknown environment variable ${variable}`,
     advice:
       nearest === undefined || key === undefined
-        ? `unset it; "kiln help ${command}" lists the variables Kiln reads`
+        ? 'unset it; "kiln help serve" lists the variables Kiln reads'
         : `did you mean ${nearest}? example: ${nearest}=${key.example}`,
   };
 }

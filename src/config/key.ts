@@ -116,8 +116,10 @@ export interface SchemaPlace {
   /** Of a group or structure: its members by name, in order. */
   readonly members: ReadonlyMap<string, z.ZodMiniType> | undefined;
   readonly group: GroupFacts | undefined;
-  /** Of a list of structures: one of them. */
+  /** Of a list: one of its elements. */
   readonly element: z.ZodMiniType | undefined;
+  /** Whether it must be given. */
+  readonly required: boolean;
 }
 
 /** What stands at the root of `schema`. `above`: the innermost key above it. */
@@ -128,6 +130,7 @@ export function lookInto(schema: z.ZodMiniType, above?: KeyForm): SchemaPlace {
     key,
     group: groupRegistry.get(schema),
     members: inner instanceof z.ZodMiniObject ? new Map(Object.entries(inner.shape as Record<string, z.ZodMiniType>)) : undefined,
+    required: inner === schema,
     element: inner instanceof z.ZodMiniArray ? (inner.def.element as z.ZodMiniType) : undefined,
   };
 }

@@ -38,7 +38,7 @@ export type ReadConfiguration = { readonly configuration: Configuration } | { re
 
 /** @param command as typed after `kiln`, for advice. */
 export async function readConfiguration(command: string, context: StartContext, readFile: ReadFile): Promise<ReadConfiguration> {
-  const started = [readFlags(command, startKeys, context), readEnvironment(command, startKeys, context)];
+  const started = [readFlags(command, startKeys, context), readEnvironment(startKeys, context)];
   const mistakes = started.flatMap((read) => mistakesIn(read, startSchema));
   const sources = started.map(({ source }) => source);
   const named = sources.find(({ tree }) => tree['config'] !== undefined);
@@ -91,7 +91,7 @@ async function assembled({ sources, file, context, readFile }: Parts): Promise<R
   const values = z.parse(serveSchema, given);
   const originOf = (name: string) => {
     const path = name.split('.');
-    return sourceOf(sources, path)?.origin(path) ?? ({ kind: 'default' } as const);
+    return sourceOf(sources, path)?.originOfName(path) ?? ({ kind: 'default' } as const);
   };
   const tokensFile = values.rights['tokens-file'];
   const fromTokensFile = tokensFile === undefined ? [] : await readTokensFile(tokensFile, readFile, originOf('rights.tokens-file'));

@@ -11,10 +11,11 @@ const mistakesShownMax = 20;
 /**
  * Anything unknown or malformed is an error: a misspelt limit or right that is passed over in silence would run with
  * the default.
+ * @param command as typed after `kiln`, for advice.
  * @throws CacheError `invalid_argument`, see `mistakesError`.
  */
-export async function readServeConfiguration(context: StartContext, readFile: ReadFile): Promise<Configuration> {
-  const read = await readConfiguration('serve', context, readFile);
+export async function readServeConfiguration(context: StartContext, readFile: ReadFile, command = 'serve'): Promise<Configuration> {
+  const read = await readConfiguration(command, context, readFile);
   if ('mistakes' in read) throw mistakesError(read.mistakes);
   return read.configuration;
 }

@@ -85,7 +85,6 @@ function adviceFor(value: unknown, place: Place, { key, source }: { key: KeyForm
 
 /** `place` ends with the name that nobody knows. */
 function unknownKey(place: Place, { members }: SchemaPlace, { schema, source }: { schema: z.ZodMiniType; source: Source }): Mistake {
-  const name = String(place.at(-1));
   const origin = source.originOfName(place);
   const known = [...(members?.keys() ?? [])];
   const problem = `${formatOrigin(origin)}: unknown key ${JSON.stringify(place.filter((step) => typeof step === 'string').join('.'))}`;

@@ -57,7 +57,7 @@ export function refuse(text: string, problem: string): never {
 
 /** Bytes. */
 export function byteSize(bounds: Bounds): ValueType<number> {
-  const json = { type: 'string', pattern: '^\\d+(\\.\\d+)? ?([KMGT]i?)?[bB]$' };
+  const json = { type: 'string', pattern: '^\\d+(\\.\\d+)? ?([KMGTkmgt][iI]?)?[bB]$' };
   return textType('SIZE', json, bounded(parseByteSize, bounds, (bytes) => formatByteSize(bytes).replace(' ', '')));
 }
 

@@ -1,7 +1,7 @@
 // Compiles what ships into dist/, for `npm pack`: Node strips no types below node_modules. Never part of working in a
 // clone, where bin/kiln runs the source whatever dist/ holds.
-import { execFileSync } from 'node:child_process';
-import { globSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import { existsSync, globSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 
 const root = resolve(import.meta.dirname, '..');
@@ -17,7 +17,8 @@ function entryFiles(): string[] {
 
 function compile(...options: readonly string[]): void {
   // As a script, since node_modules/.bin is on PATH under npm only.
-  execFileSync(process.execPath, [join(root, 'node_modules/typescript/bin/tsc'), '--outDir', building, ...options], { cwd: root, stdio: 'inherit' });
+  const { status } = spawnSync(process.execPath, [join(root, 'node_modules/typescript/bin/tsc'), '--outDir', building, ...options], { cwd: root, stdio: 'inherit' });
+  if (status !== 0) throw new Error('the source does not compile; "npm run check" shows why');
 }
 
 /** Declarations of the entries and of what they mention, not of the whole server. */
@@ -35,20 +36,27 @@ function filesOf(ending: string): string[] {
   return globSync(`**/*${ending}`, { cwd: building }).map((path) => join(building, path));
 }
 
-/** The compiler rewrites imports only. A name of a source file in any other place would not be found in the package. */
-function refuseSourceNames(): void {
+/** The compiler renames what is imported; this does what is named in strings, such as the entry of a worker thread. */
+function renameSources(): void {
   for (const path of filesOf('.js')) {
-    const [found] = /(['"`])\.{1,2}\/[^'"`\n]*\.ts\1/.exec(readFileSync(path, 'utf8')) ?? [];
-    if (found !== undefined) throw new Error(`${path} names ${found}, which is not in the package: take the ending from import.meta.url`);
+    const compiled = readFileSync(path, 'utf8');
+    const text = compiled.replace(/(['"])(\.{1,2}\/[\w./-]+)\.ts\1/g, (name: string, quote: string, stem: string) => {
+      if (existsSync(join(path, '..', `${stem}.js`))) return `${quote}${stem}.js${quote}`;
+      throw new Error(`${path} names ${name}, which is not in the package`);
+    });
+    if (text !== compiled) writeFileSync(path, text);
   }
 }
 
 try {
   compile('-p', join(root, 'tsconfig.build.json'));
   declareEntries();
-  refuseSourceNames();
+  renameSources();
   rmSync(dist, { recursive: true, force: true });
   renameSync(building, dist);
+} catch (thrown) {
+  console.error(`no package was built: ${String(thrown)}`);
+  process.exitCode = 1;
 } finally {
   rmSync(building, { recursive: true, force: true });
 }

@@ -47,9 +47,9 @@ export const suites: readonly Suite[] = [
     include: ['test/e2e/**/*.test.ts'],
     exclude: [],
     commands: [],
-    testsMin: 8,
+    testsMin: 16,
     testTimeoutMs: 240_000, // a whole build of a real tool, on two slow cores
-    suiteTimeoutMs: 540_000,
+    suiteTimeoutMs: 720_000,
     concurrency: 1, // a build tool takes all cores for itself
   },
   {

@@ -1,29 +1,96 @@
-// `npm run bench -- [name ...] [--quick]`: starts Kiln and its references on free ports and prints a table.
-// Absolute figures move from machine to machine and from hour to hour; ratios of one run are what counts.
-import { spawnSync } from 'node:child_process';
-import { cpus, release } from 'node:os';
-import { parseArgs } from 'node:util';
-import { generatorCore, serverCore } from './harness/processes.ts';
+// `npm run bench -- [NAME ...]`: starts Kiln and its references on free ports, checks their answers, and prints what
+// was measured. Absolute figures move from machine to machine and from hour to hour; ratios of one run are what counts.
+// Ends with status 1 when an answer was wrong, 2 when the words make no sense, and never because something was slow.
+import { mkdtempSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { benchmarks } from './catalogue.ts';
+import { allReferences } from './contenders/contenders.ts';
+import { findProgram } from './contenders/installed-program.ts';
+import { kiln } from './contenders/kiln.ts';
+import { reused } from './contenders/reused.ts';
+import type { Contender } from './contenders/contender.ts';
+import type { BenchContext } from './harness/context.ts';
+import { isInMemory, measureSync } from './harness/disk-sync.ts';
+import { checkNames, parseWords, usage } from './harness/options.ts';
 import type { BenchOptions } from './harness/options.ts';
-import { unary } from './unary.bench.ts';
+import { findPinning } from './harness/pinning.ts';
+import { removeTree } from './harness/processes.ts';
+import { describeMachine, reportJson, reportVersion } from './harness/report.ts';
+import type { Report, Section } from './harness/report.ts';
+import { machineText, sectionText } from './harness/table.ts';
 
-const benchmarks: Readonly<Record<string, (options: BenchOptions) => Promise<void>>> = { unary };
+const syncTimes = 50;
 
-const { values, positionals } = parseArgs({
-  allowPositionals: true,
-  options: { quick: { type: 'boolean', default: false } },
-});
-const names = positionals.length > 0 ? positionals : Object.keys(benchmarks);
-const unknown = names.filter((name) => benchmarks[name] === undefined);
-const lacking = ['h2load', 'taskset'].filter((tool) => spawnSync(tool, ['--version']).error !== undefined);
-if (unknown.length > 0) {
-  console.error(`no benchmark is called ${unknown.join(', ')}; there are: ${Object.keys(benchmarks).join(', ')}`);
-  process.exitCode = 2;
-} else if (process.platform !== 'linux' || cpus().length < 2 || lacking.length > 0) {
-  console.error('benchmarks need Linux, two cores, taskset (util-linux) and h2load (Debian: apt-get install nghttp2-client)');
-  process.exitCode = 1;
-} else {
-  console.log(`${cpus()[0]?.model ?? 'unknown CPU'}, ${cpus().length} cores, Linux ${release()}, Node ${process.versions.node}`);
-  console.log(`server on core ${serverCore}, h2load on core ${generatorCore}; command: npm run bench -- ${process.argv.slice(2).join(' ')}`);
-  for (const name of names) await benchmarks[name]?.(values);
+async function main(): Promise<number> {
+  const words = process.argv.slice(2);
+  let options: BenchOptions;
+  try {
+    options = parseWords(words);
+    checkNames('benchmark', options.names, benchmarks.map(({ name }) => name));
+    checkNames('reference', options.references ?? [], allReferences().map(({ name }) => name));
+  } catch (thrown) {
+    console.error(`${thrown instanceof Error ? thrown.message : String(thrown)}\n\n${usage}`);
+    return 2;
+  }
+  if (options.list) return list();
+  if (process.platform !== 'linux') {
+    console.error('benchmarks need Linux: CPU time and memory of the servers are read from /proc');
+    return 1;
+  }
+  const report = await run(options, `npm run bench -- ${words.join(' ')}`.trim());
+  if (options.jsonFile !== undefined) writeFileSync(options.jsonFile, reportJson(report));
+  for (const what of report.missing) console.log(`NOT MEASURED: ${what}`);
+  for (const what of report.wrong) console.error(`FAILED: ${what}`);
+  return report.wrong.length === 0 ? 0 : 1;
 }
+
+async function run(options: BenchOptions, command: string): Promise<Report> {
+  await using stack = new AsyncDisposableStack();
+  const root = mkdtempSync(join(tmpdir(), 'kiln-bench-'));
+  stack.defer(() => removeTree(root));
+  const sections: Section[] = [];
+  const missing: string[] = [];
+  const wrong: string[] = [];
+  const pinning = findPinning();
+  const machine = describeMachine(pinning);
+  const date = new Date().toISOString();
+  const syncMicroseconds = measureSync(root, syncTimes);
+  console.log(`${date}  ${command}\n${machineText(machine)}`);
+  console.log(pinning.lacking === undefined ? `servers on core ${pinning.server}, generator on core ${pinning.generator}` : `NOT PINNED: ${pinning.lacking}; figures mix what server and generator cost`);
+  console.log(`one fdatasync of 4 KiB in ${root}: ${syncMicroseconds.median.toFixed(0)} us (${syncMicroseconds.min.toFixed(0)}..${syncMicroseconds.max.toFixed(0)})`);
+  if (isInMemory(root)) missing.push('syncs: the directory for temporary files is in memory, where they are free; set TMPDIR to one on a disk');
+  const known = allReferences().filter(({ name }) => options.references?.includes(name) ?? true);
+  for (const { name, lacking } of known) if (lacking !== undefined) missing.push(`${name}: ${lacking}`);
+  const ready = (contender: Contender): Contender => (options.quick ? reused(contender, stack) : contender);
+  const context: BenchContext = {
+    quick: options.quick,
+    rounds: options.rounds,
+    pinning,
+    kiln: ready(kiln),
+    references: known.filter(({ lacking }) => lacking === undefined).map(ready),
+    h2load: findProgram(['h2load']),
+    newDirectory: () => mkdtempSync(join(root, 'place-')),
+    report(section) {
+      sections.push(section);
+      console.log(sectionText(section));
+    },
+    missing: (what) => void missing.push(what),
+    wrong: (what) => void wrong.push(what),
+  };
+  if (context.h2load === undefined) missing.push('h2load is not installed (Debian: nghttp2-client); the own generator takes its place where it can');
+  for (const benchmark of benchmarks) {
+    if (options.names.length > 0 && !options.names.includes(benchmark.name)) continue;
+    await benchmark.run(context).catch((thrown: unknown) => context.wrong(`${benchmark.name}: ${String(thrown)}`));
+  }
+  return { version: reportVersion, date, command, quick: options.quick, rounds: options.rounds, machine, syncMicroseconds, sections, missing, wrong };
+}
+
+function list(): number {
+  const rows = (entries: readonly (readonly [string, string])[]) => entries.map(([name, text]) => `  ${name.padEnd(20)} ${text}`);
+  const references = allReferences().map(({ name, about, lacking }) => [name, lacking === undefined ? about : `${about} (${lacking})`] as const);
+  console.log(['Benchmarks:', ...rows(benchmarks.map(({ name, title }) => [name, title])), '', 'References:', ...rows(references)].join('\n'));
+  return 0;
+}
+
+process.exitCode = await main();

@@ -1,77 +1,121 @@
-// Servers under measurement: started pinned to one core, watched by CPU time and resident size, ended by pid.
+// Servers under measurement: started in a directory of their own and pinned, found ready, ended by pid.
 import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdtempSync, readFileSync, readdirSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { existsSync, readFileSync, rmSync } from 'node:fs';
+import { connect, createServer } from 'node:net';
+import type { AddressInfo } from 'node:net';
+import { pinnedTo } from './pinning.ts';
 
-/** The core servers run on; the generator has the other one, so that neither takes the other's time. */
-export const serverCore = 0;
-export const generatorCore = 1;
-
+/** A server that answers. Disposing it ends the process. */
 export interface ServerProcess extends AsyncDisposable {
   readonly name: string;
+  /** Of the process that does the work or whose descendants do. */
+  readonly pid: number;
+  readonly host: string;
+  readonly port: number;
+  /** From the start of the process until it was known to be ready. */
+  readonly readyMs: number;
+}
+
+export interface ServerCommand {
+  readonly name: string;
+  readonly words: readonly string[];
+  readonly core: number | undefined;
+  readonly readiness: Readiness;
+  /** Default: one that even a million files do not need. */
+  readonly startTimeoutMs?: number;
+}
+
+export type Readiness =
+  /** Writes `{"pid": n, "grpc" or "http": "scheme://HOST:PORT"}` to the file once it answers. */
+  | { readonly kind: 'ready-file'; readonly path: string }
+  /** Listens on that port of 127.0.0.1 once it answers. */
+  | { readonly kind: 'port'; readonly port: number };
+
+const startTimeoutMsDefault = 300_000;
+/** A start-up is measured with it: short against what is measured, long against what looking costs. */
+const lookEveryMs = 2;
+/** Longer than a server needs that drains; what is still there then is killed. */
+const endTimeoutMs = 60_000;
+
+/** @throws Error that says what the server said, when it ends before it is ready or is not ready in time. */
+export async function startServer(command: ServerCommand): Promise<ServerProcess> {
+  const [program, ...words] = pinnedTo(command.core, command.words);
+  const startedMs = performance.now();
+  const child = spawn(program, words, { stdio: ['ignore', 'ignore', 'pipe'] });
+  const said = lastLines(child);
+  let failure: Error | undefined;
+  child.on('error', (error) => (failure = error));
+  const found = await untilReady(command, child, () => failure).catch((error: unknown) => {
+    child.kill('SIGKILL');
+    throw new Error(`${command.name} did not start: ${String(error)}\n${said()}`, { cause: error });
+  });
+  return { name: command.name, ...found, readyMs: performance.now() - startedMs, [Symbol.asyncDispose]: () => end(child, found.pid) };
+}
+
+interface Found {
   readonly pid: number;
   readonly host: string;
   readonly port: number;
 }
 
-/** How long a server may take until its ready file is there. */
-const startTimeoutMs = 20_000;
-
-/**
- * Starts `command` on the server core. It must write `{"pid": n, "grpc": "grpc://HOST:PORT"}` to the file that
- * replaces the argument `READY`; `DATA` is replaced by an empty directory that is removed at the end.
- */
-export async function startServer(name: string, command: readonly string[]): Promise<ServerProcess> {
-  const directory = mkdtempSync(join(tmpdir(), 'kiln-bench-'));
-  const readyFile = join(directory, 'ready.json');
-  const words = command.map((word) => (word === 'READY' ? readyFile : word === 'DATA' ? join(directory, 'data') : word));
-  const child = spawn('taskset', ['-c', String(serverCore), ...words], { stdio: ['ignore', 'ignore', 'inherit'] });
-  const ready = await readReadyFile(name, child, readyFile);
-  const { hostname, port } = new URL(ready.grpc.replace('grpc://', 'http://'));
-  return {
-    name,
-    pid: ready.pid,
-    host: hostname,
-    port: Number(port),
-    async [Symbol.asyncDispose]() {
-      if (child.exitCode === null && child.signalCode === null) {
-        const ended = once(child, 'exit');
-        process.kill(ready.pid, 'SIGTERM');
-        await ended;
-      }
-      rmSync(directory, { recursive: true, force: true });
-    },
-  };
-}
-
-async function readReadyFile(name: string, child: ChildProcess, readyFile: string): Promise<{ pid: number; grpc: string }> {
+async function untilReady(command: ServerCommand, child: ChildProcess, failure: () => Error | undefined): Promise<Found> {
+  const { readiness, startTimeoutMs = startTimeoutMsDefault } = command;
   const giveUpAtMs = performance.now() + startTimeoutMs;
-  while (!existsSync(readyFile)) {
-    if (child.exitCode !== null) throw new Error(`${name} ended with status ${child.exitCode} before it was ready`);
-    if (performance.now() > giveUpAtMs) {
-      child.kill('SIGKILL');
-      throw new Error(`${name} was not ready after ${startTimeoutMs} ms`);
-    }
-    await new Promise((resolve) => setTimeout(resolve, 20));
+  for (;;) {
+    const error = failure();
+    if (error !== undefined) throw error;
+    if (child.exitCode !== null || child.signalCode !== null) throw new Error(`it ended with status ${child.exitCode ?? child.signalCode}`);
+    if (performance.now() > giveUpAtMs) throw new Error(`it was not ready after ${startTimeoutMs} ms`);
+    const found = readiness.kind === 'ready-file' ? readReadyFile(readiness.path) : await portFound(readiness.port, child.pid ?? NaN);
+    if (found !== undefined) return found;
+    await new Promise((resolve) => setTimeout(resolve, lookEveryMs));
   }
-  return JSON.parse(readFileSync(readyFile, 'utf8')) as { pid: number; grpc: string };
 }
 
-/** Time on a core so far, in nanoseconds, of all threads of the process (Linux: /proc/PID/task/TID/schedstat). */
-export function cpuNanoseconds(pid: number): number {
-  let sum = 0;
-  for (const thread of readdirSync(`/proc/${pid}/task`)) {
-    sum += Number(readFileSync(`/proc/${pid}/task/${thread}/schedstat`, 'utf8').split(' ')[0]);
-  }
-  return sum;
+function readReadyFile(path: string): Found | undefined {
+  if (!existsSync(path)) return undefined;
+  const { pid, grpc, http } = JSON.parse(readFileSync(path, 'utf8')) as { pid: number; grpc?: string; http?: string };
+  const { hostname, port } = new URL((grpc ?? http ?? '').replace('grpc://', 'http://'));
+  return { pid, host: hostname, port: Number(port) };
 }
 
-/** Resident size in bytes. */
-export function residentBytes(pid: number): number {
-  const match = /^VmRSS:\s+(\d+) kB/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'));
-  if (match?.[1] === undefined) throw new Error(`no VmRSS for pid ${pid}`);
-  return Number(match[1]) * 1024;
+async function portFound(port: number, pid: number): Promise<Found | undefined> {
+  const socket = connect(port, '127.0.0.1');
+  const answers = await Promise.race([once(socket, 'connect').then(() => true), once(socket, 'close').then(() => false)]).catch(() => false);
+  socket.destroy();
+  return answers ? { pid, host: '127.0.0.1', port } : undefined;
+}
+
+/** A port that nobody has just now, for servers that cannot be told to take any. */
+export async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  server.close();
+  await once(server, 'close');
+  return port;
+}
+
+async function end(child: ChildProcess, pid: number): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return;
+  const ended = once(child, 'exit');
+  process.kill(pid, 'SIGTERM');
+  const killer = setTimeout(() => child.kill('SIGKILL'), endTimeoutMs);
+  await ended;
+  clearTimeout(killer);
+}
+
+/** Removes what servers wrote, read-only files included. */
+export function removeTree(path: string): void {
+  rmSync(path, { recursive: true, force: true, maxRetries: 3 });
+}
+
+/** Keeps the last of what the child says, to be shown only when it fails. */
+function lastLines(child: ChildProcess): () => string {
+  const charsMax = 4_000;
+  let text = '';
+  child.stderr?.on('data', (chunk: Buffer) => (text = (text + chunk.toString()).slice(-charsMax)));
+  return () => text;
 }

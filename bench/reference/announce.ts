@@ -1,11 +1,22 @@
-// How a reference server says where it listens: the same ready file as Kiln's.
+// How a reference server is started and how it says where it listens: the same ready file as Kiln's.
 import { renameSync, writeFileSync } from 'node:fs';
 
-/** Writes the ready file named by the first argument and ends the process on SIGTERM. */
-export function announce(port: number): void {
-  const file = process.argv[2];
-  if (file === undefined) throw new Error('usage: server READY_FILE');
-  writeFileSync(`${file}.partial`, JSON.stringify({ pid: process.pid, grpc: `grpc://127.0.0.1:${port}` }));
-  renameSync(`${file}.partial`, file);
+export interface ReferenceArguments {
+  readonly readyFile: string;
+  /** How many of the numbered blobs are to be there from the start; for some servers a file to answer with. */
+  readonly detail: string;
+}
+
+/** The words after the program. @throws Error when there are too few. */
+export function referenceArguments(): ReferenceArguments {
+  const [, , readyFile, detail] = process.argv;
+  if (readyFile === undefined || detail === undefined) throw new Error('usage: server READY_FILE DETAIL');
+  return { readyFile, detail };
+}
+
+/** Writes the ready file and ends the process on SIGTERM. */
+export function announce(readyFile: string, port: number): void {
+  writeFileSync(`${readyFile}.partial`, JSON.stringify({ pid: process.pid, http: `http://127.0.0.1:${port}` }));
+  renameSync(`${readyFile}.partial`, readyFile);
   process.on('SIGTERM', () => process.exit(0));
 }

@@ -1,30 +1,70 @@
-// Reference: FindMissingBlobs on @grpc/grpc-js, the usual gRPC server of this platform.
+// Reference: the cache in memory on @grpc/grpc-js, the usual gRPC server of this platform.
 import { Server, ServerCredentials } from '@grpc/grpc-js';
-import { announce } from './announce.ts';
-import { findMissing, findMissingPath } from './find-missing.ts';
+import type { ServerReadableStream, ServerWritableStream } from '@grpc/grpc-js';
+import { paths } from '../traffic/calls.ts';
+import { announce, referenceArguments } from './announce.ts';
+import { CallFailure, MemoryCache } from './memory-cache.ts';
+
+type Answer = (error: { code: number; details: string } | null, message?: Buffer) => void;
 
 const identity = (bytes: Buffer): Buffer => bytes;
-const server = new Server();
+const serialization = { requestSerialize: identity, requestDeserialize: identity, responseSerialize: identity, responseDeserialize: identity };
+const unlimited = { 'grpc.max_receive_message_length': -1, 'grpc.max_send_message_length': -1 };
+
+function buffer(message: Uint8Array): Buffer {
+  return Buffer.from(message.buffer, message.byteOffset, message.byteLength);
+}
+
+function failed(thrown: unknown): { code: number; details: string } {
+  return { code: thrown instanceof CallFailure ? thrown.status : 13, details: String(thrown) };
+}
+
+const { readyFile, detail } = referenceArguments();
+const cache = new MemoryCache(Number(detail));
+const server = new Server(unlimited);
+for (const [index, [path, handle]] of Object.entries(cache.unary).entries()) {
+  const method = { path, requestStream: false, responseStream: false, ...serialization };
+  server.addService(
+    { [`unary${index}`]: method },
+    {
+      [`unary${index}`]: (call: { request: Buffer }, answer: Answer) => {
+        try {
+          answer(null, buffer(handle(call.request)));
+        } catch (thrown) {
+          answer(failed(thrown));
+        }
+      },
+    },
+  );
+}
 server.addService(
   {
-    findMissingBlobs: {
-      path: findMissingPath,
-      requestStream: false,
-      responseStream: false,
-      requestSerialize: identity,
-      requestDeserialize: identity,
-      responseSerialize: identity,
-      responseDeserialize: identity,
-    },
+    read: { path: paths.read, requestStream: false, responseStream: true, ...serialization },
+    write: { path: paths.write, requestStream: true, responseStream: false, ...serialization },
   },
   {
-    findMissingBlobs: (call: { request: Buffer }, answer: (error: null, message: Buffer) => void) => {
-      const message = findMissing(call.request);
-      answer(null, Buffer.from(message.buffer, message.byteOffset, message.byteLength));
+    read: (call: ServerWritableStream<Buffer, Buffer>) => {
+      try {
+        for (const message of cache.read(call.request)) call.write(buffer(message));
+        call.end();
+      } catch (thrown) {
+        call.emit('error', failed(thrown));
+      }
+    },
+    write: (call: ServerReadableStream<Buffer, Buffer>, answer: Answer) => {
+      const push = cache.write();
+      call.on('data', (message: Buffer) => {
+        try {
+          const done = push(message);
+          if (done !== undefined) answer(null, buffer(done));
+        } catch (thrown) {
+          answer(failed(thrown));
+        }
+      });
     },
   },
 );
 server.bindAsync('127.0.0.1:0', ServerCredentials.createInsecure(), (error, port) => {
   if (error !== null) throw error;
-  announce(port);
+  announce(readyFile, port);
 });

@@ -1,0 +1,24 @@
+// All benchmarks, in the order in which they run.
+import type { Benchmark } from './harness/context.ts';
+import { largeWrites, smallUploads, smallWrites } from './workloads/durable-writes.ts';
+import { latency } from './workloads/latency.ts';
+import { actionResult, findMissingHundred, unary } from './workloads/lookups.ts';
+import { findMissingRandom, startUp } from './workloads/many-blobs.ts';
+import { batchRead, batchUpdate, httpGet, streamRead, streamWrite } from './workloads/transfers.ts';
+
+export const benchmarks: readonly Benchmark[] = [
+  unary,
+  findMissingHundred,
+  findMissingRandom,
+  actionResult,
+  batchRead,
+  batchUpdate,
+  streamRead,
+  streamWrite,
+  httpGet,
+  smallWrites,
+  smallUploads,
+  largeWrites,
+  latency,
+  startUp,
+];

@@ -1,0 +1,57 @@
+// What is measured, in which unit, and which way is better. Tables, ratios and the JSON file go by this list.
+import type { Spread } from './statistics.ts';
+
+export interface MeasureInfo {
+  /** Head of its column. */
+  readonly head: string;
+  /** For the JSON file. */
+  readonly unit: string;
+  /** Absent where it is neither: what says something about the measurement itself. */
+  readonly better?: 'more' | 'less';
+  readonly digits: number;
+}
+
+export const measures = {
+  operationsPerSecond: { head: 'ops/s', unit: 'operations per second', better: 'more', digits: 0 },
+  bytesPerSecond: { head: 'MB/s', unit: 'megabytes (10^6 bytes) of content per second', better: 'more', digits: 0 },
+  cpuPerOperation: { head: 'CPU us/op', unit: 'microseconds of server CPU per operation, all threads and children', better: 'less', digits: 2 },
+  generatorCores: { head: 'gen cores', unit: 'cores the generator used; near 1 it was the limit', digits: 2 },
+  p50: { head: 'p50 us', unit: 'microseconds from when the call was due', better: 'less', digits: 0 },
+  p90: { head: 'p90 us', unit: 'microseconds from when the call was due', better: 'less', digits: 0 },
+  p99: { head: 'p99 us', unit: 'microseconds from when the call was due', better: 'less', digits: 0 },
+  p999: { head: 'p99.9 us', unit: 'microseconds from when the call was due', better: 'less', digits: 0 },
+  worst: { head: 'max us', unit: 'microseconds from when the call was due', better: 'less', digits: 0 },
+  sendLagP99: { head: 'gen lag us', unit: 'microseconds the generator itself was late, 99th percentile', digits: 0 },
+  readyMs: { head: 'ready ms', unit: 'milliseconds from the start of the process until it serves', better: 'less', digits: 0 },
+  readyCpuMs: { head: 'CPU ms', unit: 'milliseconds of CPU from the start of the process until it serves', better: 'less', digits: 0 },
+  residentMegabytes: { head: 'RSS MB', unit: 'megabytes (10^6 bytes) resident once it serves', better: 'less', digits: 0 },
+  bytesPerBlob: { head: 'B/blob', unit: 'resident bytes more than with no blobs, per blob', better: 'less', digits: 0 },
+  relativeCpu: { head: 'CPU against off', unit: 'server CPU per operation over that of the variant "off" in the same round', digits: 3 },
+  relativeRate: { head: 'rate against off', unit: 'operations per second over those of the variant "off" in the same round', digits: 3 },
+} as const satisfies Record<string, MeasureInfo>;
+
+export type MeasureName = keyof typeof measures;
+/** In the order of the columns. */
+export const measureNames = Object.keys(measures) as readonly MeasureName[];
+
+/** What one round measured. */
+export type Sample = Partial<Record<MeasureName, number>>;
+/** What all rounds measured. */
+export type Measured = Partial<Record<MeasureName, Spread>>;
+
+/** How `own` compares with `reference` in one measure: the plain ratio, and by what factor it is better or worse. */
+export interface Comparison {
+  /** Median of `own` over median of `reference`. */
+  readonly ratio: number;
+  /** Above 1: `own` is better by that factor. Below 1: worse. */
+  readonly advantage: number;
+}
+
+/** Undefined where one of them lacks the measure, or where neither way is better. */
+export function compare(name: MeasureName, own: Measured, reference: Measured): Comparison | undefined {
+  const info: MeasureInfo = measures[name];
+  const [ours, theirs] = [own[name]?.median, reference[name]?.median];
+  if (info.better === undefined || ours === undefined || theirs === undefined || ours === 0 || theirs === 0) return undefined;
+  const ratio = ours / theirs;
+  return { ratio, advantage: info.better === 'more' ? ratio : 1 / ratio };
+}

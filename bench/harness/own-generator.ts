@@ -1,0 +1,37 @@
+// The generator of ours, for calls that differ, uploads in several messages and steady rates; in bench/generator/.
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { GeneratorJob, RunOutcome } from '../traffic/traffic.ts';
+import { pinnedTo } from './pinning.ts';
+import type { Run } from './run.ts';
+
+const ownGenerator = new URL('../generator/main.ts', import.meta.url).pathname;
+
+/** @throws Error when an answer was wrong or a call failed. */
+export async function runOwn({ server, core, directory, ...run }: Run): Promise<RunOutcome> {
+  const job: GeneratorJob = {
+    host: server.host,
+    port: server.port,
+    path: run.path,
+    traffic: run.traffic,
+    concurrency: run.concurrency,
+    operations: run.operations,
+    seed: run.seed,
+    requestFile: run.requestFile,
+    answerFile: run.answerFile,
+    compare: run.compare,
+  };
+  const jobFile = join(directory, 'job.json');
+  writeFileSync(jobFile, JSON.stringify(job));
+  const [command, ...words] = pinnedTo(core, [process.execPath, ownGenerator, jobFile]);
+  const child = spawn(command, words, { stdio: ['ignore', 'pipe', 'pipe'] });
+  let output = '';
+  let complaint = '';
+  child.stdout.on('data', (chunk: Buffer) => (output += chunk.toString()));
+  child.stderr.on('data', (chunk: Buffer) => (complaint += chunk.toString()));
+  const [status] = (await once(child, 'close')) as [number | null];
+  if (status !== 0) throw new Error(`the generator against ${server.name} failed: ${/^(?:\w*Error|AssertionError).*$/m.exec(complaint)?.[0] ?? complaint}`);
+  return JSON.parse(output) as RunOutcome;
+}

@@ -1,0 +1,52 @@
+// One gRPC call at a time over node:http2: how servers are filled, and how their answers are checked before anything
+// is measured. Independent of the generator and of Kiln's own HTTP/2.
+import { once } from 'node:events';
+import { connect, constants } from 'node:http2';
+import type { ClientHttp2Session } from 'node:http2';
+import type { ServerProcess } from '../harness/processes.ts';
+
+export const grpcHeaders = { 'content-type': 'application/grpc', te: 'trailers' } as const;
+
+/** A connection for such calls. Disposing it closes it. */
+export class GrpcCaller implements Disposable {
+  readonly #name: string;
+  readonly #session: ClientHttp2Session;
+
+  constructor(server: Pick<ServerProcess, 'name' | 'host' | 'port'>) {
+    this.#name = server.name;
+    this.#session = connect(`http://${server.host}:${server.port}`);
+    this.#session.on('error', () => undefined); // the call that it ends reports it
+  }
+
+  /**
+   * The DATA of the answer. `body` is one or more framed messages.
+   * @throws Error unless the call ends with grpc-status 0 (where `statusless` is not set).
+   */
+  async call(path: string, body: Uint8Array, { statusless = false } = {}): Promise<Buffer> {
+    const stream = this.#session.request({ ':method': 'POST', ':path': path, ...grpcHeaders });
+    let status: unknown;
+    let text: unknown;
+    const read = (headers: Readonly<Record<string, unknown>>): void => {
+      status ??= headers['grpc-status'];
+      text ??= headers['grpc-message'];
+    };
+    let httpStatus: unknown;
+    stream.on('response', (headers) => {
+      httpStatus = headers[':status'];
+      read(headers);
+    });
+    stream.on('trailers', read);
+    const chunks: Buffer[] = [];
+    stream.on('data', (chunk: Buffer) => chunks.push(chunk));
+    stream.end(body);
+    await once(stream, 'close');
+    const rightStatus = statusless ? httpStatus === 200 : status === '0';
+    if (rightStatus) return Buffer.concat(chunks);
+    throw new Error(`${this.#name} answered ${path} with HTTP status ${String(httpStatus)}, grpc-status ${String(status)} (${String(text)})`);
+  }
+
+  [Symbol.dispose](): void {
+    this.#session.close();
+    this.#session.destroy(undefined, constants.NGHTTP2_NO_ERROR);
+  }
+}

@@ -1,0 +1,138 @@
+// A server that holds many blobs: how long it takes to start, what memory a blob costs, and how fast random digests
+// are looked up among them. The data directory is written file by file, with the names that the engine's own layout
+// gives and without syncs; the blobs are whole and right, so the server cannot tell them from ones it took in itself.
+import { closeSync, mkdirSync, openSync, writeSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { makeDataDirectory, prepareDataDirectory } from '../../src/engine/data-directory.ts';
+import { ObjectLayout } from '../../src/engine/object-layout.ts';
+import { NodeFileSystem } from '../../src/platform/node-file-system.ts';
+import type { Contender } from '../contenders/contender.ts';
+import { kiln, startKiln } from '../contenders/kiln.ts';
+import type { BenchContext, Benchmark } from '../harness/context.ts';
+import { measureShape, summed, written } from '../harness/load-benchmark.ts';
+import type { Subject } from '../harness/load-benchmark.ts';
+import type { Sample } from '../harness/measures.ts';
+import { cpuBetween, readCpu, residentBytes } from '../harness/process-usage.ts';
+import { removeTree } from '../harness/processes.ts';
+import type { ServerProcess } from '../harness/processes.ts';
+import type { Result } from '../harness/report.ts';
+import { numberedBlob, numberedHash } from '../traffic/numbered-blobs.ts';
+import { oneMissing } from './lookups.ts';
+import { wideWindowBits } from './workload.ts';
+import type { Shape } from './workload.ts';
+
+/** A file takes a block, and Kiln counts it as one; twice that, so that nothing is evicted. */
+const diskBytesPerBlob = 4_096;
+
+/** A data directory of Kiln with the numbered blobs from 0 to `count`. */
+async function writeDataDirectory(directory: string, count: number): Promise<void> {
+  const files = new NodeFileSystem();
+  await makeDataDirectory(files, directory);
+  await prepareDataDirectory(files, directory);
+  const layout = new ObjectLayout(directory);
+  const made = new Set<string>();
+  for (let number = 0; number < count; number += 1) {
+    const path = layout.final(numberedHash(number));
+    const shard = dirname(path);
+    if (!made.has(shard)) mkdirSync(shard, { recursive: true });
+    made.add(shard);
+    const file = openSync(path, 'wx', 0o444);
+    writeSync(file, numberedBlob(number));
+    closeSync(file);
+  }
+}
+
+function startOn(data: string, count: number, context: BenchContext): Promise<ServerProcess> {
+  const flags = ['--max-size', `${Math.max(2 * count * diskBytesPerBlob, 1024 ** 3)}B`];
+  return startKiln({ directory: context.newDirectory(), data, core: context.pinning.server, flags });
+}
+
+/** A start and its costs; the kernel has the directory in memory, as after a restart of the daemon alone. */
+async function startOnce(data: string, count: number, context: BenchContext): Promise<Sample & { readonly rss: number }> {
+  const nothing = { threads: new Map<string, number>(), tickedNanoseconds: 0 };
+  await using server = await startOn(data, count, context);
+  const readyCpuMs = cpuBetween(nothing, readCpu(server.pid)) / 1e6;
+  const rss = residentBytes(server.pid);
+  return { readyMs: server.readyMs, readyCpuMs, residentMegabytes: rss / 1e6, rss };
+}
+
+async function measureStarts(counts: readonly number[], context: BenchContext): Promise<void> {
+  const results: Result[] = [];
+  let emptyRss = NaN;
+  for (const count of counts) {
+    const data = `${context.newDirectory()}/data`;
+    await writeDataDirectory(data, count);
+    const samples: Sample[] = [];
+    for (let round = 0; round < startRounds(context, count); round += 1) {
+      const { rss, ...sample } = await startOnce(data, count, context);
+      if (count === 0) emptyRss = Math.min(rss, Number.isNaN(emptyRss) ? Infinity : emptyRss);
+      samples.push(count === 0 ? sample : { ...sample, bytesPerBlob: (rss - emptyRss) / count });
+    }
+    results.push({ server: `kiln, ${count.toLocaleString('en-US')} blobs`, measured: summed(samples) });
+    removeTree(data);
+  }
+  context.report({
+    benchmark: 'start-up',
+    shape: '',
+    description: 'from the start of the process until it serves, with blobs of 1 KiB in a directory that the kernel has in its cache',
+    results,
+    notes: ['resident size is taken right after the start, what recovery needed and has not given back included'],
+  });
+}
+
+/** A start with a million blobs takes many seconds, and its figures move little. */
+function startRounds({ quick, rounds }: BenchContext, count: number): number {
+  return quick ? 1 : Math.min(rounds, count >= 1_000_000 ? 3 : rounds);
+}
+
+export const startUp: Benchmark = {
+  name: 'start-up',
+  title: 'time to ready and memory per blob with 0 to 1,000,000 blobs',
+  run: (context) => measureStarts(context.quick ? [0, 2_000] : [0, 10_000, 100_000, 1_000_000], context),
+};
+
+function lookups(digestsPerCall: number, present: number): Shape {
+  return {
+    label: `x${digestsPerCall}`,
+    traffic: { kind: 'lookups', digestsPerCall, present },
+    concurrency: { connections: 4, streams: 32, windowBits: wideWindowBits },
+    operationsMax: 200_000,
+  };
+}
+
+const lookupTitle = (count: number): string => `FindMissingBlobs of random digests among ${count.toLocaleString('en-US')} blobs, half of those asked for there`;
+
+async function measureLookups(count: number, context: BenchContext): Promise<void> {
+  await using stack = new AsyncDisposableStack();
+  const data = `${context.newDirectory()}/data`;
+  await writeDataDirectory(data, count);
+  stack.defer(() => removeTree(data));
+  const subject = (server: ServerProcess, contender: Contender): Subject => ({
+    server,
+    run: {
+      // Each call has an answer of its own, which the generator makes.
+      ...written(context.newDirectory(), new Uint8Array(0), new Uint8Array(0)),
+      server,
+      protocol: 'cas',
+      path: oneMissing.path,
+      compare: contender.canonical ? 'bytes' : 'length',
+      core: context.pinning.generator,
+    },
+  });
+  const subjects = [subject(stack.use(await startOn(data, count, context)), kiln)];
+  // Ours only: nobody else can be filled with a million blobs in reasonable time and without knowing its files.
+  for (const reference of context.references.filter(({ canonical, filling }) => canonical && filling === 'api')) {
+    if (!reference.protocols.includes('cas')) continue;
+    const at = { directory: context.newDirectory(), core: context.pinning.server, numbered: count, files: new Map(), answer: oneMissing.answer, protocol: 'cas' } as const;
+    subjects.push(subject(stack.use(await reference.start(at)), reference));
+  }
+  const workload = { name: 'find-missing-random', title: lookupTitle(count), protocol: 'cas' } as const;
+  for (const shape of [lookups(1, count), lookups(100, count)]) await measureShape(workload, shape, { subjects, context });
+}
+
+export const findMissingRandom: Benchmark = {
+  name: 'find-missing-random',
+  title: 'FindMissingBlobs x1 and x100 of random digests among a million blobs',
+  run: (context) => measureLookups(context.quick ? 5_000 : 1_000_000, context),
+};
+

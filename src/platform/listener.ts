@@ -54,7 +54,7 @@ const serverOptions = { allowHalfOpen: true, noDelay: true, keepAlive: true, kee
 export class Listener implements AsyncDisposable {
   #address: ListenAddress;
   readonly #server: Server;
-  readonly #limits: ListenerLimits;
+  #limits: ListenerLimits;
   #handlers: ProtocolHandlers | undefined;
   /** Connections that came before `serve`. Bounded by `connectionsMax`. */
   #early: Socket[] = [];
@@ -130,6 +130,12 @@ export class Listener implements AsyncDisposable {
       this.#accept(socket, handlers);
     }
     this.#early = [];
+  }
+
+  /** Bounds new connections anew; those that are open stay. */
+  limit(connectionsMax: number): void {
+    this.#limits = { ...this.#limits, connectionsMax };
+    this.#server.maxConnections = connectionsMax;
   }
 
   get counts(): ListenerCounts {

@@ -13,9 +13,9 @@ export interface ConnectionSources {
   readonly listeners: () => readonly Listener[];
   readonly connections: readonly Connections[];
   /** Per address. */
-  readonly connectionsMax: number;
+  readonly connectionsMax: () => number;
   /** Per HTTP/2 connection. */
-  readonly streamsMax: number;
+  readonly streamsMax: () => number;
 }
 
 export function meterConnections(meter: Meter, sources: ConnectionSources): void {
@@ -25,8 +25,8 @@ export function meterConnections(meter: Meter, sources: ConnectionSources): void
   meter.gauge(open, () => sum(connections, ({ http1Count }) => http1Count), { protocol: 'http1' });
   meter.gauge(open, () => sum(connections, ({ http2Count }) => http2Count), { protocol: 'http2' });
   meter.gauge({ name: 'kiln_http2_streams', help: 'HTTP/2 streams in progress.' }, () => sum(connections, ({ streamCount }) => streamCount));
-  meter.gauge({ name: 'kiln_http2_streams_max', help: 'The bound of streams of one HTTP/2 connection (limits.streams).' }, () => sources.streamsMax);
-  meter.gauge({ name: 'kiln_connections_max', help: 'The bound of connections of one address (limits.connections).' }, () => sources.connectionsMax);
+  meter.gauge({ name: 'kiln_http2_streams_max', help: 'The bound of streams of one HTTP/2 connection (limits.streams).' }, sources.streamsMax);
+  meter.gauge({ name: 'kiln_connections_max', help: 'The bound of connections of one address (limits.connections).' }, sources.connectionsMax);
 }
 
 function meterKind(meter: Meter, kind: Kind, { listeners }: ConnectionSources): void {

@@ -3,14 +3,14 @@ import type { MonotonicClock, Timers } from '../base/clock.ts';
 import type { HttpHandler } from '../base/http-exchange.ts';
 import type { Log } from '../base/log.ts';
 import type { ConnectionEvents } from '../h2/connection.ts';
-import { http2Limits } from '../h2/limits.ts';
+import type { Http2Limits } from '../h2/limits.ts';
 import { prefaceRefusal } from '../h2/preface-refusal.ts';
 import { serveHttp2 } from '../h2/session.ts';
 import type { Http2Session } from '../h2/session.ts';
 import type { StreamAcceptor } from '../h2/stream.ts';
 import type { AcceptedConnection, ProtocolHandlers } from '../platform/listener.ts';
-import { createHttp1Server, http1Limits } from '../platform/node-http.ts';
-import type { Http1Server } from '../platform/node-http.ts';
+import { createHttp1Server } from '../platform/node-http.ts';
+import type { Http1Limits, Http1Server } from '../platform/node-http.ts';
 import { nodeSocket } from '../platform/node-socket.ts';
 
 export interface ConnectionParts {
@@ -23,6 +23,8 @@ export interface ConnectionParts {
   readonly log: Log;
   /** Told of what goes wrong on HTTP/2 connections. */
   readonly events?: ConnectionEvents | undefined;
+  /** Those of HTTP/2 are asked for each connection. */
+  readonly limits: { readonly http1: Http1Limits; readonly http2: () => Http2Limits };
 }
 
 /** How the calls of a drain ended. */
@@ -55,7 +57,7 @@ export class Connections implements ProtocolHandlers {
         return parts.streams.onStream(stream, headers, endStream);
       },
     };
-    this.#http1 = createHttp1Server(parts.exchanges, http1Limits, { log: parts.log, foreignAnswer: prefaceRefusal() });
+    this.#http1 = createHttp1Server(parts.exchanges, parts.limits.http1, { log: parts.log, foreignAnswer: prefaceRefusal() });
   }
 
   http2(socket: AcceptedConnection, head: Uint8Array): void {
@@ -63,7 +65,7 @@ export class Connections implements ProtocolHandlers {
       socket.destroy();
       return;
     }
-    const session = serveHttp2(nodeSocket(socket, head), this.#streams, http2Limits, this.#parts);
+    const session = serveHttp2(nodeSocket(socket, head), this.#streams, this.#parts.limits.http2(), this.#parts);
     this.#http2.add(session);
     void session.closed.then(() => this.#http2.delete(session));
   }

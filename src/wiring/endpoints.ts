@@ -9,12 +9,13 @@ import { RunningCount } from '../base/running-count.ts';
 import { GrpcRouter } from '../grpc/router.ts';
 import type { ConnectionEvents } from '../h2/connection.ts';
 import { httpAcceptor } from '../h2/http-acceptor.ts';
+import type { Http2Limits } from '../h2/limits.ts';
 import { httpExchangeLimits } from '../h2/http-stream-exchange.ts';
-import { http2Limits } from '../h2/limits.ts';
 import { guardedFromBrowsers } from '../http/browser-guard.ts';
 import { monotonicClock, timers, wallClock } from '../platform/clocks.ts';
 import { createHttpDate } from '../platform/http-date.ts';
-import type { Listener, ListenerLimits } from '../platform/listener.ts';
+import type { Listener } from '../platform/listener.ts';
+import type { Http1Limits } from '../platform/node-http.ts';
 import { isLoopbackAddress } from '../platform/resolve-host.ts';
 import { meterConnections, meteredConnectionEvents } from './connection-metrics.ts';
 import { Connections } from './connections.ts';
@@ -23,15 +24,9 @@ import { countedHandler } from './counted-handler.ts';
 import { DispatchAcceptor, refusingGrpcPaths } from './dispatch-acceptor.ts';
 import { endedWithin } from './drain.ts';
 import type { DrainLimits, DrainProgress } from './drain.ts';
+import type { ServerLimits } from './server-limits.ts';
 import type { Served } from './services.ts';
 import type { Telemetry } from './telemetry.ts';
-
-export const listenerLimits: ListenerLimits = {
-  // A build tool opens a handful; this is a thousand of them at once, and leaves file descriptors for the stores.
-  connectionsMax: 4_096,
-  // A client sends its first bytes at once; ten seconds are for lost packets.
-  firstBytesTimeoutMs: 10_000,
-};
 
 /** What handlers of calls that were cut off get at least to notice it, before the stores are closed under them. */
 const cancelledHandlersMsMin = 1_000;
@@ -42,6 +37,7 @@ export interface EndpointParts {
   readonly authenticator: Authenticator;
   /** Names of the server besides those of loopback; see browser-guard.ts. */
   readonly allowedHosts: readonly string[];
+  readonly limits: ServerLimits;
   readonly log: Log;
 }
 
@@ -59,18 +55,24 @@ export class Endpoints implements AsyncDisposable {
   readonly #events: ConnectionEvents;
   readonly #log: Log;
   readonly #router: GrpcRouter;
+  readonly #http1: Http1Limits;
+  #http2: Http2Limits;
+  #connectionsMax: number;
   readonly #connections: Readonly<Record<Audience, Connections>>;
   readonly #listeners: Listener[] = [];
   readonly #exchanges = new RunningCount();
   #drained: Promise<DrainedCalls> | undefined;
 
-  constructor({ served, telemetry, authenticator, allowedHosts, log }: EndpointParts) {
+  constructor({ served, telemetry, authenticator, allowedHosts, limits, log }: EndpointParts) {
     const { calls, meter } = telemetry;
     this.#served = served;
     this.#telemetry = telemetry;
     this.#events = meteredConnectionEvents(meter);
     this.#log = log;
-    this.#router = new GrpcRouter(served.services, { authenticator, timers, log, observed: calls && { observer: calls, clock: monotonicClock } });
+    this.#http1 = limits.http1;
+    this.#http2 = limits.http2;
+    this.#connectionsMax = limits.listener.connectionsMax;
+    this.#router = new GrpcRouter(served.services, { authenticator, timers, log, limits: limits.grpc, observed: calls && { observer: calls, clock: monotonicClock } });
     const http = countedHandler(refusingGrpcPaths(served.http, this.#router), this.#exchanges);
     const policy = { allowedHosts, linkablePaths: served.pages.filter(({ linkable }) => linkable).map(({ path }) => path) };
     this.#connections = {
@@ -83,8 +85,8 @@ export class Endpoints implements AsyncDisposable {
     meterConnections(meter, {
       listeners: () => this.#listeners,
       connections: Object.values(this.#connections),
-      connectionsMax: listenerLimits.connectionsMax,
-      streamsMax: http2Limits.concurrentStreamsMax,
+      connectionsMax: () => this.#connectionsMax,
+      streamsMax: () => this.#http2.concurrentStreamsMax,
     });
   }
 
@@ -92,7 +94,7 @@ export class Endpoints implements AsyncDisposable {
     const log = this.#log;
     const exchanges = this.#telemetry.observedHttp(handler);
     const http = httpAcceptor(exchanges, httpExchangeLimits, { httpDate: createHttpDate(wallClock), log });
-    return new Connections({ streams: new DispatchAcceptor(this.#router, http), exchanges, clock: monotonicClock, timers, log, events: this.#events });
+    return new Connections({ streams: new DispatchAcceptor(this.#router, http), exchanges, clock: monotonicClock, timers, log, events: this.#events, limits: { http1: this.#http1, http2: () => this.#http2 } });
   }
 
   /** As bound, in the order they were opened. */
@@ -103,6 +105,13 @@ export class Endpoints implements AsyncDisposable {
   /** Handlers at work over gRPC and HTTP that did not answer at once; cancelled ones count until they have noticed. */
   get runningHandlers(): number {
     return this.#router.runningHandlers + this.#exchanges.value;
+  }
+
+  /** Bounds new connections, and calls on them, anew; what is open stays as it is. */
+  limit({ connectionsMax, streamsMax }: { readonly connectionsMax: number; readonly streamsMax: number }): void {
+    this.#connectionsMax = connectionsMax;
+    this.#http2 = { ...this.#http2, concurrentStreamsMax: streamsMax };
+    for (const listener of this.#listeners) listener.limit(connectionsMax);
   }
 
   /** Serves whoever connects to `listener`, and owns it. */

@@ -6,7 +6,7 @@ import { formatByteSize } from '../base/units.ts';
 import type { BlobStore } from '../blob/blob-store.ts';
 import { EmptyAwareBlobStore } from '../blob/empty-aware-blob-store.ts';
 import { FileStore } from '../blob/file-store.ts';
-import type { StoreUsage } from '../blob/file-store.ts';
+import type { FileStoreOptions, StoreUsage } from '../blob/file-store.ts';
 import type { ValueStore } from '../blob/value-store.ts';
 import { monotonicClock, timers, wallClock } from '../platform/clocks.ts';
 import { lockDataDirectory } from '../platform/data-directory-lock.ts';
@@ -19,6 +19,8 @@ export interface StoreOptions {
   readonly dataDirectory: string;
   /** Undefined: derived from the free disk. */
   readonly maxBytes: number | undefined;
+  /** See `FileStoreOptions`. */
+  readonly limits: Pick<FileStoreOptions, 'blobBytesMax' | 'valueBytesMax' | 'hotBytesMax' | 'openReadsMax' | 'openWritesMax'>;
 }
 
 /** Disposing it closes the stores and gives the directory back. */
@@ -43,7 +45,7 @@ export async function openStores(options: StoreOptions, owner: LockHolder, { log
   await using opening = new AsyncDisposableStack();
   const store = opening.use(
     await FileStore.open(
-      { directory: options.dataDirectory, maxBytes: options.maxBytes },
+      { ...options.limits, directory: options.dataDirectory, maxBytes: options.maxBytes },
       {
         files,
         monotonicClock,

@@ -5,7 +5,9 @@ import { noCacheUsage } from '../base/cache-usage.ts';
 import { noMeter } from '../base/metrics.ts';
 import { MemoryBlobStore } from '../blob/memory-blob-store.ts';
 import { MemoryValueStore } from '../blob/memory-value-store.ts';
+import { httpLimits } from '../http/routes.ts';
 import { wholeServer } from '../services/health.ts';
+import { defaultServiceLimits } from '../services/limits.ts';
 import { everythingAllowed, nobodyKnown } from '../testing/open-rights.ts';
 import { RecordedLog } from '../testing/recorded-log.ts';
 import { createServed } from './services.ts';
@@ -17,6 +19,7 @@ it('HC-3: every served gRPC service has a health of its own, by full name', () =
     authenticator: nobodyKnown,
     authorizer: everythingAllowed,
     pages: [],
+    limits: { services: defaultServiceLimits, http: httpLimits },
     log: new RecordedLog(),
     version: '0.0.0',
     meter: noMeter,

@@ -2,6 +2,7 @@
 import type { ActionCache } from '../actions/action-cache.ts';
 import { CompletenessCheck, completenessLimits } from '../actions/completeness-check.ts';
 import { CompletenessCheckingActionCache } from '../actions/completeness-checking-action-cache.ts';
+import { LoggedActionCache } from '../actions/logged-action-cache.ts';
 import { StoredActionCache, storedActionCacheLimits } from '../actions/stored-action-cache.ts';
 import { walkLimits } from '../actions/walk-directories.ts';
 import type { Authenticator, Authorizer } from '../base/authorizer.ts';
@@ -14,14 +15,14 @@ import type { ValueStore } from '../blob/value-store.ts';
 import type { ServiceImplementation } from '../grpc/service.ts';
 import type { Scrape } from '../http/metrics-page.ts';
 import type { Page } from '../http/page.ts';
-import { createHttpHandler, httpLimits, standingPages } from '../http/routes.ts';
+import { createHttpHandler, standingPages } from '../http/routes.ts';
 import { Health } from '../proto/gen/grpc/health/v1/health_pb.ts';
 import { createActionCacheService } from '../services/action-cache.ts';
 import { createByteStreamService } from '../services/byte-stream.ts';
 import { createCapabilitiesService } from '../services/capabilities.ts';
 import { createContentAddressableStorageService } from '../services/content-addressable-storage.ts';
 import { HealthStatus, createHealthService } from '../services/health.ts';
-import { defaultServiceLimits } from '../services/limits.ts';
+import type { ServerLimits } from './server-limits.ts';
 import { createReflectionServices, reflectionDescriptors } from '../services/reflection.ts';
 
 export interface ServedParts {
@@ -29,6 +30,7 @@ export interface ServedParts {
   readonly values: ValueStore;
   readonly authenticator: Authenticator;
   readonly authorizer: Authorizer;
+  readonly limits: Pick<ServerLimits, 'services' | 'http'>;
   readonly log: Log;
   readonly version: string;
   readonly meter: Meter;
@@ -50,9 +52,9 @@ export interface Served {
 
 export function createServed(parts: ServedParts): Served {
   const { blobs, values, authenticator, authorizer, log, version, meter, usage, scrape } = parts;
-  const limits = defaultServiceLimits;
+  const limits = parts.limits.services;
   const stored = new StoredActionCache(values, storedActionCacheLimits, log);
-  const actions: ActionCache = new CompletenessCheckingActionCache(stored, blobs, completenessLimits, log);
+  const actions: ActionCache = new LoggedActionCache(new CompletenessCheckingActionCache(stored, blobs, completenessLimits, log), log);
   const completeness = new CompletenessCheck(blobs, completenessLimits);
   const cache = [
     createCapabilitiesService({ blobs, authorizer, limits }),
@@ -68,6 +70,6 @@ export function createServed(parts: ServedParts): Served {
     health,
     pages,
     // `actions` checks results itself; HTTP needs the check for results that were put as JSON.
-    http: createHttpHandler({ actions, values, blobs, completeness, authenticator, authorizer, pages, log, limits: httpLimits, meter }),
+    http: createHttpHandler({ actions, values, blobs, completeness, authenticator, authorizer, pages, log, limits: parts.limits.http, meter }),
   };
 }

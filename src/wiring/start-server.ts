@@ -10,7 +10,7 @@ import { openDiagnostics } from './diagnostics.ts';
 import type { RunningDiagnostics } from './diagnostics.ts';
 import { drain, endedWithin } from './drain.ts';
 import type { DrainProgress, StopOutcome } from './drain.ts';
-import { Endpoints, listenerLimits } from './endpoints.ts';
+import { Endpoints } from './endpoints.ts';
 import { listenTargets } from './listen-targets.ts';
 import { openListeners, takeHandedOver, wishedAddresses } from './listeners.ts';
 import { openStores } from './open-stores.ts';
@@ -19,6 +19,7 @@ import { repeat } from './repeat.ts';
 import { openRights } from './rights.ts';
 import type { OpenRights, RightsOptions } from './rights.ts';
 import type { RunningServer } from './running-server.ts';
+import { serverLimits } from './server-limits.ts';
 import { createServed } from './services.ts';
 import { openTelemetry } from './telemetry.ts';
 import type { Telemetry } from './telemetry.ts';
@@ -48,9 +49,10 @@ const lastTelemetryMs = 3_000;
 export async function startServer(options: ServeOptions, surroundings: ServerSurroundings): Promise<RunningServer> {
   const { log, version, pid, startedAt, serviceManager, inheritedSockets } = surroundings;
   using _patience = repeat(patienceIntervalMs, () => serviceManager.extendTimeout(3 * patienceIntervalMs), timers);
+  const limits = serverLimits(options.limits);
   // Ended in reverse: clients first, then the stores they use, at last what observes both.
   await using opening = new AsyncDisposableStack();
-  const handedOver = opening.use(await takeHandedOver(inheritedSockets, listenerLimits, log));
+  const handedOver = opening.use(await takeHandedOver(inheritedSockets, limits.listener, log));
   const addresses = await listenTargets(wishedAddresses(options, handedOver, log), options);
   const telemetry = opening.use(await openTelemetry(options, { log, version }));
   const { meter, usage, scrape } = telemetry;
@@ -59,17 +61,18 @@ export async function startServer(options: ServeOptions, surroundings: ServerSur
   const owner = { pid, startedAt, listen: addresses.map(formatListenAddress).join(', ') };
   const stores = telemetry.observedStores(opening.use(await openStores(options, owner, { log, meter })));
   const diagnostics = opening.use(await openDiagnostics(options, { log, meter }));
-  const served = createServed({ blobs: stores.blobs, values: stores.values, authenticator: rights, authorizer: rights, log, version, meter, usage, scrape, pages: diagnostics.pages });
+  const served = createServed({ blobs: stores.blobs, values: stores.values, authenticator: rights, authorizer: rights, limits, log, version, meter, usage, scrape, pages: diagnostics.pages });
   const endpoints = opening.use(
     new Endpoints({
       served,
       telemetry,
       authenticator: rights,
       allowedHosts: options.allowedHosts,
+      limits,
       log,
     }),
   );
-  for (const listener of await openListeners(addresses, handedOver, { limits: listenerLimits, log })) endpoints.serve(listener);
+  for (const listener of await openListeners(addresses, handedOver, { limits: limits.listener, log })) endpoints.serve(listener);
   await stores.announce(endpoints.addresses.map(formatListenAddress).join(', '));
   opening.move(); // from here on `stop` ends them
   const server = new Server({ options, surroundings, rights: openedRights, telemetry, stores, diagnostics, endpoints });

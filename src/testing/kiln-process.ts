@@ -38,6 +38,12 @@ export interface KilnProcess {
   readonly ended: Promise<KilnOutcome>;
 }
 
+/** A socket to hand over: a descriptor of this process, which lets go of it in the same turn. */
+export interface ListeningSocket {
+  readonly fd: number;
+  release(): void;
+}
+
 /** A directory that is removed at the end of the test. */
 export async function temporaryDirectory(t: TestContext): Promise<string> {
   const directory = await mkdtemp(join(tmpdir(), 'kiln-test-'));
@@ -55,25 +61,44 @@ export function runKiln(args: readonly string[], environment: Readonly<Record<st
  * The ready file is at `readyFile`, by default in a directory of its own.
  * Throws with what it printed when it ends before.
  */
-export async function serveKiln(
+export function serveKiln(
   t: TestContext,
   args: readonly string[],
   environment: Readonly<Record<string, string>> = {},
   readyFile?: string,
 ): Promise<KilnProcess> {
+  return ready(t, (file) => start(['serve', '--ready-file', file, ...args], environment), readyFile);
+}
+
+/** As `serveKiln`, started as systemd does it for socket units. */
+export function serveActivatedKiln(
+  t: TestContext,
+  args: readonly string[],
+  sockets: readonly ListeningSocket[],
+  environment: Readonly<Record<string, string>> = {},
+): Promise<KilnProcess> {
+  return ready(t, (file) => startActivated(['serve', '--ready-file', file, ...args], sockets, environment));
+}
+
+/** As `runKiln`, started as `serveActivatedKiln` does. */
+export function runActivatedKiln(args: readonly string[], sockets: readonly ListeningSocket[]): Promise<KilnOutcome> {
+  return collect(startActivated(args, sockets, {})).ended;
+}
+
+async function ready(t: TestContext, started: (readyFile: string) => ChildProcess, readyFile?: string): Promise<KilnProcess> {
   const file = readyFile ?? join(await temporaryDirectory(t), 'ready.json');
   const changes = watch(dirname(file));
   t.after(() => changes.close());
-  const child = start(['serve', '--ready-file', file, ...args], environment);
+  const child = started(file);
   t.after(() => child.kill('SIGKILL'));
   const collected = collect(child);
   const failed = collected.ended.then(({ status, errors }) => {
     throw new Error(`kiln ended with status ${status} before it was ready:\n${errors}`);
   });
   failed.catch(() => {}); // of no interest once it is ready
-  const ready = await readyFileOf(child, file, () => Promise.race([once(changes, 'change'), failed]));
-  const port = ready.http.startsWith('unix:') ? 0 : Number(new URL(ready.http).port);
-  return { ...collected, ready, port, kill: (signal) => void child.kill(signal) };
+  const content = await readyFileOf(child, file, () => Promise.race([once(changes, 'change'), failed]));
+  const port = content.http.startsWith('unix:') ? 0 : Number(new URL(content.http).port);
+  return { ...collected, ready: content, port, kill: (signal) => void child.kill(signal) };
 }
 
 async function readyFileOf(child: ChildProcess, path: string, changed: () => Promise<unknown>): Promise<ReadyFile> {
@@ -94,6 +119,16 @@ async function readReadyFile(path: string): Promise<ReadyFile | undefined> {
 function start(args: readonly string[], environment: Readonly<Record<string, string>>): ChildProcess {
   // Text is what a person reads, and what tests compare; a pipe would get JSON.
   return spawn(launcher, args, { env: { PATH: process.env['PATH'] ?? '', KILN_LOG_FORMAT: 'text', ...environment }, stdio: ['ignore', 'pipe', 'pipe'] });
+}
+
+/** A shell becomes the server, so that it can name its own pid. */
+function startActivated(args: readonly string[], sockets: readonly ListeningSocket[], environment: Readonly<Record<string, string>>): ChildProcess {
+  const child = spawn('/bin/sh', ['-c', `LISTEN_FDS=${sockets.length} LISTEN_PID=$$ exec "$0" "$@"`, launcher, ...args], {
+    env: { PATH: process.env['PATH'] ?? '', ...environment },
+    stdio: ['ignore', 'pipe', 'pipe', ...sockets.map(({ fd }) => fd)],
+  });
+  for (const socket of sockets) socket.release();
+  return child;
 }
 
 function collect(child: ChildProcess): Pick<KilnProcess, 'out' | 'errors' | 'ended'> {

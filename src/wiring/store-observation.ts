@@ -1,6 +1,7 @@
 // The decorators that watch the stores: reports of what hangs, and spans of traced requests.
 import type { Log } from '../base/log.ts';
 import type { Meter } from '../base/metrics.ts';
+import { LoggedBlobStore } from '../blob/logged-blob-store.ts';
 import { OperationWatch } from '../blob/operation-watch.ts';
 import { StallReportingBlobStore } from '../blob/stall-reporting-blob-store.ts';
 import { StallReportingValueStore } from '../blob/stall-reporting-value-store.ts';
@@ -28,6 +29,15 @@ export function watchedStores(stores: OpenStores, { stallMs, traced }: StoreObse
     blobs = new TracedBlobStore(blobs);
     values = new TracedValueStore(values);
   }
+  return withStores(stores, { blobs, values });
+}
+
+/** `stores` with a line of the log for each operation, at debug. */
+export function loggedStores(stores: OpenStores, log: Log): OpenStores {
+  return withStores(stores, { blobs: new LoggedBlobStore(stores.blobs, log), values: stores.values });
+}
+
+function withStores(stores: OpenStores, { blobs, values }: Pick<OpenStores, 'blobs' | 'values'>): OpenStores {
   return {
     blobs,
     values,

@@ -4,12 +4,16 @@ import type { HttpHandler } from '../base/http-exchange.ts';
 import type { Log } from '../base/log.ts';
 import type { Meter } from '../base/metrics.ts';
 import type { CallObserver } from '../grpc/call-observer.ts';
+import { LoggedCalls } from '../grpc/call-log.ts';
 import { combinedObserver } from '../grpc/call-observers.ts';
 import type { Scrape } from '../http/metrics-page.ts';
+import { loggedHttp } from '../http/request-log.ts';
+import { monotonicClock, timers } from '../platform/clocks.ts';
+import { ActivitySummary } from './activity-summary.ts';
 import { openMetrics } from './metrics.ts';
 import type { OpenStores } from './open-stores.ts';
 import type { RunningServer } from './running-server.ts';
-import { watchedStores } from './store-observation.ts';
+import { loggedStores, watchedStores } from './store-observation.ts';
 import { openTraces } from './traces.ts';
 import type { TraceOptions } from './traces.ts';
 
@@ -49,16 +53,22 @@ export async function openTelemetry(options: TelemetryOptions, { log, version }:
   const { meter } = counted;
   const traces = await openTraces(options.traces, { log, meter, version });
   const observation = { stallMs: options.diagnostics.storeStallMs, traced: traces !== undefined };
+  const calls = combinedObserver([counted.calls, traces?.calls].filter((observer) => observer !== undefined));
+  let activity: Disposable | undefined;
   return {
     meter,
     usage: counted.usage,
     scrape: counted.scrape,
-    calls: combinedObserver([counted.calls, traces?.calls].filter((observer) => observer !== undefined)),
-    observedStores: (stores) => watchedStores(counted.observedStores(stores), observation, { log, meter }),
+    // Where nobody else observes calls, lines for them alone are not worth observing them at every level.
+    calls: calls === undefined && !log.debugEnabled ? undefined : new LoggedCalls(calls, log),
+    observedStores: (stores) => loggedStores(watchedStores(counted.observedStores(stores), observation, { log, meter }), log),
     // Metrics outside, so that they count what tracing takes as well.
-    observedHttp: (handler) => counted.observedHttp(traces?.observedHttp(handler) ?? handler),
-    watch() {},
+    observedHttp: (handler) => loggedHttp(counted.observedHttp(traces?.observedHttp(handler) ?? handler), log, monotonicClock),
+    watch() {
+      if (summary && counted.readOut !== undefined) activity = new ActivitySummary(counted.readOut, summaryIntervalMs, { log, clock: monotonicClock, timers });
+    },
     async [Symbol.asyncDispose]() {
+      activity?.[Symbol.dispose]();
       await traces?.[Symbol.asyncDispose]();
       counted[Symbol.dispose]();
     },

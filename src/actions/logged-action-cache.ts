@@ -1,0 +1,51 @@
+// A decorator that writes each look-up and update of the action cache to the log, at debug; at other levels it asks
+// for one boolean and makes nothing.
+import { CacheError } from '../base/cache-error.ts';
+import type { CallOptions } from '../base/call-options.ts';
+import type { Log } from '../base/log.ts';
+import { isPromise } from '../base/maybe-promise.ts';
+import type { MaybePromise } from '../base/maybe-promise.ts';
+import type { ActionResult } from '../proto/gen/build/bazel/remote/execution/v2/remote_execution_pb.ts';
+import type { ActionCache, ActionKey } from './action-cache.ts';
+
+/** Outermost, so that it shows what clients were told: an incomplete result is a miss. */
+export class LoggedActionCache implements ActionCache {
+  readonly #inner: ActionCache;
+  readonly #log: Log;
+
+  constructor(inner: ActionCache, log: Log) {
+    this.#inner = inner;
+    this.#log = log;
+  }
+
+  get(key: ActionKey, options?: CallOptions): MaybePromise<ActionResult | undefined> {
+    const result = this.#inner.get(key, options);
+    if (!this.#log.debugEnabled) return result;
+    if (!isPromise(result)) return this.#toldGet(key, result);
+    return result.then((found) => this.#toldGet(key, found));
+  }
+
+  put(key: ActionKey, result: ActionResult, options?: CallOptions): Promise<void> {
+    const done = this.#inner.put(key, result, options);
+    return this.#log.debugEnabled ? this.#toldPut(key, done) : done;
+  }
+
+  #toldGet(key: ActionKey, found: ActionResult | undefined): ActionResult | undefined {
+    this.#log.debug('get action result', { ...fieldsOf(key), found: found !== undefined });
+    return found;
+  }
+
+  async #toldPut(key: ActionKey, done: Promise<void>): Promise<void> {
+    try {
+      await done;
+    } catch (thrown) {
+      this.#log.debug('put action result', { ...fieldsOf(key), failed: CacheError.from(thrown).code });
+      throw thrown;
+    }
+    this.#log.debug('put action result', fieldsOf(key));
+  }
+}
+
+function fieldsOf({ instance, actionDigest }: ActionKey): { readonly instance: string; readonly function: string; readonly hash: string } {
+  return { instance, function: actionDigest.function.name, hash: actionDigest.hash };
+}

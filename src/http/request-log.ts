@@ -19,7 +19,7 @@ async function told(handler: HttpHandler, exchange: HttpExchange, log: Log, cloc
   } finally {
     const { method, target, headers } = exchange;
     // Without a status nothing was answered: the client has left, or the handler broke.
-    log.debug('request', { method, target: target.slice(0, targetCharsMax), status: seen.status, durationMs: clock.nowMs() - startedMs, client: headers['user-agent']?.slice(0, 100) });
+    log.debug('request', { method, target: target.slice(0, targetCharsMax), status: seen.status, durationMs: Math.round((clock.nowMs() - startedMs) * 1_000) / 1_000, client: headers['user-agent']?.slice(0, 100) });
   }
 }
 

@@ -1,5 +1,6 @@
 // CPU profiles and heap snapshots of the main thread, written from another one. A file appears whole or not at all.
 import { closeSync, fsyncSync, openSync, renameSync, rmSync, writeSync } from 'node:fs';
+import type { Profiler } from 'node:inspector';
 import { Session } from 'node:inspector/promises';
 import { setTimeout as delay } from 'node:timers/promises';
 
@@ -11,22 +12,34 @@ const fileMode = 0o600;
 /** Of a file that is being written; the next start removes what is left of one. */
 export const partialSuffix = '.partial';
 
+/** Says that the main thread is held up on purpose, until what it returns is disposed. */
+export type Excuse = () => Disposable | undefined;
+
 /** Watches the main thread for `durationMs`; resolves to the size of the file. */
-export async function writeCpuProfile({ path, durationMs }: { readonly path: string; readonly durationMs: number }): Promise<number> {
+export async function writeCpuProfile({ path, durationMs }: { readonly path: string; readonly durationMs: number }, excuse: Excuse): Promise<number> {
   using inspected = new Inspected();
   const { session } = inspected;
-  await session.post('Profiler.enable');
-  await session.post('Profiler.setSamplingInterval', { interval: samplingIntervalUs });
-  await session.post('Profiler.start');
+  {
+    using _excused = excuse(); // it looks at all functions there are, which takes a while
+    await session.post('Profiler.enable');
+    await session.post('Profiler.setSamplingInterval', { interval: samplingIntervalUs });
+    await session.post('Profiler.start');
+  }
   await delay(durationMs);
-  const { profile } = await session.post('Profiler.stop');
+  const profile = await stopped(session, excuse);
   using file = new WholeFile(path);
   file.write(JSON.stringify(profile));
   return file.finish();
 }
 
+async function stopped(session: Session, excuse: Excuse): Promise<Profiler.Profile> {
+  using _excused = excuse();
+  return (await session.post('Profiler.stop')).profile;
+}
+
 /** The main thread stands still while its heap is walked. Resolves to the size of the file. */
-export async function writeHeapSnapshot({ path }: { readonly path: string }): Promise<number> {
+export async function writeHeapSnapshot({ path }: { readonly path: string }, excuse: Excuse): Promise<number> {
+  using _excused = excuse();
   using file = new WholeFile(path);
   using inspected = new Inspected();
   const { session } = inspected;

@@ -3,6 +3,7 @@
 import { hrtime } from 'node:process';
 import { Worker } from 'node:worker_threads';
 import { CacheError } from '../base/cache-error.ts';
+import { shared } from './stall-watch.ts';
 import type { StallWatchSettings } from './stall-watch.ts';
 import { entryBeside } from './thread.ts';
 
@@ -53,7 +54,7 @@ export class InspectorThread implements AsyncDisposable {
   readonly #worker: Worker;
   readonly #options: InspectorThreadOptions;
   readonly #intervalMs: number;
-  readonly #beats = new BigInt64Array(new SharedArrayBuffer(8));
+  readonly #times = new BigInt64Array(new SharedArrayBuffer(shared.count * BigInt64Array.BYTES_PER_ELEMENT));
   readonly #timer: NodeJS.Timeout | undefined;
   /** Stalls whose stack is asked for; a handful at most, since each took `stallMs` and waits for `stackWaitMs`. */
   readonly #ended = new Map<bigint, { readonly durationMs: number; readonly timeout: NodeJS.Timeout }>();
@@ -61,14 +62,13 @@ export class InspectorThread implements AsyncDisposable {
   readonly #jobs = new Map<number, PromiseWithResolvers<number>>();
   #jobCount = 0;
   #failure: CacheError | undefined;
-  #excused = 0;
 
   constructor(options: InspectorThreadOptions) {
     this.#options = options;
     const { stallMs, output } = options;
     this.#intervalMs = Math.min(heartbeatMs.most, Math.max(1, stallMs * heartbeatMs.perStall));
-    this.#beats[0] = hrtime.bigint();
-    const settings: InspectorSettings = { stallMs, output, heartbeat: { beats: this.#beats, intervalMs: this.#intervalMs } };
+    this.#times[shared.beat] = hrtime.bigint();
+    const settings: InspectorSettings = { stallMs, output, heartbeat: { times: this.#times, intervalMs: this.#intervalMs } };
     this.#worker = new Worker(entry, { name: 'inspector', workerData: settings, resourceLimits: { maxOldGenerationSizeMb: heapMbMax } });
     this.#worker.unref();
     this.#worker.on('message', (message: FromInspector) => this.#onMessage(message));
@@ -82,18 +82,13 @@ export class InspectorThread implements AsyncDisposable {
     return this.#job((id) => ({ kind: 'cpu-profile', id, path, durationMs }));
   }
 
-  /** As `writeCpuProfile`. That nothing turns meanwhile is no stall to report. */
-  async writeHeapSnapshot(path: string): Promise<number> {
-    this.#excused += 1;
-    try {
-      return await this.#job((id) => ({ kind: 'heap-snapshot', id, path }));
-    } finally {
-      this.#beats[0] = hrtime.bigint();
-      this.#excused -= 1;
-    }
+  /** As `writeCpuProfile`. */
+  writeHeapSnapshot(path: string): Promise<number> {
+    return this.#job((id) => ({ kind: 'heap-snapshot', id, path }));
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    this.#failure ??= new CacheError('unavailable', 'the server stops');
     clearInterval(this.#timer);
     for (const { timeout } of this.#ended.values()) clearTimeout(timeout);
     await this.#worker.terminate();
@@ -121,10 +116,11 @@ export class InspectorThread implements AsyncDisposable {
   }
 
   #beat(): void {
-    const [beat = 0n, now] = [this.#beats[0], hrtime.bigint()];
-    Atomics.store(this.#beats, 0, now);
+    const [beat, now] = [Atomics.load(this.#times, shared.beat), hrtime.bigint()];
+    const excused = Atomics.load(this.#times, shared.excusedUntil) > beat;
+    Atomics.store(this.#times, shared.beat, now);
     const sinceMs = Number(now - beat) / 1e6;
-    if (sinceMs - this.#intervalMs < this.#options.stallMs || this.#excused > 0) return;
+    if (excused || sinceMs - this.#intervalMs < this.#options.stallMs) return;
     // It began somewhere between the last beat and when the next was due: the middle is the best guess.
     const durationMs = sinceMs - this.#intervalMs / 2;
     this.#ended.set(beat, { durationMs, timeout: setTimeout(() => this.#report(beat, {}), stackWaitMs).unref() });

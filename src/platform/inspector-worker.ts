@@ -16,14 +16,17 @@ function send(message: FromInspector): void {
   port.postMessage(message);
 }
 
+function excuse(): Disposable | undefined {
+  return watch?.excuse();
+}
+
 async function answer(message: ToInspector): Promise<void> {
   if (message.kind === 'stall-ended') {
     send({ kind: 'stall', beat: message.beat, ...(await watch?.seen(message.beat)) });
     return;
   }
-  using _busy = watch?.pause();
   try {
-    const sizeBytes = message.kind === 'cpu-profile' ? await writeCpuProfile(message) : await writeHeapSnapshot(message);
+    const sizeBytes = message.kind === 'cpu-profile' ? await writeCpuProfile(message, excuse) : await writeHeapSnapshot(message, excuse);
     send({ kind: 'written', id: message.id, sizeBytes });
   } catch (error) {
     send({ kind: 'failed', id: message.id, message: error instanceof Error ? error.message : String(error), code: errorCodeOf(error) });

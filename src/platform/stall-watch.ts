@@ -5,12 +5,24 @@ import { takeMainStack } from './main-stack.ts';
 import { textLine } from './log-line.ts';
 import type { LogRecord } from './log-line.ts';
 
-/** What the main thread shares: when its loop turned last. */
+/** What the two threads share. */
 export interface Heartbeat {
-  /** One number: nanoseconds of the monotonic clock, the same in all threads. */
-  readonly beats: BigInt64Array<SharedArrayBuffer>;
+  /** Nanoseconds of the monotonic clock, the same in all threads, at the places named by `shared`. */
+  readonly times: BigInt64Array<SharedArrayBuffer>;
+  /** How often the main thread says that its loop turns. */
   readonly intervalMs: number;
 }
+
+/** Places in `Heartbeat.times`. */
+export const shared = {
+  /** When the main loop turned last. Written by the main thread. */
+  beat: 0,
+  /** Until when the main thread was held up by a profile or a snapshot; far ahead while it is. Written by the other. */
+  excusedUntil: 1,
+  count: 2,
+} as const;
+
+const farAheadNs = 2n ** 62n;
 
 export interface StallWatchSettings {
   readonly heartbeat: Heartbeat;
@@ -38,10 +50,11 @@ export class StallWatch {
   readonly #settings: StallWatchSettings;
   readonly #pollMs: number;
   #polledNs = hrtime.bigint();
-  #paused = 0;
+  /** When this thread was kept from running, for so long that it counts; the last time. */
+  #stoodUntilNs = 0n;
   #toldOfLong = false;
   /** The stall that goes on, or the last one. */
-  #stall: { readonly beat: bigint; everythingStood: boolean; stack: Promise<string | undefined> } | undefined;
+  #stall: { readonly beat: bigint; readonly stack: Promise<string | undefined> } | undefined;
 
   constructor(settings: StallWatchSettings) {
     this.#settings = settings;
@@ -51,19 +64,20 @@ export class StallWatch {
 
   /** What was seen of the stall that began after `beat`. */
   async seen(beat: bigint): Promise<SeenStall> {
-    const stall = this.#stall;
-    if (stall === undefined || stall.beat !== beat) return {};
-    const stack = await stall.stack;
-    return { everythingStood: stall.everythingStood, ...(stack === undefined ? {} : { stack }) };
+    this.#noticeOwnStall(hrtime.bigint()); // the message may have come before the next poll
+    const everythingStood = this.#stoodUntilNs > beat;
+    const stack = this.#stall?.beat === beat ? await this.#stall.stack : undefined;
+    return { everythingStood, ...(stack === undefined ? {} : { stack }) };
   }
 
-  /** While the main thread is known to stand still. */
-  pause(): Disposable {
-    this.#paused += 1;
+  /** While this thread has the main one do something that holds it up. */
+  excuse(): Disposable {
+    const { times } = this.#settings.heartbeat;
+    Atomics.store(times, shared.excusedUntil, farAheadNs);
     return {
       [Symbol.dispose]: () => {
-        this.#paused -= 1;
         this.#polledNs = hrtime.bigint();
+        Atomics.store(times, shared.excusedUntil, this.#polledNs);
       },
     };
   }
@@ -71,23 +85,28 @@ export class StallWatch {
   #poll(): void {
     const { heartbeat, stallMs } = this.#settings;
     const nowNs = hrtime.bigint();
-    const ownLatenessMs = Number(nowNs - this.#polledNs) / 1e6 - this.#pollMs;
-    this.#polledNs = nowNs;
-    if (this.#paused > 0) return;
-    const beat = Atomics.load(heartbeat.beats, 0);
+    this.#noticeOwnStall(nowNs);
+    const beat = Atomics.load(heartbeat.times, shared.beat);
+    if (Atomics.load(heartbeat.times, shared.excusedUntil) > beat) return;
     const lateMs = Number(nowNs - beat) / 1e6 - heartbeat.intervalMs;
     if (lateMs < stallMs) return;
     if (this.#stall?.beat !== beat) {
       this.#toldOfLong = false;
-      this.#stall = { beat, everythingStood: ownLatenessMs >= stallMs / 2, stack: this.#stackDuring(beat) };
+      this.#stall = { beat, stack: this.#stackDuring(beat) };
     } else if (lateMs >= longStallMs && !this.#toldOfLong) {
       this.#toldOfLong = true;
       void this.#stackDuring(beat).then((stack) => this.#tellOfLong(lateMs, stack));
     }
   }
 
+  #noticeOwnStall(nowNs: bigint): void {
+    const ownLatenessMs = Number(nowNs - this.#polledNs) / 1e6 - this.#pollMs;
+    if (ownLatenessMs >= this.#settings.stallMs / 2) this.#stoodUntilNs = nowNs;
+    this.#polledNs = nowNs;
+  }
+
   #stackDuring(beat: bigint): Promise<string | undefined> {
-    const goesOn = (): boolean => Atomics.load(this.#settings.heartbeat.beats, 0) === beat;
+    const goesOn = (): boolean => Atomics.load(this.#settings.heartbeat.times, shared.beat) === beat;
     return takeMainStack(goesOn, stackTimeoutMs).catch(() => undefined);
   }
 

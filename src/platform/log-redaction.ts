@@ -12,6 +12,8 @@ const credentials: readonly { readonly shape: RegExp; readonly replacement: stri
   { shape: /\b(bearer|basic)([ :]+)[A-Za-z0-9\-._~+/]{8,}=*/gi, replacement: `$1$2${redacted}` },
   // RFC 3986 §3.2.1: user and password in a URL.
   { shape: /(\w:\/\/)[^\s/@"'<>]{1,512}@/g, replacement: `$1${redacted}@` },
+  // Our own tokens, as `kiln token create` makes them.
+  { shape: /\bkiln_[A-Za-z0-9_-]{43}(?![A-Za-z0-9_-])/g, replacement: redacted },
   // A name of a secret with its value, as URLs, command lines and JSON write it.
   { shape: /\b(authorization|password|passwd|secret|api[-_]?key|access[-_]?token)((?:\\?["'])?\s*[=:]\s*(?:\\?["'])?)(?!\[redacted\]|bearer\b|basic\b)[^\s"'\\,;&]{4,}/gi, replacement: `$1$2${redacted}` },
 ];

@@ -1,6 +1,7 @@
 // One gRPC call on a fake stream: a router, its ports as fakes, and what the client would send and see.
 import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
 import type { DescMessage, MessageInitShape, MessageShape } from '@bufbuild/protobuf';
+import type { Authenticator } from '../base/authorizer.ts';
 import type { CallObserver } from '../grpc/call-observer.ts';
 import { GrpcRouter } from '../grpc/router.ts';
 import type { GrpcLimits } from '../grpc/limits.ts';
@@ -9,6 +10,7 @@ import type { ServiceImplementation } from '../grpc/service.ts';
 import type { StreamHandler } from '../h2/stream.ts';
 import { FakeServerStream, headerBlock } from './fake-server-stream.ts';
 import { ManualClock } from './manual-clock.ts';
+import { nobodyKnown } from './open-rights.ts';
 import { RecordedLog } from './recorded-log.ts';
 
 export class GrpcHarness {
@@ -16,9 +18,9 @@ export class GrpcHarness {
   readonly log = new RecordedLog();
   readonly router: GrpcRouter;
 
-  constructor(service: ServiceImplementation, limits: Partial<GrpcLimits> = {}, observer?: CallObserver) {
+  constructor(service: ServiceImplementation, limits: Partial<GrpcLimits> = {}, observer?: CallObserver, authenticator: Authenticator = nobodyKnown) {
     const observed = observer === undefined ? undefined : { observer, clock: this.clock };
-    this.router = new GrpcRouter([service], { timers: this.clock, log: this.log, limits: { ...defaultGrpcLimits, ...limits }, observed });
+    this.router = new GrpcRouter([service], { authenticator, timers: this.clock, log: this.log, limits: { ...defaultGrpcLimits, ...limits }, observed });
   }
 
   /** Opens a stream for `path` as a gRPC client would, with `headers` added or replaced. */

@@ -25,6 +25,8 @@ export function parseListenAddress(text: string): ListenAddress {
 }
 
 function hint(text: string): string {
+  const scheme = /^[a-z+]+:\/\//i.exec(text);
+  if (scheme !== null) return `: leave out ${scheme[0]}`;
   if (/^\d+$/.test(text)) return ': the host is missing';
   if (!text.includes(':')) return ': the port is missing';
   if (text.split(':').length > 2 && !text.includes('[')) return ': an IPv6 address goes into brackets, as in [::1]:9092';

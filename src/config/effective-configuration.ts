@@ -23,11 +23,12 @@ export function effectiveYaml(configuration: Configuration): string {
 }
 
 /** @param column where comments begin, unless the value is longer. */
-function linesOf(key: Key, { given, originOf, options }: Configuration, column: number): string[] {
+function linesOf(key: Key, configuration: Configuration, column: number): string[] {
   const commented = ([first = '', ...rest]: readonly string[], comment: string) => [`${first.padEnd(column)} # ${comment}`, ...rest];
   const name = key.path.at(-1) ?? '';
+  const { given, options } = configuration;
   const value = valueAt(given, key.path);
-  const origin = originText(originOf(key.name));
+  const origin = originText(configuration.originOf(key.name));
   if (value === undefined) {
     if ('text' in key.default) return commented(key.shape === 'list' ? [`${name}:`, `  - ${scalar(key.default.text)}`] : [`${name}: ${scalar(key.default.text)}`], 'default');
     if (key.name === 'data') return commented([`data: ${scalar(options.dataDirectory)}`], `default: ${key.default.derived}`);
@@ -36,7 +37,7 @@ function linesOf(key: Key, { given, originOf, options }: Configuration, column: 
   if (key.secret === true) return [`# ${name}: hidden, from ${origin}`];
   if (key.shape === 'nested') return commented([`${name}:`, ...stringify(value).trimEnd().split('\n').map((line) => `  ${line}`)], origin);
   if (Array.isArray(value)) return commented([`${name}:`, ...value.map((one) => `  - ${scalar(String(one))}`)], origin);
-  return commented([`${name}: ${scalar(String(value))}`], origin);
+  return typeof value === 'string' ? commented([`${name}: ${scalar(value)}`], origin) : [];
 }
 
 /** Plain where that is what YAML reads again, and quoted otherwise. Numbers stay plain: editors expect them so. */

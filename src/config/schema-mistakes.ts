@@ -13,31 +13,50 @@ import type { Mistake, Origin, Place, Source } from './source.ts';
 export function schemaMistakes(schema: z.ZodMiniType, source: Source): Mistake[] {
   const read = z.safeParse(schema, source.tree);
   if (read.success) return [];
+  const misspelt = new Set<string>();
   const mistakes = read.error.issues.flatMap((issue) => {
-    const place = issue.path.filter((step) => typeof step !== 'symbol');
-    const found = schemaAt(schema, place);
-    if (issue.code === 'unrecognized_keys') return issue.keys.map((name) => unknownKey([...place, name], found, { schema, source }));
-    return [wrongValue(issue, place, { found, source })];
+    const place = placeOf(issue);
+    if (issue.code !== 'unrecognized_keys') return [];
+    return issue.keys.map((name) => {
+      const { mistake, meant } = unknownKey([...place, name], schemaAt(schema, place), { schema, source });
+      misspelt.add(JSON.stringify([...place, meant]));
+      return mistake;
+    });
   });
+  for (const issue of read.error.issues) {
+    const place = placeOf(issue);
+    // What is missing only because its name is misspelt needs no second answer.
+    if (issue.code === 'unrecognized_keys' || (valueAt(source.tree, place) === undefined && misspelt.has(JSON.stringify(place)))) continue;
+    mistakes.push(wrongValue(issue, place, { found: schemaAt(schema, place), source }));
+  }
   return mistakes.sort((one, other) => byPosition(one.origin, other.origin));
+}
+
+function placeOf(issue: z.core.$ZodIssue): Place {
+  return issue.path.filter((step) => typeof step !== 'symbol');
 }
 
 function byPosition(one: Origin, other: Origin): number {
   return one.kind === 'file' && other.kind === 'file' ? one.line - other.line || one.column - other.column : 0;
 }
 
-/** What the schema says of `place`, as far down as it goes. */
-function schemaAt(schema: z.ZodMiniType, place: Place): SchemaPlace {
-  let at = lookInto(schema);
-  for (const step of place) {
-    const below = typeof step === 'number' ? at.element : at.members?.get(step);
-    if (below === undefined) return at;
-    at = lookInto(below, at.key);
-  }
-  return at;
+/** What the schema says of a place, as far down as it goes: names that users choose are not in it. */
+interface Found extends SchemaPlace {
+  readonly place: Place;
 }
 
-function wrongValue(issue: z.core.$ZodIssue, place: Place, { found, source }: { found: SchemaPlace; source: Source }): Mistake {
+function schemaAt(schema: z.ZodMiniType, place: Place): Found {
+  let at = lookInto(schema);
+  for (const [depth, step] of place.entries()) {
+    const below = typeof step === 'number' ? at.element : at.members?.get(step);
+    if (below === undefined) return { ...at, place: place.slice(0, depth) };
+    at = lookInto(below, at.key);
+  }
+  return { ...at, place };
+}
+
+function wrongValue(issue: z.core.$ZodIssue, place: Place, { found, source }: { found: Found; source: Source }): Mistake {
+  if (issue.code === 'invalid_key') return wrongName(issue, place, { found, source });
   const value = valueAt(source.tree, place);
   const names = place.filter((step) => typeof step === 'string');
   const origin = source.origin(place);
@@ -45,11 +64,11 @@ function wrongValue(issue: z.core.$ZodIssue, place: Place, { found, source }: { 
   const { key, members } = found;
   if (value === undefined) {
     const name = names.at(-1) ?? '';
-    return { origin, problem: `${subject(origin, names.slice(0, -1))}${name} is missing`, advice: key === undefined ? `add it: ${name}: VALUE` : `add it: ${source.example(place, key)}` };
+    return { origin, problem: `${subject(origin, names.slice(0, -1))}${name} is missing`, advice: key === undefined ? `add it: ${name}: VALUE` : `add it: ${source.example(found.place, key)}` };
   }
-  if (issue.code === 'invalid_type') return { origin, problem: at(formMistake(value, found)), advice: adviceOnForm(place, found, source) };
+  if (issue.code === 'invalid_type') return { origin, problem: at(formMistake(value, found)), advice: adviceOnForm(found, source) };
   if (key === undefined) return { origin, problem: at(issue.message), advice: `known here: ${[...(members?.keys() ?? [])].join(', ')}` };
-  return { origin, problem: at(problemOf(issue)), advice: adviceFor(value, place, { key, source }) };
+  return { origin, problem: at(problemOf(issue)), advice: adviceFor(value, found.place, { key, source }) };
 }
 
 /** What a text about `names` begins with. A flag or variable says by itself which key it is. */
@@ -58,9 +77,16 @@ function subject(origin: Origin, names: readonly string[]): string {
   return origin.kind === 'file' && names.length > 0 ? `${where}: ${names.join('.')}: ` : `${where}: `;
 }
 
+/** Of names that users choose. `place` ends with it. */
+function wrongName(issue: z.core.$ZodIssueInvalidKey, place: Place, { found, source }: { found: Found; source: Source }): Mistake {
+  const origin = source.originOfName(place);
+  const names = found.place.filter((step) => typeof step === 'string');
+  const problem = issue.issues[0]?.message ?? `${JSON.stringify(place.at(-1))} is not a name`;
+  return { origin, problem: `${subject(origin, names)}${problem}`, advice: found.key === undefined ? 'choose another name' : `example: ${source.example(found.place, found.key)}` };
+}
+
 function problemOf(issue: z.core.$ZodIssue): string {
-  if (issue.code === 'too_small') return 'the list is empty';
-  return issue.code === 'invalid_key' ? (issue.issues[0]?.message ?? 'is no valid name') : issue.message;
+  return issue.code === 'too_small' ? 'the list is empty' : issue.message;
 }
 
 /** A list, a map, a text or nothing stands where another of them belongs. */
@@ -72,30 +98,35 @@ function formMistake(value: unknown, { key, members, element }: SchemaPlace): st
   return key?.shape === 'pairs' ? `is ${is}, but should be names with a value each` : `is ${is}, but should be one value`;
 }
 
-function adviceOnForm(place: Place, { key, members }: SchemaPlace, source: Source): string {
+function adviceOnForm({ key, members, place }: Found, source: Source): string {
   if (members !== undefined && place.length > 0) return `write its keys on lines of their own below it, indented: ${[...members.keys()].join(', ')}`;
   return key === undefined ? 'write "name: value"' : `example: ${source.example(place, key)}`;
 }
 
 function adviceFor(value: unknown, place: Place, { key, source }: { key: KeyForm; source: Source }): string {
-  const meant = typeof value === 'string' ? nearestName(value.toLowerCase(), key.words) : undefined;
+  const meant = typeof value === 'string' ? nearestWord(value.toLowerCase(), key.words) : undefined;
   const example = `example: ${source.example(place, meant === undefined ? key : { ...key, example: meant })}`;
   return meant === undefined ? example : `did you mean ${meant}? ${example}`;
 }
 
+/** Also a word that is longer or shorter than meant, as in warning. */
+function nearestWord(text: string, words: readonly string[]): string | undefined {
+  return nearestName(text, words) ?? words.find((word) => text.length > 2 && (text.startsWith(word) || word.startsWith(text)));
+}
+
 /** `place` ends with the name that nobody knows. */
-function unknownKey(place: Place, { members }: SchemaPlace, { schema, source }: { schema: z.ZodMiniType; source: Source }): Mistake {
+function unknownKey(place: Place, { members }: SchemaPlace, { schema, source }: { schema: z.ZodMiniType; source: Source }): { mistake: Mistake; meant: string | undefined } {
   const origin = source.originOfName(place);
   const known = [...(members?.keys() ?? [])];
   const problem = `${formatOrigin(origin)}: unknown key ${JSON.stringify(place.filter((step) => typeof step === 'string').join('.'))}`;
-  return { origin, problem, advice: adviceForUnknown(place, known, { schema, source }) };
+  return { mistake: { origin, problem, advice: adviceForUnknown(place, known, { schema, source }) }, meant: nearestName(String(place.at(-1)), known) };
 }
 
 function adviceForUnknown(place: Place, known: readonly string[], { schema, source }: { schema: z.ZodMiniType; source: Source }): string {
   const name = String(place.at(-1));
   if (name === '<<') return 'merge keys of YAML are not read here: write the keys themselves';
   const keys = keysOf(schema);
-  const dotted = keys.find((key) => key.path.length > 1 && key.name === name);
+  const dotted = keys.find((key) => key.path.length > 1 && (key.name === name || key.path.join('-') === name));
   const elsewhere = dotted ?? keys.find((key) => key.path.length > 1 && key.path.at(-1) === name);
   const nearest = nearestName(name, known);
   if (elsewhere !== undefined && nearest === undefined) {

@@ -5,7 +5,7 @@ import { group, key, keysOf, listKey, optionalKey, pairsKey } from './key.ts';
 import type { Key } from './key.ts';
 import { limitsGroup } from './limits-schema.ts';
 import { rightsGroup } from './rights-schema.ts';
-import { byteSize, duration, httpUrl, line, listenAddress, oneOf, orOff, path, percentage, ratio, yesOrNo } from './value-type.ts';
+import { byteSize, duration, httpUrl, line, listenAddress, oneOf, orOff, path, percentage, ratio, secretLine, yesOrNo } from './value-type.ts';
 
 /** Shorter is a forgotten unit, longer a forgotten point. */
 const waits = { min: '0s', max: '1d' };
@@ -82,7 +82,7 @@ const tracesGroup = group(
     }),
     headers: pairsKey(
       line('NAME', /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/, 'is not the name of an HTTP header'),
-      line('SECRET', /^[\t\x20-\x7e]+$/, 'is not the value of an HTTP header'),
+      secretLine('SECRET', /^[\t\x20-\x7e]+$/, 'is not the value of an HTTP header'),
       {
         help: 'HTTP headers that the receiver of the spans asks for, such as a token. In the variable: NAME=VALUE,NAME=VALUE.',
         example: 'authorization=Bearer SECRET',

@@ -142,6 +142,14 @@ export function line(placeholder: string, pattern: RegExp, problem: string): Val
   return textType(placeholder, { type: 'string', pattern: pattern.source }, (text) => (pattern.test(text) ? text : refuse(text, problem)));
 }
 
+/** As `line`, but the text is in no error. */
+export function secretLine(placeholder: string, pattern: RegExp, problem: string): ValueType<string> {
+  return textType(placeholder, { type: 'string', pattern: pattern.source }, (text) => {
+    if (pattern.test(text)) return text;
+    throw new CacheError('invalid_argument', `what is given (and not shown here) ${problem}`);
+  });
+}
+
 /** `off` as a further value, which is read as `value`. */
 export function orOff<T, Off>(type: ValueType<T>, value: Off): ValueType<T | Off> {
   const json = { anyOf: [{ const: 'off' }, type.json] };

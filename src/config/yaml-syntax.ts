@@ -36,7 +36,6 @@ const besideGroup: Words = [
   'a value contains ": ", or the next line is indented although it begins no group',
   'put a value with ": " into quotes, and let keys of one group begin in the same column',
 ];
-const tooDeep: Words = ['lists or maps are nested too deeply to be read', 'no key is nested more than five levels deep'];
 
 const plain: Readonly<Partial<Record<ErrorCode, Words>>> = {
   TAB_AS_INDENT: ['a tab is used for indentation', 'YAML is indented with spaces: replace the tab'],
@@ -50,7 +49,8 @@ const plain: Readonly<Partial<Record<ErrorCode, Words>>> = {
   MULTIPLE_DOCS: ['a second document begins here, after ---', 'keep one document per file'],
   TAG_RESOLVE_FAILED: ['! begins a tag in YAML, which is not read here', 'leave the tag out, or put the value into quotes'],
   BAD_DIRECTIVE: ['% begins a directive of YAML, which is not read here', 'leave the line out'],
-  RESOURCE_EXHAUSTION: tooDeep,
+  UNEXPECTED_TOKEN: ['here is something behind a value that has ended', 'begin a comment with #, put commas between elements, and a value with special characters into quotes'],
+  RESOURCE_EXHAUSTION: ['lists or maps are nested too deeply to be read', 'no key is nested more than five levels deep'],
 };
 
 function lowerFirst(text: string): string {

@@ -33,6 +33,9 @@ export function readYamlTree(file: string, bytes: Uint8Array): YamlTree {
   return new TreeReader(file, text).read();
 }
 
+/** The parser takes seconds for what this finds at once. */
+const tooDeep = /(?:[[{]\s*){64}/;
+
 const start: Position = { line: 1, column: 1 };
 
 class TreeReader implements YamlTree {
@@ -53,8 +56,11 @@ class TreeReader implements YamlTree {
   read(): this {
     const document = this.#parse();
     if (document === undefined) return this;
+    let reported = -1;
     for (const error of [...document.errors, ...document.warnings]) {
-      const position = this.#position(error.pos[0]);
+      if (error.pos[0] === reported) continue; // one slip is often two errors
+      reported = error.pos[0];
+      const position = this.#position(reported);
       this.mistakes.push(yamlSyntaxMistake(error.code, error.message, { ...position, file: this.#file, text: this.#text }));
     }
     // What follows a syntax error is guesswork; to check it would report what nobody wrote.
@@ -75,14 +81,19 @@ class TreeReader implements YamlTree {
   }
 
   #parse(): ReturnType<typeof parseDocument> | undefined {
+    const deep = tooDeep.exec(this.#text);
+    if (deep !== null) return this.#refuseDepth(deep.index);
     try {
       // Any level but silent reports several documents in one file; nothing is printed by this call.
       return parseDocument(this.#text, { lineCounter: this.#lines, prettyErrors: false, uniqueKeys: false, logLevel: 'error' });
     } catch (error) {
-      if (!(error instanceof RangeError)) throw error;
-      this.#refuse(0, 'lists or maps are nested too deeply to be read', 'no key is nested more than five levels deep');
-      return undefined;
+      if (!(error instanceof RangeError)) throw error; // that of a full stack
+      return this.#refuseDepth(0);
     }
+  }
+
+  #refuseDepth(offset: number): undefined {
+    this.#refuse(offset, 'lists or maps are nested too deeply to be read', 'no key is nested more than five levels deep');
   }
 
   #value(node: Node, place: Place): unknown {
@@ -93,7 +104,8 @@ class TreeReader implements YamlTree {
       return this.#refuse(offset, `*${node.source} is an alias of YAML, which is not read here`, fix);
     }
     if ((isScalar(node) || isMap(node) || isSeq(node)) && node.anchor !== undefined) {
-      this.#refuse(offset, `&${node.anchor} is an anchor of YAML, which is not read here`, 'leave it out, and write the value wherever it is needed');
+      const sign = this.#text.lastIndexOf(`&${node.anchor}`, offset);
+      this.#refuse(sign === -1 ? offset : sign, `&${node.anchor} is an anchor of YAML, which is not read here`, 'leave it out, and write the value wherever it is needed');
     }
     if (isScalar(node)) return textOf(node);
     if (isSeq(node)) return node.items.map((item, index) => this.#value(item as Node, [...place, index]));

@@ -305,9 +305,13 @@ describe('pages', () => {
     assert.equal((await fetchHttp(served.port, '/status', { method: 'HEAD' })).text, '');
   });
 
-  it('/healthz is 503 while the server drains', async () => {
+  it('K10-01: /healthz and /readyz are 503 while the server drains, /livez is not', async () => {
+    await using serving = await serveHttp();
+    for (const path of ['/healthz', '/readyz', '/livez']) assert.equal((await fetchHttp(serving.port, path)).status, 200, path);
     await using served = await serveHttp({ isDraining: () => true });
     assert.equal((await fetchHttp(served.port, '/healthz')).status, 503);
+    assert.equal((await fetchHttp(served.port, '/readyz')).status, 503);
+    assert.equal((await fetchHttp(served.port, '/livez')).status, 200);
     assert.equal(JSON.parse((await fetchHttp(served.port, '/status')).text).status, 'draining');
   });
 });

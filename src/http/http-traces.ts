@@ -16,6 +16,8 @@ const templates: Readonly<Record<RouteName, string | undefined>> = {
   index: '/',
   status: '/status',
   healthz: '/healthz',
+  readyz: '/readyz',
+  livez: '/livez',
   metrics: '/metrics',
   admin: '/admin/{page}',
   other: undefined,

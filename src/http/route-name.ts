@@ -2,9 +2,9 @@
 // that paths which clients make up add nothing.
 import { targetCharsMax } from './request-target.ts';
 
-export type RouteName = 'ac' | 'cas' | 'index' | 'status' | 'healthz' | 'metrics' | 'admin' | 'other';
+export type RouteName = 'ac' | 'cas' | 'index' | 'status' | 'healthz' | 'readyz' | 'livez' | 'metrics' | 'admin' | 'other';
 
-const pages: Readonly<Record<string, RouteName>> = { status: 'status', healthz: 'healthz', metrics: 'metrics' };
+const pages: Readonly<Record<string, RouteName>> = { status: 'status', healthz: 'healthz', readyz: 'readyz', livez: 'livez', metrics: 'metrics' };
 
 export interface NamedRoute {
   readonly route: RouteName;

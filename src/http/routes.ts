@@ -50,17 +50,22 @@ export interface PageSources {
   readonly scrape: Scrape | undefined;
 }
 
-const routesText = 'served here: /{instance/}ac/{hash}, /{instance/}cas/{hash}, /status, /healthz, /metrics';
+const routesText = 'served here: /{instance/}ac/{hash}, /{instance/}cas/{hash}, /status, /readyz, /livez, /metrics';
 
 /** The pages of every server. Those for everyone tell that something is here and whether it takes requests, no more. */
 export function standingPages({ version, isDraining, scrape }: PageSources): readonly Page[] {
   const forEveryone = { access: 'everyone', methods: readingMethods, linkable: true } as const;
+  const readiness = (): HttpAnswer => (isDraining() ? textAnswer(503, 'draining') : textAnswer(200, 'ok'));
   const greeting = `Kiln ${version}, a build cache: gRPC (Remote Execution API v2) and HTTP on one port\n${routesText}`;
   return [
     { ...forEveryone, path: '/', answer: () => textAnswer(200, greeting) },
     // Any 2xx and JSON make moon use the server (CT-10), and it asks without credentials.
     { ...forEveryone, path: '/status', answer: () => jsonAnswer({ status: isDraining() ? 'draining' : 'ok', name: 'kiln', version }) },
-    { ...forEveryone, path: '/healthz', answer: () => (isDraining() ? textAnswer(503, 'draining') : textAnswer(200, 'ok')) },
+    // Whether to send requests here, under the name that most expect and under the one that Kubernetes has taken to.
+    { ...forEveryone, path: '/healthz', answer: readiness },
+    { ...forEveryone, path: '/readyz', answer: readiness },
+    // Whether the process still answers, which it does while it drains: whoever ends those that do not must let it.
+    { ...forEveryone, path: '/livez', answer: () => textAnswer(200, 'ok') },
     { path: '/metrics', access: 'read', methods: readingMethods, linkable: true, answer: (exchange) => metricsPage(scrape, exchange) },
   ];
 }

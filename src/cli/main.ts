@@ -8,6 +8,7 @@ import type { ProcessStart } from '../platform/process.ts';
 import { commandHelp, generalHelp } from './help.ts';
 import type { CommandSummary } from './help.ts';
 import { reportFailure } from './report-failure.ts';
+import { statusSummary } from './status-help.ts';
 import { exitStatus } from './terminal.ts';
 import type { Terminal } from './terminal.ts';
 import { tokenSummary } from './token-help.ts';
@@ -61,6 +62,7 @@ const configSummary: CommandSummary = {
 const commands: readonly Command[] = [
   // Loaded when asked for: the rest of the program is needed by this command only.
   { summary: serveSummary, run: async (start, to) => (await import('./serve-command.ts')).serve(start, to) },
+  { summary: statusSummary, run: async (start, to) => (await import('./status-command.ts')).status(start, to) },
   { summary: tokenSummary, run: async (start, to) => (await import('./token-command.ts')).token(start, to) },
   { summary: configSummary, run: async (start, to) => (await import('./config-command.ts')).config(start, to) },
   { summary: { name: 'version', synopsis: 'version', summary: 'prints the version' }, run: printVersion },

@@ -111,7 +111,8 @@ async function readyFileOf(child: ChildProcess, path: string, changed: () => Pro
   }
 }
 
-async function readReadyFile(path: string): Promise<ReadyFile | undefined> {
+/** Undefined while there is none. */
+export async function readReadyFile(path: string): Promise<ReadyFile | undefined> {
   const text = await readFile(path, 'utf8').catch(() => undefined);
   return text === undefined ? undefined : (JSON.parse(text) as ReadyFile);
 }

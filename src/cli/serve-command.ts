@@ -1,6 +1,6 @@
 // `kiln serve`: starts the server, says where it is, and ends it when a signal asks for that.
 import { formatListenAddress } from '../base/listen-address.ts';
-import type { ServiceManager } from '../base/service-manager.ts';
+import type { Supervisor } from '../base/supervisor.ts';
 import { readServeConfiguration } from '../config/read-serve-configuration.ts';
 import type { ServeOptions } from '../config/serve-options.ts';
 import { monotonicClock, timers, wallClock } from '../platform/clocks.ts';
@@ -11,7 +11,7 @@ import { endBySignal, exitNow, exitStatusOf, onStopSignal, onUncaught, saveCompi
 import type { ProcessStart, StopSignal } from '../platform/process.ts';
 import { removeStaleReadyFile, writeReadyFile } from '../platform/ready-file.ts';
 import { readSmallFile } from '../platform/small-file.ts';
-import { openServiceManager } from '../platform/service-manager.ts';
+import { openSupervisor } from '../platform/systemd-supervisor.ts';
 import type { RunningServer } from '../wiring/running-server.ts';
 import { startServer } from '../wiring/start-server.ts';
 import { endpointsOf, startUpText } from './start-up-text.ts';
@@ -32,14 +32,14 @@ export async function serve(start: ProcessStart, terminal: Terminal): Promise<nu
   });
   using stop = new StopRequest(log);
   if (options.readyFile !== undefined) await removeStaleReadyFile(options.readyFile);
-  const serviceManager = openServiceManager({ environment: start.environment, pid: start.pid, log });
+  const supervisor = openSupervisor({ environment: start.environment, pid: start.pid, log });
   const inheritedSockets = takeInheritedSockets(start.environment, start.pid);
-  const starting = startServer(options, { log, version, pid: start.pid, startedAt: start.startedAt, serviceManager, inheritedSockets });
+  const starting = startServer(options, { log, version, pid: start.pid, startedAt: start.startedAt, supervisor, inheritedSockets });
   // A start may take as long as there is much to take in. Whatever it is at, it may be broken off: see `durable-write.ts`.
   const early = await Promise.race([starting.then(() => undefined), stop.requested]);
   if (early !== undefined) endBySignal(early);
   const server = await starting;
-  const signal = await served(server, stop, { options, start, terminal, serviceManager });
+  const signal = await served(server, stop, { options, start, terminal, supervisor });
   const { calls, connections } = server.progress;
   log.info('stopping: no new calls are taken, those that run may finish; a second signal ends it at once', { signal, calls, connections });
   const { cutOffCalls, flushed } = await server.stop();
@@ -66,17 +66,17 @@ interface Announcement {
   readonly options: ServeOptions;
   readonly start: ProcessStart;
   readonly terminal: Terminal;
-  readonly serviceManager: ServiceManager;
+  readonly supervisor: Supervisor;
 }
 
 /** Prints the start-up text and writes the ready file; disposing the result removes the file. */
-async function announce(server: RunningServer, { options, start, terminal, serviceManager }: Announcement): Promise<AsyncDisposable | null> {
+async function announce(server: RunningServer, { options, start, terminal, supervisor }: Announcement): Promise<AsyncDisposable | null> {
   const [first] = server.addresses;
   const file =
     options.readyFile === undefined || first === undefined
       ? null
       : await writeReadyFile(options.readyFile, { pid: start.pid, ...endpointsOf(first), version });
-  serviceManager.ready(`serves on ${server.addresses.map(formatListenAddress).join(', ')}`);
+  supervisor.ready(`serves on ${server.addresses.map(formatListenAddress).join(', ')}`);
   terminal.out(startUpText({ server, version, hostName: start.hostName }));
   return file;
 }

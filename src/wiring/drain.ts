@@ -2,7 +2,7 @@
 // sum is known to whoever waits for the process.
 import type { MonotonicClock, Timers } from '../base/clock.ts';
 import type { Log } from '../base/log.ts';
-import type { ServiceManager } from '../base/service-manager.ts';
+import type { Supervisor } from '../base/supervisor.ts';
 import { repeat } from './repeat.ts';
 
 export interface DrainLimits {
@@ -46,7 +46,7 @@ export interface DrainPorts {
   readonly clock: MonotonicClock;
   readonly timers: Timers;
   readonly log: Log;
-  readonly serviceManager: ServiceManager;
+  readonly supervisor: Supervisor;
 }
 
 /** Between two reports. */
@@ -86,12 +86,12 @@ export async function endedWithin(ms: number, ended: PromiseLike<boolean>, timer
 }
 
 /** Tells the service manager at once, and log and service manager from time to time, until disposed. */
-function reports(progress: () => DrainProgress, elapsedMs: () => number, { timers, log, serviceManager }: DrainPorts): Disposable {
-  serviceManager.stopping(statusText(progress()));
-  serviceManager.extendTimeout(extensionMs);
+function reports(progress: () => DrainProgress, elapsedMs: () => number, { timers, log, supervisor }: DrainPorts): Disposable {
+  supervisor.stopping(statusText(progress()));
+  supervisor.extendTimeout(extensionMs);
   const report = (): void => {
-    serviceManager.extendTimeout(extensionMs);
-    serviceManager.status(statusText(progress()));
+    supervisor.extendTimeout(extensionMs);
+    supervisor.status(statusText(progress()));
     log.info('still stopping', { ...progress(), elapsedMs: elapsedMs() });
   };
   return repeat(reportIntervalMs, report, timers);

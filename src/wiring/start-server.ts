@@ -1,7 +1,7 @@
 // From options to a running server, and back: opens part after part, ends them in reverse.
 import { formatListenAddress } from '../base/listen-address.ts';
 import type { ListenAddress } from '../base/listen-address.ts';
-import type { ServiceManager } from '../base/service-manager.ts';
+import type { Supervisor } from '../base/supervisor.ts';
 import type { ServeOptions } from '../config/serve-options.ts';
 import { monotonicClock, timers } from '../platform/clocks.ts';
 import type { InheritedSocket } from '../platform/inherited-sockets.ts';
@@ -31,7 +31,7 @@ export interface ServerSurroundings {
   readonly pid: number;
   /** ISO 8601. */
   readonly startedAt: string;
-  readonly serviceManager: ServiceManager;
+  readonly supervisor: Supervisor;
   /** To listen on, instead of what the options say; may be empty. */
   readonly inheritedSockets: readonly InheritedSocket[];
 }
@@ -47,8 +47,8 @@ const lastTelemetryMs = 3_000;
  *   `resource_exhausted` (directory, addresses). The first line of the message is what is wrong, the rest what to do.
  */
 export async function startServer(options: ServeOptions, surroundings: ServerSurroundings): Promise<RunningServer> {
-  const { log, version, pid, startedAt, serviceManager, inheritedSockets } = surroundings;
-  using _patience = repeat(patienceIntervalMs, () => serviceManager.extendTimeout(3 * patienceIntervalMs), timers);
+  const { log, version, pid, startedAt, supervisor, inheritedSockets } = surroundings;
+  using _patience = repeat(patienceIntervalMs, () => supervisor.extendTimeout(3 * patienceIntervalMs), timers);
   const limits = serverLimits(options.limits);
   // Ended in reverse: clients first, then the stores they use, at last what observes both.
   await using opening = new AsyncDisposableStack();
@@ -134,8 +134,8 @@ class Server implements RunningServer {
 
   async #stop(): Promise<StopOutcome> {
     const { options, surroundings, rights, telemetry, stores, diagnostics, endpoints } = this.#parts;
-    const { log, serviceManager } = surroundings;
-    const outcome = await drain({ clients: endpoints, stores }, options.drain, { clock: monotonicClock, timers, log, serviceManager });
+    const { log, supervisor } = surroundings;
+    const outcome = await drain({ clients: endpoints, stores }, options.drain, { clock: monotonicClock, timers, log, supervisor });
     rights[Symbol.dispose]();
     await diagnostics[Symbol.asyncDispose]();
     await endedWithin(lastTelemetryMs, telemetry[Symbol.asyncDispose]().then(() => true), timers);

@@ -1,7 +1,7 @@
 // The port of whoever starts and watches this process: systemd, or nobody.
 
 /** Tells the service manager how the service is. Nothing waits for it, and nothing fails when nobody listens. */
-export interface ServiceManager {
+export interface Supervisor {
   /** Requests are served, after a start or a reload. `status` is one line for people. */
   ready(status: string): void;
   /** One line for people about what the service does at the moment. */
@@ -15,4 +15,4 @@ export interface ServiceManager {
 }
 
 /** For a process that nobody watches, and for tests. */
-export const noServiceManager: ServiceManager = { ready() {}, status() {}, reloading() {}, stopping() {}, extendTimeout() {} };
+export const noSupervisor: Supervisor = { ready() {}, status() {}, reloading() {}, stopping() {}, extendTimeout() {} };

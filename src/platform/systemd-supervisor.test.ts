@@ -1,4 +1,4 @@
-// What a service manager hears, over a real datagram socket and through the real systemd-notify.
+// What a service manager hears, over a real datagram socket.
 import assert from 'node:assert/strict';
 import { EventEmitter, once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import type { TestContext } from 'node:test';
 import { RecordedLog } from '../testing/recorded-log.ts';
-import { openServiceManager } from './service-manager.ts';
+import { openSupervisor } from './systemd-supervisor.ts';
 import { openDatagramSocket } from './unix-datagram.ts';
 
 const lacking = openDatagramSocket() === undefined && 'no addon for datagrams on this platform';
@@ -33,17 +33,17 @@ async function receiver(t: TestContext) {
   };
 }
 
-describe('service manager: systemd', { skip: lacking }, () => {
+describe('supervisor: systemd', { skip: lacking }, () => {
   it('hears what is told, in order, each as one datagram', async (t) => {
     const systemd = await receiver(t);
     const log = new RecordedLog();
-    const manager = openServiceManager({ environment: { NOTIFY_SOCKET: systemd.path }, pid: 1, log });
-    manager.extendTimeout(30_000);
-    manager.ready('serves on 127.0.0.1:9092');
-    manager.status('two\nlines');
+    const supervisor = openSupervisor({ environment: { NOTIFY_SOCKET: systemd.path }, pid: 1, log });
+    supervisor.extendTimeout(30_000);
+    supervisor.ready('serves on 127.0.0.1:9092');
+    supervisor.status('two\nlines');
     const before = process.hrtime.bigint() / 1000n;
-    manager.reloading();
-    manager.stopping('stopping: 1 call');
+    supervisor.reloading();
+    supervisor.stopping('stopping: 1 call');
     const [extend, ready, status, reloading, stopping] = await systemd.first(5);
     assert.equal(extend, 'EXTEND_TIMEOUT_USEC=30000000');
     assert.equal(ready, 'READY=1\nSTATUS=serves on 127.0.0.1:9092');
@@ -58,7 +58,7 @@ describe('service manager: systemd', { skip: lacking }, () => {
     const systemd = await receiver(t);
     const startedMs = performance.now();
     const environment = { NOTIFY_SOCKET: systemd.path, WATCHDOG_USEC: '100000', WATCHDOG_PID: '77' };
-    openServiceManager({ environment, pid: 77, log: new RecordedLog() });
+    openSupervisor({ environment, pid: 77, log: new RecordedLog() });
     assert.deepEqual(await systemd.first(3), ['WATCHDOG=1', 'WATCHDOG=1', 'WATCHDOG=1']);
     assert.ok(performance.now() - startedMs >= 145, 'three pulses take three times 50 ms');
   });
@@ -66,17 +66,17 @@ describe('service manager: systemd', { skip: lacking }, () => {
   it('hears no watchdog that is meant for another process', async (t) => {
     const systemd = await receiver(t);
     const environment = { NOTIFY_SOCKET: systemd.path, WATCHDOG_USEC: '2000', WATCHDOG_PID: '78' };
-    const manager = openServiceManager({ environment, pid: 77, log: new RecordedLog() });
+    const supervisor = openSupervisor({ environment, pid: 77, log: new RecordedLog() });
     await new Promise((resolve) => setTimeout(resolve, 20)); // ten pulses, if there were any
-    manager.status('last');
+    supervisor.status('last');
     assert.deepEqual(await systemd.first(1), ['STATUS=last']);
   });
 });
 
-describe('service manager: none, or one that cannot be reached', () => {
+describe('supervisor: none, or one that cannot be reached', () => {
   it('does nothing without NOTIFY_SOCKET', () => {
     const log = new RecordedLog();
-    openServiceManager({ environment: { WATCHDOG_USEC: '1' }, pid: 1, log }).ready('serves');
+    openSupervisor({ environment: { WATCHDOG_USEC: '1' }, pid: 1, log }).ready('serves');
     assert.deepEqual(log.lines, []);
   });
 
@@ -85,11 +85,11 @@ describe('service manager: none, or one that cannot be reached', () => {
     process.env['PATH'] = '/nonexistent';
     t.after(() => (process.env['PATH'] = path));
     const log = new RecordedLog();
-    const manager = openServiceManager({ environment: { NOTIFY_SOCKET: '/nonexistent/notify' }, pid: 1, log });
-    manager.ready('serves');
-    manager.status('still serves');
+    const supervisor = openSupervisor({ environment: { NOTIFY_SOCKET: '/nonexistent/notify' }, pid: 1, log });
+    supervisor.ready('serves');
+    supervisor.status('still serves');
     while (log.lines.length === 0) await new Promise(setImmediate);
-    manager.status('and still');
+    supervisor.status('and still');
     await new Promise(setImmediate);
     assert.equal(log.lines.length, 1);
     assert.match(JSON.stringify(log.lines[0]), /node-unix-socket-linux-x64-gnu.*NotifyAccess=all/);

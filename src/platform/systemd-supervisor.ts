@@ -2,15 +2,15 @@
 // where this process cannot send any, through the program systemd-notify.
 import { spawn } from 'node:child_process';
 import type { Log } from '../base/log.ts';
-import type { ServiceManager } from '../base/service-manager.ts';
-import { noServiceManager } from '../base/service-manager.ts';
+import type { Supervisor } from '../base/supervisor.ts';
+import { noSupervisor } from '../base/supervisor.ts';
 import { openDatagramSocket } from './unix-datagram.ts';
 import type { DatagramSocket } from './unix-datagram.ts';
 
 /** `VARIABLE=value` lines of one message. */
 type Message = readonly string[];
 
-export interface ServiceManagerContext {
+export interface SupervisorContext {
   readonly environment: Readonly<Record<string, string | undefined>>;
   readonly pid: number;
   readonly log: Log;
@@ -30,15 +30,15 @@ const statusCharsMax = 200;
  * The watchdog is fed at half of its time for as long as the event loop turns. Never fails: a message that nobody
  * takes is reported once, as a warning.
  */
-export function openServiceManager(context: ServiceManagerContext): ServiceManager {
+export function openSupervisor(context: SupervisorContext): Supervisor {
   const socketName = context.environment['NOTIFY_SOCKET'] ?? '';
-  if (socketName === '') return noServiceManager;
+  if (socketName === '') return noSupervisor;
   const channel = new Channel(socketName, openDatagramSocket(), context.log);
   feedWatchdog(channel, context);
   return new SystemdService(channel);
 }
 
-class SystemdService implements ServiceManager {
+class SystemdService implements Supervisor {
   readonly #channel: Channel;
 
   constructor(channel: Channel) {
@@ -71,7 +71,7 @@ function statusLine(text: string): string {
   return `STATUS=${text.replaceAll(/\s+/g, ' ').slice(0, statusCharsMax)}`;
 }
 
-function feedWatchdog(channel: Channel, { environment, pid }: ServiceManagerContext): void {
+function feedWatchdog(channel: Channel, { environment, pid }: SupervisorContext): void {
   const limitUsec = Number(environment['WATCHDOG_USEC'] ?? '');
   const watched = environment['WATCHDOG_PID'] ?? '';
   if (!Number.isSafeInteger(limitUsec) || limitUsec <= 0 || (watched !== '' && Number(watched) !== pid)) return;

@@ -1,6 +1,7 @@
 // gRPC services on a loopback port, over the production stack, for tests with real clients.
 import { createServer } from 'node:net';
 import type { AddressInfo } from 'node:net';
+import type { Authenticator } from '../base/authorizer.ts';
 import type { Log } from '../base/log.ts';
 import { defaultGrpcLimits } from '../grpc/limits.ts';
 import type { GrpcLimits } from '../grpc/limits.ts';
@@ -12,12 +13,14 @@ import { serveHttp2 } from '../h2/session.ts';
 import type { Http2Session } from '../h2/session.ts';
 import { monotonicClock, timers } from '../platform/clocks.ts';
 import { nodeSocket } from '../platform/node-socket.ts';
+import { nobodyKnown } from './open-rights.ts';
 import { RecordedLog } from './recorded-log.ts';
 
 export interface ServeGrpcOptions {
   readonly grpc?: Partial<GrpcLimits>;
   readonly http2?: Partial<Http2Limits>;
   readonly log?: Log;
+  readonly authenticator?: Authenticator;
 }
 
 /** Disposing it closes the port and all connections, and waits for the handlers. */
@@ -38,7 +41,7 @@ export async function serveGrpc(
 ): Promise<GrpcTestServer> {
   const recorded = new RecordedLog();
   const log = options.log ?? recorded;
-  const router = new GrpcRouter(services, { timers, log, limits: { ...defaultGrpcLimits, ...options.grpc } });
+  const router = new GrpcRouter(services, { authenticator: options.authenticator ?? nobodyKnown, timers, log, limits: { ...defaultGrpcLimits, ...options.grpc } });
   const sessions = new Set<Http2Session>();
   const limits = { ...http2Limits, ...options.http2 };
   const server = createServer((socket) => {

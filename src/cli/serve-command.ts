@@ -7,13 +7,14 @@ import { monotonicClock, timers, wallClock } from '../platform/clocks.ts';
 import { takeInheritedSockets } from '../platform/inherited-sockets.ts';
 import { openPinoLog } from '../platform/pino-log.ts';
 import type { PinoLog } from '../platform/pino-log.ts';
-import { endBySignal, exitNow, exitStatusOf, onStopSignal, onUncaught, saveCompiledCode } from '../platform/process.ts';
+import { endBySignal, exitNow, exitStatusOf, onHangUp, onStopSignal, onUncaught, saveCompiledCode } from '../platform/process.ts';
 import type { ProcessStart, StopSignal } from '../platform/process.ts';
 import { removeStaleReadyFile, writeReadyFile } from '../platform/ready-file.ts';
 import { readSmallFile } from '../platform/small-file.ts';
 import { openSupervisor } from '../platform/systemd-supervisor.ts';
 import type { RunningServer } from '../wiring/running-server.ts';
 import { startServer } from '../wiring/start-server.ts';
+import { ConfigurationReload } from './configuration-reload.ts';
 import { endpointsOf, startUpText } from './start-up-text.ts';
 import { exitStatus } from './terminal.ts';
 import type { Terminal } from './terminal.ts';
@@ -24,7 +25,8 @@ import { version } from './version.ts';
  * @throws CacheError when it cannot start (see `reportFailure`).
  */
 export async function serve(start: ProcessStart, terminal: Terminal): Promise<number> {
-  const { options } = await readServeConfiguration(start, readSmallFile);
+  const configuration = await readServeConfiguration(start, readSmallFile);
+  const { options } = configuration;
   const log = openPinoLog(options.log, { wallClock, clock: monotonicClock, timers });
   onUncaught((error) => {
     log.error('something failed that nobody foresaw; this is a bug in Kiln, and the server ends', error);
@@ -33,13 +35,21 @@ export async function serve(start: ProcessStart, terminal: Terminal): Promise<nu
   using stop = new StopRequest(log);
   if (options.readyFile !== undefined) await removeStaleReadyFile(options.readyFile);
   const supervisor = openSupervisor({ environment: start.environment, pid: start.pid, log });
+  const reload = new ConfigurationReload(configuration, { start, log, supervisor });
+  using _hangUps = onHangUp(() => reload.request());
   const inheritedSockets = takeInheritedSockets(start.environment, start.pid);
   const starting = startServer(options, { log, version, pid: start.pid, startedAt: start.startedAt, supervisor, inheritedSockets });
   // A start may take as long as there is much to take in. Whatever it is at, it may be broken off: see `durable-write.ts`.
   const early = await Promise.race([starting.then(() => undefined), stop.requested]);
-  if (early !== undefined) endBySignal(early);
+  if (early !== undefined) {
+    log.info('stopped before requests were served', { signal: early });
+    log.end();
+    endBySignal(early);
+  }
   const server = await starting;
+  reload.attach(server);
   const signal = await served(server, stop, { options, start, terminal, supervisor });
+  reload.end();
   const { calls, connections } = server.progress;
   log.info('stopping: no new calls are taken, those that run may finish; a second signal ends it at once', { signal, calls, connections });
   const { cutOffCalls, flushed } = await server.stop();

@@ -1,4 +1,5 @@
 // This process: what it was started with, its output, its signals and its end.
+import { closeSync, openSync } from 'node:fs';
 import { enableCompileCache, flushCompileCache } from 'node:module';
 import { constants, hostname } from 'node:os';
 
@@ -66,6 +67,34 @@ export function onStopSignal(handler: (signal: StopSignal) => void): Disposable 
       for (const signal of signals) process.off(signal, handler);
     },
   };
+}
+
+/**
+ * Calls `handler` for every SIGHUP, except when it says that the terminal has been closed: that is to end the process,
+ * and becomes a SIGTERM. Disposing restores the default.
+ */
+export function onHangUp(handler: () => void): Disposable {
+  const hadTerminal = hasTerminal();
+  const onSignal = () => {
+    if (hadTerminal && !hasTerminal()) process.kill(process.pid, 'SIGTERM');
+    else handler();
+  };
+  process.on('SIGHUP', onSignal);
+  return {
+    [Symbol.dispose]() {
+      process.off('SIGHUP', onSignal);
+    },
+  };
+}
+
+/** Whether the process has a terminal that is still there: /dev/tty stands for it, and can be opened only then. */
+function hasTerminal(): boolean {
+  try {
+    closeSync(openSync('/dev/tty', 'r'));
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 /** What a shell reports for a process that a signal ended. */

@@ -1,7 +1,13 @@
 // What there is to see of a server that runs, and how to end it.
 import type { ListenAddress } from '../base/listen-address.ts';
 import type { RightsOptions } from './rights.ts';
-import type { DrainProgress, StopOutcome } from './drain.ts';
+import type { DrainLimits, DrainProgress, StopOutcome } from './drain.ts';
+
+/** What can change in a running server. */
+export interface ReloadOptions extends RightsOptions {
+  readonly drain: DrainLimits;
+  readonly limits: { readonly connectionsMax: number; readonly streamsMax: number };
+}
 
 export interface RunningServer {
   /** As bound, in the order asked for; at least one. */
@@ -12,10 +18,11 @@ export interface RunningServer {
   /** What callers without credentials may do. */
   readonly anonymousRight: 'none' | 'read' | 'write';
   /**
-   * Takes the rights of other options, and reads the files of credentials again; calls that were let in go on.
-   * @throws CacheError `invalid_argument` or `failed_precondition` that says what to do; the rights are what they were.
+   * Takes what can change while it runs from other options, and reads the files of credentials again; calls that were
+   * let in and connections that are open go on.
+   * @throws CacheError `invalid_argument` or `failed_precondition` that says what to do; nothing has changed then.
    */
-  reloadRights(options: RightsOptions): Promise<void>;
+  reload(options: ReloadOptions): Promise<void>;
   /** What goes on at the moment. */
   readonly progress: DrainProgress;
   /**

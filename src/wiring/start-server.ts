@@ -9,7 +9,7 @@ import type { PinoLog } from '../platform/pino-log.ts';
 import { openDiagnostics } from './diagnostics.ts';
 import type { RunningDiagnostics } from './diagnostics.ts';
 import { drain, endedWithin } from './drain.ts';
-import type { DrainProgress, StopOutcome } from './drain.ts';
+import type { DrainLimits, DrainProgress, StopOutcome } from './drain.ts';
 import { Endpoints } from './endpoints.ts';
 import { listenTargets } from './listen-targets.ts';
 import { openListeners, takeHandedOver, wishedAddresses } from './listeners.ts';
@@ -17,8 +17,8 @@ import { openStores } from './open-stores.ts';
 import type { OpenStores } from './open-stores.ts';
 import { repeat } from './repeat.ts';
 import { openRights } from './rights.ts';
-import type { OpenRights, RightsOptions } from './rights.ts';
-import type { RunningServer } from './running-server.ts';
+import type { OpenRights } from './rights.ts';
+import type { ReloadOptions, RunningServer } from './running-server.ts';
 import { serverLimits } from './server-limits.ts';
 import { createServed } from './services.ts';
 import { openTelemetry } from './telemetry.ts';
@@ -38,8 +38,8 @@ export interface ServerSurroundings {
 
 /** While a large data directory is taken in, the service manager hears this often that the start goes on. */
 const patienceIntervalMs = 10_000;
-/** What telemetry gets to send what it has gathered, once everything else has ended. */
-const lastTelemetryMs = 3_000;
+/** What those that observe get to write and send what they have gathered, once everything else has ended. */
+const observersEndMs = 3_000;
 
 /**
  * Serves when it resolves.
@@ -72,12 +72,14 @@ export async function startServer(options: ServeOptions, surroundings: ServerSur
       log,
     }),
   );
-  for (const listener of await openListeners(addresses, handedOver, { limits: limits.listener, log })) endpoints.serve(listener);
-  await stores.announce(endpoints.addresses.map(formatListenAddress).join(', '));
-  opening.move(); // from here on `stop` ends them
+  const listening = opening.use(await openListeners(addresses, handedOver, { limits: limits.listener, log }));
+  await stores.announce(listening.listeners.map(({ address }) => formatListenAddress(address)).join(', '));
   const server = new Server({ options, surroundings, rights: openedRights, telemetry, stores, diagnostics, endpoints });
   telemetry.watch(server);
   diagnostics.watch();
+  // Last, and in the turn in which the caller gets the server: nobody is served by one that cannot be stopped politely.
+  for (const listener of listening.listeners) endpoints.serve(listener);
+  opening.move(); // from here on `stop` ends them
   return server;
 }
 
@@ -93,18 +95,22 @@ interface ServerParts {
 
 class Server implements RunningServer {
   readonly #parts: ServerParts;
+  #drainLimits: DrainLimits;
   #stopped: Promise<StopOutcome> | undefined;
 
   constructor(parts: ServerParts) {
     this.#parts = parts;
+    this.#drainLimits = parts.options.drain;
   }
 
   get anonymousRight(): 'none' | 'read' | 'write' {
     return this.#parts.rights.anonymous;
   }
 
-  reloadRights(options: RightsOptions): Promise<void> {
-    return this.#parts.rights.reload(options);
+  async reload(options: ReloadOptions): Promise<void> {
+    await this.#parts.rights.reload(options); // first, since it alone can fail
+    this.#parts.endpoints.limit(options.limits);
+    this.#drainLimits = options.drain;
   }
 
   get addresses(): readonly ListenAddress[] {
@@ -133,12 +139,12 @@ class Server implements RunningServer {
   }
 
   async #stop(): Promise<StopOutcome> {
-    const { options, surroundings, rights, telemetry, stores, diagnostics, endpoints } = this.#parts;
+    const { surroundings, rights, telemetry, stores, diagnostics, endpoints } = this.#parts;
     const { log, supervisor } = surroundings;
-    const outcome = await drain({ clients: endpoints, stores }, options.drain, { clock: monotonicClock, timers, log, supervisor });
+    const outcome = await drain({ clients: endpoints, stores }, this.#drainLimits, { clock: monotonicClock, timers, log, supervisor });
     rights[Symbol.dispose]();
-    await diagnostics[Symbol.asyncDispose]();
-    await endedWithin(lastTelemetryMs, telemetry[Symbol.asyncDispose]().then(() => true), timers);
+    const observersEnded = Promise.all([diagnostics[Symbol.asyncDispose](), telemetry[Symbol.asyncDispose]()]);
+    await endedWithin(observersEndMs, observersEnded.then(() => true), timers);
     return outcome;
   }
 }

@@ -1,0 +1,93 @@
+// SIGHUP to a real server: what is applied, what waits for a restart, and what mistakes do.
+import assert from 'node:assert/strict';
+import { writeFile } from 'node:fs/promises';
+import { connect } from 'node:net';
+import { join } from 'node:path';
+import { describe, it } from 'node:test';
+import type { TestContext } from 'node:test';
+import { setTimeout } from 'node:timers/promises';
+import { hashOfToken } from '../rights/token.ts';
+import { fetchHttp } from '../testing/http-client.ts';
+import { serveKiln, temporaryDirectory } from '../testing/kiln-process.ts';
+import type { KilnProcess } from '../testing/kiln-process.ts';
+
+const path = `/cas/${'0'.repeat(64)}`;
+
+interface Reloaded {
+  readonly kiln: KilnProcess;
+  /** Writes the file, sends SIGHUP, waits for its answer in the log and gives the lines that came since. */
+  reload(yaml: string): Promise<readonly Record<string, unknown>[]>;
+}
+
+async function serveWith(t: TestContext, yaml: string, args: readonly string[] = []): Promise<Reloaded> {
+  const directory = await temporaryDirectory(t);
+  const file = join(directory, 'kiln.yaml');
+  const whole = (text: string) => `listen: [127.0.0.1:0]\ndata: data\n${text}`;
+  await writeFile(file, whole(yaml));
+  const kiln = await serveKiln(t, ['--config', file, '--log-format', 'json', ...args]);
+  return {
+    kiln,
+    async reload(text) {
+      await writeFile(file, whole(text));
+      const before = kiln.errors().length;
+      kiln.kill('SIGHUP');
+      const answered = () => /"message":"(?:configuration reloaded|the configuration has mistakes)[^\n]*\n/.test(kiln.errors().slice(before));
+      while (!answered()) await setTimeout(5);
+      await fetchHttp(kiln.port, '/healthz'); // what was logged in one go has arrived by the next answer
+      return kiln.errors().slice(before).trim().split('\n').map((line) => JSON.parse(line) as Record<string, unknown>);
+    },
+  };
+}
+
+/** Level, message and fields without the time. */
+const facts = (lines: readonly Record<string, unknown>[]) => lines.map(({ time: _, ...rest }) => rest);
+
+describe('SIGHUP', () => {
+  it('applies the log level and limits, and says what needs a restart', async (t) => {
+    const { kiln, reload } = await serveWith(t, 'limits: {connections: 100}');
+    const lines = await reload('max-size: 2GiB\nlog: {level: warn}\nlimits: {connections: 1, hot-memory: 1MiB}');
+    assert.deepEqual(facts(lines).map(({ level, message, from, to, running, configured, applied, needRestart }) => [level, message, from ?? running ?? applied, to ?? configured ?? needRestart]), [
+      ['warn', 'changed in the configuration, but needs a restart: max-size', '10 % of the disk not used by others, at least 1GiB', '2GiB'],
+      ['info', 'changed: log.level', 'info', 'warn'],
+      ['info', 'changed: limits.connections', '100', '1'],
+      ['warn', 'changed in the configuration, but needs a restart: limits.hot-memory', '128MiB', '1MiB'],
+      ['info', 'configuration reloaded', 2, 2],
+    ]);
+    const first = connect(kiln.port, '127.0.0.1');
+    t.after(() => first.destroy());
+    first.write('GET /healthz HTTP/1.1\r\nhost: localhost\r\n\r\n');
+    await new Promise((resolve) => first.once('data', resolve));
+    const second = connect(kiln.port, '127.0.0.1');
+    t.after(() => second.destroy());
+    await new Promise((resolve) => second.once('close', resolve)); // beyond the new limit of one
+    first.destroy();
+    kiln.kill('SIGTERM');
+    assert.equal((await kiln.ended).status, 143);
+  });
+
+  it('keeps what it has when the file has mistakes, and names them', async (t) => {
+    const { kiln, reload } = await serveWith(t, '');
+    const lines = await reload('log: {level: loud}\ncolour: red');
+    assert.deepEqual(facts(lines).map(({ level, message, fix, mistakes }) => [level, String(message).replace(/^\/.*\/kiln/, 'kiln'), fix ?? mistakes]), [
+      ['error', 'the configuration has mistakes and was not reloaded; the server goes on with what it has', 2],
+      ['error', 'kiln.yaml:3:14: log.level: "loud" is none of debug, info, warn, error', 'example: level: debug'],
+      ['error', 'kiln.yaml:4:1: unknown key "colour"', 'known here: listen, allowed-hosts, data, max-size, allow-anonymous, ready-file, rights, drain, log, metrics, traces, diagnostics, limits'],
+    ]);
+    assert.equal((await fetchHttp(kiln.port, '/healthz')).status, 200);
+    assert.deepEqual(facts(await reload('')).map(({ message, applied }) => [message, applied]), [['configuration reloaded', 0]]);
+  });
+
+  it('takes new tokens and drops old ones, and a flag goes before the file as at the start', async (t) => {
+    const rights = (token: string) => `rights:\n  identities:\n    - {name: ci, tokens: ["${hashOfToken(token)}"], grants: [{instances: ["*"], rights: [read]}]}\n`;
+    const { kiln, reload } = await serveWith(t, rights('old'), ['--log-level', 'info']);
+    const statusWith = async (token: string) => (await fetchHttp(kiln.port, path, { headers: { authorization: `Bearer ${token}` } })).status;
+    assert.deepEqual([await statusWith('old'), await statusWith('new')], [404, 401]);
+    const lines = await reload(`${rights('new')}log: {level: error}`);
+    assert.deepEqual(facts(lines).map(({ message, from, to }) => [message, from, to]), [
+      ['changed: rights.identities', '1 identity', '1 identity'],
+      ['configuration reloaded', undefined, undefined],
+    ]);
+    assert.deepEqual([await statusWith('old'), await statusWith('new')], [401, 404]);
+    assert.ok(!kiln.errors().includes(hashOfToken('new')));
+  });
+});

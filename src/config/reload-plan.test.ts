@@ -1,0 +1,99 @@
+// What a reload applies, and what it leaves for a restart.
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import type { Configuration } from './read-configuration.ts';
+import { readServeConfiguration } from './read-serve-configuration.ts';
+import { planReload } from './reload-plan.ts';
+import { serveKeys } from './serve-schema.ts';
+
+const hash = (digit: string) => `sha256:${digit.repeat(64)}`;
+const identity = (name: string, digit = '0') => `{name: ${name}, tokens: ["${hash(digit)}"], grants: [{instances: ["*"], rights: [read]}]}`;
+
+function configured(yaml: string, tokens = ''): Promise<Configuration> {
+  const files = new Map([['/kiln.yaml', yaml], ['/tokens.yaml', tokens], ['/other.yaml', ''], ['/etc/kiln/tokens.yaml', '']]);
+  return readServeConfiguration(
+    { args: ['--config', '/kiln.yaml'], environment: { HOME: '/home/ada' }, workingDirectory: '/', platform: 'linux' },
+    async (path) => new TextEncoder().encode(files.get(path) ?? assert.fail(path)),
+  );
+}
+
+/** A value for each key that is not its default. */
+const otherValues: Readonly<Record<string, string>> = {
+  listen: '[127.0.0.1:1]',
+  'allowed-hosts': '[cache.example]',
+  'allow-anonymous': 'read',
+  'rights.identities': `[${identity('ci')}]`,
+  'drain.timeout': '36s',
+  'drain.listener-timeout': '20s',
+  'drain.flush-timeout': '31s',
+  'log.summary-interval': '61s',
+  'traces.headers': '{authorization: Bearer topsecret}',
+  'traces.sample-ratio': '0.5',
+  'diagnostics.loop-stall': '501ms',
+  'diagnostics.store-stall': '11s',
+  'diagnostics.profile-cpu': '90%',
+  'diagnostics.profile-interval': '2h',
+  'diagnostics.profile-duration': '11s',
+  'limits.connections': '1',
+  'limits.first-bytes-timeout': '11s',
+  'limits.streams': '1',
+  'limits.stall-timeout': '121s',
+  'limits.message-size': '9MiB',
+  'limits.batch-size': '1MiB',
+  'limits.value-size': '1MiB',
+  'limits.hot-memory': '1MiB',
+  'limits.held-bodies': '16MiB',
+  'limits.open-reads': '16',
+  'limits.open-writes': '16',
+};
+
+describe('planReload', () => {
+  for (const key of serveKeys) {
+    it(`${key.name} ${key.reload === true ? 'is applied' : 'waits for a restart'}`, async () => {
+      const value = otherValues[key.name] ?? key.example;
+      const [running, next] = [await configured(''), await configured([...key.path.slice(0, -1).map((name) => `${name}:\n  `), `${key.path.at(-1)}: ${value}`].join(''))];
+      const plan = planReload(running, next);
+      assert.deepEqual(plan.changes.map(({ name, applied }) => [name, applied]), [[key.name, key.reload === true]]);
+      const { options, given } = plan.configuration;
+      assert.notDeepEqual(next.options, running.options);
+      assert.deepEqual(options, key.reload === true ? next.options : running.options);
+      assert.deepEqual(given, key.reload === true ? next.given : running.given);
+      assert.equal(plan.configuration.originOf(key.name).kind, key.reload === true ? 'file' : 'default');
+      assert.ok(!JSON.stringify(plan.changes).includes('topsecret'));
+      assert.deepEqual(planReload(running, running).changes, []);
+    });
+  }
+
+  it('tells a waiting change again, until it is taken back', async () => {
+    const [running, next] = [await configured('data: /a'), await configured('data: /b\nlog: {level: debug}')];
+    const first = planReload(running, next);
+    assert.deepEqual(first.changes, [
+      { name: 'data', from: '/a', to: '/b', applied: false },
+      { name: 'log.level', from: 'info', to: 'debug', applied: true },
+    ]);
+    assert.deepEqual(planReload(first.configuration, next).changes.map(({ name }) => name), ['data']);
+    assert.deepEqual(planReload(first.configuration, await configured('data: /a\nlog: {level: debug}')).changes, []);
+  });
+
+  it('sees that the tokens file says something else under the same name', async () => {
+    const yaml = `rights: {tokens-file: tokens.yaml, identities: [${identity('own')}]}`;
+    const running = await configured(yaml, `- ${identity('a')}`);
+    for (const [tokens, to] of [[`- ${identity('a', '1')}`, '1 identity'], [`- ${identity('a')}\n- ${identity('b')}`, '2 identities'], ['', '0 identities']] as const) {
+      const { changes, configuration } = planReload(running, await configured(yaml, tokens));
+      assert.deepEqual(changes, [{ name: 'rights.tokens-file', from: '1 identity', to, applied: true }]);
+      assert.equal(configuration.options.rights.identities.length, 1 + Number.parseInt(to, 10));
+    }
+    assert.deepEqual(planReload(running, await configured(yaml.replace('tokens.yaml', 'other.yaml'))).changes, [
+      { name: 'rights.tokens-file', from: '/tokens.yaml', to: '/other.yaml', applied: true },
+    ]);
+  });
+
+  it('does not fall back to trusting everybody: the addresses of the new file are not those that are open', async () => {
+    const running = await configured('listen: ["0.0.0.0:1"]\nallow-anonymous: read');
+    const { changes, configuration } = planReload(running, await configured(''));
+    assert.deepEqual(changes.map(({ name, applied }) => [name, applied]), [['listen', false], ['allow-anonymous', false]]);
+    assert.equal(configuration.options.allowAnonymous, 'read');
+    const withIdentities = planReload(running, await configured(`listen: ["0.0.0.0:1"]\nrights: {identities: [${identity('ci')}]}`));
+    assert.equal(withIdentities.configuration.options.allowAnonymous, undefined, 'credentials take the rights of everybody away');
+  });
+});

@@ -35,28 +35,25 @@ export interface Tracer {
   start(name: string, incoming: IncomingTrace, attributes?: SpanAttributes): Span;
 }
 
-/** A part of `span`'s work: ends it with `work`, told by `describe` what came out. Without a promise if there is none already. */
-export function traced<T>(span: Span, work: () => MaybePromise<T>, describe?: (value: T) => SpanAttributes): MaybePromise<T> {
+/**
+ * A part of a traced request that was asked for just now: an event of `parent` when its outcome is there already, which
+ * needs no duration and is several times cheaper, else a child that ends with it. `describe` is told what came out.
+ */
+export function tracedPart<T>(parent: Span, name: string, outcome: MaybePromise<T>, describe: (value: T) => SpanAttributes): MaybePromise<T> {
+  if (isPromise(outcome)) return tracedWork(parent.child(name), outcome, describe);
+  parent.event(name, describe(outcome));
+  return outcome;
+}
+
+/** `work`, which ends `span`. */
+export async function tracedWork<T>(span: Span, work: Promise<T>, describe?: (value: T) => SpanAttributes): Promise<T> {
   try {
-    const value = work();
-    return isPromise(value) ? tracedLater(span, value, describe) : finished(span, value, describe);
+    const value = await work;
+    if (describe !== undefined) span.set(describe(value));
+    span.end();
+    return value;
   } catch (thrown) {
     span.end(String(thrown));
     throw thrown;
   }
-}
-
-async function tracedLater<T>(span: Span, work: Promise<T>, describe?: (value: T) => SpanAttributes): Promise<T> {
-  try {
-    return finished(span, await work, describe);
-  } catch (thrown) {
-    span.end(String(thrown));
-    throw thrown;
-  }
-}
-
-function finished<T>(span: Span, value: T, describe?: (value: T) => SpanAttributes): T {
-  if (describe !== undefined) span.set(describe(value));
-  span.end();
-  return value;
 }

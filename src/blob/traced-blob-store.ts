@@ -3,7 +3,7 @@ import type { ByteSource } from '../base/byte-source.ts';
 import type { CallOptions } from '../base/call-options.ts';
 import { isPromise } from '../base/maybe-promise.ts';
 import type { MaybePromise } from '../base/maybe-promise.ts';
-import { traced } from '../base/tracer.ts';
+import { tracedPart, tracedWork } from '../base/tracer.ts';
 import type { Span, SpanAttributes } from '../base/tracer.ts';
 import type { Digest } from '../digest/digest.ts';
 import type { DigestFunction } from '../digest/digest-function.ts';
@@ -22,44 +22,40 @@ export class TracedBlobStore implements BlobStore {
   }
 
   findMissing(digests: DigestList, options?: CallOptions): MaybePromise<DigestList> {
+    const missing = this.#inner.findMissing(digests, options);
     const trace = options?.trace;
-    if (trace === undefined) return this.#inner.findMissing(digests, options);
-    const span = trace.child('blob.find_missing', listAttributes(digests));
-    return traced(span, () => this.#inner.findMissing(digests, within(span, options)), ({ length }) => ({ 'kiln.missing.count': length }));
+    if (trace === undefined) return missing;
+    return tracedPart(trace, 'blob.find_missing', missing, ({ length }) => ({ ...listAttributes(digests), 'kiln.missing.count': length }));
   }
 
   resolve(digestFunction: DigestFunction, hash: string, options?: CallOptions): MaybePromise<Digest | undefined> {
+    const digest = this.#inner.resolve(digestFunction, hash, options);
     const trace = options?.trace;
-    if (trace === undefined) return this.#inner.resolve(digestFunction, hash, options);
-    const span = trace.child('blob.resolve', { 'kiln.digest': `${digestFunction.name}/${hash}` });
-    return traced(span, () => this.#inner.resolve(digestFunction, hash, within(span, options)), (digest) => ({
-      'kiln.hit': digest !== undefined,
-      'kiln.bytes': digest?.sizeBytes,
+    if (trace === undefined) return digest;
+    return tracedPart(trace, 'blob.resolve', digest, (found) => ({
+      'kiln.digest': `${digestFunction.name}/${hash}`,
+      'kiln.hit': found !== undefined,
+      'kiln.bytes': found?.sizeBytes,
     }));
   }
 
-  /** The span of a stream lasts until the stream ends. */
   get(digest: Digest, options?: GetOptions): MaybePromise<ByteSource | undefined> {
+    const source = this.#inner.get(digest, options);
     const trace = options?.trace;
-    if (trace === undefined) return this.#inner.get(digest, options);
+    if (trace === undefined) return source;
     const range = options?.range;
-    const span = trace.child('blob.get', { ...digestAttributes(digest), 'kiln.range.offset': range?.offset, 'kiln.range.length': range?.length });
-    try {
-      const source = this.#inner.get(digest, { ...within(span, options), range });
-      return isPromise(source) ? sourceLater(span, source) : tracedSource(span, source);
-    } catch (thrown) {
-      span.end(String(thrown));
-      throw thrown;
-    }
+    return tracedSource(trace, 'blob.get', source, { ...digestAttributes(digest), 'kiln.range.offset': range?.offset, 'kiln.range.length': range?.length });
   }
 
   getMany(digests: DigestList, options?: CallOptions): MaybePromise<readonly GetResult[]> {
+    const results = this.#inner.getMany(digests, options);
     const trace = options?.trace;
-    if (trace === undefined) return this.#inner.getMany(digests, options);
-    const span = trace.child('blob.get_many', listAttributes(digests));
-    return traced(span, () => this.#inner.getMany(digests, within(span, options)), (results) => ({
-      'kiln.missing.count': results.filter((result) => result === undefined).length,
-      'kiln.failed.count': results.filter((result) => result instanceof Error).length,
+    if (trace === undefined) return results;
+    return tracedPart(trace, 'blob.get_many', results, (found) => ({
+      ...listAttributes(digests),
+      'kiln.bytes': digests.totalBytes,
+      'kiln.missing.count': found.filter((result) => result === undefined).length,
+      'kiln.failed.count': found.filter((result) => result instanceof Error).length,
     }));
   }
 
@@ -67,7 +63,7 @@ export class TracedBlobStore implements BlobStore {
     const trace = options?.trace;
     if (trace === undefined) return this.#inner.put(digest, bytes, options);
     const span = trace.child('blob.put', digestAttributes(digest));
-    return Promise.resolve(traced(span, () => this.#inner.put(digest, bytes, within(span, options))));
+    return tracedWork(span, this.#inner.put(digest, bytes, within(span, options)));
   }
 
   putMany(blobs: readonly BlobBytes[], options?: CallOptions): Promise<readonly PutResult[]> {
@@ -75,8 +71,9 @@ export class TracedBlobStore implements BlobStore {
     if (trace === undefined) return this.#inner.putMany(blobs, options);
     const bytes = blobs.reduce((sum, { digest }) => sum + digest.sizeBytes, 0);
     const span = trace.child('blob.put_many', { 'kiln.blobs.count': blobs.length, 'kiln.bytes': bytes });
-    const put = (): Promise<readonly PutResult[]> => this.#inner.putMany(blobs, within(span, options));
-    return Promise.resolve(traced(span, put, (results) => ({ 'kiln.failed.count': results.filter((result) => result !== undefined).length })));
+    return tracedWork(span, this.#inner.putMany(blobs, within(span, options)), (results) => ({
+      'kiln.failed.count': results.filter((result) => result !== undefined).length,
+    }));
   }
 }
 
@@ -93,27 +90,44 @@ export function within(span: Span, options: CallOptions | undefined): CallOption
   };
 }
 
-/** `source` with the span that ends with it; a miss ends it now. */
-export function tracedSource(span: Span, source: ByteSource | undefined): ByteSource | undefined {
-  span.set({ 'kiln.hit': source !== undefined, 'kiln.in_memory': source && source.inMemory !== undefined });
-  if (source === undefined) {
-    span.end();
-    return undefined;
-  }
-  return observedSource(source, {
-    pulled: (piece) => piece,
-    ended: (failure) => span.end(failure && String(failure)),
+/** As `tracedPart`; the child of a stream lasts until the stream ends. */
+export function tracedSource(
+  parent: Span,
+  name: string,
+  source: MaybePromise<ByteSource | undefined>,
+  attributes: SpanAttributes,
+): MaybePromise<ByteSource | undefined> {
+  const describe = (found: ByteSource | undefined): SpanAttributes => ({
+    'kiln.hit': found !== undefined,
+    'kiln.in_memory': found && found.inMemory !== undefined,
   });
+  if (isPromise(source)) return streamLater(parent.child(name, attributes), source, describe);
+  if (source === undefined || source.inMemory !== undefined) {
+    parent.event(name, { ...attributes, ...describe(source) });
+    return source;
+  }
+  return stream(parent.child(name, { ...attributes, ...describe(source) }), source);
 }
 
-/** As `tracedSource`, once it is there. */
-export async function sourceLater(span: Span, source: Promise<ByteSource | undefined>): Promise<ByteSource | undefined> {
+async function streamLater(
+  span: Span,
+  source: Promise<ByteSource | undefined>,
+  describe: (found: ByteSource | undefined) => SpanAttributes,
+): Promise<ByteSource | undefined> {
   try {
-    return tracedSource(span, await source);
+    const found = await source;
+    span.set(describe(found));
+    if (found !== undefined) return stream(span, found);
+    span.end();
+    return undefined;
   } catch (thrown) {
     span.end(String(thrown));
     throw thrown;
   }
+}
+
+function stream(span: Span, source: ByteSource): ByteSource {
+  return observedSource(source, { pulled: (piece) => piece, ended: (failure) => span.end(failure && String(failure)) });
 }
 
 function digestAttributes(digest: Digest): SpanAttributes {

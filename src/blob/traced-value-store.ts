@@ -1,11 +1,10 @@
 // A decorator that shows in the trace of a request which values were read and written for it.
 import type { ByteSource } from '../base/byte-source.ts';
 import type { CallOptions } from '../base/call-options.ts';
-import { isPromise } from '../base/maybe-promise.ts';
 import type { MaybePromise } from '../base/maybe-promise.ts';
-import { traced } from '../base/tracer.ts';
+import { tracedWork } from '../base/tracer.ts';
 import type { SpanAttributes } from '../base/tracer.ts';
-import { sourceLater, tracedSource, within } from './traced-blob-store.ts';
+import { tracedSource, within } from './traced-blob-store.ts';
 import type { ValueKey, ValueStore } from './value-store.ts';
 
 /** Calls that carry no span pass as they are. */
@@ -19,23 +18,16 @@ export class TracedValueStore implements ValueStore {
   }
 
   get(key: ValueKey, options?: CallOptions): MaybePromise<ByteSource | undefined> {
+    const source = this.#inner.get(key, options);
     const trace = options?.trace;
-    if (trace === undefined) return this.#inner.get(key, options);
-    const span = trace.child('value.get', keyAttributes(key));
-    try {
-      const source = this.#inner.get(key, within(span, options));
-      return isPromise(source) ? sourceLater(span, source) : tracedSource(span, source);
-    } catch (thrown) {
-      span.end(String(thrown));
-      throw thrown;
-    }
+    return trace === undefined ? source : tracedSource(trace, 'value.get', source, keyAttributes(key));
   }
 
   put(key: ValueKey, bytes: AsyncIterable<Uint8Array>, options?: CallOptions): Promise<void> {
     const trace = options?.trace;
     if (trace === undefined) return this.#inner.put(key, bytes, options);
     const span = trace.child('value.put', keyAttributes(key));
-    return Promise.resolve(traced(span, () => this.#inner.put(key, bytes, within(span, options))));
+    return tracedWork(span, this.#inner.put(key, bytes, within(span, options)));
   }
 }
 

@@ -22,7 +22,10 @@ export class OtelSpan implements Span {
   }
 
   set(attributes: SpanAttributes): void {
-    this.#span.setAttributes(defined(attributes));
+    for (const name in attributes) {
+      const value = attributes[name];
+      if (value !== undefined) this.#span.setAttribute(name, value);
+    }
   }
 
   event(name: string, attributes: SpanAttributes = {}): void {
@@ -35,9 +38,12 @@ export class OtelSpan implements Span {
   }
 }
 
-/** What has a value. */
+/** What has a value. Not by Object.entries, which makes an array per attribute. */
 export function defined(attributes: SpanAttributes): Attributes {
   const kept: Attributes = {};
-  for (const [name, value] of Object.entries(attributes)) if (value !== undefined) kept[name] = value;
+  for (const name in attributes) {
+    const value = attributes[name];
+    if (value !== undefined) kept[name] = value;
+  }
   return kept;
 }

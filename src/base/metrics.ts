@@ -18,7 +18,8 @@ export interface Counter {
 
 /** The distribution of a value that is not negative, in the unit of the metric's name. */
 export interface Histogram {
-  record(value: number): void;
+  /** `times`: as often as that, for values that are told together; default once. */
+  record(value: number, times?: number): void;
 }
 
 /**

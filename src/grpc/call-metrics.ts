@@ -1,4 +1,5 @@
 // What is counted of every gRPC call, by method.
+import type { LoopTurns } from '../base/loop-turns.ts';
 import type { Counter, Histogram, Meter, MetricDefinition, MetricLabels } from '../base/metrics.ts';
 import type { CallObserver, EndedCall, StartedCall } from './call-observer.ts';
 import { unknownPath } from './call-record.ts';
@@ -16,9 +17,11 @@ const sent: MetricDefinition = { name: 'kiln_grpc_sent_bytes_total', help: 'Byte
 /** The counts of one method. */
 class MethodMetrics {
   running = 0;
+  /** Calls of this turn of the loop that were answered at once. */
+  answeredAtOnce = 0;
   readonly #meter: Meter;
   readonly #labels: MetricLabels;
-  readonly #duration: Histogram;
+  readonly duration: Histogram;
   readonly #received: Counter;
   readonly #sent: Counter;
   /** By status; made when a call ends with it. */
@@ -28,17 +31,17 @@ class MethodMetrics {
     const [service = '', method = ''] = path === unknownPath ? [path, path] : path.slice(1).split('/');
     this.#meter = meter;
     this.#labels = { service, method };
-    this.#duration = meter.histogram(duration, this.#labels);
+    this.duration = meter.histogram(duration, this.#labels);
     this.#received = meter.counter(received, this.#labels);
     this.#sent = meter.counter(sent, this.#labels);
     meter.gauge(inFlight, () => this.running, this.#labels);
     this.#counter(0); // so that the first failure is seen as a share of something
   }
 
+  /** All but its duration. */
   ended(call: EndedCall): void {
     this.running -= 1;
     (this.#byStatus[call.status] ?? this.#counter(call.status)).add();
-    this.#duration.record(call.durationMs / 1_000);
     this.#received.add(call.receivedBytes);
     this.#sent.add(call.sentBytes);
   }
@@ -54,26 +57,48 @@ class MethodMetrics {
 export class CallMetrics implements CallObserver {
   readonly #meter: Meter;
   readonly #methods = new Map<string, MethodMetrics>();
+  /** Those with calls that were answered at once in this turn of the loop: as many as there are methods at most. */
+  readonly #atOnce: MethodMetrics[] = [];
+  /** Found last: clients make many calls of one kind. */
+  #lastPath = '';
+  #last: MethodMetrics | undefined;
 
-  /** `paths` are shown from the beginning, others from their first call on. */
-  constructor(meter: Meter, paths: Iterable<string> = []) {
+  constructor(meter: Meter, turns: LoopTurns) {
     this.#meter = meter;
-    for (const path of paths) this.#of(path);
+    turns.onEnd((tookMs) => this.#recordAnswered(tookMs / 1_000));
   }
 
-  started(call: StartedCall): MethodMetrics {
-    const metrics = this.#methods.get(call.path) ?? this.#of(call.path);
+  started({ path }: StartedCall): MethodMetrics {
+    const metrics = path === this.#lastPath && this.#last !== undefined ? this.#last : this.#of(path);
     metrics.running += 1;
     return metrics;
   }
 
+  /** A call that is answered at once is timed by the end of its turn: what it waited for the others belongs to it. */
   ended(call: EndedCall): void {
-    (call.observation as MethodMetrics).ended(call);
+    const metrics = call.observation as MethodMetrics;
+    metrics.ended(call);
+    if (!call.atOnce) {
+      metrics.duration.record(call.durationMs / 1_000);
+      return;
+    }
+    if (metrics.answeredAtOnce === 0) this.#atOnce.push(metrics);
+    metrics.answeredAtOnce += 1;
+  }
+
+  #recordAnswered(seconds: number): void {
+    for (const metrics of this.#atOnce) {
+      metrics.duration.record(seconds, metrics.answeredAtOnce);
+      metrics.answeredAtOnce = 0;
+    }
+    this.#atOnce.length = 0;
   }
 
   #of(path: string): MethodMetrics {
-    const metrics = new MethodMetrics(this.#meter, path);
+    const metrics = this.#methods.get(path) ?? new MethodMetrics(this.#meter, path);
     this.#methods.set(path, metrics);
+    this.#lastPath = path;
+    this.#last = metrics;
     return metrics;
   }
 }

@@ -15,8 +15,10 @@ export interface StartedCall {
 export interface EndedCall extends StartedCall {
   /** `grpc-status`; a call whose client went away has CANCELLED (1). */
   readonly status: number;
-  /** By the monotonic clock, from the headers of the request to the status. */
+  /** By the monotonic clock, from the headers of the request to the status. Costs a look at the clock. */
   readonly durationMs: number;
+  /** Answered in the turn of the loop in which it began; when the answer leaves, that turn ends. */
+  readonly atOnce: boolean;
   /** Of messages, with their prefixes, as they are on the wire. */
   readonly receivedBytes: number;
   readonly sentBytes: number;

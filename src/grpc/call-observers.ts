@@ -1,4 +1,5 @@
 // Several observers of calls as one, so that who makes calls knows of one at most.
+import type { Span } from '../base/tracer.ts';
 import type { CallObserver, EndedCall, StartedCall } from './call-observer.ts';
 
 /** All of `observers`; undefined for none. Each gets back what it returned itself when the call began. */
@@ -39,7 +40,6 @@ class BothObservers implements CallObserver {
 class RelayedCall implements EndedCall {
   path = '';
   status = 0;
-  durationMs = 0;
   receivedBytes = 0;
   sentBytes = 0;
   observation: unknown;
@@ -49,11 +49,22 @@ class RelayedCall implements EndedCall {
     this.#call = call;
     this.path = call.path;
     this.status = call.status;
-    this.durationMs = call.durationMs;
     this.receivedBytes = call.receivedBytes;
     this.sentBytes = call.sentBytes;
     this.observation = observation;
     return this;
+  }
+
+  get trace(): Span | undefined {
+    return this.#call?.trace;
+  }
+
+  get durationMs(): number {
+    return this.#call?.durationMs ?? 0;
+  }
+
+  get atOnce(): boolean {
+    return this.#call?.atOnce ?? false;
   }
 
   header(name: string): string | undefined {

@@ -1,13 +1,13 @@
 // What an observer is told of one call, gathered while the call goes on. Made only where somebody observes.
-import type { MonotonicClock } from '../base/clock.ts';
+import type { LoopTurns } from '../base/loop-turns.ts';
 import type { Span } from '../base/tracer.ts';
 import type { HeaderBlock } from '../h2/stream.ts';
 import type { CallObserver, EndedCall } from './call-observer.ts';
 
-/** Who watches, and by which clock. */
+/** Who watches, and what calls are timed by. */
 export interface CallObservation {
   readonly observer: CallObserver;
-  readonly clock: MonotonicClock;
+  readonly turns: LoopTurns;
 }
 
 /** For every path that is not served: clients make them up, and there is no bound to their number. */
@@ -18,11 +18,11 @@ export class CallRecord implements EndedCall {
   readonly observation: unknown;
   trace: Span | undefined = undefined;
   status = 0;
-  durationMs = 0;
   receivedBytes = 0;
   sentBytes = 0;
   readonly #headers: HeaderBlock;
   readonly #by: CallObservation;
+  readonly #turn: number;
   readonly #startedAtMs: number;
   #ended = false;
 
@@ -30,8 +30,17 @@ export class CallRecord implements EndedCall {
     this.path = path;
     this.#headers = headers;
     this.#by = by;
-    this.#startedAtMs = by.clock.nowMs();
+    this.#turn = by.turns.current();
+    this.#startedAtMs = by.turns.beganAtMs;
     this.observation = by.observer.started?.(this);
+  }
+
+  get durationMs(): number {
+    return this.#by.turns.nowMs() - this.#startedAtMs;
+  }
+
+  get atOnce(): boolean {
+    return this.#by.turns.isCurrent(this.#turn);
   }
 
   header(name: string): string | undefined {
@@ -43,7 +52,6 @@ export class CallRecord implements EndedCall {
     if (this.#ended) return;
     this.#ended = true;
     this.status = status;
-    this.durationMs = this.#by.clock.nowMs() - this.#startedAtMs;
     this.#by.observer.ended(this);
   }
 }

@@ -66,10 +66,10 @@ export class CellHistogram implements Histogram {
     this.#sumAt = from + buckets.count;
   }
 
-  record(value: number): void {
+  record(value: number, times = 1): void {
     const at = this.#from + this.buckets.indexOf(value);
-    this.#cells[at] = (this.#cells[at] ?? 0) + 1;
-    if (value > 0) this.#cells[this.#sumAt] = (this.#cells[this.#sumAt] ?? 0) + value;
+    this.#cells[at] = (this.#cells[at] ?? 0) + times;
+    if (value > 0) this.#cells[this.#sumAt] = (this.#cells[this.#sumAt] ?? 0) + value * times;
   }
 
   get sum(): number {

@@ -46,6 +46,8 @@ export class MeteredCacheUsage implements CacheUsage {
   readonly #limits: UsageLimits;
   readonly #tools: BoundedNames<BoundedNames<ToolUsage>>;
   #pairs = 0;
+  /** Found last: a build asks many times in a row. */
+  #last: { readonly tool: string; readonly instance: string; readonly usage: ToolUsage } | undefined;
 
   constructor(meter: Meter, limits: UsageLimits = usageLimits) {
     this.#meter = meter;
@@ -54,7 +56,11 @@ export class MeteredCacheUsage implements CacheUsage {
   }
 
   of(tool: string, instance: string): ToolUsage {
-    return this.#tools.of(tool).of(instance);
+    const last = this.#last;
+    if (last !== undefined && last.tool === tool && last.instance === instance) return last.usage;
+    const usage = this.#tools.of(tool).of(instance);
+    this.#last = { tool, instance, usage };
+    return usage;
   }
 
   #usage(tool: string, name: string): ToolUsage {

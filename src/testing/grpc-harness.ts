@@ -3,6 +3,7 @@ import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
 import type { DescMessage, MessageInitShape, MessageShape } from '@bufbuild/protobuf';
 import type { Authenticator } from '../base/authorizer.ts';
 import type { CallObserver } from '../grpc/call-observer.ts';
+import { LoopTurns } from '../base/loop-turns.ts';
 import { GrpcRouter } from '../grpc/router.ts';
 import type { GrpcLimits } from '../grpc/limits.ts';
 import { defaultGrpcLimits } from '../grpc/limits.ts';
@@ -19,7 +20,7 @@ export class GrpcHarness {
   readonly router: GrpcRouter;
 
   constructor(service: ServiceImplementation, limits: Partial<GrpcLimits> = {}, observer?: CallObserver, authenticator: Authenticator = nobodyKnown) {
-    const observed = observer === undefined ? undefined : { observer, clock: this.clock };
+    const observed = observer === undefined ? undefined : { observer, turns: new LoopTurns(this.clock) };
     this.router = new GrpcRouter([service], { authenticator, timers: this.clock, log: this.log, limits: { ...defaultGrpcLimits, ...limits }, observed });
   }
 

@@ -64,7 +64,7 @@ export class Endpoints implements AsyncDisposable {
   #drained: Promise<DrainedCalls> | undefined;
 
   constructor({ served, telemetry, authenticator, allowedHosts, limits, log }: EndpointParts) {
-    const { calls, meter } = telemetry;
+    const { calls, meter, turns } = telemetry;
     this.#served = served;
     this.#telemetry = telemetry;
     this.#events = meteredConnectionEvents(meter);
@@ -72,7 +72,7 @@ export class Endpoints implements AsyncDisposable {
     this.#http1 = limits.http1;
     this.#http2 = limits.http2;
     this.#connectionsMax = limits.listener.connectionsMax;
-    this.#router = new GrpcRouter(served.services, { authenticator, timers, log, limits: limits.grpc, observed: calls && { observer: calls, clock: monotonicClock } });
+    this.#router = new GrpcRouter(served.services, { authenticator, timers, log, limits: limits.grpc, observed: calls && { observer: calls, turns } });
     const http = countedHandler(refusingGrpcPaths(served.http, this.#router), this.#exchanges);
     const policy = { allowedHosts, linkablePaths: served.pages.filter(({ linkable }) => linkable).map(({ path }) => path) };
     this.#connections = {

@@ -2,6 +2,7 @@
 import type { CacheUsage } from '../base/cache-usage.ts';
 import { noCacheUsage } from '../base/cache-usage.ts';
 import type { HttpHandler } from '../base/http-exchange.ts';
+import type { LoopTurns } from '../base/loop-turns.ts';
 import { noMeter } from '../base/metrics.ts';
 import type { Meter } from '../base/metrics.ts';
 import { MeteredBlobStore } from '../blob/metered-blob-store.ts';
@@ -24,6 +25,8 @@ export interface MetricsOptions {
   /** Whether somebody else reads them, such as the summary in the log. With neither, nothing is counted. */
   readonly readOut: boolean;
   readonly version: string;
+  /** What calls are timed by. */
+  readonly turns: LoopTurns;
 }
 
 /** Disposing it stops what observes the process. */
@@ -49,7 +52,7 @@ const nothingCounted: Metrics = {
   [Symbol.dispose]() {},
 };
 
-export function openMetrics({ shown, readOut, version }: MetricsOptions): Metrics {
+export function openMetrics({ shown, readOut, version, turns }: MetricsOptions): Metrics {
   if (!shown && !readOut) return nothingCounted;
   const registry = new MetricRegistry();
   const usage = new MeteredCacheUsage(registry);
@@ -59,7 +62,7 @@ export function openMetrics({ shown, readOut, version }: MetricsOptions): Metric
   return {
     meter: registry,
     usage,
-    calls: new CallMetrics(registry),
+    calls: new CallMetrics(registry, turns),
     scrape: shown ? (accept) => scraped(registry, accept) : undefined,
     readOut: new MetricReadOut(registry),
     observedHttp: (handler) => http.counted(handler),

@@ -2,6 +2,7 @@
 import type { CacheUsage } from '../base/cache-usage.ts';
 import type { HttpHandler } from '../base/http-exchange.ts';
 import type { Log } from '../base/log.ts';
+import { LoopTurns } from '../base/loop-turns.ts';
 import type { Meter } from '../base/metrics.ts';
 import type { CallObserver } from '../grpc/call-observer.ts';
 import { LoggedCalls } from '../grpc/call-log.ts';
@@ -26,6 +27,8 @@ export interface Telemetry extends AsyncDisposable {
   readonly scrape: Scrape | undefined;
   /** Of gRPC calls; undefined when nobody wants to know. */
   readonly calls: CallObserver | undefined;
+  /** What `calls` are timed by. */
+  readonly turns: LoopTurns;
   /** `stores`, observed. Whoever owned them owns them still. */
   observedStores(stores: OpenStores): OpenStores;
   /** `handler`, observed. */
@@ -49,7 +52,8 @@ export interface TelemetryOptions {
 export async function openTelemetry(options: TelemetryOptions, { log, version }: { readonly log: Log; readonly version: string }): Promise<Telemetry> {
   const { level, summaryIntervalMs } = options.log;
   const summary = summaryIntervalMs > 0 && (level === 'debug' || level === 'info');
-  const counted = openMetrics({ shown: options.metrics.enabled, readOut: summary, version });
+  const turns = new LoopTurns(monotonicClock);
+  const counted = openMetrics({ shown: options.metrics.enabled, readOut: summary, version, turns });
   const { meter } = counted;
   const traces = await openTraces(options.traces, { log, meter, version });
   const observation = { stallMs: options.diagnostics.storeStallMs, traced: traces !== undefined };
@@ -57,6 +61,7 @@ export async function openTelemetry(options: TelemetryOptions, { log, version }:
   let activity: Disposable | undefined;
   return {
     meter,
+    turns,
     usage: counted.usage,
     scrape: counted.scrape,
     // Where nobody else observes calls, lines for them alone are not worth observing them at every level.

@@ -4,6 +4,7 @@ import { largeWrites, smallUploads, smallWrites } from './workloads/durable-writ
 import { latency } from './workloads/latency.ts';
 import { actionResult, findMissingHundred, unary } from './workloads/lookups.ts';
 import { findMissingRandom, startUp } from './workloads/many-blobs.ts';
+import { telemetry } from './workloads/telemetry.ts';
 import { batchRead, batchUpdate, httpGet, streamRead, streamWrite } from './workloads/transfers.ts';
 
 export const benchmarks: readonly Benchmark[] = [
@@ -21,4 +22,5 @@ export const benchmarks: readonly Benchmark[] = [
   largeWrites,
   latency,
   startUp,
+  telemetry,
 ];

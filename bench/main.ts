@@ -15,8 +15,8 @@ import { isInMemory, measureSync } from './harness/disk-sync.ts';
 import { checkNames, parseWords, usage } from './harness/options.ts';
 import type { BenchOptions } from './harness/options.ts';
 import { findPinning } from './harness/pinning.ts';
-import { removeTree } from './harness/processes.ts';
-import { describeMachine, reportJson, reportVersion } from './harness/report.ts';
+import { killAll, removeTree } from './harness/processes.ts';
+import { describeMachine, exitStatus, reportJson, reportVersion } from './harness/report.ts';
 import type { Report, Section } from './harness/report.ts';
 import { machineText, sectionText } from './harness/table.ts';
 
@@ -42,13 +42,20 @@ async function main(): Promise<number> {
   if (options.jsonFile !== undefined) writeFileSync(options.jsonFile, reportJson(report));
   for (const what of report.missing) console.log(`NOT MEASURED: ${what}`);
   for (const what of report.wrong) console.error(`FAILED: ${what}`);
-  return report.wrong.length === 0 ? 0 : 1;
+  return exitStatus(report);
 }
 
 async function run(options: BenchOptions, command: string): Promise<Report> {
   await using stack = new AsyncDisposableStack();
   const root = mkdtempSync(join(tmpdir(), 'kiln-bench-'));
   stack.defer(() => removeTree(root));
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+    process.once(signal, () => {
+      killAll();
+      removeTree(root);
+      process.exit(signal === 'SIGINT' ? 130 : 143);
+    });
+  }
   const sections: Section[] = [];
   const missing: string[] = [];
   const wrong: string[] = [];

@@ -82,7 +82,9 @@ export class Connection {
     this.#socket.on('data', (chunk: Buffer) => this.#onData(chunk));
     this.#socket.on('error', (error) => this.#failed(error));
     this.#socket.on('close', () => this.#failed(new Error('the server closed the connection')));
-    this.#out.push(clientPreface, settingsFrame(this.#windowBytes), windowUpdate(0, this.#windowBytes - windowBytesDefault));
+    this.#out.push(clientPreface, settingsFrame(this.#windowBytes));
+    // An update by nothing would be an error (RFC 9113 §6.9).
+    if (this.#windowBytes > windowBytesDefault) this.#out.push(windowUpdate(0, this.#windowBytes - windowBytesDefault));
     this.flush();
     await settled;
     this.#failed = failed;

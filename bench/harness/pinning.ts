@@ -26,7 +26,7 @@ function unpinned(lacking: string): Pinning {
 /** The cores in `Cpus_allowed_list` of /proc/PID/status, such as `0-3,8`, ascending. */
 export function allowedCores(status: string): readonly number[] {
   const list = /^Cpus_allowed_list:\s*(\S+)/m.exec(status)?.[1] ?? '';
-  return list.split(',').flatMap((range) => {
+  return list.split(',').filter(Boolean).flatMap((range) => {
     const [first = NaN, last = first] = range.split('-').map(Number);
     return Array.from({ length: Math.max(0, last - first + 1) }, (_, index) => first + index);
   });

@@ -73,6 +73,11 @@ export function describeMachine(pinning: Pinning): Machine {
   };
 }
 
+/** Of the whole run: a wrong answer is a failure, a slow one is not, nor is a reference that is not there. */
+export function exitStatus({ wrong }: Pick<Report, 'wrong'>): 0 | 1 {
+  return wrong.length === 0 ? 0 : 1;
+}
+
 /** The file's content: the report, with the units and with Kiln's ratios to each reference spelt out. */
 export function reportJson(report: Report): string {
   const units = Object.fromEntries(measureNames.map((name) => [name, measures[name].unit]));

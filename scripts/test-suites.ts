@@ -67,7 +67,7 @@ export const suites: readonly Suite[] = [
     include: ['test/e2e-ci/**/*.test.ts'],
     exclude: [],
     commands: [],
-    testsMin: 22,
+    testsMin: 28,
     testTimeoutMs: 300_000,
     suiteTimeoutMs: 1_200_000,
     concurrency: 1,

@@ -18,6 +18,7 @@ export type ToInspector =
 
 /** What it answers. */
 export type FromInspector =
+  | { readonly kind: 'ready' }
   | { readonly kind: 'stall'; readonly beat: bigint; readonly stack?: string; readonly everythingStood?: boolean }
   | { readonly kind: 'written'; readonly id: number; readonly sizeBytes: number }
   | { readonly kind: 'failed'; readonly id: number; readonly message: string; readonly code: string };
@@ -35,6 +36,8 @@ export interface InspectorThreadOptions {
   /** From how long on it counts as a stall; 0: none does. */
   readonly stallMs: number;
   readonly output: StallWatchSettings['output'];
+  /** From here on stalls are seen while they last. */
+  readonly onReady: () => void;
   /** Called once per stall, after it. */
   readonly onStall: (report: StallReport) => void;
   /** The thread broke; it is not started again. */
@@ -136,10 +139,12 @@ export class InspectorThread implements AsyncDisposable {
   }
 
   #onMessage(message: FromInspector): void {
-    if (message.kind === 'stall') {
-      this.#report(message.beat, message);
-      return;
-    }
+    if (message.kind === 'ready') this.#options.onReady();
+    else if (message.kind === 'stall') this.#report(message.beat, message);
+    else this.#settle(message);
+  }
+
+  #settle(message: Extract<FromInspector, { readonly id: number }>): void {
     const job = this.#jobs.get(message.id);
     this.#jobs.delete(message.id);
     if (message.kind === 'written') job?.resolve(message.sizeBytes);

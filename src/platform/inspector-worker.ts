@@ -34,3 +34,4 @@ async function answer(message: ToInspector): Promise<void> {
 }
 
 port.on('message', (message: ToInspector) => void answer(message));
+send({ kind: 'ready' });

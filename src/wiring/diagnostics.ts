@@ -78,6 +78,7 @@ class Inspector implements ProfileSource, AsyncDisposable {
     this.#thread ??= new InspectorThread({
       stallMs: this.#stallMs,
       output: this.#log.directOutput,
+      onReady: () => this.#log.debug('the thread that looks into this one is ready', { stallMs: this.#stallMs }),
       onStall: this.#onStall,
       onFailure: (cause) => this.#log.error('the thread that watches the event loop and takes profiles broke; stalls are reported without a stack from now on', cause),
     });

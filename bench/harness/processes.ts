@@ -124,9 +124,9 @@ async function end(child: ChildProcess, pid: number): Promise<void> {
   clearTimeout(killer);
 }
 
-/** Removes what servers wrote, read-only files included. */
+/** Removes what servers wrote, read-only files included. A server that was just killed may still be writing its last file. */
 export function removeTree(path: string): void {
-  rmSync(path, { recursive: true, force: true, maxRetries: 3 });
+  rmSync(path, { recursive: true, force: true, maxRetries: 10, retryDelay: 100 });
 }
 
 /** Keeps the last of what the child says, to be shown only when it fails. */

@@ -62,9 +62,7 @@ export async function drain({ clients, stores }: DrainedParts, limits: DrainLimi
   using _reports = reports(() => clients.progress, elapsedMs, ports);
   const calls = await clients.drain(limits);
   const flushed = await endedWithin(limits.flushTimeoutMs, closed(stores, log), timers);
-  const outcome = { ...calls, flushed, tookMs: elapsedMs() };
-  logOutcome(outcome, limits, log);
-  return outcome;
+  return { ...calls, flushed, tookMs: elapsedMs() };
 }
 
 /** Ends the stores; gives whether that worked. */
@@ -102,9 +100,10 @@ function statusText({ calls, connections, handlers }: DrainProgress): string {
   return handlers > 0 ? `stopping: ${handlers} calls that were cut off are cleaning up` : 'stopping: the stores are being closed';
 }
 
-function logOutcome({ finishedCalls, cutOffCalls, flushed, tookMs }: StopOutcome, { flushTimeoutMs }: DrainLimits, log: Log): void {
+/** The last word of a server. */
+export function logOutcome({ finishedCalls, cutOffCalls, flushed, tookMs }: StopOutcome, log: Log): void {
   const fields = { finishedCalls, cutOffCalls, tookMs };
-  if (!flushed) log.error('stopped without closing the stores: the disk does not answer; what was acknowledged is safe', undefined, { ...fields, flushTimeoutMs });
+  if (!flushed) log.error('stopped, but the stores did not close in time; what was acknowledged is on the disk', undefined, fields);
   else if (cutOffCalls > 0) log.warn('stopped; calls that did not finish in time were cut off', fields);
   else log.info('stopped; every call has finished', fields);
 }

@@ -7,7 +7,7 @@ import { Listener } from '../platform/listener.ts';
 import type { ListenerLimits } from '../platform/listener.ts';
 
 /** Listeners that nobody serves yet; disposing closes them. */
-export interface HandedOver extends AsyncDisposable {
+export interface Listening extends AsyncDisposable {
   readonly listeners: readonly Listener[];
 }
 
@@ -18,16 +18,12 @@ export interface ListenWishes {
 }
 
 /** Takes over `sockets`. @throws CacheError `failed_precondition` for one that cannot be listened on; two lines. */
-export async function takeHandedOver(sockets: readonly InheritedSocket[], limits: ListenerLimits, log: Log): Promise<HandedOver> {
-  await using opening = new AsyncDisposableStack();
-  const listeners: Listener[] = [];
-  for (const socket of sockets) listeners.push(opening.use(await Listener.adopt(socket, limits, log)));
-  const stack = opening.move();
-  return { listeners, [Symbol.asyncDispose]: () => stack.disposeAsync() };
+export function takeHandedOver(sockets: readonly InheritedSocket[], limits: ListenerLimits, log: Log): Promise<Listening> {
+  return opened(sockets.map((socket) => () => Listener.adopt(socket, limits, log)));
 }
 
 /** The addresses to listen on. Sockets that were handed over take the place of what the configuration says. */
-export function wishedAddresses(wishes: ListenWishes, { listeners }: HandedOver, log: Log): readonly ListenAddress[] {
+export function wishedAddresses(wishes: ListenWishes, { listeners }: Listening, log: Log): readonly ListenAddress[] {
   if (listeners.length === 0) return wishes.listen;
   const addresses = listeners.map(({ address }) => address);
   const handedOver = addresses.map(formatListenAddress).join(', ');
@@ -40,11 +36,16 @@ export function wishedAddresses(wishes: ListenWishes, { listeners }: HandedOver,
  * A listener for each of `addresses`, which are `wishedAddresses` with IP addresses for names.
  * @throws CacheError `failed_precondition` that says what to do.
  */
-export async function openListeners(addresses: readonly ListenAddress[], { listeners }: HandedOver, parts: { limits: ListenerLimits; log: Log }): Promise<readonly Listener[]> {
-  if (listeners.length > 0) return listeners;
+export async function openListeners(addresses: readonly ListenAddress[], handedOver: Listening, parts: { limits: ListenerLimits; log: Log }): Promise<Listening> {
+  if (handedOver.listeners.length > 0) return handedOver;
+  return opened(addresses.map((address) => () => Listener.open(address, parts.limits, parts.log)));
+}
+
+/** All of them, or none. */
+async function opened(openers: readonly (() => Promise<Listener>)[]): Promise<Listening> {
   await using opening = new AsyncDisposableStack();
-  const opened: Listener[] = [];
-  for (const address of addresses) opened.push(opening.use(await Listener.open(address, parts.limits, parts.log)));
-  opening.move();
-  return opened;
+  const listeners: Listener[] = [];
+  for (const open of openers) listeners.push(opening.use(await open()));
+  const stack = opening.move();
+  return { listeners, [Symbol.asyncDispose]: () => stack.disposeAsync() };
 }

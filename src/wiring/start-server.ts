@@ -8,7 +8,7 @@ import type { InheritedSocket } from '../platform/inherited-sockets.ts';
 import type { PinoLog } from '../platform/pino-log.ts';
 import { openDiagnostics } from './diagnostics.ts';
 import type { RunningDiagnostics } from './diagnostics.ts';
-import { drain, endedWithin } from './drain.ts';
+import { drain, endedWithin, logOutcome } from './drain.ts';
 import type { DrainLimits, DrainProgress, StopOutcome } from './drain.ts';
 import { Endpoints } from './endpoints.ts';
 import { listenTargets } from './listen-targets.ts';
@@ -145,6 +145,7 @@ class Server implements RunningServer {
     rights[Symbol.dispose]();
     const observersEnded = Promise.all([diagnostics[Symbol.asyncDispose](), telemetry[Symbol.asyncDispose]()]);
     await endedWithin(observersEndMs, observersEnded.then(() => true), timers);
+    logOutcome(outcome, log);
     return outcome;
   }
 }

@@ -41,7 +41,8 @@ async function until(what: string, isTrue: () => boolean | Promise<boolean>): Pr
 }
 
 async function filesIn(data: string): Promise<readonly string[]> {
-  return (await readdir(join(data, 'diagnostics')).catch(() => [])).toSorted();
+  const names = await readdir(join(data, 'diagnostics')).catch((): string[] => []);
+  return names.toSorted((a, b) => a.localeCompare(b));
 }
 
 /** Requests one after the other until `isEnough`. */

@@ -2,12 +2,12 @@
 // event loop is.
 import { readdirSync, readFileSync } from 'node:fs';
 import { constants, monitorEventLoopDelay, performance, PerformanceObserver } from 'node:perf_hooks';
-import type { ELDHistogram, EventLoopUtilization, PerformanceNodeEntry } from 'node:perf_hooks';
+import type { EventLoopUtilization, PerformanceNodeEntry } from 'node:perf_hooks';
 import type { Timers } from '../base/clock.ts';
 import type { Histogram, Meter, MetricDefinition } from '../base/metrics.ts';
 
-/** How often the event loop is looked at. Finer costs an idle process wake-ups and shows nothing more. */
-const loopResolutionMs = 20;
+/** How often the event loop is looked at: each look wakes an idle process, and a shorter delay troubles nobody. */
+const loopResolutionMs = 50;
 /** Quantiles of the loop's delay are those of the last one to two of these. Below the usual scrape interval. */
 const loopWindowMs = 10_000;
 
@@ -91,48 +91,52 @@ function meterLoopUse(meter: Meter): void {
   meter.observedCounter({ name: 'kiln_event_loop_idle_seconds_total', help: 'Time in which the event loop waited.' }, read(({ idle }) => idle));
 }
 
+/** Quantiles of one window, in seconds. */
+interface Delays {
+  readonly p50: number;
+  readonly p99: number;
+  readonly max: number;
+}
+
 /** How much later than asked the loop comes to its timers: what every request waits in addition. */
 class LoopDelay implements Disposable {
   readonly #timers: Timers;
-  /** They take turns, so that what is read covers one to two windows and no peak is lost to a reset. */
-  readonly #histograms: readonly [ELDHistogram, ELDHistogram];
-  #older: 0 | 1 = 0;
+  readonly #histogram = monitorEventLoopDelay({ resolution: loopResolutionMs });
+  /** Of the window before this one, so that no peak is lost when one ends. */
+  #before: Delays = { p50: 0, p99: 0, max: 0 };
   #timer: Disposable;
 
   constructor(meter: Meter, timers: Timers) {
     this.#timers = timers;
-    const begun = (): ELDHistogram => {
-      const histogram = monitorEventLoopDelay({ resolution: loopResolutionMs });
-      histogram.enable();
-      return histogram;
-    };
-    this.#histograms = [begun(), begun()];
+    this.#histogram.enable();
     this.#timer = this.#next();
     const span = `over the last ${loopWindowMs / 1_000} to ${(2 * loopWindowMs) / 1_000} seconds`;
-    for (const [name, percentile] of [['p50', 50], ['p99', 99], ['max', 100]] as const) {
+    for (const name of ['p50', 'p99', 'max'] as const) {
       const help = `How much later than asked the event loop came to its timers: ${name} ${span}.`;
-      meter.gauge({ name: `kiln_event_loop_delay_${name}_seconds`, help }, () => this.#percentile(percentile));
+      meter.gauge({ name: `kiln_event_loop_delay_${name}_seconds`, help }, () => Math.max(this.#before[name], this.#delays()[name]));
     }
   }
 
   [Symbol.dispose](): void {
     this.#timer[Symbol.dispose]();
-    for (const histogram of this.#histograms) histogram.disable();
+    this.#histogram.disable();
   }
 
   #next(): Disposable {
     return this.#timers.after(loopWindowMs, () => {
-      this.#histograms[this.#older].reset();
-      this.#older = this.#older === 0 ? 1 : 0;
+      this.#before = this.#delays();
+      this.#histogram.reset();
       this.#timer = this.#next();
     });
   }
 
-  /** The monitor measures the time between two looks, so an idle loop shows its resolution. */
-  #percentile(percentile: number): number {
-    const histogram = this.#histograms[this.#older];
-    if (histogram.count === 0) return 0;
-    const nanoseconds = percentile === 100 ? histogram.max : histogram.percentile(percentile);
-    return Math.max(0, nanoseconds / 1e9 - loopResolutionMs / 1_000);
+  #delays(): Delays {
+    if (this.#histogram.count === 0) return { p50: 0, p99: 0, max: 0 };
+    return { p50: delayOf(this.#histogram.percentile(50)), p99: delayOf(this.#histogram.percentile(99)), max: delayOf(this.#histogram.max) };
   }
+}
+
+/** The monitor measures the time between two looks, so an idle loop shows its resolution. */
+function delayOf(nanoseconds: number): number {
+  return Math.max(0, nanoseconds / 1e9 - loopResolutionMs / 1_000);
 }

@@ -16,7 +16,7 @@ const path = `/cas/${'0'.repeat(64)}`;
 interface Reloaded {
   readonly kiln: KilnProcess;
   /** Writes the file, sends SIGHUP, waits for its answer in the log and gives the lines that came since. */
-  reload(yaml: string): Promise<readonly Record<string, unknown>[]>;
+  readonly reload: (yaml: string) => Promise<readonly Record<string, unknown>[]>;
 }
 
 async function serveWith(t: TestContext, yaml: string, args: readonly string[] = []): Promise<Reloaded> {

@@ -1,4 +1,5 @@
 // What `kiln help` prints.
+import { paragraph } from '../config/paragraph.ts';
 
 /** Options as text; loaded when asked for. */
 type OptionTexts = () => Promise<string>;
@@ -15,20 +16,21 @@ export interface CommandSummary {
 
 export function generalHelp(commands: readonly CommandSummary[]): string {
   const width = Math.max(...commands.map(({ synopsis }) => synopsis.length));
-  const lines = commands.map(({ synopsis, summary }) => `  kiln ${synopsis.padEnd(width)}  ${summary}`);
+  const lines = commands.flatMap(({ synopsis, summary }) => paragraph(summary, width + 9, `  kiln ${synopsis}`));
   return [
     'Kiln: one cache for every build tool.',
     '',
     ...lines,
     '',
-    'Start here:   kiln serve',
-    'All options:  kiln help serve',
+    'Start here:     kiln serve',
+    'All options:    kiln help serve',
+    'What is in use: kiln config print',
     '',
   ].join('\n');
 }
 
 export async function commandHelp(command: CommandSummary): Promise<string> {
-  const options = command.options === undefined ? [] : ['Options, each with its environment variable; an option goes before the variable:', await command.options(), ''];
+  const options = command.options === undefined ? [] : [await command.options(), ''];
   const notes = command.notes === undefined ? [] : [command.notes, ''];
   return [`kiln ${command.synopsis}`, `  ${command.summary}`, '', ...options, ...notes].join('\n');
 }

@@ -27,10 +27,18 @@ const serveSummary: CommandSummary = {
   summary: 'serves a build cache over gRPC (Remote Execution API v2) and HTTP on one port',
   options: serveOptionHelp,
   notes: [
-    'SIGTERM and SIGINT stop it: no new work is taken, running calls finish, and it ends with status 143 or 130.',
-    'A second signal ends it at once; what was acknowledged is safe in any case.',
+    'SIGTERM and SIGINT stop it: no new work is taken, running calls finish, and it ends with status 143',
+    'or 130. A second signal ends it at once; what was acknowledged is safe in any case. SIGHUP reads the',
+    'configuration again; the log says what has changed, and what needs a restart.',
   ].join('\n'),
 };
+
+const serveIntroduction = [
+  'Every option has a flag, an environment variable and a key in the YAML file of --config; a flag goes',
+  'before the variable, and that before the file. In the file the parts of a name are nested:',
+  '--log-level debug is log: {level: debug}. In a variable, several values are separated by commas.',
+  'Sizes have a unit (KiB, MiB, GiB, TiB, or KB, MB, GB, TB), and so have durations (ms, s, m, h, d).',
+].join('\n');
 
 const configSummary: CommandSummary = {
   name: 'config',
@@ -38,14 +46,14 @@ const configSummary: CommandSummary = {
   summary: 'checks and shows the configuration of kiln serve',
   notes: [
     '  kiln config check [--config FILE]',
-    '      Says whether the file, flags and variables are all right, and starts nothing. Otherwise it names every',
-    '      mistake with its line and column and what to write instead, and ends with status 2.',
+    '      Says whether the file, flags and variables are all right, and starts nothing. Otherwise it names',
+    '      every mistake with its line and column and what to write instead, and ends with status 2.',
     '  kiln config print [--config FILE]',
-    '      Prints what is in effect as YAML that can be used as a file, and behind # where each value comes from: a',
-    '      line of the file, a flag, a variable, or the default. Secrets are not printed.',
+    '      Prints what is in effect as YAML that can be used as a file, and behind # where each value comes',
+    '      from: a line of the file, a flag, a variable, or the default. Secrets are not printed.',
     '  kiln config schema',
-    '      Prints the JSON Schema of the file. An editor with support for YAML completes and checks keys by it when',
-    '      the file begins with this line:',
+    '      Prints the JSON Schema of the file. An editor with support for YAML completes and checks keys by',
+    '      it when the file begins with the line',
     '        # yaml-language-server: $schema=/path/to/kiln.schema.json',
     '',
     'check and print take every option of kiln serve, and read its variables. A first file:',
@@ -71,8 +79,8 @@ const commands: readonly Command[] = [
 
 /** Loaded when asked for: the schema takes longer to load than most commands take altogether. */
 async function serveOptionHelp(): Promise<string> {
-  const [{ optionHelp }, { serveKeys }] = await Promise.all([import('../config/option-help.ts'), import('../config/serve-schema.ts')]);
-  return optionHelp(serveKeys);
+  const [{ optionHelp }, { startKeys }] = await Promise.all([import('../config/option-help.ts'), import('../config/serve-schema.ts')]);
+  return `${serveIntroduction}\n\n${optionHelp(startKeys)}`;
 }
 
 /** Inside the package, so that it is exactly as trustworthy as the source. */

@@ -6,7 +6,7 @@ import { byteSize, count, duration } from './value-type.ts';
 const files = { min: '16', max: '100000' };
 
 export const limitsGroup = group(
-  { title: 'Limits', help: 'Everything has a bound. The defaults suit a cache for some hundred developers.' },
+  { title: 'Limits', help: 'What is beyond a bound waits or is refused, and the metric of the bound says how near it is.' },
   {
     connections: key(count({ min: '1', max: '100000' }), {
       help: 'Connections per address; more are closed as they come. The limit of open files (ulimit -n) must be well above it.',

@@ -1,33 +1,29 @@
 // Help texts, made from the keys of the schema.
 import type { GroupFacts, Key } from './key.ts';
+import { paragraph } from './paragraph.ts';
 
-/** Wide enough for a terminal, narrow enough to read. */
-const lineCharsMax = 100;
-const indent = '      ';
+const indent = 6;
 
-/** One paragraph per option: how it is written, what it does, its environment variable and default; by group. */
+/** One paragraph per option, under the title of its group: how it is written, what it does, variable and default. */
 export function optionHelp(keys: readonly Key[]): string {
-  const paragraphs: string[] = [];
+  const lines: string[] = [];
   let group: GroupFacts | undefined;
   for (const key of keys) {
-    if (key.flag === undefined) continue;
-    if (key.group !== group && key.group !== undefined) paragraphs.push('', `${key.group.title}:`);
+    if (key.group !== group && key.group !== undefined) {
+      lines.push('', `${key.group.title}:`);
+      if (key.group.help !== undefined) lines.push(...paragraph(key.group.help, 2));
+    }
     group = key.group;
-    const value = 'text' in key.default ? key.default.text : key.default.derived;
-    paragraphs.push(`  ${key.flag} ${key.placeholder}`, ...wrap(key.help), ...wrap(`[${key.environment ?? 'no variable'}; default: ${value}]`));
+    lines.push(`  ${spelling(key)}`, ...paragraph(key.help, indent), ...paragraph(`[${facts(key).join('; ')}]`, indent));
   }
-  return paragraphs.join('\n');
+  return lines.join('\n');
 }
 
-function wrap(text: string): string[] {
-  const lines: string[] = [];
-  let line = indent.trimEnd();
-  for (const word of text.split(' ')) {
-    if (line.length + 1 + word.length > lineCharsMax) {
-      lines.push(line);
-      line = indent.trimEnd();
-    }
-    line += line === '' ? `${indent}${word}` : ` ${word}`;
-  }
-  return [...lines, line];
+function spelling(key: Key): string {
+  if (key.flag !== undefined) return `${key.flag} ${key.placeholder}${key.shape === 'list' ? ' (may be given several times)' : ''}`;
+  return key.from === 'file' ? `${key.name}, in the file only` : `${key.name}, in the file or the variable only`;
+}
+
+function facts({ environment, default: initial, reload }: Key): string[] {
+  return [environment ?? [], `default: ${'text' in initial ? initial.text : initial.derived}`, reload === true ? 'SIGHUP changes it' : []].flat();
 }

@@ -58,13 +58,13 @@ export const rightsGroup = group(
       reload: true,
     }),
     'htpasswd-file': optionalKey(path('FILE'), {
-      help: 'Users and bcrypt hashes of their passwords, for HTTP Basic, as "htpasswd -B" writes them. What a user may do is in the grants of the identity of that name.',
+      help: 'Users and hashes of their passwords, for HTTP Basic, as "htpasswd -B" writes them. What a user may do is in the grants of the identity of that name.',
       example: '/etc/kiln/htpasswd',
       default: { derived: 'none' },
       reload: true,
     }),
     identities: nestedKey(identitySchema, {
-      help: 'Who there is beside callers without credentials.',
+      help: 'Who there is: each with name, tokens (hashes) and grants, which are rights (read, write, execute, admin) in instances (patterns).',
       example: '{name: ci, tokens: [sha256:HEX], grants: [{instances: ["*"], rights: [read, write]}]}',
       default: { derived: 'none' },
       reload: true,

@@ -71,7 +71,7 @@ const tracesGroup = group(
   { title: 'Traces' },
   {
     endpoint: key(orOff(httpUrl, undefined), {
-      help: 'Where spans are sent, in OpenTelemetry’s protocol over HTTP.',
+      help: 'Where spans are sent: an OpenTelemetry receiver for OTLP over HTTP.',
       example: 'http://127.0.0.1:4318/v1/traces',
       default: { text: 'off' },
     }),
@@ -132,7 +132,7 @@ const diagnosticsGroup = group(
 
 /** What is said of the configuration itself, and so not in its file. */
 const configFile = optionalKey(path('FILE'), {
-  help: 'YAML file with any of these options; flags and variables go before it. "kiln config check" says whether it is all right.',
+  help: 'YAML file with any of these options. "kiln config check" says whether it is all right.',
   example: '/etc/kiln/kiln.yaml',
   default: { derived: 'none' },
 });
@@ -145,7 +145,7 @@ export const serveSchema = z.strictObject({
     default: { text: '127.0.0.1:9092' },
   }),
   'allowed-hosts': listKey(line('NAME', /^(?!.*:\/\/)[^\s/:]+$/, 'is not the name of a host; write it without scheme, port and path'), {
-    help: 'Further names by which HTTP clients may call a server on loopback; other names are refused, since a web page could have made them point here.',
+    help: 'Further names by which HTTP clients may call the server. On loopback all others are refused, since a web page could have made them point here; elsewhere they are once there is one.',
     example: 'cache.example',
     default: { derived: 'none' },
   }),

@@ -120,16 +120,14 @@ export class OutgoingExchange {
 
   #reply(response: IncomingMessage): HttpReply {
     const length = response.headers['content-length'];
-    const finish = (): void => this.#finish(response);
+    const finish = (): Promise<void> => this.#finish(response);
     const chunks = this.#chunks(response);
     return {
       status: response.statusCode ?? 0,
       headers: headersOf(response),
       contentLength: length === undefined ? undefined : Number(length),
       body: { [Symbol.asyncIterator]: () => chunks },
-      async [Symbol.asyncDispose]() {
-        finish();
-      },
+      [Symbol.asyncDispose]: finish,
     };
   }
 
@@ -143,7 +141,7 @@ export class OutgoingExchange {
       }
       if (!response.complete) throw this.#broken(undefined);
     } finally {
-      this.#finish(response);
+      await this.#finish(response);
     }
   }
 
@@ -158,11 +156,23 @@ export class OutgoingExchange {
     }
   }
 
-  /** Nobody reads on. The connection is kept if nothing of this exchange is still under way on it. */
-  #finish(response: IncomingMessage): void {
+  /**
+   * Nobody reads on. The connection is kept if nothing of this exchange is still under way on it, and is free for the
+   * next one when this resolves.
+   */
+  async #finish(response: IncomingMessage): Promise<void> {
     this.#forgetSignal();
-    if (response.complete && this.#request.writableFinished) response.resume();
-    else this.#request.destroy();
+    if (this.#request.writableFinished && (response.complete || this.#isBodiless(response))) {
+      if (response.readableEnded || response.destroyed) return;
+      const { promise, resolve } = Promise.withResolvers<void>();
+      response.once('end', resolve).once('close', resolve).resume();
+      await promise;
+    } else this.#request.destroy();
+  }
+
+  /** The end of an answer without a body may not have been seen yet when its head is. */
+  #isBodiless({ statusCode, headers }: IncomingMessage): boolean {
+    return this.#request.method === 'HEAD' || statusCode === 204 || statusCode === 304 || headers['content-length'] === '0';
   }
 
   /** The first reason counts. */

@@ -1,11 +1,12 @@
 // ccache in its bazel layout: hits once its own cache is gone, under keys that never meet action results.
 import assert from 'node:assert/strict';
-import { writeFileSync } from 'node:fs';
+import { existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
+import { setTimeout as delay } from 'node:timers/promises';
 import { startDaemon } from '../e2e/daemon.ts';
 import { removeTree, temporaryDirectory } from '../e2e/file-tree.ts';
-import { mustRun } from '../e2e/tool-run.ts';
+import { mustRun, startTool } from '../e2e/tool-run.ts';
 import { installedTool } from './installed-tool.ts';
 
 const sources = 5;
@@ -57,5 +58,39 @@ describe('ccache in the bazel layout', () => {
       assert.match(asked, /Code: NotFound/, asked);
     }
     await daemon.stop();
+  });
+
+  it('compiles on when the server is killed in mid-build, and loses nothing that was acknowledged', async (t) => {
+    const directory = temporaryDirectory(t, 'ccache');
+    const data = join(directory, 'data');
+    const ccache = installedTool('ccache', 'apt-get install ccache');
+    const first = await startDaemon(t, data);
+    for (let index = 0; index < sources; index += 1) writeFileSync(join(directory, `a${index}.c`), `int a${index}(void) { return ${index}; }\n`);
+    // A compiler that takes its time over one file, so that the server can be killed meanwhile.
+    const [compiler, marker] = [join(directory, 'gcc'), join(directory, 'slow-file-began')];
+    writeFileSync(compiler, `#!/bin/sh\ncase "$*" in *a2.c*) [ -e '${marker}' ] || { touch '${marker}'; sleep 2; } ;; esac\nexec gcc "$@"\n`, { mode: 0o755 });
+    const env = { CCACHE_DIR: join(directory, 'local'), CCACHE_REMOTE_STORAGE: `${first.http}/ccache|layout=bazel`, HOME: directory };
+    const script = `set -e; for i in ${Array.from({ length: sources }, (_, index) => index).join(' ')}; do "${ccache}" "${compiler}" -c a$i.c -o a$i.o; done`;
+    const build = async (): Promise<Readonly<Record<string, number>>> => {
+      removeTree(join(directory, 'local'));
+      await mustRun(['sh', '-c', script], { cwd: directory, env });
+      return counters(await mustRun([ccache, '--print-stats'], { cwd: directory, env }));
+    };
+
+    const building = startTool(['sh', '-c', script], { cwd: directory, env });
+    while (building.isRunning && !existsSync(marker)) await delay(5);
+    assert.ok(building.isRunning, 'the build ended before the server could be killed');
+    await first.kill();
+    const cold = await building.ended;
+    assert.equal(cold.status, 0, cold.tail);
+    for (let index = 0; index < sources; index += 1) assert.ok(existsSync(join(directory, `a${index}.o`)), `a${index}.o is missing`);
+
+    const second = await startDaemon(t, data, { port: first.port });
+    const finishing = await build();
+    assert.deepEqual([finishing['direct_cache_hit'], finishing['cache_miss']], [2, sources - 2], JSON.stringify(finishing));
+    assert.equal(finishing['remote_storage_error'], 0, JSON.stringify(finishing));
+    const warm = await build();
+    assert.deepEqual([warm['direct_cache_hit'], warm['cache_miss']], [sources, 0], JSON.stringify(warm));
+    await second.stop();
   });
 });

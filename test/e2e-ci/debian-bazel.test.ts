@@ -1,9 +1,10 @@
 // Debian's Bazel 4.2.3 with C++ targets and a test, over gRPC and HTTP. Debian packages no rules that fit it, so the
 // workspace brings stand-ins of a few lines.
 import assert from 'node:assert/strict';
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
+import { setTimeout as delay } from 'node:timers/promises';
 import { BazelWorkspace } from '../e2e/bazel-workspace.ts';
 import type { Bazel } from '../e2e/bazel-workspace.ts';
 import { startDaemon } from '../e2e/daemon.ts';
@@ -76,6 +77,36 @@ for (const protocol of ['grpc', 'http'] as const) {
       const restarted = await workspace.test(second[protocol]);
       assert.deepEqual(withoutInternal(restarted.processes), { 'remote cache hit': local }, restarted.tail);
       assert.deepEqual(workspace.outputs(), outputs);
+    });
+
+    it('builds on when the server is killed in mid-build, and loses nothing that was acknowledged', async (t) => {
+      const directory = temporaryDirectory(t, 'debian-bazel');
+      const data = join(directory, 'data');
+      const workspace = new BazelWorkspace(debianBazel(directory), directory, workspaceFiles);
+      const first = await startDaemon(t, data);
+      const building = workspace.start(first[protocol]);
+      while (building.isRunning && !existsSync(workspace.marker)) await delay(5);
+      assert.ok(building.isRunning, 'the build ended before the server could be killed');
+      await first.kill();
+      const cold = await building.ended;
+      assert.equal(cold.status, 0, cold.tail);
+      const outputs = workspace.outputs();
+
+      // What was uploaded before the kill is used, the rest is built and uploaded now.
+      const second = await startDaemon(t, data, { port: first.port });
+      workspace.forget();
+      const finishing = await workspace.build(second[protocol]);
+      assert.equal(finishing.status, 0, finishing.tail);
+      const { 'remote cache hit': found = 0, local: missing = 0 } = finishing.processes;
+      assert.ok(found > 0 && missing > 0, finishing.tail);
+      assert.doesNotMatch(finishing.output, /WARNING.*(?:Remote Cache|remote cache)/i);
+      assert.deepEqual(workspace.outputs(), outputs);
+
+      workspace.forget();
+      const warm = await workspace.build(second[protocol]);
+      assert.deepEqual(withoutInternal(warm.processes), { 'remote cache hit': found + missing }, warm.tail);
+      assert.deepEqual(workspace.outputs(), outputs);
+      await second.stop();
     });
   });
 }

@@ -93,7 +93,7 @@ function identities(): string {
   const { members } = lookInto(identitySchema);
   for (const [name, member] of members ?? []) rows.push(...memberRows(name, member));
   return [
-    '\nAn identity, in \`rights.identities\` and in the tokens file:\n\n',
+    '\nAn identity, in `rights.identities` and in the tokens file:\n\n',
     '```yaml\n- name: ci\n  tokens: ["sha256:0f3c..."]          # of kiln token create\n  grants:\n    - instances: ["*"]\n      rights: [read, write]\n```\n\n',
     '| Key and value | Meaning |\n|---|---|\n',
     ...rows,

@@ -18,6 +18,7 @@ import type { OpenStores } from './open-stores.ts';
 import { repeat } from './repeat.ts';
 import { openRights } from './rights.ts';
 import type { OpenRights } from './rights.ts';
+import { meteredRights } from './rights-metrics.ts';
 import type { ReloadOptions, RunningServer } from './running-server.ts';
 import { serverLimits } from './server-limits.ts';
 import { createServed } from './services.ts';
@@ -57,7 +58,7 @@ export async function startServer(options: ServeOptions, surroundings: ServerSur
   const telemetry = opening.use(await openTelemetry(options, { log, version }));
   const { meter, usage, scrape } = telemetry;
   const openedRights = opening.use(await openRights(options));
-  const { rights } = openedRights;
+  const rights = meteredRights(openedRights.rights, meter);
   const owner = { pid, startedAt, listen: addresses.map(formatListenAddress).join(', ') };
   const stores = telemetry.observedStores(opening.use(await openStores(options, owner, { log, meter })));
   const diagnostics = opening.use(await openDiagnostics(options, { log, meter }));

@@ -30,6 +30,8 @@ const queuedSpansMax = 4096;
  */
 const batchSpansMax = 128;
 const batchDelayMs = 2_000;
+/** A flush sends all that waits at once, beside the batch that is on its way. */
+const requestsMax = queuedSpansMax / batchSpansMax + 1;
 /** Of one request, repetitions included: a collector that is restarted is back within seconds. */
 const requestTimeoutMs = 10_000;
 const reportPeriodMs = 60_000;
@@ -63,7 +65,7 @@ export class SpanExport implements SpanProcessor {
     const count = (outcome: string): Counter => ports.meter.counter(spansMetric, { outcome });
     this.#counts = { exported: count('exported'), failed: count('failed'), dropped: count('dropped') };
     ports.meter.gauge({ name: 'kiln_trace_queued_spans', help: 'Spans that wait to be sent to the collector.' }, () => this.unsent);
-    this.#exporter = new OTLPTraceExporter({ url: options.url.href, headers: { ...options.headers }, timeoutMillis: requestTimeoutMs });
+    this.#exporter = new OTLPTraceExporter({ url: options.url.href, headers: { ...options.headers }, timeoutMillis: requestTimeoutMs, concurrencyLimit: requestsMax });
     this.#batches = new BatchSpanProcessor(
       {
         export: (spans, done) => this.#export(spans, done),

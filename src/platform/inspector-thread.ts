@@ -1,6 +1,5 @@
 // The main thread's side of the thread that looks into it: starts it, asks it for profiles and snapshots, and reports
 // stalls of the loop once they are over.
-import { hrtime } from 'node:process';
 import { Worker } from 'node:worker_threads';
 import { CacheError } from '../base/cache-error.ts';
 import { shared } from './stall-watch.ts';
@@ -70,7 +69,7 @@ export class InspectorThread implements AsyncDisposable {
     this.#options = options;
     const { stallMs, output } = options;
     this.#intervalMs = Math.min(heartbeatMs.most, Math.max(1, stallMs * heartbeatMs.perStall));
-    this.#times[shared.beat] = hrtime.bigint();
+    this.#times[shared.beat] = process.hrtime.bigint();
     const settings: InspectorSettings = { stallMs, output, heartbeat: { times: this.#times, intervalMs: this.#intervalMs } };
     this.#worker = new Worker(entry, { name: 'inspector', workerData: settings, resourceLimits: { maxOldGenerationSizeMb: heapMbMax } });
     this.#worker.unref();
@@ -119,7 +118,7 @@ export class InspectorThread implements AsyncDisposable {
   }
 
   #beat(): void {
-    const [beat, now] = [Atomics.load(this.#times, shared.beat), hrtime.bigint()];
+    const [beat, now] = [Atomics.load(this.#times, shared.beat), process.hrtime.bigint()];
     const excused = Atomics.load(this.#times, shared.excusedUntil) > beat;
     Atomics.store(this.#times, shared.beat, now);
     const sinceMs = Number(now - beat) / 1e6;

@@ -1,7 +1,6 @@
 // Standard output or standard error as something that can be written to without ever waiting. What kind of thing it
 // is, a pipe, a terminal, a socket, a file, decides how.
 import { constants, fstatSync, openSync, write, writeSync } from 'node:fs';
-import { stderr, stdout } from 'node:process';
 import { errorCodeOf } from './error-code-of.ts';
 
 /**
@@ -32,7 +31,7 @@ export function openOutputChannel(descriptor: StandardOutput): OutputChannel {
   const own = reopen(descriptor);
   if (own !== undefined) return new NonBlockingChannel(own);
   // Node turns pipes and sockets to non-blocking when it makes the stream, and back at the end of the process.
-  if (status.isFIFO() || status.isSocket()) return new NonBlockingChannel((descriptor === 1 ? stdout : stderr).fd);
+  if (status.isFIFO() || status.isSocket()) return new NonBlockingChannel((descriptor === 1 ? process.stdout : process.stderr).fd);
   return new PooledChannel(descriptor);
 }
 

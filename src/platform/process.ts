@@ -35,13 +35,18 @@ export function processStart(): ProcessStart {
 
 /**
  * Writes to standard output or standard error. A reader that has gone away (`kiln serve | head`) is no reason
- * to end a server, so what can no longer be written is dropped.
+ * to end a server, so what can no longer be written is dropped. Nothing is touched before there is something to write:
+ * Node makes a pipe non-blocking for all who share it.
  */
 export function openOutput(): { readonly out: (text: string) => void; readonly error: (text: string) => void } {
-  for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {});
-  return {
-    out: (text) => void process.stdout.write(text),
-    error: (text) => void process.stderr.write(text),
+  return { out: writerTo(() => process.stdout), error: writerTo(() => process.stderr) };
+}
+
+function writerTo(stream: () => NodeJS.WriteStream): (text: string) => void {
+  let opened: NodeJS.WriteStream | undefined;
+  return (text) => {
+    opened ??= stream().on('error', () => {});
+    opened.write(text);
   };
 }
 

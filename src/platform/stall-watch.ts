@@ -1,6 +1,5 @@
 // Sees from another thread that the main loop does not turn, and takes the main thread's stack while it does not.
 import { writeSync } from 'node:fs';
-import { hrtime } from 'node:process';
 import { takeMainStack } from './main-stack.ts';
 import { textLine } from './log-line.ts';
 import type { LogRecord } from './log-line.ts';
@@ -49,7 +48,7 @@ const stackTimeoutMs = 5_000;
 export class StallWatch {
   readonly #settings: StallWatchSettings;
   readonly #pollMs: number;
-  #polledNs = hrtime.bigint();
+  #polledNs = process.hrtime.bigint();
   /** When this thread was kept from running, for so long that it counts; the last time. */
   #stoodUntilNs = 0n;
   #toldOfLong = false;
@@ -64,7 +63,7 @@ export class StallWatch {
 
   /** What was seen of the stall that began after `beat`. */
   async seen(beat: bigint): Promise<SeenStall> {
-    this.#noticeOwnStall(hrtime.bigint()); // the message may have come before the next poll
+    this.#noticeOwnStall(process.hrtime.bigint()); // the message may have come before the next poll
     const everythingStood = this.#stoodUntilNs > beat;
     const stack = this.#stall?.beat === beat ? await this.#stall.stack : undefined;
     return { everythingStood, ...(stack === undefined ? {} : { stack }) };
@@ -76,7 +75,7 @@ export class StallWatch {
     Atomics.store(times, shared.excusedUntil, farAheadNs);
     return {
       [Symbol.dispose]: () => {
-        this.#polledNs = hrtime.bigint();
+        this.#polledNs = process.hrtime.bigint();
         Atomics.store(times, shared.excusedUntil, this.#polledNs);
       },
     };
@@ -84,7 +83,7 @@ export class StallWatch {
 
   #poll(): void {
     const { heartbeat, stallMs } = this.#settings;
-    const nowNs = hrtime.bigint();
+    const nowNs = process.hrtime.bigint();
     this.#noticeOwnStall(nowNs);
     const beat = Atomics.load(heartbeat.times, shared.beat);
     if (Atomics.load(heartbeat.times, shared.excusedUntil) > beat) return;

@@ -9,9 +9,11 @@ import type { Sample } from '../harness/measures.ts';
 import { startServer } from '../harness/processes.ts';
 import type { ServerProcess } from '../harness/processes.ts';
 import { cpuBetween, readCpu } from '../harness/process-usage.ts';
+import type { CpuReading } from '../harness/process-usage.ts';
 import { runLoad } from '../harness/run-load.ts';
 import type { Run } from '../harness/run.ts';
 import { checkedAnswer } from '../traffic/fill.ts';
+import type { RunOutcome } from '../traffic/traffic.ts';
 import { oneMissing, sameCall } from './lookups.ts';
 
 const name = 'telemetry';
@@ -45,10 +47,12 @@ interface Running {
   readonly run: Run;
 }
 
-/** Warm, and known how many calls make a round. */
 const warmUpCalls = 150_000;
-const roundCalls = 100_000;
-/** Spans are sent in batches; what they cost must not fall into somebody else's round. */
+/** Short, so that what else the machine does meets all variants alike; many, so that it averages out. */
+const roundCalls = 20_000;
+const generationsFull = 3;
+const roundsPerGenerationAndRound = 4;
+/** Spans are sent in batches some time later; that belongs to the round that made them. */
 const settleMs = 2_500;
 
 export const telemetry: Benchmark = {
@@ -56,48 +60,76 @@ export const telemetry: Benchmark = {
   title: 'server CPU with telemetry off, at its default, and with traces at 1 %',
   async run(context) {
     const samples = new Map<string, Sample[]>(variants.map((variant) => [variant.name, []]));
-    const generations = context.quick ? 1 : Math.max(2, Math.ceil(context.rounds / roundsPerGeneration));
-    for (let generation = 0; generation < generations; generation += 1) await runGeneration(context, generation, samples);
+    const generations = context.quick ? 1 : generationsFull;
+    for (let generation = 0; generation < generations; generation += 1) await runGeneration(context, samples);
     const results = variants.map((variant) => ({ server: variant.name, operations: callsOf(context, roundCalls), measured: summed(samples.get(variant.name) ?? []) }));
+    const least = results.map(({ server, measured }) => `${server} ${((measured.cpuPerOperation?.min ?? NaN) / (results[0]?.measured.cpuPerOperation?.min ?? NaN)).toFixed(3)}`);
     context.report({
       benchmark: name,
       shape: shape.label,
       description: `${workload.title}; ${shape.concurrency.connections} connections x ${shape.concurrency.streams} calls; all variants started ${generations} times, ratios within a round`,
       results,
-      notes: [...variants.map((variant) => `${variant.name}: ${variant.about}`), `CPU is counted until ${settleMs} ms after the last call, so that what is done later counts as well`],
+      notes: [
+        ...variants.map((variant) => `${variant.name}: ${variant.about}`),
+        'CPU of a round is counted until the next round of the same server, so what it does later counts as well',
+        `least CPU of all rounds against off, which other work on the machine disturbs least: ${least.join(', ')}`,
+      ],
     });
   },
 };
-
-/** Rounds before all variants are started anew. */
-const roundsPerGeneration = 3;
 
 function callsOf({ quick }: BenchContext, calls: number): number {
   return quick ? calls / 50 : calls;
 }
 
-async function runGeneration(context: BenchContext, generation: number, samples: ReadonlyMap<string, Sample[]>): Promise<void> {
+/** What one variant did in its turns: CPU at the beginning of each, and at the end of all. */
+interface Turns {
+  readonly cpu: CpuReading[];
+  readonly outcomes: RunOutcome[];
+}
+
+/** Starts all variants, lets them take turns, and adds what came of it to `samples`. */
+async function runGeneration(context: BenchContext, samples: ReadonlyMap<string, Sample[]>): Promise<void> {
   await using stack = new AsyncDisposableStack();
   const collector = stack.use(await startCollector(context));
   const running: Running[] = [];
   for (const variant of variants) running.push(await start(variant, { context, collector, stack }));
   for (const { run } of running) await runLoad({ ...run, operations: callsOf(context, warmUpCalls) }, context.h2load);
   await settle(context);
-  const rounds = context.quick ? 1 : roundsPerGeneration;
+  const records = running.map((): Turns => ({ cpu: [], outcomes: [] }));
+  const rounds = context.quick ? 1 : context.rounds * roundsPerGenerationAndRound;
   for (let round = 0; round < rounds; round += 1) {
-    // Who comes first changes, so that nobody always runs beside the same work of the machine.
-    const turn = (generation * rounds + round) % running.length;
-    const order = [...running.slice(turn), ...running.slice(0, turn)];
-    const measured = new Map<string, { readonly cpuPerOperation: number; readonly operationsPerSecond: number; readonly generatorCores: number }>();
-    for (const { variant, run } of order) measured.set(variant.name, await oneRound(run, context));
-    const off = measured.get(variants[0]?.name ?? '');
-    for (const [variant, sample] of measured) {
-      const relativeCpu = sample.cpuPerOperation / (off?.cpuPerOperation ?? NaN);
-      const relativeRate = sample.operationsPerSecond / (off?.operationsPerSecond ?? NaN);
-      samples.get(variant)?.push({ ...sample, relativeCpu, relativeRate });
+    for (let turn = 0; turn < running.length; turn += 1) {
+      // Who comes first changes, so that nobody always runs beside the same work of the machine.
+      const at = (round + turn) % running.length;
+      const [one, record] = [running[at], records[at]];
+      if (one === undefined || record === undefined) continue;
+      record.cpu.push(readCpu(one.server.pid));
+      record.outcomes.push(await runLoad(one.run, context.h2load));
     }
   }
+  await settle(context);
+  for (const [at, { server }] of running.entries()) records[at]?.cpu.push(readCpu(server.pid));
+  const byVariant = records.map(roundSamples);
+  for (const [at, { variant }] of running.entries()) samples.get(variant.name)?.push(...relativeTo(byVariant[0] ?? [], byVariant[at] ?? []));
   await checkCollector(collector, context);
+}
+
+function roundSamples({ cpu, outcomes }: Turns): Sample[] {
+  return outcomes.map(({ operations, seconds, generatorCores }, round) => {
+    const [before, after] = [cpu[round], cpu[round + 1]];
+    const nanoseconds = before === undefined || after === undefined ? NaN : cpuBetween(before, after);
+    return { operationsPerSecond: operations / seconds, cpuPerOperation: nanoseconds / 1_000 / operations, generatorCores };
+  });
+}
+
+/** Each sample with its ratios to what `off` did in the same round. */
+function relativeTo(off: readonly Sample[], samples: readonly Sample[]): Sample[] {
+  return samples.map((sample, round) => ({
+    ...sample,
+    relativeCpu: (sample.cpuPerOperation ?? NaN) / (off[round]?.cpuPerOperation ?? NaN),
+    relativeRate: (sample.operationsPerSecond ?? NaN) / (off[round]?.operationsPerSecond ?? NaN),
+  }));
 }
 
 async function start(variant: Variant, { context, collector, stack }: { context: BenchContext; collector: ServerProcess; stack: AsyncDisposableStack }): Promise<Running> {
@@ -109,14 +141,6 @@ async function start(variant: Variant, { context, collector, stack }: { context:
   const common = { server, protocol: workload.protocol, path: oneMissing.path, traffic, concurrency, compare: 'bytes', core: context.pinning.generator } as const;
   const run: Run = { ...common, ...written(directory, oneMissing.request, answer), operations: callsOf(context, roundCalls), seed: 0 };
   return { variant, server, run };
-}
-
-async function oneRound(run: Run, context: BenchContext) {
-  const before = readCpu(run.server.pid);
-  const { operations, seconds, generatorCores } = await runLoad(run, context.h2load);
-  await settle(context);
-  const cpuPerOperation = cpuBetween(before, readCpu(run.server.pid)) / 1_000 / operations;
-  return { operationsPerSecond: operations / seconds, cpuPerOperation, generatorCores };
 }
 
 function settle({ quick }: BenchContext): Promise<void> {

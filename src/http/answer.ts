@@ -1,7 +1,7 @@
 // What a route gives back: one answer, sent by whoever called it. Texts are for people who read build logs: short,
 // with what was wrong and what to do, and nothing about the inside of the server.
 import type { ByteSource } from '../base/byte-source.ts';
-import type { CacheError } from '../base/cache-error.ts';
+import type { CacheError, Code } from '../base/cache-error.ts';
 import type { HttpHeaders } from '../base/http-exchange.ts';
 import { httpStatusOf } from './status.ts';
 
@@ -29,6 +29,11 @@ export function bytesAnswer(body: ByteSource | Uint8Array): HttpAnswer {
   return { status: 200, headers: bytesHeaders, body };
 }
 
+/** `range` of something with `wholeBytes` bytes (RFC 9110 §15.3.7). */
+export function partAnswer(body: ByteSource, { offset, length }: { readonly offset: number; readonly length: number }, wholeBytes: number): HttpAnswer {
+  return { status: 206, headers: { ...bytesHeaders, 'content-range': `bytes ${offset}-${offset + length - 1}/${wholeBytes}` }, body };
+}
+
 /** The answer to a HEAD whose GET would send `sizeBytes` bytes, without opening them. */
 export function headAnswer(sizeBytes: number): HttpAnswer {
   return bytesAnswer({ sizeBytes, async *[Symbol.asyncIterator]() {}, async [Symbol.asyncDispose]() {} });
@@ -49,7 +54,14 @@ const wantedCredentials = 'Basic realm="kiln", charset="UTF-8", Bearer realm="ki
 export function errorAnswer(error: CacheError): HttpAnswer {
   const text = error.code === 'internal' ? 'internal error; the log of the server has more' : error.message;
   const challenge = error.code === 'unauthenticated' ? wantedCredentials : undefined;
-  return textAnswer(httpStatusOf[error.code], text, { 'retry-after': retryAfterSeconds(error), 'www-authenticate': challenge });
+  return textAnswer(httpStatusOf[error.code], text, { ...codeHeader(error.code), 'retry-after': retryAfterSeconds(error), 'www-authenticate': challenge });
+}
+
+/** Codes whose status is another code's as well: Kiln's own clients tell them apart by this. */
+const ambiguous: ReadonlySet<Code> = new Set<Code>(['already_exists', 'data_loss', 'failed_precondition']);
+
+function codeHeader(code: Code): HttpHeaders {
+  return ambiguous.has(code) ? { 'kiln-code': code } : {};
 }
 
 function retryAfterSeconds({ details }: CacheError): string | undefined {

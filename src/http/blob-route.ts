@@ -3,11 +3,12 @@
 import type { HttpExchange } from '../base/http-exchange.ts';
 import type { BlobStore } from '../blob/blob-store.ts';
 import { Digest } from '../digest/digest.ts';
-import { bytesAnswer, headAnswer, storedAnswer, textAnswer } from './answer.ts';
+import { bytesAnswer, headAnswer, partAnswer, storedAnswer, textAnswer } from './answer.ts';
 import type { HttpAnswer } from './answer.ts';
 import type { BuildCachePath } from './build-cache-path.ts';
 import { remaining } from './held-body.ts';
 import type { BodyMemory } from './held-body.ts';
+import { wantedRange } from './range-header.ts';
 
 export interface BlobRouteLimits {
   /**
@@ -30,8 +31,13 @@ export class BlobRoute {
 
   async get(exchange: HttpExchange, path: BuildCachePath): Promise<HttpAnswer> {
     const digest = await this.#resolve(exchange, path);
-    const body = digest && (await this.#blobs.get(digest, exchange));
-    return body === undefined ? absent(path) : bytesAnswer(body);
+    if (digest === undefined) return absent(path);
+    const range = wantedRange(exchange.headers, digest.sizeBytes);
+    if (range === 'unsatisfiable') return beyondTheEnd(digest.sizeBytes);
+    const { signal, trace } = exchange;
+    const body = await this.#blobs.get(digest, { signal, trace, range });
+    if (body === undefined) return absent(path);
+    return range === undefined ? bytesAnswer(body) : partAnswer(body, range, digest.sizeBytes);
   }
 
   async head(exchange: HttpExchange, path: BuildCachePath): Promise<HttpAnswer> {
@@ -70,6 +76,11 @@ export class BlobRoute {
 
 export function tooLarge(length: number, lengthMax: number): HttpAnswer {
   return textAnswer(413, `${length} bytes are too many: at most ${lengthMax} are stored here`);
+}
+
+/** RFC 9110 §15.5.17. */
+function beyondTheEnd(sizeBytes: number): HttpAnswer {
+  return textAnswer(416, `the range begins behind the end of the blob, which has ${sizeBytes} bytes`, { 'content-range': `bytes */${sizeBytes}` });
 }
 
 function absent({ digestFunction, hash }: BuildCachePath): HttpAnswer {

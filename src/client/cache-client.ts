@@ -6,8 +6,7 @@ import type { ActionCache } from '../actions/action-cache.ts';
 import { byteSourceOf, collect } from '../base/byte-source.ts';
 import type { ByteSource } from '../base/byte-source.ts';
 import { CacheError } from '../base/cache-error.ts';
-import type { CallOptions } from '../base/call-options.ts';
-import type { BlobStore, GetOptions } from '../blob/blob-store.ts';
+import type { BlobStore, ByteRange } from '../blob/blob-store.ts';
 import { Digest } from '../digest/digest.ts';
 import type { DigestFunction } from '../digest/digest-function.ts';
 import { DigestList } from '../digest/digest-list.ts';
@@ -22,7 +21,18 @@ import type { Retries } from './retries.ts';
  */
 export type BlobSource = Uint8Array | AsyncIterable<Uint8Array> | (() => AsyncIterable<Uint8Array>);
 
-export interface GetBytesOptions extends CallOptions {
+/** Options of every verb. */
+export interface CacheCallOptions {
+  /** Ends the call with `cancelled`, and a stream that it gave. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+export interface GetBlobOptions extends CacheCallOptions {
+  /** Default: all of the blob. */
+  readonly range?: ByteRange | undefined;
+}
+
+export interface GetBytesOptions extends CacheCallOptions {
   /** A larger blob is refused with `resource_exhausted`. Default: 64 MiB. */
   readonly bytesMax?: number;
 }
@@ -39,17 +49,17 @@ export interface CacheClient extends AsyncDisposable {
   readonly instance: string;
 
   /** Whether the blob is there. */
-  has(digest: Digest, options?: CallOptions): Promise<boolean>;
+  has(digest: Digest, options?: CacheCallOptions): Promise<boolean>;
 
   /** Those that are not there, in the order given, without duplicates. */
-  findMissing(digests: Iterable<Digest>, options?: CallOptions): Promise<Digest[]>;
+  findMissing(digests: Iterable<Digest>, options?: CacheCallOptions): Promise<Digest[]>;
 
   /**
    * The bytes of the blob or of `range`, or undefined. Read the stream to its end or dispose it (`await using`): it
    * holds a connection. A whole blob is hashed in passing and fails with `data_loss` before its last piece if it is
    * not what was asked for. @throws CacheError `out_of_range` (the range leaves the blob).
    */
-  get(digest: Digest, options?: GetOptions): Promise<ByteSource | undefined>;
+  get(digest: Digest, options?: GetBlobOptions): Promise<ByteSource | undefined>;
 
   /** The whole blob, verified, or undefined. */
   getBytes(digest: Digest, options?: GetBytesOptions): Promise<Uint8Array | undefined>;
@@ -60,16 +70,16 @@ export interface CacheClient extends AsyncDisposable {
    * @throws CacheError `invalid_argument` (the bytes do not have the digest), `resource_exhausted` (the store is full),
    *   `permission_denied`, `unauthenticated`.
    */
-  put(digest: Digest, source: BlobSource, options?: CallOptions): Promise<void>;
+  put(digest: Digest, source: BlobSource, options?: CacheCallOptions): Promise<void>;
 
   /** Stores bytes at hand under their digest (SHA-256 unless told otherwise), which it gives back. */
-  putBytes(bytes: Uint8Array, options?: CallOptions & { readonly function?: DigestFunction }): Promise<Digest>;
+  putBytes(bytes: Uint8Array, options?: CacheCallOptions & { readonly function?: DigestFunction }): Promise<Digest>;
 
   /** The result of the action, or undefined; never one that refers to a blob that is gone. */
-  getActionResult(actionDigest: Digest, options?: CallOptions): Promise<ActionResult | undefined>;
+  getActionResult(actionDigest: Digest, options?: CacheCallOptions): Promise<ActionResult | undefined>;
 
   /** Stores the result of an action; the last put wins. Put the blobs it refers to before. @throws as `put`. */
-  putActionResult(actionDigest: Digest, result: ActionResultFields, options?: CallOptions): Promise<void>;
+  putActionResult(actionDigest: Digest, result: ActionResultFields, options?: CacheCallOptions): Promise<void>;
 }
 
 /** Bounds what a careless `getBytes` takes. */
@@ -93,11 +103,11 @@ export class StoreCacheClient implements CacheClient {
     this.#parts = parts;
   }
 
-  async has(digest: Digest, options?: CallOptions): Promise<boolean> {
+  async has(digest: Digest, options?: CacheCallOptions): Promise<boolean> {
     return (await this.#parts.blobs.findMissing(DigestList.of(digest), options)).length === 0;
   }
 
-  async findMissing(digests: Iterable<Digest>, options?: CallOptions): Promise<Digest[]> {
+  async findMissing(digests: Iterable<Digest>, options?: CacheCallOptions): Promise<Digest[]> {
     const asked = [...digests];
     const byFunction = Map.groupBy(asked, (digest) => digest.function);
     const missing = new Map<string, Digest>();
@@ -107,7 +117,7 @@ export class StoreCacheClient implements CacheClient {
     return asked.filter(({ key }) => missing.delete(key));
   }
 
-  async get(digest: Digest, options?: GetOptions): Promise<ByteSource | undefined> {
+  async get(digest: Digest, options?: GetBlobOptions): Promise<ByteSource | undefined> {
     return this.#parts.blobs.get(digest, options);
   }
 
@@ -122,23 +132,23 @@ export class StoreCacheClient implements CacheClient {
     return collect(owned, bytesMax, { signal });
   }
 
-  async put(digest: Digest, source: BlobSource, options?: CallOptions): Promise<void> {
+  async put(digest: Digest, source: BlobSource, options?: CacheCallOptions): Promise<void> {
     const { blobs, retries } = this.#parts;
     if (typeof source === 'function') return retries.run(() => blobs.put(digest, source(), options), options);
     return blobs.put(digest, source instanceof Uint8Array ? byteSourceOf(source) : source, options);
   }
 
-  async putBytes(bytes: Uint8Array, options: CallOptions & { readonly function?: DigestFunction } = {}): Promise<Digest> {
+  async putBytes(bytes: Uint8Array, options: CacheCallOptions & { readonly function?: DigestFunction } = {}): Promise<Digest> {
     const digest = Digest.of(bytes, options.function);
     await this.put(digest, bytes, options);
     return digest;
   }
 
-  async getActionResult(actionDigest: Digest, options?: CallOptions): Promise<ActionResult | undefined> {
+  async getActionResult(actionDigest: Digest, options?: CacheCallOptions): Promise<ActionResult | undefined> {
     return this.#parts.actions.get({ instance: this.#parts.instance, actionDigest }, options);
   }
 
-  async putActionResult(actionDigest: Digest, result: ActionResultFields, options?: CallOptions): Promise<void> {
+  async putActionResult(actionDigest: Digest, result: ActionResultFields, options?: CacheCallOptions): Promise<void> {
     await this.#parts.actions.put({ instance: this.#parts.instance, actionDigest }, create(ActionResultSchema, result), options);
   }
 

@@ -3,9 +3,8 @@
 export { CacheError } from '../base/cache-error.ts';
 export type { Code, ErrorDetail } from '../base/cache-error.ts';
 export type { ByteSource } from '../base/byte-source.ts';
-export type { CallOptions } from '../base/call-options.ts';
-export type { ByteRange, GetOptions } from '../blob/blob-store.ts';
-export type { ActionResultFields, BlobSource, CacheClient, GetBytesOptions } from '../client/cache-client.ts';
+export type { ByteRange } from '../blob/blob-store.ts';
+export type { ActionResultFields, BlobSource, CacheCallOptions, CacheClient, GetBlobOptions, GetBytesOptions } from '../client/cache-client.ts';
 export { digestOf } from '../client/digest-of-stream.ts';
 export { Digest } from '../digest/digest.ts';
 export { blake3, md5, sha1, sha256, sha384, sha512 } from '../digest/digest-function.ts';
@@ -13,3 +12,4 @@ export type { DigestFunction, DigestFunctionName, Hasher } from '../digest/diges
 export type { ActionResult } from '../proto/gen/build/bazel/remote/execution/v2/remote_execution_pb.ts';
 export { openCache } from '../wiring/open-cache.ts';
 export type { OpenCacheOptions } from '../wiring/open-cache.ts';
+export type { CacheCredentials } from '../wiring/open-calls.ts';

@@ -44,6 +44,7 @@ export class OperationWatch {
     this.#limitMs = limitMs;
     this.#ports = ports;
     ports.meter.gauge(stalledMetric, () => this.#stalled);
+    this.#counter('put'); // so that a scrape knows the metric before the first stall
   }
 
   /** Is watched from the moment it has something to run. */

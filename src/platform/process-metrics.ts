@@ -110,11 +110,12 @@ class LoopDelay implements Disposable {
     this.#timers = timers;
     this.#histogram.enable();
     this.#timer = this.#next();
-    const span = `over the last ${loopWindowMs / 1_000} to ${(2 * loopWindowMs) / 1_000} seconds`;
-    for (const name of ['p50', 'p99', 'max'] as const) {
-      const help = `How much later than asked the event loop came to its timers: ${name} ${span}.`;
-      meter.gauge({ name: `kiln_event_loop_delay_${name}_seconds`, help }, () => Math.max(this.#before[name], this.#delays()[name]));
-    }
+    const what = `How much later than asked the event loop came to its timers over the last ${loopWindowMs / 1_000} to ${(2 * loopWindowMs) / 1_000} seconds`;
+    const gauge = (name: `kiln_${string}`, quantile: keyof Delays, which: string): void =>
+      meter.gauge({ name, help: `${what}: ${which}.` }, () => Math.max(this.#before[quantile], this.#delays()[quantile]));
+    gauge('kiln_event_loop_delay_p50_seconds', 'p50', 'half of the time no more than this');
+    gauge('kiln_event_loop_delay_p99_seconds', 'p99', '99 % of the time no more than this');
+    gauge('kiln_event_loop_delay_max_seconds', 'max', 'at most');
   }
 
   [Symbol.dispose](): void {

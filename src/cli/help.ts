@@ -31,6 +31,12 @@ export function generalHelp(commands: readonly CommandSummary[]): string {
 
 export async function commandHelp(command: CommandSummary): Promise<string> {
   const options = command.options === undefined ? [] : [await command.options(), ''];
-  const notes = command.notes === undefined ? [] : [command.notes, ''];
+  const notes = command.notes === undefined ? [] : [...command.notes.split('\n').flatMap(fitted), ''];
   return [`kiln ${command.synopsis}`, `  ${command.summary}`, '', ...options, ...notes].join('\n');
+}
+
+/** A line that fits the terminal, or as many as it takes, indented alike. */
+function fitted(line: string): string[] {
+  const text = line.trimStart();
+  return paragraph(text, line.length - text.length);
 }

@@ -202,6 +202,17 @@ describe('files that cannot be read', () => {
     });
   }
 
+  it('a value that is a whole page, a name like one of JavaScript, and more mistakes than anybody reads', async () => {
+    const [long = ''] = await mistakesOf({ files: { '/kiln.yaml': `log:\n  level: ${'x'.repeat(100_000)}\n` } });
+    assert.match(long, /^\/kiln\.yaml:2:10: log\.level: "x+\.\.\. \(\d+ characters\)\nexample: level: debug$/);
+    assert.ok(long.length < 600);
+    for (const name of ['__proto__', 'constructor', 'toString']) {
+      assert.deepEqual((await mistakesOf({ files: { '/kiln.yaml': `${name}: x` } })).map((text) => text.split('\n')[0]), [`/kiln.yaml:1:1: unknown key "${name}"`]);
+    }
+    const many = Array.from({ length: 100 }, (_, index) => `key${index}: x`).join('\n');
+    assert.equal((await mistakesOf({ files: { '/kiln.yaml': many } })).length, 100);
+  });
+
   it('absent, a directory, below a file, a link to itself, not permitted', async (t) => {
     const directory = await temporaryDirectory(t);
     const at = (name: string) => join(directory, name);

@@ -1,7 +1,11 @@
 // Which name somebody probably meant.
 
+/** Longer texts are no slips of the keys, and would take long to compare. */
+const givenCharsMax = 100;
+
 /** The name with the fewest edits from `given`, or undefined when none is near enough to be a slip of the keys. */
 export function nearestName(given: string, names: Iterable<string>): string | undefined {
+  if (given.length > givenCharsMax) return undefined;
   let nearest: string | undefined;
   let fewest = Math.max(2, Math.floor(given.length / 3)) + 1;
   for (const name of names) {

@@ -6,6 +6,9 @@ import { nearestName } from './nearest-name.ts';
 import { formatOrigin, nothing, valueAt } from './source.ts';
 import type { Mistake, Origin, Place, Source } from './source.ts';
 
+/** Room for the longest problem with a value of usual length. */
+const problemCharsMax = 500;
+
 /**
  * Everything in `source` that `schema` refuses, in the order of the file; none when all is well. Values of secrets are
  * not repeated.
@@ -29,7 +32,12 @@ export function schemaMistakes(schema: z.ZodMiniType, source: Source): Mistake[]
     if (issue.code === 'unrecognized_keys' || (valueAt(source.tree, place) === undefined && misspelt.has(JSON.stringify(place)))) continue;
     mistakes.push(wrongValue(issue, place, { found: schemaAt(schema, place), source }));
   }
-  return mistakes.sort((one, other) => byPosition(one.origin, other.origin));
+  return mistakes.map((mistake) => ({ ...mistake, problem: shortened(mistake.problem) })).sort((one, other) => byPosition(one.origin, other.origin));
+}
+
+/** Whatever was pasted into the wrong place, its beginning is enough to find it. */
+function shortened(problem: string): string {
+  return problem.length <= problemCharsMax ? problem : `${problem.slice(0, problemCharsMax)}... (${problem.length} characters)`;
 }
 
 function placeOf(issue: z.core.$ZodIssue): Place {

@@ -17,8 +17,11 @@ export async function readSmallFile(path: string, bytesMax: number): Promise<Uin
       if (bytesRead === 0) break;
       length += bytesRead;
     }
+    // At the second reading, as for a reload, a pipe has nothing left; an empty file would mean something.
+    if (length === 0 && (await file.stat()).isFIFO()) throw new CacheError('invalid_argument', `${path} is a pipe, and nothing comes out of it\nname a file, which can be read again`);
     return buffer.subarray(0, length);
   } catch (cause) {
+    if (cause instanceof CacheError) throw cause;
     const code = errorCodeOf(cause);
     const [problem, advice] = words[code] ?? [`${path} cannot be read (${code})`, 'name a file that can be read'];
     throw new CacheError('invalid_argument', `${problem.replace('PATH', path)}\n${advice}`, { cause });

@@ -24,6 +24,14 @@ describe('start-up text', () => {
     assert.match(text, /\nready grpc:\/\/127\.0\.0\.1:9092 http:\/\/127\.0\.0\.1:9092\n$/);
   });
 
+  it('says who may do what, and how tools show their tokens where they have to', () => {
+    assert.match(textOf({ anonymousRight: 'read' }), / {2}allows {6}everyone who can connect to read\n/);
+    const closed = textOf({ anonymousRight: 'none' });
+    assert.match(closed, / {2}allows {6}callers with credentials only\n/);
+    assert.match(closed, /build --remote_header='authorization=Bearer TOKEN'\n/);
+    assert.doesNotMatch(textOf(), /TOKEN/);
+  });
+
   it('has lines to copy for Bazel, moon and ccache', () => {
     const text = textOf();
     assert.match(text, /build --remote_cache=grpc:\/\/127\.0\.0\.1:9092\n/);

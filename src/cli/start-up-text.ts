@@ -35,14 +35,29 @@ export function startUpText({ version, server, hostName }: StartUpFacts): string
     `Kiln ${version}`,
     `  listens on  ${server.addresses.map(formatListenAddress).join(', ')}`,
     `  keeps       ${server.dataDirectory}: ${formatByteSize(server.usedBytes)} used of at most ${formatByteSize(server.maxBytes)}`,
-    `  allows      everyone who can connect to ${server.anonymousRight === 'write' ? 'read and write' : 'read'}`,
+    `  allows      ${whoMayWhat[server.anonymousRight]}`,
     '',
     ...(first.kind === 'unix' ? unixSnippets(first.path) : tcpSnippets(first, hostName)),
+    ...(server.anonymousRight === 'none' ? credentialsHint : []),
     '',
     `ready ${grpc} ${http}`,
     '',
   ].join('\n');
 }
+
+const whoMayWhat: Readonly<Record<RunningServer['anonymousRight'], string>> = {
+  none: 'callers with credentials only',
+  read: 'everyone who can connect to read',
+  write: 'everyone who can connect to read and write',
+};
+
+/** A token of somebody is nothing to print. */
+const credentialsHint: readonly string[] = [
+  'Each shows its token as well ("kiln token create" makes one):',
+  "    Bazel   build --remote_header='authorization=Bearer TOKEN'",
+  '    moon    auth.token below remote, with the name of a variable that holds it',
+  "    ccache  '|bearer-token=TOKEN' behind the address",
+];
 
 function tcpSnippets(address: ListenAddress & { kind: 'tcp' }, hostName: string): readonly string[] {
   // Clients of a cache that is open to the network are elsewhere, where this machine has its name.

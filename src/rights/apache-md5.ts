@@ -2,7 +2,7 @@
 // apr_md5_encode and in the manual of `openssl passwd -apr1`, whose results the test compares with.
 import { hash } from 'node:crypto';
 
-const magic = '$apr1$';
+const marker = '$apr1$';
 const rounds = 1_000;
 const digits = './0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz';
 /** Which bytes of the digest make up each group of four digits, most significant first. */
@@ -16,12 +16,12 @@ export function apacheMd5(password: string, salt: string): string {
   for (let round = 0; round < rounds; round += 1) digest = nextDigest(digest, key, salted, round);
   let text = '';
   for (const [high, middle, low] of groups) text += encoded(((digest[high] ?? 0) << 16) | ((digest[middle] ?? 0) << 8) | (digest[low] ?? 0), 4);
-  return `${magic}${salt}$${text}${encoded(digest[11] ?? 0, 2)}`;
+  return `${marker}${salt}$${text}${encoded(digest[11] ?? 0, 2)}`;
 }
 
 function firstDigest(key: Buffer, salt: Buffer): Buffer {
   const mixed = md5(key, salt, key);
-  const parts: Uint8Array[] = [key, Buffer.from(magic), salt];
+  const parts: Uint8Array[] = [key, Buffer.from(marker), salt];
   for (let left = key.length; left > 0; left -= mixed.length) parts.push(mixed.subarray(0, Math.min(left, mixed.length)));
   // One byte per binary digit of the length: zero for a one, the first of the key for a zero.
   for (let left = key.length; left > 0; left >>= 1) parts.push((left & 1) === 1 ? Buffer.alloc(1) : key.subarray(0, 1));

@@ -53,6 +53,11 @@ describe('Rights.identify', () => {
     });
   }
 
+  it('TU-1, RU-2: takes whatever is shown for nothing where nobody has credentials', () => {
+    const open_ = open({ anonymous: 'read', credentialsConfigured: false });
+    for (const value of ['Bearer t', basic('a:b'), 'anything']) assert.equal(open_.identify(value), anonymous);
+  });
+
   it('says the same of a wrong password and of a user that does not exist', async () => {
     const textOf = async (value: string) => (await Promise.resolve().then(() => rights.identify(value)).catch((error: Error) => error.message));
     assert.equal(await textOf(basic('ann:no')), await textOf(basic('eve:no')));
@@ -107,7 +112,7 @@ describe('Rights.require', () => {
 
   it('says what is allowed instead, and who can change it', () => {
     assert.throws(() => rights.require(named('ci'), 'write', 'other'), { message: '"ci" may not write in instance "other", only read; whoever runs the server can grant it' });
-    assert.throws(() => rights.require(anonymous, 'write', ''), { message: /^to write in the instance without a name show credentials: a token/ });
+    assert.throws(() => rights.require(anonymous, 'write', ''), { message: /^to write here, show credentials: a token/ });
   });
 });
 

@@ -39,7 +39,9 @@ export class Rights implements Authenticator, Authorizer {
   }
 
   identify(authorization: string | undefined): MaybePromise<Caller> {
-    if (authorization === undefined) return anonymous;
+    // Some tools always show a token, also to a cache that has never heard of any (Turborepo, Rush): where nobody has
+    // credentials, none are wrong.
+    if (authorization === undefined || !this.#table.credentialsConfigured) return anonymous;
     const credentials = parseAuthorization(authorization);
     const caller = this.#ownerOfToken(credentials);
     if (caller !== undefined) return caller;
@@ -77,19 +79,19 @@ export class Rights implements Authenticator, Authorizer {
   }
 
   #lacking(caller: Caller, right: Right, instance: string | undefined): CacheError {
-    const where = instance === undefined ? '' : ` in ${nameOf(instance)}`;
     if (caller.kind === 'identity') {
+      const where = instance === undefined ? '' : ` in ${nameOf(instance)}`;
       const others = instance === undefined ? [] : this.#table.rightsOf(caller).namesIn(instance);
       const instead = others.length === 0 ? '' : `, only ${others.join(' and ')}`;
       return new CacheError('permission_denied', `${JSON.stringify(caller.name)} may not ${verbs[right]}${where}${instead}; whoever runs the server can grant it`);
     }
     if (this.#table.credentialsConfigured) {
-      return new CacheError('unauthenticated', `to ${verbs[right]}${where} show credentials: a token ("Authorization: Bearer TOKEN"), or user and password`);
+      return new CacheError('unauthenticated', `to ${verbs[right]} here, show credentials: a token ("Authorization: Bearer TOKEN"), or user and password`);
     }
     if (right === 'write') {
       return new CacheError('permission_denied', 'this cache may be read only; whoever runs it allows uploads with --allow-anonymous write, or gives out tokens ("kiln token create")');
     }
-    return new CacheError('permission_denied', `nobody may ${verbs[right]}${where} here yet; whoever runs the server gives out tokens that may ("kiln token create --grant '*=${right}'")`);
+    return new CacheError('permission_denied', `nobody may ${verbs[right]} here yet; whoever runs the server gives out tokens that may ("kiln token create --grant '*=${right}'")`);
   }
 }
 

@@ -52,6 +52,7 @@ export class MoonWorkspace {
   readonly marker: string;
   readonly #program: string;
   readonly #directory: string;
+  #token: string | undefined;
 
   private constructor(program: string, directory: string) {
     this.#program = program;
@@ -78,15 +79,18 @@ export class MoonWorkspace {
   }
 
   get #environment(): Readonly<Record<string, string>> {
-    return { HOME: this.#directory, NO_COLOR: '1', GIT_CONFIG_NOSYSTEM: '1' };
+    const token = this.#token === undefined ? {} : { CACHE_TOKEN: this.#token };
+    return { HOME: this.#directory, NO_COLOR: '1', GIT_CONFIG_NOSYSTEM: '1', ...token };
   }
 
-  /** Points the workspace at the cache at `url`, grpc:// or http://, without compression. */
-  useCache(url: string): void {
+  /** Points the workspace at the cache at `url`, grpc:// or http://, without compression; `token` goes into a variable. */
+  useCache(url: string, token?: string): void {
+    this.#token = token;
     const api = url.startsWith('http') ? 'http' : 'grpc';
+    const auth = token === undefined ? '' : "  auth:\n    token: 'CACHE_TOKEN'\n";
     this.#write(
       '.moon/workspace.yml',
-      `projects: ['app']\ntelemetry: false\nremote:\n  host: '${url}'\n  api: '${api}'\n  cache:\n    instanceName: 'moon-outputs'\n    compression: 'none'\n`,
+      `projects: ['app']\ntelemetry: false\nremote:\n  host: '${url}'\n  api: '${api}'\n  cache:\n    instanceName: 'moon-outputs'\n    compression: 'none'\n${auth}`,
     );
   }
 

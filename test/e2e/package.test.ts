@@ -113,7 +113,7 @@ describe('the npm package', () => {
     t.diagnostic(`${tarball.files.length} files, ${tarball.bytes} bytes packed, ${tarball.unpackedBytes} unpacked`);
     const allowed = /^(?:LICENSE|README\.md|package\.json|bin\/kiln|dist\/[\w./-]+\.(?:js|d\.ts)|docs\/[\w./-]+\.(?:md|json)|packaging\/[\w./-]+)$/;
     assert.deepEqual(tarball.files.map(({ path }) => path).filter((path) => !allowed.test(path)), []);
-    const development = /\.test\.|(?:^|\/)testing\/|^docs\/(?!\w+\.md$|protocols\/|\w+\.json$)|^docs\/(?:architecture|benchmarks|dependencies)|docker/;
+    const development = /\.test\.|(?:^|\/)testing\/|^docs\/(?!\w+\.md$|protocols\/|[\w.]+\.json$)|^docs\/(?:architecture|benchmarks|dependencies)|docker/;
     assert.deepEqual(tarball.files.map(({ path }) => path).filter((path) => development.test(path)), []);
     for (const path of ['LICENSE', 'README.md', 'bin/kiln', 'dist/cli/main.js', 'dist/library/client.js', 'dist/library/client.d.ts', 'docs/client.md']) {
       assert.ok(tarball.files.some((file) => file.path === path), `${path} is missing`);

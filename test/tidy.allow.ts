@@ -74,11 +74,6 @@ export const allowed: readonly Allowed[] = [
     reason: 'makes the queue of send-queue.ts',
   },
   {
-    path: 'src/base/bounded-map.ts',
-    rule: 'unused-file',
-    reason: 'of existence-caching-blob-store.ts, and named by the rules as what a cache is made of',
-  },
-  {
     path: 'src/base/random.ts',
     rule: 'unused-file',
     reason: 'nothing draws random bytes yet; the port stands so that the first who does is not led to node:crypto',

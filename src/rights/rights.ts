@@ -2,6 +2,7 @@
 // others in their place at once.
 import { anonymous } from '../base/authorizer.ts';
 import type { Authenticator, Authorizer, Caller, Right } from '../base/authorizer.ts';
+import { BoundedMap } from '../base/bounded-map.ts';
 import { CacheError } from '../base/cache-error.ts';
 import { isPromise } from '../base/maybe-promise.ts';
 import type { MaybePromise } from '../base/maybe-promise.ts';
@@ -12,10 +13,20 @@ import type { RightsDefinition } from './rights-definition.ts';
 import { RightsTable } from './rights-table.ts';
 import { hashOfToken } from './token.ts';
 
+/** More than the tokens of a company. */
+const rememberedMax = 1_024;
+
 export class Rights implements Authenticator, Authorizer {
   readonly #passwords: PasswordCheck;
   #table: RightsTable;
   #generation = 0;
+  /**
+   * Headers that hold a known token: a client whose header blocks differ from call to call, by a deadline for instance,
+   * would else have a hash computed for each, which costs ten times as much as finding it here. How long the search
+   * takes tells nothing of what is in it: a Map compares texts only when their hashes are equal, and those are seeded
+   * per process. Headers with passwords are never kept as they are (password-check.ts).
+   */
+  #remembered = new BoundedMap<string, Caller>(rememberedMax);
 
   /** @throws CacheError `invalid_argument` as `replace` does. */
   constructor(definition: RightsDefinition, passwords: PasswordCheck) {
@@ -35,6 +46,7 @@ export class Rights implements Authenticator, Authorizer {
   replace(definition: RightsDefinition): void {
     this.#table = new RightsTable(definition);
     this.#passwords.replace(definition.passwords);
+    this.#remembered = new BoundedMap(rememberedMax);
     this.#generation += 1;
   }
 
@@ -42,9 +54,14 @@ export class Rights implements Authenticator, Authorizer {
     // Some tools always show a token, also to a cache that has never heard of any (Turborepo, Rush): where nobody has
     // credentials, none are wrong.
     if (authorization === undefined || !this.#table.credentialsConfigured) return anonymous;
+    const remembered = this.#remembered.get(authorization);
+    if (remembered !== undefined) return remembered;
     const credentials = parseAuthorization(authorization);
     const caller = this.#ownerOfToken(credentials);
-    if (caller !== undefined) return caller;
+    if (caller !== undefined) {
+      this.#remembered.set(authorization, caller);
+      return caller;
+    }
     if (credentials.kind === 'token') throw wrongToken();
     const { user, password } = credentials;
     const right = this.#passwords.check(authorization, user, password);

@@ -4,6 +4,7 @@ import { largeWrites, smallUploads, smallWrites } from './workloads/durable-writ
 import { latency } from './workloads/latency.ts';
 import { actionResult, findMissingHundred, unary } from './workloads/lookups.ts';
 import { findMissingRandom, startUp } from './workloads/many-blobs.ts';
+import { memoryGrowth } from './workloads/memory-growth.ts';
 import { telemetry } from './workloads/telemetry.ts';
 import { batchRead, batchUpdate, httpGet, streamRead, streamWrite } from './workloads/transfers.ts';
 
@@ -22,5 +23,6 @@ export const benchmarks: readonly Benchmark[] = [
   largeWrites,
   latency,
   startUp,
+  memoryGrowth,
   telemetry,
 ];

@@ -89,7 +89,10 @@ export async function measureShape(workload: Pick<Workload, 'name' | 'title' | '
       if (one.samples !== undefined) await step();
     } catch (thrown) {
       one.samples = undefined;
-      context.wrong(`${workload.name} ${shape.label}: ${String(thrown)}`);
+      const what = `${workload.name} ${shape.label}: ${String(thrown)}`;
+      // A server of somebody else that breaks under load is no fault of ours; its answer was right before.
+      if (one.isOurs) context.wrong(what);
+      else context.missing(what);
     }
   };
   for (const one of measuring) await isWell(one, () => one.warmUp());
@@ -119,6 +122,10 @@ class Measuring {
     this.#shape = shape;
     this.#context = context;
     this.#operations = Math.min(shape.operationsMax, shape.concurrency.connections * shape.concurrency.streams);
+  }
+
+  get isOurs(): boolean {
+    return this.#subject.run.compare === 'bytes';
   }
 
   /** Runs longer and longer, until the warm-up is over and it is known how many operations make a round. */

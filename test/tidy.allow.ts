@@ -73,9 +73,4 @@ export const allowed: readonly Allowed[] = [
     rule: 'bound',
     reason: 'makes the queue of send-queue.ts',
   },
-  {
-    path: 'src/base/random.ts',
-    rule: 'unused-file',
-    reason: 'nothing draws random bytes yet; the port stands so that the first who does is not led to node:crypto',
-  },
 ];

@@ -2,8 +2,8 @@
 import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
 import type { DescMessage, MessageInitShape, MessageShape } from '@bufbuild/protobuf';
 import type { Authenticator } from '../base/authorizer.ts';
-import type { CallObserver } from '../grpc/call-observer.ts';
 import { LoopTurns } from '../base/loop-turns.ts';
+import type { CallObserver } from '../grpc/call-observer.ts';
 import { GrpcRouter } from '../grpc/router.ts';
 import type { GrpcLimits } from '../grpc/limits.ts';
 import { defaultGrpcLimits } from '../grpc/limits.ts';
@@ -19,8 +19,14 @@ export class GrpcHarness {
   readonly log = new RecordedLog();
   readonly router: GrpcRouter;
 
-  constructor(service: ServiceImplementation, limits: Partial<GrpcLimits> = {}, observer?: CallObserver, authenticator: Authenticator = nobodyKnown) {
-    const observed = observer === undefined ? undefined : { observer, turns: new LoopTurns(this.clock) };
+  constructor(
+    service: ServiceImplementation,
+    limits: Partial<GrpcLimits> = {},
+    observer?: CallObserver | ((turns: LoopTurns) => CallObserver),
+    authenticator: Authenticator = nobodyKnown,
+  ) {
+    const turns = new LoopTurns(this.clock);
+    const observed = observer && { observer: typeof observer === 'function' ? observer(turns) : observer, turns };
     this.router = new GrpcRouter([service], { authenticator, timers: this.clock, log: this.log, limits: { ...defaultGrpcLimits, ...limits }, observed });
   }
 

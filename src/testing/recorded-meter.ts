@@ -17,7 +17,7 @@ export class RecordedMeter implements Meter {
     const series = seriesOf(definition, labels);
     const records = this.#records.get(series) ?? [];
     this.#records.set(series, records);
-    return { record: (value) => void records.push(value) };
+    return { record: (value, times = 1) => void records.push(...Array.from({ length: times }, () => value)) };
   }
 
   gauge(definition: MetricDefinition, read: () => number, labels?: MetricLabels): void {

@@ -8,11 +8,11 @@ import { EmptyAwareBlobStore } from '../blob/empty-aware-blob-store.ts';
 import { FileStore } from '../blob/file-store.ts';
 import type { FileStoreOptions, StoreUsage } from '../blob/file-store.ts';
 import type { ValueStore } from '../blob/value-store.ts';
+import { MeteredFileSystem } from '../engine/metered-file-system.ts';
 import { monotonicClock, timers, wallClock } from '../platform/clocks.ts';
 import { lockDataDirectory } from '../platform/data-directory-lock.ts';
 import type { DataDirectoryLock, LockHolder } from '../platform/data-directory-lock.ts';
 import { NodeFileSystem } from '../platform/node-file-system.ts';
-import { MeteredFileSystem } from '../telemetry/metered-file-system.ts';
 
 export interface StoreOptions {
   /** Absolute. */

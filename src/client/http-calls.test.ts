@@ -4,8 +4,11 @@ import { describe, it } from 'node:test';
 import { CacheError } from '../base/cache-error.ts';
 import type { Code } from '../base/cache-error.ts';
 import type { HttpHeaders } from '../base/http-exchange.ts';
+import { Semaphore } from '../base/semaphore.ts';
+import { NodeHttpClient } from '../platform/node-http-client.ts';
 import { callsTo, clientLimits } from '../testing/remote-blobs.ts';
 import { serveHandler } from '../testing/serve-http.ts';
+import { HttpCalls } from './http-calls.ts';
 
 const get = { method: 'GET', target: '/x', headers: {} } as const;
 
@@ -74,6 +77,16 @@ describe('HttpCalls', () => {
     await unread[Symbol.asyncDispose]();
     assert.equal((await replies).length, 10);
     assert.ok(most <= 2, `${most} requests at a time`);
-    assert.ok(clientLimits.connectionsMax > 2);
+  });
+
+  it('tells a caller for whom there is no place in the line to come again', async () => {
+    await using served = await serveHandler((exchange) => exchange.respond(200, {}, Buffer.alloc(10)));
+    await using http = new NodeHttpClient({ kind: 'tcp', host: '127.0.0.1', port: served.port }, clientLimits);
+    const calls = new HttpCalls(http, { lane: new Semaphore('calls', { permitsMax: 1, waitersMax: 0 }) });
+    const [unread, read] = [await calls.send(get), calls.send(get)];
+    await assert.rejects(read, { code: 'unavailable', details: [{ kind: 'retry_after', delayMs: 250 }] });
+    await unread[Symbol.asyncDispose]();
+    for await (const _ of (await calls.send(get)).body);
+    await (await calls.send({ ...get, method: 'HEAD' }))[Symbol.asyncDispose]();
   });
 });

@@ -52,7 +52,7 @@ const rules: readonly Rule[] = [
         ? undefined
         : [
             `${formatListenAddress(open)} can be reached from other machines, and nobody has said what they may do`,
-            'add --allow-anonymous read (everyone may download) or --allow-anonymous write (everyone may upload as well), or identities under rights, or listen on 127.0.0.1',
+            'give out tokens (kiln token create --file tokens.yaml, and --rights-tokens-file tokens.yaml here), or let everyone in by --allow-anonymous read (download) or --allow-anonymous write (upload as well), or listen on 127.0.0.1',
           ];
     },
   },

@@ -131,7 +131,7 @@ const syntax: readonly FileRow[] = [
 ];
 
 const contradictory: readonly FileRow[] = [
-  ['an address for everyone, and no rights', 'listen: ["0.0.0.0:9092"]', '/kiln.yaml:1:1: 0.0.0.0:9092 can be reached from other machines, and nobody has said what they may do', 'add --allow-anonymous read (everyone may download) or --allow-anonymous write (everyone may upload as well), or identities under rights, or listen on 127.0.0.1'],
+  ['an address for everyone, and no rights', 'listen: ["0.0.0.0:9092"]', '/kiln.yaml:1:1: 0.0.0.0:9092 can be reached from other machines, and nobody has said what they may do', 'give out tokens (kiln token create --file tokens.yaml, and --rights-tokens-file tokens.yaml here), or let everyone in by --allow-anonymous read (download) or --allow-anonymous write (upload as well), or listen on 127.0.0.1'],
   ['nobody who may do anything', 'allow-anonymous: none', '/kiln.yaml:1:1: nobody may do anything: allow-anonymous is none, and there are no identities', 'add identities under rights ("kiln token create" makes a token), or allow-anonymous: read'],
   ['a listener that may take longer than all', 'drain:\n  timeout: 10s\n  listener-timeout: 20s', '/kiln.yaml:3:3: drain.listener-timeout is longer than drain.timeout, which ends all listeners', 'make it shorter, or drain.timeout longer'],
   ['batches larger than messages', 'limits:\n  batch-size: 16MiB', '/kiln.yaml:2:3: limits.message-size has no room for a batch of limits.batch-size', 'let limits.message-size be at least 64KiB larger than limits.batch-size'],

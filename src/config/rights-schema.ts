@@ -58,7 +58,7 @@ export const rightsGroup = group(
       reload: true,
     }),
     'htpasswd-file': optionalKey(path('FILE'), {
-      help: 'Users and hashes of their passwords, for HTTP Basic, as "htpasswd -B" writes them. What a user may do is in the grants of the identity of that name.',
+      help: 'Users and hashes of their passwords, for HTTP Basic, as "htpasswd -B" writes them. A user may do what the identity of that name may; without one, read and write everywhere.',
       example: '/etc/kiln/htpasswd',
       default: { derived: 'none' },
       reload: true,

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { writeFile } from 'node:fs/promises';
 import { connect } from 'node:net';
+import type { Socket } from 'node:net';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import type { TestContext } from 'node:test';
@@ -39,6 +40,18 @@ async function serveWith(t: TestContext, yaml: string, args: readonly string[] =
   };
 }
 
+/** Asks on a new connection that stays open, and tells whether there was an answer or the end. */
+async function firstEvent(t: TestContext, port: number): Promise<{ socket: Socket; event: 'data' | 'close' }> {
+  const socket = connect(port, '127.0.0.1');
+  t.after(() => socket.destroy());
+  socket.on('error', () => {}); // a reset is an end as well
+  socket.write('GET /healthz HTTP/1.1\r\nhost: localhost\r\n\r\n');
+  const event = await new Promise<'data' | 'close'>((resolve) => {
+    for (const name of ['data', 'close'] as const) socket.once(name, () => resolve(name));
+  });
+  return { socket, event };
+}
+
 describe('SIGHUP', () => {
   it('applies the log level and limits, and says what needs a restart', async (t) => {
     const { kiln, reload } = await serveWith(t, 'limits: {connections: 100}');
@@ -50,14 +63,10 @@ describe('SIGHUP', () => {
       ['warn', 'changed in the configuration, but needs a restart: limits.hot-memory', '128MiB', '1MiB'],
       ['info', 'configuration reloaded', 2, 2],
     ]);
-    const first = connect(kiln.port, '127.0.0.1');
-    t.after(() => first.destroy());
-    first.write('GET /healthz HTTP/1.1\r\nhost: localhost\r\n\r\n');
-    await new Promise((resolve) => first.once('data', resolve));
-    const second = connect(kiln.port, '127.0.0.1');
-    t.after(() => second.destroy());
-    await new Promise((resolve) => second.once('close', resolve)); // beyond the new limit of one
-    first.destroy();
+    const first = await firstEvent(t, kiln.port);
+    const second = await firstEvent(t, kiln.port); // beyond the new limit of one
+    assert.deepEqual([first.event, second.event], ['data', 'close']);
+    first.socket.destroy();
     kiln.kill('SIGTERM');
     assert.equal((await kiln.ended).status, 143);
   });
@@ -85,6 +94,8 @@ describe('SIGHUP', () => {
       ['configuration reloaded', undefined, undefined],
     ]);
     assert.deepEqual([await statusWith('old'), await statusWith('new')], [401, 404]);
+    const again = await reload(`${rights('new')}log: {level: error}`);
+    assert.deepEqual(again.map(({ message, applied }) => [message, applied]), [['configuration reloaded', 0]]);
     assert.ok(!kiln.errors().includes(hashOfToken('new')));
   });
 });

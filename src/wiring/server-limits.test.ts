@@ -1,0 +1,32 @@
+// Every limit of the configuration reaches a part of the server.
+import assert from 'node:assert/strict';
+import { it } from 'node:test';
+import type { LimitOptions } from '../config/serve-options.ts';
+import { serverLimits } from './server-limits.ts';
+
+/** Figures that no default has. */
+const given: LimitOptions = {
+  connectionsMax: 1_001,
+  firstBytesTimeoutMs: 1_002,
+  streamsMax: 1_003,
+  stallTimeoutMs: 1_004,
+  messageBytesMax: 1_005,
+  batchBytesMax: 1_006,
+  heldBodyBytesMax: 1_007,
+  // Of the stores, which take them as they are.
+  blobBytesMax: 1_008,
+  valueBytesMax: 1_009,
+  hotBytesMax: 1_010,
+  openReadsMax: 1_011,
+  openWritesMax: 1_012,
+};
+
+it('hands every limit to those it is for', () => {
+  const { listener, http1, http2, grpc, services, http } = serverLimits(given);
+  assert.deepEqual(listener, { connectionsMax: 1_001, firstBytesTimeoutMs: 1_002 });
+  assert.equal(http2.concurrentStreamsMax, 1_003);
+  assert.deepEqual([http1.stallTimeoutMs, grpc.stallMs], [1_004, 1_004]);
+  assert.equal(grpc.messageBytesMax, 1_005);
+  assert.equal(services.batchBytesMax, 1_006);
+  assert.equal(http.heldBodyBytesMax, 1_007);
+});

@@ -89,8 +89,10 @@ describe('combined observers', () => {
     const events: unknown[] = [];
     const observer = (name: string): CallObserver => ({
       started: ({ path }) => (events.push([name, 'started', path]), name.toUpperCase()),
-      ended: ({ path, status, observation, durationMs, receivedBytes, atOnce, header }) =>
-        events.push([name, path, status, observation, durationMs, receivedBytes, atOnce, typeof header]),
+      ended: (call) => {
+        const { path, status, observation, durationMs, receivedBytes, atOnce } = call;
+        events.push([name, path, status, observation, durationMs, receivedBytes, atOnce, call.header('te')]);
+      },
     });
     const combined = combinedObserver([observer('a'), { ended: ({ observation }) => events.push(['b', observation]) }, observer('c')]);
     const harness = new GrpcHarness(implementService(TestService, { unaryCall: () => ({}) }), {}, combined);
@@ -99,9 +101,9 @@ describe('combined observers', () => {
     assert.deepEqual(events, [
       ['a', 'started', `${service}/UnaryCall`],
       ['c', 'started', `${service}/UnaryCall`],
-      ['a', ...ended, 'A', 0, request.byteLength, true, 'function'],
+      ['a', ...ended, 'A', 0, request.byteLength, true, 'trailers'],
       ['b', undefined],
-      ['c', ...ended, 'C', 0, request.byteLength, true, 'function'],
+      ['c', ...ended, 'C', 0, request.byteLength, true, 'trailers'],
     ]);
   });
 

@@ -4,7 +4,7 @@ import { targetCharsMax } from './request-target.ts';
 
 export type RouteName = 'ac' | 'cas' | 'index' | 'status' | 'healthz' | 'readyz' | 'livez' | 'metrics' | 'admin' | 'other';
 
-const pages: Readonly<Record<string, RouteName>> = { status: 'status', healthz: 'healthz', readyz: 'readyz', livez: 'livez', metrics: 'metrics' };
+const pages: ReadonlySet<string> = new Set<RouteName>(['status', 'healthz', 'readyz', 'livez', 'metrics']);
 
 export interface NamedRoute {
   readonly route: RouteName;
@@ -22,7 +22,8 @@ export function routeOf(target: string): NamedRoute {
   const [first] = segments;
   if (first === undefined) return { route: 'index', instance: '' };
   if (first === 'admin') return { route: 'admin', instance: '' };
-  return buildCacheRoute(segments) ?? { route: (segments.length === 1 ? pages[first] : undefined) ?? 'other', instance: '' };
+  if (segments.length === 1 && pages.has(first)) return { route: first as RouteName, instance: '' };
+  return buildCacheRoute(segments) ?? other;
 }
 
 /** `{instance/}(ac|cas)/{function/}{hash}`, as build-cache-path.ts has it. */

@@ -71,6 +71,11 @@ export class PasswordCheck {
     this.#wrong = new BoundedMap(limits.rememberedMax);
   }
 
+  /** Checks under way and in line. */
+  get checks(): number {
+    return this.#running.size;
+  }
+
   /** From now on these are the users; what was remembered is forgotten. */
   replace(hashes: PasswordHashes): void {
     this.#hashes = hashes;

@@ -1,5 +1,6 @@
 // Rights as the options and the files they name give them, at the start and at every reload.
 import { CacheError } from '../base/cache-error.ts';
+import type { Meter } from '../base/metrics.ts';
 import { monotonicClock } from '../platform/clocks.ts';
 import { systemRandom } from '../platform/random.ts';
 import { readSmallFile } from '../platform/small-file.ts';
@@ -48,7 +49,7 @@ export function credentialsConfigured({ rights }: RightsOptions): boolean {
 }
 
 /** @throws CacheError `invalid_argument` or `failed_precondition`; first line what is wrong, second line what to do. */
-export async function openRights(options: RightsOptions): Promise<OpenRights> {
+export async function openRights(options: RightsOptions, meter: Meter): Promise<OpenRights> {
   using opening = new DisposableStack();
   const thread = opening.use(new Thread(entryBeside(import.meta.url, './password-thread.ts'), threadLimits));
   const matches = async (password: string, hash: string): Promise<boolean> => {
@@ -56,7 +57,9 @@ export async function openRights(options: RightsOptions): Promise<OpenRights> {
     return (await thread.call(question)) === true;
   };
   let definition = await definitionOf(options, false);
-  const rights = new Rights(definition, new PasswordCheck({ clock: monotonicClock, random: systemRandom, matches }, passwordCheckLimits));
+  const passwords = new PasswordCheck({ clock: monotonicClock, random: systemRandom, matches }, passwordCheckLimits);
+  meterChecks(passwords, meter);
+  const rights = new Rights(definition, passwords);
   const opened = opening.move();
   return {
     rights,
@@ -70,6 +73,12 @@ export async function openRights(options: RightsOptions): Promise<OpenRights> {
     },
     [Symbol.dispose]: () => opened.dispose(),
   };
+}
+
+function meterChecks(passwords: PasswordCheck, meter: Meter): void {
+  const { checksMax, waitingMax } = passwordCheckLimits;
+  meter.gauge({ name: 'kiln_password_checks', help: 'Passwords being checked, and in line to be.' }, () => passwords.checks);
+  meter.gauge({ name: 'kiln_password_checks_max', help: 'The bound of kiln_password_checks.' }, () => checksMax + waitingMax);
 }
 
 async function definitionOf(options: RightsOptions, hadCredentials: boolean): Promise<RightsDefinition> {

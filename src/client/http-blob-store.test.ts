@@ -1,13 +1,17 @@
 // Blobs of a served store: the contract over real connections, bare and under the decorators of the client library.
 import assert from 'node:assert/strict';
-import { describe, it } from 'node:test';
+import { after, before, describe, it } from 'node:test';
 import { byteSourceOf } from '../base/byte-source.ts';
 import { EmptyAwareBlobStore } from '../blob/empty-aware-blob-store.ts';
 import { Digest } from '../digest/digest.ts';
 import { DigestList } from '../digest/digest-list.ts';
 import { sha256 } from '../digest/digest-function.ts';
+import { parseInstanceName } from '../digest/instance-name.ts';
 import { blobStoreConformance } from '../testing/blob-store-conformance.ts';
-import { openRemoteBlobs, quickRetries } from '../testing/remote-blobs.ts';
+import { serveKiln, temporaryDirectory } from '../testing/kiln-process.ts';
+import type { KilnProcess } from '../testing/kiln-process.ts';
+import { callsTo, openRemoteBlobs, quickRetries } from '../testing/remote-blobs.ts';
+import { HttpBlobStore } from './http-blob-store.ts';
 import { RetryingBlobStore } from './retrying-blob-store.ts';
 import { VerifyingBlobStore } from './verifying-blob-store.ts';
 
@@ -17,6 +21,25 @@ blobStoreConformance('over HTTP, as openCache stacks it', async () => {
   const remote = await openRemoteBlobs();
   const store = new EmptyAwareBlobStore(new VerifyingBlobStore(new RetryingBlobStore(remote.store, quickRetries())));
   return { store, [Symbol.asyncDispose]: () => remote[Symbol.asyncDispose]() };
+});
+
+describe('a server in a process of its own', () => {
+  const ends: (() => unknown)[] = [];
+  let server: KilnProcess;
+  before(async () => {
+    const lifetime = { after: (end: () => unknown) => void ends.unshift(end) };
+    server = await serveKiln(lifetime, ['--listen', '127.0.0.1:0', '--data', await temporaryDirectory(lifetime)]);
+  });
+  after(async () => {
+    for (const end of ends) await end();
+  });
+
+  // One server for all: each test makes bytes of its own, so the store is as good as empty to it.
+  blobStoreConformance('on its disk', async () => {
+    const { calls, ...client } = callsTo(server.port);
+    const store = new HttpBlobStore(calls, { instance: parseInstanceName(''), requestsMax: 8 });
+    return { store: new EmptyAwareBlobStore(new VerifyingBlobStore(new RetryingBlobStore(store, quickRetries()))), ...client };
+  });
 });
 
 describe('HttpBlobStore', () => {

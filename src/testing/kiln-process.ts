@@ -6,7 +6,6 @@ import { watch } from 'node:fs';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import type { TestContext } from 'node:test';
 import { fileURLToPath } from 'node:url';
 
 const launcher = fileURLToPath(new URL('../../bin/kiln', import.meta.url));
@@ -44,8 +43,13 @@ export interface ListeningSocket {
   release(): void;
 }
 
+/** A test, or what else ends: whatever is begun for it ends with it. */
+export interface Lifetime {
+  after(end: () => unknown): void;
+}
+
 /** A directory that is removed at the end of the test. */
-export async function temporaryDirectory(t: TestContext): Promise<string> {
+export async function temporaryDirectory(t: Lifetime): Promise<string> {
   const directory = await mkdtemp(join(tmpdir(), 'kiln-test-'));
   t.after(() => rm(directory, { recursive: true, force: true }));
   return directory;
@@ -62,7 +66,7 @@ export function runKiln(args: readonly string[], environment: Readonly<Record<st
  * Throws with what it printed when it ends before.
  */
 export function serveKiln(
-  t: TestContext,
+  t: Lifetime,
   args: readonly string[],
   environment: Readonly<Record<string, string>> = {},
   readyFile?: string,
@@ -72,7 +76,7 @@ export function serveKiln(
 
 /** As `serveKiln`, started as systemd does it for socket units. */
 export function serveActivatedKiln(
-  t: TestContext,
+  t: Lifetime,
   args: readonly string[],
   sockets: readonly ListeningSocket[],
   environment: Readonly<Record<string, string>> = {},
@@ -85,7 +89,7 @@ export function runActivatedKiln(args: readonly string[], sockets: readonly List
   return collect(startActivated(args, sockets, {})).ended;
 }
 
-async function ready(t: TestContext, started: (readyFile: string) => ChildProcess, readyFile?: string): Promise<KilnProcess> {
+async function ready(t: Lifetime, started: (readyFile: string) => ChildProcess, readyFile?: string): Promise<KilnProcess> {
   const file = readyFile ?? join(await temporaryDirectory(t), 'ready.json');
   const changes = watch(dirname(file));
   t.after(() => changes.close());

@@ -44,6 +44,9 @@ export interface CallHost {
 
 type Header = readonly [name: string, value: string];
 
+/** How soon a server that is started again may be there. */
+const restartRetryMs = 1_000;
+
 const responseHeaders: OutgoingHeaders = [[':status', '200'], ['content-type', grpcContentType]];
 const okTrailers: OutgoingHeaders = [['grpc-status', '0']];
 // Nearly all answers have exactly these two blocks.
@@ -85,7 +88,7 @@ export abstract class ServerCall implements StreamHandler, CallContext, Deadline
   }
 
   startDeadline(): void {
-    if (!this.#answered) this.#deadline = this.host.timers.after(this.#head.timeoutMs, () => this.#expire());
+    if (!this.#answered || this.stream.queuedBytes > 0) this.#deadline = this.host.timers.after(this.#head.timeoutMs, () => this.#expire());
   }
 
   get signal(): AbortSignal {
@@ -149,6 +152,7 @@ export abstract class ServerCall implements StreamHandler, CallContext, Deadline
     this.#requestEnded = true;
     this.#discard?.end();
     if (this.#answered) {
+      this.#deadline?.[Symbol.dispose]();
       this.#wake?.();
       return;
     }
@@ -158,7 +162,13 @@ export abstract class ServerCall implements StreamHandler, CallContext, Deadline
   }
 
   onDrained(): void {
+    if (this.#answered) this.#deadline?.[Symbol.dispose]();
     this.#wake?.();
+  }
+
+  /** Shutting down (REAPI ERR-4): whoever comes again finds the next server. */
+  onCutOff(): void {
+    this.stop(new CacheError('unavailable', 'the server is shutting down', { details: [{ kind: 'retry_after', delayMs: restartRetryMs }] }));
   }
 
   /** A piece of the request. A throw ends the call with its status. */
@@ -307,12 +317,15 @@ export abstract class ServerCall implements StreamHandler, CallContext, Deadline
   #markAnswered(status: number): void {
     this.#answered = true;
     this.#record?.end(status);
-    this.#deadline?.[Symbol.dispose]();
+    // An answer that waits for the client to take what is before it is not there yet.
+    if (this.stream.queuedBytes === 0) this.#deadline?.[Symbol.dispose]();
     this.#wake?.();
   }
 
   #expire(): void {
     this.stop(new CacheError('deadline_exceeded', `the call took longer than the ${this.#head.timeoutMs} ms it was given`));
+    // The status would wait behind what is not taken, and hold it in memory for as long as the connection lives.
+    if (this.stream.queuedBytes > 0) this.stream.reset(errorCode.cancel);
   }
 
   #abandon(reason: Error): void {

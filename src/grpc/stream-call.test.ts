@@ -126,6 +126,8 @@ describe('server streaming', () => {
     server.clock.advance(1000);
     await server.router.idle();
     assert.equal(stream.status('grpc-status'), '4');
+    assert.equal(stream.resetCode, 8, 'the status would wait behind what is not taken');
+    assert.equal(server.clock.pendingTimers, 0);
   });
 });
 

@@ -2,6 +2,7 @@
 import { fromBinary } from '@bufbuild/protobuf';
 import { anyUnpack } from '@bufbuild/protobuf/wkt';
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import { describe, it } from 'node:test';
 import { gzipSync } from 'node:zlib';
 import { CacheError } from '../base/cache-error.ts';
@@ -300,6 +301,38 @@ describe('deadlines, cancellation and metadata', () => {
     gate.resolve();
     await later.router.idle();
     assert.equal(later.clock.pendingTimers, 0);
+  });
+
+  for (const [when, handler] of [['at once', () => body(100)], ['later', async () => (await settle(), body(100))]] as const) {
+    it(`HT-7: an answer given ${when} that nobody takes is dropped at the deadline`, async () => {
+      const made = harness(handler);
+      const stuck = send(made.open(unaryPath, { 'grpc-timeout': '1S' }, 10));
+      const taken = send(made.open(unaryPath, { 'grpc-timeout': '1S' }, 10));
+      await settle(); // deadlines begin at the end of the turn
+      await made.router.idle();
+      taken.stream.open(1000);
+      assert.equal(made.clock.pendingTimers, 1);
+      made.clock.advance(1000);
+      assert.equal(stuck.stream.resetCode, 8);
+      assert.equal(taken.stream.resetCode, undefined);
+    });
+  }
+
+  it('ERR-4: a call that is cut off when the server ends may be tried again, and its handler learns it', async () => {
+    let reason: unknown;
+    const made = harness(async (_, { signal }) => {
+      await once(signal, 'abort');
+      reason = signal.reason;
+      return {};
+    });
+    const call = send(made.open(unaryPath));
+    await settle();
+    call.handler.onCutOff?.();
+    assertStatus(call, 14, /shutting down/);
+    assert.ok(call.stream.status('grpc-status-details-bin'), 'says when');
+    await made.router.idle();
+    assert.equal((reason as CacheError | undefined)?.code, 'unavailable');
+    call.handler.onCutOff?.(); // answered: nothing happens
   });
 
   it('HT-8: a reset aborts the signal; asked for later, it is aborted already', async () => {

@@ -136,6 +136,17 @@ export class Http2Connection implements FrameSink, StreamOwner {
     this.#endWhenDrained();
   }
 
+  /** Ends the connection, with a last answer for every stream in progress. */
+  cutOff(): void {
+    if (this.#over) return;
+    for (const stream of this.#streams.all()) stream.cutOff();
+    if (this.#drain !== 'final') {
+      this.outlet.frames.goaway(this.#lastStreamId, errorCode.noError, '');
+      this.outlet.touch();
+    }
+    this.#end(errorCode.cancel, false);
+  }
+
   /** The peer is gone. Every stream still open is told. */
   abort(): void {
     this.#end(errorCode.cancel, true);

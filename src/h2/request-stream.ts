@@ -167,6 +167,14 @@ export class RequestStream implements ServerStream, QueuedSender, TableEntry {
     return true;
   }
 
+  /** See `StreamHandler.onCutOff`. */
+  cutOff(): void {
+    if (this.#state === 'closed') return;
+    this.#handler?.onCutOff?.();
+    // Clients of gRPC take this code alone as UNAVAILABLE, and any other as final.
+    if (this.sends) this.reset(errorCode.refusedStream);
+  }
+
   /** The peer has reset the stream, or the connection is over. */
   abort(code: number, byPeer: boolean): void {
     if (this.#state === 'closed') return;

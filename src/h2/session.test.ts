@@ -8,6 +8,7 @@ import { ManualClock } from '../testing/manual-clock.ts';
 import { RecordedLog } from '../testing/recorded-log.ts';
 import { clientPreface } from './frames.ts';
 import { prepareHeaders } from './header-encoder.ts';
+import { errorCode } from './error-code.ts';
 import { http2Limits } from './limits.ts';
 import { serveHttp2 } from './session.ts';
 import type { Http2Session } from './session.ts';
@@ -178,6 +179,21 @@ describe('session', () => {
     session.refuseNew();
     await microtasks();
     assert.deepEqual(socket.calls, ['end']);
+  });
+
+  it('ERR-4: gives every stream a last answer when it is cut off, or says that it may be tried again', async () => {
+    const { socket, session, streams, handlers } = serve(() => {});
+    socket.handler.onData(Buffer.concat([headers(1, true), headers(3, true)]));
+    Object.assign(handlers[0] ?? {}, { onCutOff: () => streams[0]?.sendHeaders(ok, true) });
+    void session.drain();
+    await microtasks();
+    session.cutOff();
+    const [, , answer, reset, goaway] = written(socket);
+    assert.deepEqual([answer?.type, answer?.streamId], [1, 1]);
+    assert.deepEqual([reset?.type, reset?.streamId, reset?.payload.readUInt32BE()], [3, 3, errorCode.refusedStream]);
+    assert.equal(goaway?.type, 7);
+    assert.deepEqual(socket.calls, ['end']);
+    session.cutOff(); // twice does no harm
   });
 
   it('closes at once when told to', () => {

@@ -25,6 +25,8 @@ export interface Http2Session {
   drain(): Promise<void>;
   /** In a drain: from now on new streams are refused, whether or not the client has answered the GOAWAY. */
   refuseNew(): void;
+  /** Ends the connection with a last answer for every stream in progress; who does not take it is left to `close`. */
+  cutOff(): void;
   /** Ends the connection at once; streams in progress are reset. */
   close(): void;
 }
@@ -69,6 +71,11 @@ class SocketSession implements Http2Session, SocketHandler {
 
   refuseNew(): void {
     this.#connection.refuseNew();
+  }
+
+  cutOff(): void {
+    this.#guarded(() => this.#connection.cutOff());
+    this.#flush();
   }
 
   close(): void {

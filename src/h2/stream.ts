@@ -53,6 +53,11 @@ export interface StreamHandler {
    * nothing had to be queued: whoever sends asks `queuedBytes` after each `sendData` and waits only while it is not 0.
    */
   onDrained(): void;
+  /**
+   * The connection is about to be ended by this side: the last moment to send an answer, which goes out if the windows
+   * let it. A stream whose answer is not complete then is reset as one that may be tried again.
+   */
+  onCutOff?(): void;
 }
 
 /** One stream as the server role sees it. Calls after the stream ended do nothing. */

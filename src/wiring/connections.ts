@@ -40,6 +40,9 @@ export interface DrainedCalls {
  */
 const goawayAnswerMs = 5_000;
 
+/** How long clients may take to receive the last answers to calls that were cut off. */
+const lastAnswersMs = 500;
+
 export class Connections implements ProtocolHandlers {
   readonly #parts: ConnectionParts;
   readonly #http1: Http1Server;
@@ -111,8 +114,11 @@ export class Connections implements ProtocolHandlers {
     let cutOffCalls = 0;
     using _cut = timers.after(timeoutMs, () => {
       cutOffCalls = this.runningCalls;
-      for (const session of this.#http2) session.close();
+      for (const session of this.#http2) session.cutOff();
       this.#http1.close();
+    });
+    using _end = timers.after(timeoutMs + lastAnswersMs, () => {
+      for (const session of this.#http2) session.close();
     });
     const ended = [this.#http1.drain(), ...Array.from(this.#http2, (session) => session.drain())];
     using _lastWord = timers.after(goawayAnswerMs, () => {

@@ -46,6 +46,10 @@ export class RightsTable {
     return this.#byToken.get(tokenHash);
   }
 
+  knows(name: string): boolean {
+    return this.#byName.has(name);
+  }
+
   /** By name, so that a caller of an earlier table has what that name has now. */
   rightsOf(caller: Caller): GrantedRights {
     return caller.kind === 'anonymous' ? this.#anonymous : (this.#byName.get(caller.name) ?? GrantedRights.none);

@@ -4,6 +4,7 @@ import { describe, it } from 'node:test';
 import { anonymous } from '../base/authorizer.ts';
 import type { Caller, Right } from '../base/authorizer.ts';
 import { ManualClock } from '../testing/manual-clock.ts';
+import { RecordedLog } from '../testing/recorded-log.ts';
 import type { IdentityDefinition } from './identity.ts';
 import { everyRight } from './identity.ts';
 import { PasswordCheck, passwordCheckLimits } from './password-check.ts';
@@ -18,10 +19,10 @@ const ops: IdentityDefinition = { name: 'ops', tokens: [hashOfToken('kiln_ops')]
 const pw = '{SHA}GpHWL3ymc5liWkNopqtdSjuqYHM=';
 const nothing: RightsDefinition = { identities: [], passwords: new Map(), anonymous: 'none', credentialsConfigured: true };
 
-function open(definition: Partial<RightsDefinition> = {}): Rights {
+function open(definition: Partial<RightsDefinition> = {}, log = new RecordedLog()): Rights {
   const matches = async (password: string, hash: string) => passwordMatches(password, hash);
   const random = { bytes: (length: number) => new Uint8Array(length) };
-  return new Rights({ ...nothing, ...definition }, new PasswordCheck({ clock: new ManualClock(), random, matches }, passwordCheckLimits));
+  return new Rights({ ...nothing, ...definition }, new PasswordCheck({ clock: new ManualClock(), random, matches }, passwordCheckLimits), log);
 }
 
 const basic = (pair: string): string => `Basic ${Buffer.from(pair).toString('base64')}`;
@@ -113,6 +114,23 @@ describe('Rights.require', () => {
   it('says what is allowed instead, and who can change it', () => {
     assert.throws(() => rights.require(named('ci'), 'write', 'other'), { message: '"ci" may not write in instance "other", only read; whoever runs the server can grant it' });
     assert.throws(() => rights.require(anonymous, 'write', ''), { message: /^to write here, show credentials: a token/ });
+  });
+});
+
+describe('the log of rights', () => {
+  it('tells at debug who was refused what, and repeats nothing that may be a secret', async () => {
+    const log = new RecordedLog();
+    const rights = open({ identities: [ci], passwords: new Map([['ann', pw]]) }, log);
+    for (const value of ['Bearer kiln_secret', basic('ann:secret'), basic('secret:secret')]) await assert.rejects(async () => rights.identify(value));
+    assert.throws(() => rights.require(named('ci'), 'write', 'other'));
+    assert.throws(() => rights.requireSomewhere(anonymous, 'admin'));
+    assert.deepEqual(log.lines, [
+      'debug an unknown token was shown',
+      'debug a wrong password was shown {"user":"ann"}',
+      'debug a wrong password was shown {}',
+      'debug a right was lacking {"caller":"ci","right":"write","instance":"other"}',
+      'debug a right was lacking {"caller":"anonymous","right":"admin"}',
+    ]);
   });
 });
 

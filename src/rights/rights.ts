@@ -4,6 +4,7 @@ import { anonymous } from '../base/authorizer.ts';
 import type { Authenticator, Authorizer, Caller, Right } from '../base/authorizer.ts';
 import { BoundedMap } from '../base/bounded-map.ts';
 import { CacheError } from '../base/cache-error.ts';
+import type { Log } from '../base/log.ts';
 import { isPromise } from '../base/maybe-promise.ts';
 import type { MaybePromise } from '../base/maybe-promise.ts';
 import { parseAuthorization } from './authorization-header.ts';
@@ -18,6 +19,7 @@ const rememberedMax = 1_024;
 
 export class Rights implements Authenticator, Authorizer {
   readonly #passwords: PasswordCheck;
+  readonly #log: Log;
   #table: RightsTable;
   #generation = 0;
   /**
@@ -29,8 +31,9 @@ export class Rights implements Authenticator, Authorizer {
   #remembered = new BoundedMap<string, Caller>(rememberedMax);
 
   /** @throws CacheError `invalid_argument` as `replace` does. */
-  constructor(definition: RightsDefinition, passwords: PasswordCheck) {
+  constructor(definition: RightsDefinition, passwords: PasswordCheck, log: Log) {
     this.#passwords = passwords;
+    this.#log = log;
     this.#table = new RightsTable(definition);
     passwords.replace(definition.passwords);
   }
@@ -62,10 +65,10 @@ export class Rights implements Authenticator, Authorizer {
       this.#remembered.set(authorization, caller);
       return caller;
     }
-    if (credentials.kind === 'token') throw wrongToken();
+    if (credentials.kind === 'token') throw this.#wrongToken();
     const { user, password } = credentials;
     const right = this.#passwords.check(authorization, user, password);
-    return isPromise(right) ? right.then((isRight) => userNamed(user, isRight)) : userNamed(user, right);
+    return isPromise(right) ? right.then((isRight) => this.#userNamed(user, isRight)) : this.#userNamed(user, right);
   }
 
   /**
@@ -88,11 +91,29 @@ export class Rights implements Authenticator, Authorizer {
   }
 
   require(caller: Caller, right: Right, instance: string): void {
-    if (!this.allows(caller, right, instance)) throw this.#lacking(caller, right, instance);
+    if (!this.allows(caller, right, instance)) throw this.#refused(caller, right, instance);
   }
 
   requireSomewhere(caller: Caller, right: Right): void {
-    if (!this.allowsSomewhere(caller, right)) throw this.#lacking(caller, right, undefined);
+    if (!this.allowsSomewhere(caller, right)) throw this.#refused(caller, right, undefined);
+  }
+
+  #wrongToken(): CacheError {
+    this.#log.debug('an unknown token was shown');
+    return new CacheError('unauthenticated', 'this token is not known here: revoked, of another server, or not copied whole');
+  }
+
+  /** One text for both, so that nobody learns which users there are. */
+  #userNamed(user: string, isRight: boolean): Caller {
+    if (isRight) return { kind: 'identity', name: user };
+    // A name that is not known may be a secret in the wrong place.
+    this.#log.debug('a wrong password was shown', { user: this.#table.knows(user) ? user : undefined });
+    throw new CacheError('unauthenticated', 'wrong user or password, and no token of this server');
+  }
+
+  #refused(caller: Caller, right: Right, instance: string | undefined): CacheError {
+    this.#log.debug('a right was lacking', { caller: caller.name, right, instance });
+    return this.#lacking(caller, right, instance);
   }
 
   #lacking(caller: Caller, right: Right, instance: string | undefined): CacheError {
@@ -116,14 +137,4 @@ const verbs: Readonly<Record<Right, string>> = { read: 'read', write: 'write', e
 
 function nameOf(instance: string): string {
   return instance === '' ? 'the instance without a name' : `instance ${JSON.stringify(instance)}`;
-}
-
-function wrongToken(): CacheError {
-  return new CacheError('unauthenticated', 'this token is not known here: revoked, of another server, or not copied whole');
-}
-
-/** One text for both, so that nobody learns which users there are. */
-function userNamed(user: string, isRight: boolean): Caller {
-  if (isRight) return { kind: 'identity', name: user };
-  throw new CacheError('unauthenticated', 'wrong user or password, and no token of this server');
 }

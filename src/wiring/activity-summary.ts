@@ -84,6 +84,7 @@ function totalsOf(metrics: MetricReadOut): Totals {
 const wholeMetrics: readonly (readonly [field: string, metric: string])[] = [
   ['evictions', 'kiln_store_evictions_total'],
   ['evictedBytes', 'kiln_store_evicted_bytes_total'],
+  ['refusedCallers', 'kiln_auth_refusals_total'],
   ['refusedConnections', 'kiln_connections_refused_total'],
   ['droppedLogLines', 'kiln_log_lines_dropped_total'],
 ];

@@ -1,5 +1,6 @@
 // Rights as the options and the files they name give them, at the start and at every reload.
 import { CacheError } from '../base/cache-error.ts';
+import type { Log } from '../base/log.ts';
 import type { Meter } from '../base/metrics.ts';
 import { monotonicClock } from '../platform/clocks.ts';
 import { systemRandom } from '../platform/random.ts';
@@ -49,7 +50,7 @@ export function credentialsConfigured({ rights }: RightsOptions): boolean {
 }
 
 /** @throws CacheError `invalid_argument` or `failed_precondition`; first line what is wrong, second line what to do. */
-export async function openRights(options: RightsOptions, meter: Meter): Promise<OpenRights> {
+export async function openRights(options: RightsOptions, { log, meter }: { readonly log: Log; readonly meter: Meter }): Promise<OpenRights> {
   using opening = new DisposableStack();
   const thread = opening.use(new Thread(entryBeside(import.meta.url, './password-thread.ts'), threadLimits));
   const matches = async (password: string, hash: string): Promise<boolean> => {
@@ -59,7 +60,7 @@ export async function openRights(options: RightsOptions, meter: Meter): Promise<
   let definition = await definitionOf(options, false);
   const passwords = new PasswordCheck({ clock: monotonicClock, random: systemRandom, matches }, passwordCheckLimits);
   meterChecks(passwords, meter);
-  const rights = new Rights(definition, passwords);
+  const rights = new Rights(definition, passwords, log);
   const opened = opening.move();
   return {
     rights,

@@ -57,7 +57,7 @@ export async function startServer(options: ServeOptions, surroundings: ServerSur
   const addresses = await listenTargets(wishedAddresses(options, handedOver, log), options);
   const telemetry = opening.use(await openTelemetry(options, { log, version }));
   const { meter, usage, scrape } = telemetry;
-  const openedRights = opening.use(await openRights(options, meter));
+  const openedRights = opening.use(await openRights(options, { log, meter }));
   const rights = meteredRights(openedRights.rights, meter);
   const owner = { pid, startedAt, listen: addresses.map(formatListenAddress).join(', ') };
   const stores = telemetry.observedStores(opening.use(await openStores(options, owner, { log, meter })));

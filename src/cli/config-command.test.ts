@@ -97,7 +97,9 @@ describe('kiln config', () => {
       assert.equal(status, 0, args.join(' '));
       for (const line of out.split('\n')) assert.ok(line.length <= 100, line);
     }
-    assert.deepEqual(await runKiln(['config', '--help']), await runKiln(['help', 'config']));
+    const help = await runKiln(['help', 'config']);
+    for (const args of [['config', '--help'], ['config', 'check', '--help'], ['help', 'config', 'check']]) assert.deepEqual(await runKiln(args), help);
+    assert.equal((await runKiln(['help', 'config', 'chekc'])).errors, 'kiln: unexpected argument "chekc"\n  "kiln help" takes one command\n');
   });
 });
 
@@ -105,9 +107,10 @@ describe('kiln serve --config', () => {
   it('serves what the file says, with paths relative to it', async (t) => {
     const file = await fileWith(t, 'listen: [127.0.0.1:0]\ndata: data\nallow-anonymous: read\n');
     const kiln = await serveKiln(t, ['--config', file]);
-    assert.match(kiln.out(), new RegExp(`keeps +${join(file, '..', 'data')}:`));
     const put = await fetchHttp(kiln.port, `/cas/${'0'.repeat(64)}`, { method: 'PUT', body: 'x' });
     assert.ok([401, 403].includes(put.status), String(put.status));
+    kiln.kill('SIGTERM');
+    assert.match((await kiln.ended).out, new RegExp(`keeps +${join(file, '..', 'data')}:`));
   });
 
   it('reads a pipe, which a secret may come through', async (t) => {

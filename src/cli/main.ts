@@ -113,6 +113,11 @@ async function main(start: ProcessStart): Promise<number> {
   }
 }
 
+/** Whether the help of `command` is also that of `command word`, as in "kiln help config check". */
+function hasSubcommand({ summary }: Command, word: string): boolean {
+  return /^[a-z]+$/.test(word) && summary.synopsis.split(/[ |]/).slice(1).includes(word);
+}
+
 /** @throws CacheError `invalid_argument` that names the nearest command. */
 function commandNamed(name: string): Command {
   const command = commands.find(({ summary }) => summary.name === name);
@@ -132,8 +137,9 @@ function printVersion({ args }: ProcessStart, { out }: Terminal): number {
 }
 
 async function printHelp({ args }: ProcessStart, { out }: Terminal): Promise<number> {
-  const [name, extra] = args;
-  if (extra !== undefined) throw usageError(`unexpected argument ${JSON.stringify(extra)}`, '"kiln help" takes one command');
+  const [name, subcommand, extra] = args;
+  const unexpected = subcommand !== undefined && name !== undefined && !hasSubcommand(commandNamed(name), subcommand) ? subcommand : extra;
+  if (unexpected !== undefined) throw usageError(`unexpected argument ${JSON.stringify(unexpected)}`, '"kiln help" takes one command');
   out(name === undefined ? generalHelp(commands.map(({ summary }) => summary)) : await commandHelp(commandNamed(name).summary));
   return exitStatus.fine;
 }

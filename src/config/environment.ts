@@ -8,13 +8,15 @@ import type { StartContext } from './start-context.ts';
 
 /** Environment variables with this beginning belong to the test programs. */
 const testEnvironmentPrefix = 'KILN_TEST_';
+/** Where clients keep their token; a server may well be started beside them. */
+const clientVariable = 'KILN_TOKEN';
 
 /** Every variable that begins with `KILN_` must be known: a misspelt limit would otherwise run with the default. */
 export function readEnvironment(keys: readonly Key[], context: Pick<StartContext, 'environment' | 'workingDirectory'>): ReadSource {
   const builder = new TreeBuilder();
   const mistakes: Mistake[] = [];
   for (const [variable, text = ''] of Object.entries(context.environment)) {
-    if (!variable.startsWith('KILN_') || variable.startsWith(testEnvironmentPrefix) || text === '') continue;
+    if (!variable.startsWith('KILN_') || variable.startsWith(testEnvironmentPrefix) || variable === clientVariable || text === '') continue;
     const key = keys.find(({ environment }) => environment === variable);
     if (key === undefined) mistakes.push(unknownVariable(variable, keys));
     else builder.set(key.path, valueOf(key, text));

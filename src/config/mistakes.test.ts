@@ -182,6 +182,14 @@ describe('mistakes in a configuration file', () => {
     ]);
   });
 
+  it('and in the htpasswd file', async () => {
+    const files = { '/kiln.yaml': 'rights:\n  htpasswd-file: users', '/users': 'ada:topsecret\n' };
+    const [mistake = ''] = await mistakesOf({ files });
+    assert.match(mistake, /^\/users:1: the password of "ada" is .*\n.*htpasswd -B \/users ada$/);
+    assert.ok(!mistake.includes('topsecret'));
+    assert.deepEqual(await mistakesOf({ files: { '/kiln.yaml': 'rights:\n  htpasswd-file: /no/users' } }), ['/kiln.yaml:2:3: there is no file /no/users\ncreate it, or correct the path']);
+  });
+
   it('finds nothing wrong in an empty file, in comments only, and in groups whose keys are commented out', async () => {
     for (const yaml of ['', '# nothing\n', '---\n', 'log:\n#  level: debug\nlisten:\nrights:\n  identities:\ntraces: {headers: }', '\ufeffdata: /d\r\nlog: {level: debug}\r\n']) {
       assert.deepEqual(await mistakesOf({ files: { '/kiln.yaml': yaml } }), [], yaml);

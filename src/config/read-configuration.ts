@@ -3,6 +3,7 @@
 import { resolve } from 'node:path';
 import * as z from 'zod/mini';
 import { CacheError } from '../base/cache-error.ts';
+import { parseHtpasswd } from '../rights/htpasswd.ts';
 import { readFlags } from './command-line.ts';
 import type { ReadSource } from './command-line.ts';
 import { contradictions } from './contradictions.ts';
@@ -22,6 +23,9 @@ import type { StartContext } from './start-context.ts';
  * @throws CacheError for what a person can set right; first line what is wrong, second line what to do.
  */
 export type ReadFile = (path: string, bytesMax: number) => Promise<Uint8Array>;
+
+/** Tens of thousands of users; what is beyond is said by whoever checks passwords. */
+const htpasswdBytesMax = 4 * 1024 * 1024;
 
 /** A checked configuration. */
 export interface Configuration {
@@ -73,9 +77,7 @@ async function readYaml({ file, schema, readFile, origin }: YamlFile): Promise<R
   try {
     return readFileSource(file, await readFile(file, configurationBytesMax + 1), schema);
   } catch (error) {
-    if (!(error instanceof CacheError) || error.code === 'internal') throw error;
-    const [problem = '', advice = ''] = error.message.split('\n');
-    return [{ origin, problem: `${formatOrigin(origin)}: ${problem}`, advice }];
+    return [unreadable(error, origin)];
   }
 }
 
@@ -95,7 +97,12 @@ async function assembled({ sources, file, context, readFile }: Parts): Promise<R
   };
   const tokensFile = values.rights['tokens-file'];
   const fromTokensFile = tokensFile === undefined ? [] : await readTokensFile(tokensFile, readFile, originOf('rights.tokens-file'));
-  const mistakes = [...('mistakes' in fromTokensFile ? fromTokensFile.mistakes : []), ...contradictions(values, originOf)];
+  const htpasswdFile = values.rights['htpasswd-file'];
+  const mistakes = [
+    ...('mistakes' in fromTokensFile ? fromTokensFile.mistakes : []),
+    ...(htpasswdFile === undefined ? [] : await htpasswdMistakes(htpasswdFile, readFile, originOf('rights.htpasswd-file'))),
+    ...contradictions(values, originOf),
+  ];
   if (mistakes.length > 0 || 'mistakes' in fromTokensFile) return { mistakes };
   const options = serveOptionsOf(values, context, valueAt(given, ['listen']) === undefined);
   const rights = { ...options.rights, identities: [...options.rights.identities, ...fromTokensFile] };
@@ -108,6 +115,35 @@ async function readTokensFile(file: string, readFile: ReadFile, origin: Origin):
   const read = await readYaml({ file, schema: tokensSchema, readFile, origin });
   const mistakes = Array.isArray(read) ? read : mistakesIn(read, tokensSchema);
   return mistakes.length > 0 || Array.isArray(read) ? { mistakes } : z.parse(tokensSchema, read.source.tree);
+}
+
+/** Whoever checks passwords reads the file by itself; here its mistakes are found before a server is started with it. */
+async function htpasswdMistakes(file: string, readFile: ReadFile, origin: Origin): Promise<Mistake[]> {
+  let text: string;
+  try {
+    text = new TextDecoder().decode(await readFile(file, htpasswdBytesMax));
+  } catch (error) {
+    return [unreadable(error, origin)];
+  }
+  try {
+    parseHtpasswd(text, file);
+    return [];
+  } catch (error) {
+    // The text names file and line.
+    return [mistakeFrom(error, origin)];
+  }
+}
+
+/** @throws `error` when it is nothing that a person can set right. */
+function mistakeFrom(error: unknown, origin: Origin): Mistake {
+  if (!(error instanceof CacheError) || error.code === 'internal') throw error;
+  const [problem = '', advice = ''] = error.message.split('\n');
+  return { origin, problem, advice };
+}
+
+function unreadable(error: unknown, origin: Origin): Mistake {
+  const mistake = mistakeFrom(error, origin);
+  return { ...mistake, problem: `${formatOrigin(origin)}: ${mistake.problem}` };
 }
 
 /** For every key the text of the strongest source that has one; paths are absolute. */

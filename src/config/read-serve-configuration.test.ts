@@ -140,8 +140,8 @@ describe('options of kiln serve', () => {
     });
   }
 
-  it('leaves variables of the test programs alone', async () => {
-    await assert.doesNotReject(readServeOptions(context([], { KILN_TEST_SEED: '1' })));
+  it('leaves variables of the test programs and of clients alone', async () => {
+    await assert.doesNotReject(readServeOptions(context([], { KILN_TEST_SEED: '1', KILN_TOKEN: 'kiln_secret' })));
   });
 
   it('has a flag, a variable, an example that works and a help text for every option', async () => {

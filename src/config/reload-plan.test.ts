@@ -10,7 +10,7 @@ const hash = (digit: string) => `sha256:${digit.repeat(64)}`;
 const identity = (name: string, digit = '0') => `{name: ${name}, tokens: ["${hash(digit)}"], grants: [{instances: ["*"], rights: [read]}]}`;
 
 function configured(yaml: string, tokens = ''): Promise<Configuration> {
-  const files = new Map([['/kiln.yaml', yaml], ['/tokens.yaml', tokens], ['/other.yaml', ''], ['/etc/kiln/tokens.yaml', '']]);
+  const files = new Map([['/kiln.yaml', yaml], ['/tokens.yaml', tokens], ['/other.yaml', ''], ['/etc/kiln/tokens.yaml', ''], ['/etc/kiln/htpasswd', '']]);
   return readServeConfiguration(
     { args: ['--config', '/kiln.yaml'], environment: { HOME: '/home/ada' }, workingDirectory: '/', platform: 'linux' },
     async (path) => new TextEncoder().encode(files.get(path) ?? assert.fail(path)),

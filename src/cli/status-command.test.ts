@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import type { TestContext } from 'node:test';
 import { runKiln, serveKiln, temporaryDirectory } from '../testing/kiln-process.ts';
+import { status as askStatus } from './status-command.ts';
 import { statusText } from './status-text.ts';
 
 /** A server that answers everything with `text`, or with nothing at all. */
@@ -82,9 +83,9 @@ describe('kiln status', () => {
 
   it('names the mistake in a command line and the way out', async () => {
     const mistakes: readonly (readonly [args: readonly string[], text: RegExp])[] = [
-      [['--jsno'], /unknown option --jsno\n {2}did you mean --json\?/],
+      [['--jsno'], /unknown option --jsno\ndid you mean --json\?/],
       [['a', 'b'], /unexpected argument "b"\n/],
-      [['--timeout', '5'], /--timeout: "5" has no unit .*\n {2}example: --timeout 5s/],
+      [['--timeout', '5'], /--timeout: "5" has no unit .*\nexample: --timeout 5s/],
       [['--timeout', '0s'], /cannot answer in no time/],
       [['--token-file'], /--token-file needs a value\n/],
       [['--json=yes'], /unknown option --json=yes/],
@@ -93,10 +94,14 @@ describe('kiln status', () => {
       [['http://me:secret@host:1/?a'], /"http:\/\/…@host:1\/\?a" has a query/],
     ];
     for (const [args, text] of mistakes) {
-      const { status, errors } = await runKiln(['status', ...args]);
-      assert.equal(status, 2, args.join(' '));
-      assert.match(errors, text);
-      assert.doesNotMatch(errors, /secret/);
+      const start = { pid: 1, startedAt: '', hostName: 'h', environment: {}, workingDirectory: '/', platform: 'linux', args };
+      const terminal = { out: assert.fail, error: assert.fail };
+      await assert.rejects(askStatus(start, terminal), (thrown: Error & { code?: string }) => {
+        assert.equal(thrown.code, 'invalid_argument', args.join(' '));
+        assert.match(thrown.message, text);
+        assert.doesNotMatch(thrown.message, /secret/);
+        return true;
+      });
     }
   });
 

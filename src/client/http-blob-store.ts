@@ -83,8 +83,6 @@ export class HttpBlobStore implements BlobStore {
     const body = { sizeBytes: digest.sizeBytes, bytes: exactly(cancellable, digest.sizeBytes, (seen) => wrongLength(digest, seen)), expectContinue: isLarge };
     await using reply = await this.#calls.send({ method: 'PUT', target: this.#path(digest.function, digest.hash), headers: {}, body }, options);
     for await (const _ of reply.body);
-    // A path that takes blobs never says that there is nothing.
-    if (reply.status === 404) throw new CacheError('failed_precondition', `${this.#calls.serverName} is no Kiln server: it does not know the path of a blob`);
   }
 
   async putMany(blobs: readonly BlobBytes[], options?: CallOptions): Promise<readonly PutResult[]> {

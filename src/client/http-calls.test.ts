@@ -40,6 +40,16 @@ describe('HttpCalls', () => {
     }
   });
 
+  it('takes the 404 of a server that is no Kiln for a failure, and that of Kiln for absence', async () => {
+    let headers: HttpHeaders = {};
+    await using served = await serveHandler((exchange) => exchange.respond(404, headers, Buffer.from('Not Found')));
+    await using client = callsTo(served.port);
+    await assert.rejects(client.calls.send(get), { code: 'failed_precondition', message: /is no Kiln server/ });
+    headers = { 'kiln-code': 'not_found' };
+    await using reply = await client.calls.send(get);
+    assert.equal(reply.status, 404);
+  });
+
   it('K14-03: says when to come again', async () => {
     await using served = await serveHandler((exchange) => exchange.respond(503, { 'retry-after': '3' }));
     await using client = callsTo(served.port);

@@ -18,8 +18,8 @@ export interface HttpCallsOptions {
   readonly lane: Semaphore;
 }
 
-/** The statuses that are answers; all others are failures. */
-const answers: ReadonlySet<number> = new Set([200, 204, 206, 404]);
+/** The statuses that are answers, beside a 404 that is a Kiln server's; all others are failures. */
+const answers: ReadonlySet<number> = new Set([200, 204, 206]);
 
 export class HttpCalls {
   readonly #client: HttpClient;
@@ -37,7 +37,7 @@ export class HttpCalls {
 
   /**
    * The reply, whose status is 200, 204, 206 or, where there is nothing, 404. The caller reads its body or disposes it.
-   * @throws CacheError as the server classified it, and as `HttpClient.send`.
+   * @throws CacheError as the server classified it; `failed_precondition` (no Kiln server); as `HttpClient.send`.
    */
   async send(request: HttpRequest, options?: CallOptions): Promise<HttpReply> {
     const { lane, authorization } = this.#options;
@@ -45,12 +45,16 @@ export class HttpCalls {
     held.use(await lane.acquire(options));
     const reply = await this.#client.send({ ...request, headers: { authorization, ...request.headers } }, options);
     held.use(reply);
-    if (!answers.has(reply.status)) throw await this.#refusal(reply);
+    if (!answers.has(reply.status) && !isAbsent(reply)) throw await this.#refusal(reply);
     return releasing(reply, held.move());
   }
 
   async #refusal(reply: HttpReply): Promise<CacheError> {
     const { status, headers } = reply;
+    if (status === 404) {
+      // Taking it for a miss would hide a wrong address for as long as nobody wonders about the hits.
+      return new CacheError('failed_precondition', `what answers at ${this.serverName} is no Kiln server: it does not know the paths of a cache; check the URL`);
+    }
     const text = await collect(reply.body, refusalBytesMax).then(
       (bytes) => Buffer.from(bytes).toString('utf8').trim(),
       () => '', // the status says the most
@@ -58,6 +62,11 @@ export class HttpCalls {
     const said = text === '' ? 'no reason given' : text;
     return new CacheError(codeOfHttpStatus(status, headers), `${said} (status ${status} from ${this.serverName})`, { details: detailsOf(headers) });
   }
+}
+
+/** The server knows the path, and has nothing there. */
+function isAbsent({ status, headers }: HttpReply): boolean {
+  return status === 404 && headers['kiln-code'] === 'not_found';
 }
 
 /** `reply`, whose end gives back what `held` holds. */

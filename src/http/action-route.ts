@@ -11,7 +11,7 @@ import type { BlobStore } from '../blob/blob-store.ts';
 import type { ValueKey, ValueStore } from '../blob/value-store.ts';
 import type { ActionResult } from '../proto/gen/build/bazel/remote/execution/v2/remote_execution_pb.ts';
 import { classifyActionValue, encodeBinary, encodeJson, mayBeJson } from './action-value.ts';
-import { bytesAnswer, jsonAnswer, storedAnswer, textAnswer } from './answer.ts';
+import { absentAnswer, bytesAnswer, jsonAnswer, storedAnswer, textAnswer } from './answer.ts';
 import type { HttpAnswer } from './answer.ts';
 import { tooLarge } from './blob-route.ts';
 import type { BuildCachePath } from './build-cache-path.ts';
@@ -49,7 +49,7 @@ export class ActionRoute {
     const answer = wantsJson
       ? ((await this.#opaque(exchange, path, wantsJson)) ?? (await this.#result(exchange, path, wantsJson)))
       : ((await this.#result(exchange, path, wantsJson)) ?? (await this.#opaque(exchange, path, wantsJson)));
-    return answer ?? textAnswer(404, `no action result ${path.digestFunction.name}/${path.hash} in the cache`);
+    return answer ?? absentAnswer(`no action result ${path.digestFunction.name}/${path.hash} in the cache`);
   }
 
   async put(exchange: HttpExchange, path: BuildCachePath): Promise<HttpAnswer> {

@@ -19,6 +19,14 @@ export function textAnswer(status: number, text: string, headers?: HttpHeaders):
   return { status, headers: { 'content-type': 'text/plain; charset=utf-8', ...headers }, body: Buffer.from(`${text}\n`) };
 }
 
+/**
+ * There is nothing under a path that is served. Told from the 404 of any other server, which Kiln's own clients must not
+ * take for a miss.
+ */
+export function absentAnswer(text: string): HttpAnswer {
+  return textAnswer(404, text, { 'kiln-code': 'not_found' });
+}
+
 /** `json` is serialised already, or a value to serialise. */
 export function jsonAnswer(json: Uint8Array | Readonly<Record<string, unknown>>): HttpAnswer {
   const body = json instanceof Uint8Array ? json : Buffer.from(`${JSON.stringify(json)}\n`);

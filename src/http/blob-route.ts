@@ -3,7 +3,7 @@
 import type { HttpExchange } from '../base/http-exchange.ts';
 import type { BlobStore } from '../blob/blob-store.ts';
 import { Digest } from '../digest/digest.ts';
-import { bytesAnswer, headAnswer, partAnswer, storedAnswer, textAnswer } from './answer.ts';
+import { absentAnswer, bytesAnswer, headAnswer, partAnswer, storedAnswer, textAnswer } from './answer.ts';
 import type { HttpAnswer } from './answer.ts';
 import type { BuildCachePath } from './build-cache-path.ts';
 import { remaining } from './held-body.ts';
@@ -84,5 +84,5 @@ function beyondTheEnd(sizeBytes: number): HttpAnswer {
 }
 
 function absent({ digestFunction, hash }: BuildCachePath): HttpAnswer {
-  return textAnswer(404, `no blob ${digestFunction.name}/${hash} in the cache`);
+  return absentAnswer(`no blob ${digestFunction.name}/${hash} in the cache`);
 }

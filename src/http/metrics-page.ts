@@ -1,6 +1,6 @@
 // The page that Prometheus scrapes: /metrics.
 import type { HttpExchange } from '../base/http-exchange.ts';
-import { textAnswer } from './answer.ts';
+import { absentAnswer } from './answer.ts';
 import type { HttpAnswer } from './answer.ts';
 
 /** All metrics as text, in the format that the value of an Accept header asks for. */
@@ -8,7 +8,7 @@ export type Scrape = (accept: string | undefined) => { readonly contentType: str
 
 /** `scrape` is undefined where metrics are switched off. Rights are checked by the caller: `read` somewhere. */
 export function metricsPage(scrape: Scrape | undefined, exchange: HttpExchange): HttpAnswer {
-  if (scrape === undefined) return textAnswer(404, 'metrics are switched off here; metrics.enabled: true (--metrics-enabled) brings them back');
+  if (scrape === undefined) return absentAnswer('metrics are switched off here; metrics.enabled: true (--metrics-enabled) brings them back');
   const { contentType, text } = scrape(exchange.headers['accept']);
   const headers = { 'content-type': contentType, 'cache-control': 'no-store', 'x-content-type-options': 'nosniff' };
   return { status: 200, headers, body: Buffer.from(text) };

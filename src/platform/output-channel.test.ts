@@ -1,7 +1,9 @@
 // Real descriptors: what a channel does when its reader does nothing.
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { closeSync, constants, openSync, readFileSync, readSync } from 'node:fs';
+import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { temporaryDirectory } from '../testing/kiln-process.ts';
@@ -53,5 +55,29 @@ describe('output channel', () => {
     assert.equal(channel.write(Buffer.from('x')), 0, 'on its way');
     assert.equal(channel.writeAtEnd(Buffer.from('x')), 1);
     closeSync(descriptor);
+  });
+
+  it('K11-06: ends the process although a thread waits for a device that never answers', async (t) => {
+    const directory = await temporaryDirectory(t);
+    const path = join(directory, 'pipe');
+    execFileSync('mkfifo', [path]);
+    const reader = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
+    t.after(() => closeSync(reader));
+    const url = (name: string) => new URL(name, import.meta.url).href;
+    const program = `
+      import { openSync } from 'node:fs';
+      import { monotonicClock, timers, wallClock } from '${url('./clocks.ts')}';
+      import { openPinoLog } from '${url('./pino-log.ts')}';
+      import { PooledChannel } from '${url('./output-channel.ts')}';
+      const channel = new PooledChannel(openSync(process.argv[2], 'w'));
+      const log = openPinoLog({ level: 'info', format: 'text' }, { wallClock, clock: monotonicClock, timers }, channel);
+      log.info('x'.repeat(500_000));
+      setInterval(() => channel.hanging && process.exit(0), 50);
+    `;
+    const file = join(directory, 'program.mjs');
+    await writeFile(file, program);
+    const child = spawn(process.execPath, [file, path], { stdio: 'ignore' });
+    t.after(() => child.kill('SIGKILL'));
+    assert.deepEqual(await once(child, 'exit'), [null, 'SIGKILL']);
   });
 });

@@ -123,8 +123,7 @@ export class PinoLog implements Log {
 }
 
 /** The log of a process, on its standard error; what waits is written when the process ends. */
-export function openPinoLog({ level, format }: PinoLogSettings, time: LogTime): PinoLog {
-  const channel = openOutputChannel(2);
+export function openPinoLog({ level, format }: PinoLogSettings, time: LogTime, channel: OutputChannel = openOutputChannel(2)): PinoLog {
   const log = new PinoLog(channel, { level, format: format === 'auto' ? (isatty(2) ? 'text' : 'json') : format }, time);
   process.on('exit', () => {
     log.end();

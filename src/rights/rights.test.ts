@@ -125,7 +125,7 @@ describe('the log of rights', () => {
     assert.throws(() => rights.require(named('ci'), 'write', 'other'));
     assert.throws(() => rights.requireSomewhere(anonymous, 'admin'));
     assert.deepEqual(log.lines, [
-      'debug an unknown token was shown',
+      'debug an unknown token was shown {}',
       'debug a wrong password was shown {"user":"ann"}',
       'debug a wrong password was shown {}',
       'debug a right was lacking {"caller":"ci","right":"write","instance":"other"}',

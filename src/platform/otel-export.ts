@@ -81,6 +81,11 @@ export class SpanExport implements SpanProcessor {
     return this.#queued + this.#sending;
   }
 
+  /** The last batch did not arrive. */
+  get failing(): boolean {
+    return this.#failing;
+  }
+
   onStart(): void {}
 
   onEnd(span: ReadableSpan): void {

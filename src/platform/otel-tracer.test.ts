@@ -118,6 +118,18 @@ describe('OtelTracer', () => {
     assert.match(log.lines.join('\n'), /warn the last traces could not be sent in time {"lostSpans":4224,"timeoutMs":50}/);
   });
 
+  it('gives a collector that was away only one more try at the end', async () => {
+    await using collector = await OtlpCollector.open();
+    collector.answer = { status: 400 };
+    const { tracer, log, count } = open(collector.endpoint, { flushTimeoutMs: 60_000 });
+    for (let index = 0; index < 128; index += 1) tracer.start('a', nothing).end();
+    while (count('failed') === 0) await new Promise((resolve) => setImmediate(resolve));
+    collector.answer = undefined;
+    tracer.start('a', nothing).end();
+    await tracer[Symbol.asyncDispose]();
+    assert.match(log.lines.at(-1) ?? '', /could not be sent in time {"lostSpans":1,"timeoutMs":500}/);
+  });
+
   it('tells who has taken the port of OTLP over gRPC', async (t) => {
     const collector = await OtlpCollector.open(4317).catch(() => undefined);
     if (collector === undefined) return t.skip('port 4317 is taken');

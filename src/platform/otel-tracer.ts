@@ -35,6 +35,8 @@ export interface OtelTracerPorts extends ExportPorts {
 const demandedPerSecondMax = 200;
 /** Texts come from clients. A span of so many attributes and events takes some KiB. */
 const spanLimits = { attributeValueLengthLimit: 512, attributeCountLimit: 64, eventCountLimit: 64 };
+/** What a flush gets when the batch before did not arrive: one more try. */
+const failingFlushTimeoutMs = 500;
 /** Where OTLP receivers listen on a collector (OTLP specification, "OTLP/HTTP Request"). */
 const receiverPath = '/v1/traces';
 
@@ -79,10 +81,11 @@ export class OtelTracer implements Tracer, AsyncDisposable {
   /** Sends what is left, within the time given for it. Never throws. */
   async [Symbol.asyncDispose](): Promise<void> {
     const { promise: late, resolve } = Promise.withResolvers<'late'>();
-    using _limit = this.#ports.timers.after(this.#options.flushTimeoutMs, () => resolve('late'));
+    const timeoutMs = this.#export.failing ? Math.min(failingFlushTimeoutMs, this.#options.flushTimeoutMs) : this.#options.flushTimeoutMs;
+    using _limit = this.#ports.timers.after(timeoutMs, () => resolve('late'));
     const sent = this.#provider.shutdown().catch(() => undefined); // failures were reported where they were counted
     if ((await Promise.race([sent, late])) === 'late') {
-      this.#ports.log.warn('the last traces could not be sent in time', { lostSpans: this.#export.unsent, timeoutMs: this.#options.flushTimeoutMs });
+      this.#ports.log.warn('the last traces could not be sent in time', { lostSpans: this.#export.unsent, timeoutMs });
     }
   }
 }

@@ -1,6 +1,8 @@
 // SIGHUP to a real server: what is applied, what waits for a restart, and what mistakes do.
 import assert from 'node:assert/strict';
-import { writeFile } from 'node:fs/promises';
+import { spawn } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { readFile, writeFile } from 'node:fs/promises';
 import { connect } from 'node:net';
 import type { Socket } from 'node:net';
 import { join } from 'node:path';
@@ -39,6 +41,9 @@ async function serveWith(t: TestContext, yaml: string, args: readonly string[] =
     },
   };
 }
+
+/** Gives a command a terminal of its own. */
+const terminal = '/usr/bin/script';
 
 /** Asks on a new connection that stays open, and tells whether there was an answer or the end. */
 async function firstEvent(t: TestContext, port: number): Promise<{ socket: Socket; event: 'data' | 'close' }> {
@@ -97,5 +102,19 @@ describe('SIGHUP', () => {
     const again = await reload(`${rights('new')}log: {level: error}`);
     assert.deepEqual(again.map(({ message, applied }) => [message, applied]), [['configuration reloaded', 0]]);
     assert.ok(!kiln.errors().includes(hashOfToken('new')));
+  });
+
+  it('ends the server, as SIGTERM does, when it means that the terminal has been closed', { skip: process.platform !== 'linux' || !existsSync(terminal) }, async (t) => {
+    const directory = await temporaryDirectory(t);
+    const readyFile = join(directory, 'ready.json');
+    const launcher = new URL('../../bin/kiln', import.meta.url).pathname;
+    const command = `${launcher} serve --listen 127.0.0.1:0 --data ${join(directory, 'data')} --ready-file ${readyFile}`;
+    const shell = spawn(terminal, ['-qec', command, '/dev/null'], { stdio: 'ignore', env: { PATH: process.env['PATH'] } });
+    t.after(() => shell.kill('SIGKILL'));
+    while (!existsSync(readyFile)) await setTimeout(5);
+    const { pid } = JSON.parse(await readFile(readyFile, 'utf8')) as { pid: number };
+    t.after(() => existsSync(readyFile) && process.kill(pid, 'SIGKILL')); // no child of ours
+    shell.kill('SIGKILL'); // closes the terminal
+    while (existsSync(readyFile)) await setTimeout(5); // a server that ends in good order removes it
   });
 });

@@ -141,14 +141,15 @@ describe('kiln serve', () => {
     await assert.rejects(stat(path), { code: 'ENOENT' });
   });
 
-  it('refuses what a foreign page in a browser of this machine can send, unless told to serve everyone', async (t) => {
+  it('refuses what a foreign page in a browser of this machine can send, but for names that it was given', async (t) => {
     const kiln = await serveKiln(t, [...anyPort, '--data', await temporaryDirectory(t)]);
     const path = `/cas/${helloDigest.hash}`;
     assert.equal((await fetchHttp(kiln.port, '/status', { headers: { host: 'evil.example' } })).status, 403);
     assert.equal((await fetchHttp(kiln.port, path, { method: 'PUT', body: hello, headers: { origin: 'http://evil.example' } })).status, 403);
     assert.equal((await fetchHttp(kiln.port, path)).status, 404);
-    const open = await serveKiln(t, [...anyPort, '--data', await temporaryDirectory(t), '--allow-anonymous', 'write']);
-    assert.equal((await fetchHttp(open.port, '/status', { headers: { host: 'cache.example' } })).status, 200);
+    const named = await serveKiln(t, [...anyPort, '--data', await temporaryDirectory(t), '--allow-anonymous', 'write', '--allowed-hosts', 'cache.example']);
+    assert.equal((await fetchHttp(named.port, '/status', { headers: { host: 'cache.example' } })).status, 200);
+    assert.equal((await fetchHttp(named.port, '/status', { headers: { host: 'evil.example' } })).status, 403, 'who may do what is another question');
   });
 
   it('CAP-8: gives everyone no more than --allow-anonymous says', async (t) => {

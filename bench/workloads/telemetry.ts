@@ -12,6 +12,7 @@ import { cpuBetween, readCpu } from '../harness/process-usage.ts';
 import type { CpuReading } from '../harness/process-usage.ts';
 import { runLoad } from '../harness/run-load.ts';
 import type { Run } from '../harness/run.ts';
+import { median } from '../harness/statistics.ts';
 import { checkedAnswer } from '../traffic/fill.ts';
 import type { RunOutcome } from '../traffic/traffic.ts';
 import { oneMissing, sameCall } from './lookups.ts';
@@ -49,9 +50,9 @@ interface Running {
 
 const warmUpCalls = 150_000;
 /** Short, so that what else the machine does meets all variants alike; many, so that it averages out. */
-const roundCalls = 20_000;
+const roundCalls = 5_000;
 const generationsFull = 3;
-const roundsPerGenerationAndRound = 4;
+const turnsPerRound = 16;
 /** Spans are sent in batches some time later; that belongs to the round that made them. */
 const settleMs = 2_500;
 
@@ -63,7 +64,7 @@ export const telemetry: Benchmark = {
     const generations = context.quick ? 1 : generationsFull;
     for (let generation = 0; generation < generations; generation += 1) await runGeneration(context, samples);
     const results = variants.map((variant) => ({ server: variant.name, operations: callsOf(context, roundCalls), measured: summed(samples.get(variant.name) ?? []) }));
-    const least = results.map(({ server, measured }) => `${server} ${((measured.cpuPerOperation?.min ?? NaN) / (results[0]?.measured.cpuPerOperation?.min ?? NaN)).toFixed(3)}`);
+    const ratios = variants.map((variant) => `${variant.name} ${ratiosByStart(samples, variant.name, generations).map((ratio) => ratio.toFixed(3)).join(' ')}`);
     context.report({
       benchmark: name,
       shape: shape.label,
@@ -72,11 +73,23 @@ export const telemetry: Benchmark = {
       notes: [
         ...variants.map((variant) => `${variant.name}: ${variant.about}`),
         'CPU of a round is counted until the next round of the same server, so what it does later counts as well',
-        `least CPU of all rounds against off, which other work on the machine disturbs least: ${least.join(', ')}`,
+        `median CPU against that of off, start by start, which says how far to trust it: ${ratios.join('; ')}`,
       ],
     });
   },
 };
+
+/** For each start of all variants the median CPU of that one over that of the first. */
+function ratiosByStart(samples: ReadonlyMap<string, readonly Sample[]>, variant: string, starts: number): number[] {
+  return Array.from({ length: starts }, (_, start) => {
+    const medianOf = (of: string): number => {
+      const all = samples.get(of) ?? [];
+      const rounds = all.length / starts;
+      return median(all.slice(start * rounds, (start + 1) * rounds).map(({ cpuPerOperation = NaN }) => cpuPerOperation));
+    };
+    return medianOf(variant) / medianOf(variants[0]?.name ?? '');
+  });
+}
 
 function callsOf({ quick }: BenchContext, calls: number): number {
   return quick ? calls / 50 : calls;
@@ -97,7 +110,7 @@ async function runGeneration(context: BenchContext, samples: ReadonlyMap<string,
   for (const { run } of running) await runLoad({ ...run, operations: callsOf(context, warmUpCalls) }, context.h2load);
   await settle(context);
   const records = running.map((): Turns => ({ cpu: [], outcomes: [] }));
-  const rounds = context.quick ? 1 : context.rounds * roundsPerGenerationAndRound;
+  const rounds = context.quick ? 1 : context.rounds * turnsPerRound;
   for (let round = 0; round < rounds; round += 1) {
     for (let turn = 0; turn < running.length; turn += 1) {
       // Who comes first changes, so that nobody always runs beside the same work of the machine.

@@ -52,8 +52,9 @@ export async function serve(start: ProcessStart, terminal: Terminal): Promise<nu
   reload.end();
   const { calls, connections } = server.progress;
   log.info('stopping: no new calls are taken, those that run may finish; a second signal ends it at once', { signal, calls, connections });
-  const { cutOffCalls, flushed } = await server.stop();
-  if (!flushed) {
+  const { cutOffCalls, lateHandlers, flushed } = await server.stop();
+  if (!flushed || lateHandlers > 0) {
+    // A regular end would wait for whatever does not answer.
     log.end();
     endBySignal('SIGKILL');
   }

@@ -1,6 +1,8 @@
 // How the server ends: politely, in a hurry, and by force.
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
 import { once } from 'node:events';
+import { rm } from 'node:fs/promises';
 import { request } from 'node:http';
 import type { ClientRequest, IncomingMessage } from 'node:http';
 import { join } from 'node:path';
@@ -134,6 +136,33 @@ describe('the end of kiln serve', () => {
     assert.equal(status, 130);
     assert.match(errors, /second signal: ending at once signal=SIGINT\n$/);
   });
+
+  for (const [how, second, wanted] of [
+    ['kills itself at the limit', undefined, 137],
+    ['ends at the second signal', 'SIGTERM', 143],
+  ] as const) {
+    it(`K10-01: ${how} although the disk does not answer, for which a regular end would wait for ever`, async (t) => {
+      const data = await temporaryDirectory(t);
+      const first = await serveKiln(t, [...anyPort, '--data', data]);
+      assert.equal((await fetchHttp(first.port, `/cas/${digest.hash}`, { method: 'PUT', body: content })).status, 200);
+      first.kill('SIGTERM');
+      await first.ended;
+      const limits = second === undefined ? ['--drain-timeout', '100ms', '--drain-flush-timeout', '300ms'] : [];
+      const kiln = await serveKiln(t, [...anyPort, '--data', data, ...limits]);
+      // To open a pipe without a writer takes for ever, as reading from a network file system that is gone does.
+      const file = join(data, 'objects/sha256', digest.hash.slice(0, 2), digest.hash);
+      await rm(file);
+      assert.equal(spawnSync('mkfifo', [file]).status, 0);
+      const stuck = request({ host: '127.0.0.1', port: kiln.port, path: `/cas/${digest.hash}`, agent: false }).on('error', () => {});
+      stuck.end();
+      await once(stuck, 'socket');
+      await fetchHttp(kiln.port, '/status'); // after it
+      kiln.kill('SIGTERM');
+      await stopping(kiln);
+      if (second !== undefined) kiln.kill(second);
+      assert.equal((await kiln.ended).status, wanted);
+    });
+  }
 
   it('K1-15: frees the data directory when it is killed, and keeps what it acknowledged', async (t) => {
     const data = join(await temporaryDirectory(t), 'data');

@@ -19,6 +19,8 @@ export interface StopOutcome {
   /** Calls that were running or came meanwhile and got their answer, or whose client went away. */
   readonly finishedCalls: number;
   readonly cutOffCalls: number;
+  /** Handlers that had not noticed by the limit that their calls were cut off: something does not answer them. */
+  readonly lateHandlers: number;
   /** False when the stores did not end in time. What was acknowledged is on the disk in any case. */
   readonly flushed: boolean;
   readonly tookMs: number;
@@ -37,7 +39,7 @@ export interface DrainProgress {
 export interface DrainedParts {
   readonly clients: {
     readonly progress: DrainProgress;
-    drain(limits: DrainLimits): Promise<Pick<StopOutcome, 'finishedCalls' | 'cutOffCalls'>>;
+    drain(limits: DrainLimits): Promise<Pick<StopOutcome, 'finishedCalls' | 'cutOffCalls' | 'lateHandlers'>>;
   };
   readonly stores: AsyncDisposable;
 }
@@ -101,9 +103,10 @@ function statusText({ calls, connections, handlers }: DrainProgress): string {
 }
 
 /** The last word of a server. */
-export function logOutcome({ finishedCalls, cutOffCalls, flushed, tookMs }: StopOutcome, log: Log): void {
+export function logOutcome({ finishedCalls, cutOffCalls, lateHandlers, flushed, tookMs }: StopOutcome, log: Log): void {
   const fields = { finishedCalls, cutOffCalls, tookMs };
   if (!flushed) log.error('stopped, but the stores did not close in time; what was acknowledged is on the disk', undefined, fields);
+  else if (lateHandlers > 0) log.error('stopped, but calls that were cut off go on: something does not answer them, the disk perhaps', undefined, { ...fields, lateHandlers });
   else if (cutOffCalls > 0) log.warn('stopped; calls that did not finish in time were cut off', fields);
   else log.info('stopped; every call has finished', fields);
 }

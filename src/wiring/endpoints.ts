@@ -49,6 +49,11 @@ function audienceOf(address: ListenAddress): Audience {
   return isLoopbackAddress(address.host) ? 'loopback' : 'network';
 }
 
+/** How the clients of a drain ended; see `StopOutcome`. */
+export interface DrainedClients extends DrainedCalls {
+  readonly lateHandlers: number;
+}
+
 export class Endpoints implements AsyncDisposable {
   readonly #served: Served;
   readonly #telemetry: Telemetry;
@@ -61,7 +66,7 @@ export class Endpoints implements AsyncDisposable {
   readonly #connections: Readonly<Record<Audience, Connections>>;
   readonly #listeners: Listener[] = [];
   readonly #exchanges = new RunningCount();
-  #drained: Promise<DrainedCalls> | undefined;
+  #drained: Promise<DrainedClients> | undefined;
 
   constructor({ served, telemetry, authenticator, allowedHosts, limits, log }: EndpointParts) {
     const { calls, meter, turns } = telemetry;
@@ -132,19 +137,23 @@ export class Endpoints implements AsyncDisposable {
    * off. Resolves when all has ended, handlers that do not notice their cancellation excepted. Idempotent: a second
    * call waits for the first, whose limits hold.
    */
-  drain(limits: Omit<DrainLimits, 'flushTimeoutMs'>): Promise<DrainedCalls> {
+  drain(limits: Omit<DrainLimits, 'flushTimeoutMs'>): Promise<DrainedClients> {
     this.#drained ??= this.#drain(limits);
     return this.#drained;
   }
 
-  async #drain({ listenerTimeoutMs, timeoutMs }: Omit<DrainLimits, 'flushTimeoutMs'>): Promise<DrainedCalls> {
+  async #drain({ listenerTimeoutMs, timeoutMs }: Omit<DrainLimits, 'flushTimeoutMs'>): Promise<DrainedClients> {
     const startedMs = monotonicClock.nowMs();
     this.#served.health.drain(); // first of all: whoever asks before it connects goes elsewhere (HC-3)
     for (const listener of this.#listeners) listener.stopAccepting();
     const drained = await Promise.all(Object.values(this.#connections).map((connections) => connections.drain(Math.min(listenerTimeoutMs, timeoutMs))));
     await Promise.all(this.#listeners.map((listener) => listener[Symbol.asyncDispose]()));
     await this.#handlersEnded(Math.max(startedMs + timeoutMs - monotonicClock.nowMs(), cancelledHandlersMsMin));
-    return { finishedCalls: sum(drained, ({ finishedCalls }) => finishedCalls), cutOffCalls: sum(drained, ({ cutOffCalls }) => cutOffCalls) };
+    return {
+      finishedCalls: sum(drained, ({ finishedCalls }) => finishedCalls),
+      cutOffCalls: sum(drained, ({ cutOffCalls }) => cutOffCalls),
+      lateHandlers: this.runningHandlers,
+    };
   }
 
   /** Ends everything at once. */
@@ -153,9 +162,7 @@ export class Endpoints implements AsyncDisposable {
   }
 
   async #handlersEnded(timeoutMs: number): Promise<void> {
-    const ended = Promise.all([this.#router.idle(), this.#exchanges.idle()]).then(() => true);
-    if (await endedWithin(timeoutMs, ended, timers)) return;
-    this.#log.warn('calls go on although they were cancelled', { handlers: this.runningHandlers });
+    await endedWithin(timeoutMs, Promise.all([this.#router.idle(), this.#exchanges.idle()]).then(() => true), timers);
   }
 }
 

@@ -1,11 +1,14 @@
 // kiln config, as real processes.
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
+import { createHash } from 'node:crypto';
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import type { TestContext } from 'node:test';
 import { promisify } from 'node:util';
+import { Capabilities } from '../proto/gen/build/bazel/remote/execution/v2/remote_execution_pb.ts';
+import { GrpcJsClient } from '../testing/grpc-js-client.ts';
 import { fetchHttp } from '../testing/http-client.ts';
 import { runKiln, serveKiln, temporaryDirectory } from '../testing/kiln-process.ts';
 
@@ -111,6 +114,17 @@ describe('kiln serve --config', () => {
     assert.ok([401, 403].includes(put.status), String(put.status));
     kiln.kill('SIGTERM');
     assert.match((await kiln.ended).out, new RegExp(`keeps +${join(file, '..', 'data')}:`));
+  });
+
+  it('keeps to the limits of the file', async (t) => {
+    const file = await fileWith(t, 'listen: [127.0.0.1:0]\ndata: data\nlimits: {blob-size: 1MiB, batch-size: 1MiB}\n');
+    const kiln = await serveKiln(t, ['--config', file]);
+    const put = async (path: string, bytes: number) => (await fetchHttp(kiln.port, path, { method: 'PUT', body: new Uint8Array(bytes) })).status;
+    const zeros = (bytes: number) => createHash('sha256').update(new Uint8Array(bytes)).digest('hex');
+    assert.deepEqual([await put(`/cas/${zeros(2 ** 20)}`, 2 ** 20), await put(`/cas/${zeros(2 ** 20 + 1)}`, 2 ** 20 + 1)], [200, 413]);
+    using client = new GrpcJsClient(`127.0.0.1:${kiln.port}`);
+    const { message } = await client.unary(Capabilities.method.getCapabilities, {});
+    assert.equal(message.cacheCapabilities?.maxBatchTotalSizeBytes, 2n ** 20n);
   });
 
   it('reads a pipe, which a secret may come through', async (t) => {

@@ -46,7 +46,7 @@ function scalar(text: string): string {
   return isPlain ? text : JSON.stringify(text);
 }
 
-export function originText(origin: Origin): string {
+function originText(origin: Origin): string {
   switch (origin.kind) {
     case 'default': return 'default';
     case 'flag': return origin.flag;

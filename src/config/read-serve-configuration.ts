@@ -21,11 +21,11 @@ export async function readServeConfiguration(context: StartContext, readFile: Re
 }
 
 /** For each mistake a line what is wrong and a line what to do, with an empty line between mistakes. */
-export function mistakesError(mistakes: readonly Mistake[]): CacheError {
+function mistakesError(mistakes: readonly Mistake[]): CacheError {
   return new CacheError('invalid_argument', mistakesText(mistakes));
 }
 
-export function mistakesText(mistakes: readonly Mistake[]): string {
+function mistakesText(mistakes: readonly Mistake[]): string {
   const shown = mistakes.slice(0, mistakesShownMax).map(({ problem, advice }) => `${problem}\n${advice}`);
   if (mistakes.length > shown.length) shown.push(`${mistakes.length - shown.length} more mistakes are not shown\nset these right first`);
   return shown.join('\n\n');

@@ -85,6 +85,9 @@ export interface CacheClient extends AsyncDisposable {
 /** Bounds what a careless `getBytes` takes. */
 const defaultBytesMax = 64 * 1024 * 1024;
 
+/** A call that fails is repeated as a whole; of more digests it would hardly ever get through a bad connection. */
+const digestsPerCallMax = 500;
+
 export interface CacheClientParts {
   readonly instance: InstanceName;
   readonly blobs: BlobStore;
@@ -112,7 +115,10 @@ export class StoreCacheClient implements CacheClient {
     const byFunction = Map.groupBy(asked, (digest) => digest.function);
     const missing = new Map<string, Digest>();
     for (const group of byFunction.values()) {
-      for (const digest of await this.#parts.blobs.findMissing(DigestList.from(group), options)) missing.set(digest.key, digest);
+      for (let from = 0; from < group.length; from += digestsPerCallMax) {
+        const part = DigestList.from(group.slice(from, from + digestsPerCallMax));
+        for (const digest of await this.#parts.blobs.findMissing(part, options)) missing.set(digest.key, digest);
+      }
     }
     return asked.filter(({ key }) => missing.delete(key));
   }

@@ -28,6 +28,9 @@ describe('openCache', () => {
       const absent = Digest.of(Buffer.from(`absent ${url}`));
       assert.equal(await cache.getBytes(absent), undefined);
       assert.deepEqual((await cache.findMissing([...all, absent, ...all, absent])).map(String), [String(absent)]);
+      const many = Array.from({ length: 510 }, (_, index) => Digest.of(Buffer.from(`${url} ${index}`)));
+      await cache.putBytes(Buffer.from(`${url} 505`));
+      assert.deepEqual((await cache.findMissing(many)).map(String), many.toSpliced(505, 1).map(String));
       await assert.rejects(cache.getBytes(Digest.of(large), { bytesMax: 1_000 }), { code: 'resource_exhausted' });
       await using part = await cache.get(Digest.of(large), { range: { offset: 1_999_990, length: 10 } });
       assert.ok(Buffer.concat(await Array.fromAsync(part ?? [])).equals(large.subarray(1_999_990)));

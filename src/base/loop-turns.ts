@@ -3,40 +3,36 @@
 // of it how long it took. (A look costs 50 to 100 ns, a small call a few microseconds: bench/unary.)
 import type { MonotonicClock } from './clock.ts';
 
+/** One turn. */
+export interface LoopTurn {
+  /** When it was asked for first. */
+  readonly beganAtMs: number;
+  readonly isOver: boolean;
+}
+
 export class LoopTurns {
   readonly #clock: MonotonicClock;
   readonly #listeners: ((tookMs: number) => void)[] = [];
   readonly #end = (): void => {
-    this.#isOpen = false;
-    const tookMs = this.#clock.nowMs() - this.#beganAtMs;
+    const turn = this.#turn;
+    if (turn === undefined) return;
+    turn.isOver = true;
+    this.#turn = undefined;
+    const tookMs = this.#clock.nowMs() - turn.beganAtMs;
     for (const listener of this.#listeners) listener(tookMs);
   };
-  #number = 0;
-  #isOpen = false;
-  #beganAtMs = 0;
+  #turn: { beganAtMs: number; isOver: boolean } | undefined;
 
   constructor(clock: MonotonicClock) {
     this.#clock = clock;
   }
 
-  /** The number of this turn. It begins when it is asked for first. */
-  current(): number {
-    if (this.#isOpen) return this.#number;
-    this.#isOpen = true;
-    this.#number += 1;
-    this.#beganAtMs = this.#clock.nowMs();
+  /** This turn. It begins when it is asked for first. */
+  current(): LoopTurn {
+    if (this.#turn !== undefined) return this.#turn;
+    this.#turn = { beganAtMs: this.#clock.nowMs(), isOver: false };
     void Promise.resolve().then(this.#end); // when the turn has nothing more to do but promises
-    return this.#number;
-  }
-
-  /** When the current turn began. */
-  get beganAtMs(): number {
-    return this.#beganAtMs;
-  }
-
-  /** Whether that turn still goes on. */
-  isCurrent(turn: number): boolean {
-    return this.#isOpen && turn === this.#number;
+    return this.#turn;
   }
 
   nowMs(): number {

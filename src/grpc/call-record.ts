@@ -1,5 +1,5 @@
 // What an observer is told of one call, gathered while the call goes on. Made only where somebody observes.
-import type { LoopTurns } from '../base/loop-turns.ts';
+import type { LoopTurn, LoopTurns } from '../base/loop-turns.ts';
 import type { Span } from '../base/tracer.ts';
 import type { HeaderBlock } from '../h2/stream.ts';
 import type { CallObserver, EndedCall } from './call-observer.ts';
@@ -13,34 +13,34 @@ export interface CallObservation {
 /** For every path that is not served: clients make them up, and there is no bound to their number. */
 export const unknownPath = 'unknown';
 
+const notEnded = -1;
+
 export class CallRecord implements EndedCall {
   readonly path: string;
   readonly observation: unknown;
   trace: Span | undefined = undefined;
-  status = 0;
+  /** Not a status until the call has ended. */
+  status = notEnded;
   receivedBytes = 0;
   sentBytes = 0;
   readonly #headers: HeaderBlock;
   readonly #by: CallObservation;
-  readonly #turn: number;
-  readonly #startedAtMs: number;
-  #ended = false;
+  readonly #turn: LoopTurn;
 
   constructor(path: string, headers: HeaderBlock, by: CallObservation) {
     this.path = path;
     this.#headers = headers;
     this.#by = by;
     this.#turn = by.turns.current();
-    this.#startedAtMs = by.turns.beganAtMs;
     this.observation = by.observer.started?.(this);
   }
 
   get durationMs(): number {
-    return this.#by.turns.nowMs() - this.#startedAtMs;
+    return this.#by.turns.nowMs() - this.#turn.beganAtMs;
   }
 
   get atOnce(): boolean {
-    return this.#by.turns.isCurrent(this.#turn);
+    return !this.#turn.isOver;
   }
 
   header(name: string): string | undefined {
@@ -49,8 +49,7 @@ export class CallRecord implements EndedCall {
 
   /** Tells the observer; a second call does nothing. */
   end(status: number): void {
-    if (this.#ended) return;
-    this.#ended = true;
+    if (this.status !== notEnded) return;
     this.status = status;
     this.#by.observer.ended(this);
   }

@@ -168,7 +168,7 @@ for (const protocol of ['grpc', 'http'] as const) {
       const data = join(directory, 'data');
       const workspace = new BazelWorkspace(bazel, directory);
       const first = await startDaemon(t, data);
-      const building = workspace.start(first[protocol]);
+      const building = workspace.start(first[protocol], ['--remote_retries=12']);
       while (building.isRunning && !existsSync(workspace.marker)) await delay(5);
       assert.ok(building.isRunning, 'the build ended before the server could be stopped');
       const startedMs = performance.now();
@@ -176,8 +176,8 @@ for (const protocol of ['grpc', 'http'] as const) {
       assert.ok(performance.now() - startedMs < 30_000);
       const uploaded = actionResults(data);
       assert.ok(uploaded > 0, 'the build had uploaded nothing when the server was stopped');
-      // Over HTTP, Bazel goes on without a cache. Over gRPC, Bazel 2.1.0 tries again for some seconds and then breaks
-      // off the build ("Unrecoverable error ... UNAVAILABLE"), so the server must come back, as after an upgrade.
+      // Over HTTP, Bazel goes on without a cache. Over gRPC, Bazel 2.1.0 tries again for three seconds by its default and
+      // then breaks off the build ("Unrecoverable error ... UNAVAILABLE"), so the server must come back in time.
       const second = await startDaemon(t, data, protocol === 'grpc' ? { port: first.port } : {});
       const cold = await building.ended;
       assert.equal(cold.status, 0, cold.tail);

@@ -22,7 +22,7 @@ export interface Subject {
   readonly run: Omit<Run, 'operations' | 'seed' | 'traffic' | 'concurrency'>;
 }
 
-/** How long a server is kept busy before it counts, for the compiler, and how long a round is. */
+/** How much CPU a server gets to spend before it counts, for the compiler, and how long a round is. */
 interface Pace {
   readonly warmUpSeconds: number;
   readonly roundSeconds: number;
@@ -139,15 +139,20 @@ class Measuring {
       return;
     }
     const least = this.#operations;
+    const { pid } = this.#subject.server;
+    const cold = readCpu(pid);
+    let loadedSeconds = 0;
     let warmedSeconds = 0;
     let rate = 0;
     do {
       const { seconds } = await this.#run();
-      warmedSeconds += seconds;
+      loadedSeconds += seconds;
+      // What warms a server up is its own work: on a busy machine it gets little of the time that passes.
+      warmedSeconds = cpuBetween(cold, readCpu(pid)) / 1e9;
       rate = this.#operations / seconds;
-      if (this.#operations === operationsMax && warmedSeconds > roundSeconds) break;
+      if (this.#operations === operationsMax && loadedSeconds > roundSeconds) break;
       this.#operations = clamp(Math.ceil(Math.min(this.#operations * growth, rate * roundSeconds)), least, operationsMax);
-    } while (warmedSeconds < warmUpSeconds);
+    } while (warmedSeconds < warmUpSeconds && loadedSeconds < warmUpSeconds * patience);
     this.#operations = clamp(Math.ceil(rate * roundSeconds), least, operationsMax);
   }
 
@@ -178,6 +183,8 @@ class Measuring {
   }
 }
 
+/** A server that needs little CPU, or waits for its disk, is warm after so many times the time of the others. */
+const patience = 3;
 /** How much longer each run of a warm-up may be than the one before. */
 const growth = 8;
 /** Long enough for the 99.9th percentile to be more than a handful of calls. */

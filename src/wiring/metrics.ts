@@ -56,6 +56,7 @@ export function openMetrics({ shown, readOut, version, turns }: MetricsOptions):
   if (!shown && !readOut) return nothingCounted;
   const registry = new MetricRegistry();
   const usage = new MeteredCacheUsage(registry);
+  registry.gauge({ name: 'kiln_metrics_unshown_series', help: 'Series that are counted and left out of this page, since their metric has too many.' }, () => registry.unshownCount);
   registry.gauge({ name: 'kiln_build_info', help: 'Always 1; the version is in the label.' }, () => 1, { version });
   const http = new HttpMetrics({ meter: registry, usage, clock: monotonicClock });
   const process = meterProcess(registry, timers);

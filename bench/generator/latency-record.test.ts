@@ -43,6 +43,15 @@ describe('LatencyRecord', () => {
     assert.deepEqual([p50, p90, p99, p999, worst].map(microseconds), [1_000, 1_000, 91_000, 100_000, 101_000]);
   });
 
+  it('charges calls that are never answered with all the time they waited', () => {
+    const record = new LatencyRecord(0, 1_000, 3);
+    record.answered(1, 2);
+    record.giveUp(5_000);
+    assert.ok(record.complete);
+    const { p50, worst } = record.outcome();
+    assert.deepEqual([p50, worst].map(microseconds), [4_998_000, 5_000_000]);
+  });
+
   it('is complete only when every call was answered', () => {
     const record = new LatencyRecord(0, 1_000, 2);
     record.answered(1, 5);

@@ -14,7 +14,7 @@ export class LatencyRecord {
   constructor(startMs: number, ratePerSecond: number, operations: number) {
     this.#startMs = startMs;
     this.#intervalMs = 1_000 / ratePerSecond;
-    this.#latencies = new Float64Array(operations);
+    this.#latencies = new Float64Array(operations).fill(NaN);
     this.#lags = new Float64Array(operations);
   }
 
@@ -38,8 +38,13 @@ export class LatencyRecord {
     this.#done += 1;
   }
 
+  /** Whoever was not answered by now has waited at least so long. */
+  giveUp(nowMs: number): void {
+    for (const [index, latency] of this.#latencies.entries()) if (Number.isNaN(latency)) this.answered(index, nowMs);
+  }
+
   get complete(): boolean {
-    return this.#done === this.#latencies.length;
+    return this.#done >= this.#latencies.length; // an answer may come after it was given up
   }
 
   /** Microseconds. */

@@ -44,6 +44,18 @@ describe('changePrivateFile', () => {
     for (const outcome of outcomes) if (outcome.status === 'rejected') assert.match(String(outcome.reason), /is being changed by somebody else/);
   });
 
+  it('loses nothing when the next one begins the moment the file is in place', async (t) => {
+    const path = join(await temporaryDirectory(t), 'f');
+    const eager = async (name: string): Promise<void> => {
+      for (let number = 0; number < 25; ) {
+        const done = await changePrivateFile(path, (text) => `${text}${name}${number}\n`).then(() => true, () => false);
+        if (done) number += 1;
+      }
+    };
+    await Promise.all(['a', 'b', 'c', 'd'].map(eager));
+    assert.equal((await readFile(path, 'utf8')).split('\n').length - 1, 100);
+  });
+
   it('leaves everything as it was when the change is refused, or cannot be written', async (t) => {
     const directory = await temporaryDirectory(t);
     const path = join(directory, 'f');

@@ -25,7 +25,10 @@ export async function changePrivateFile(path: string, change: (text: string) => 
   await using undo = new AsyncDisposableStack();
   try {
     const file = undo.use(await open(partial, 'wx', newFileMode)); // the lock as well
-    undo.defer(() => rm(partial, { force: true }));
+    let isOurs = true;
+    undo.defer(async () => {
+      if (isOurs) await rm(partial, { force: true });
+    });
     const before = await readPresent(target);
     await file.writeFile(change(before?.text ?? ''));
     if (before !== undefined) {
@@ -34,6 +37,7 @@ export async function changePrivateFile(path: string, change: (text: string) => 
     }
     await file.sync();
     await rename(partial, target);
+    isOurs = false; // whoever is next may have made one of the same name by now
   } catch (cause) {
     if (cause instanceof CacheError) throw cause;
     throw explained(path, partial, cause);

@@ -21,7 +21,7 @@ describe('kiln', () => {
     assert.deepEqual(await runKiln(['--help']), general);
     const serve = await runKiln(['help', 'serve']);
     assert.equal(serve.status, 0);
-    for (const flag of ['--listen', '--data', '--max-size', '--allow-anonymous', '--ready-file', '--log-level']) {
+    for (const flag of ['--config', '--listen', '--data', '--max-size', '--allow-anonymous', '--ready-file', '--log-level']) {
       assert.match(serve.out, new RegExp(`^ {2}${flag} `, 'm'));
     }
     assert.deepEqual(await runKiln(['serve', '--help']), serve);

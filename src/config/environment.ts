@@ -49,13 +49,15 @@ function variableAt(keys: readonly Key[], place: Place): string {
 
 function unknownVariable(variable: string, keys: readonly Key[]): Mistake {
   const nearest = nearestName(variable, keys.flatMap(({ environment }) => environment ?? []));
-  const key = keys.find(({ environment }) => environment === nearest);
+  // KILN_TOKENS_FILE for KILN_RIGHTS_TOKENS_FILE: people remember the last words.
+  const end = variable.slice('KILN'.length);
+  const key = keys.find(({ environment }) => (nearest === undefined ? environment?.endsWith(end) === true : environment === nearest));
   return {
     origin: { kind: 'environment', variable },
     problem: `unknown environment variable ${variable}`,
     advice:
-      nearest === undefined || key === undefined
+      key?.environment === undefined
         ? 'unset it; "kiln help serve" lists the variables Kiln reads'
-        : `did you mean ${nearest}? example: ${nearest}=${key.example}`,
+        : `did you mean ${key.environment}? example: ${key.environment}=${key.example}`,
   };
 }

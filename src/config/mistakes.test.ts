@@ -40,6 +40,7 @@ const names: readonly FileRow[] = [
   ['a typo in the name of a group', 'limit:\n  streams: 1', '/kiln.yaml:1:1: unknown key "limit"', 'did you mean limits?'],
   ['a typo in a key of a group', 'drain:\n  timout: 5s', '/kiln.yaml:2:3: unknown key "drain.timout"', 'did you mean timeout? example: timeout: 35s'],
   ['a key of a group at the top level', 'level: debug', '/kiln.yaml:1:1: unknown key "level"', 'level belongs below log: write log: {level: debug}'],
+  ['a list of a group at the top level', 'identities: []', '/kiln.yaml:1:1: unknown key "identities"', 'identities belongs below rights: write rights: {identities: [{name: ci, tokens: [sha256:HEX], grants: [{instances: ["*"], rights: [read, write]}]}]}'],
   ['a dotted key', 'log.level: debug', '/kiln.yaml:1:1: unknown key "log.level"', 'level belongs below log: write log: {level: debug}'],
   ['a flag as a key', 'drain-timeout: 5s', '/kiln.yaml:1:1: unknown key "drain-timeout"', 'timeout belongs below drain: write drain: {timeout: 35s}'],
   ['the name of the file in the file', 'config: /kiln.yaml', '/kiln.yaml:1:1: unknown key "config"', 'known here: listen, allowed-hosts, data, max-size, allow-anonymous, ready-file, rights, drain, log, metrics, traces, diagnostics, limits'],
@@ -82,6 +83,10 @@ const forms: readonly FileRow[] = [
   ['a list for names with values', 'traces:\n  headers: [authorization]', '/kiln.yaml:2:12: traces.headers: is a list, but should be names with a value each', 'example: headers: {authorization: Bearer SECRET}'],
   ['a name without a value', 'data:', '/kiln.yaml:1:6: data: has no value', 'example: data: /var/cache/kiln'],
   ['null', 'max-size: ~', '/kiln.yaml:1:11: max-size: has no value', 'example: max-size: 10GiB'],
+  ['a list in a list', 'listen: [[127.0.0.1:9092]]', '/kiln.yaml:1:10: listen: is a list, but should be one value', 'example: listen: [127.0.0.1:9092]'],
+  ['a group for one of several names', 'traces:\n  headers: {authorization: {Bearer: topsecret}}', '/kiln.yaml:2:28: traces.headers.authorization: is a group of keys, but should be one value', 'example: headers: {authorization: Bearer SECRET}'],
+  ['a token in the place of a list of hashes', 'rights:\n  identities:\n    - {name: ci, tokens: kiln_topsecret}', '/kiln.yaml:3:26: rights.identities.tokens: is one value, but should be a list', 'example: tokens: [sha256:HEX]'],
+  ['a token in the place of an identity', 'rights: {identities: [kiln_topsecret]}', '/kiln.yaml:1:23: rights.identities: is one value, but should be a group of keys', 'write its keys on lines of their own below it, indented: name, tokens, grants'],
   ['a list at the top', '- listen: [127.0.0.1:9092]', '/kiln.yaml:1:1: is a list, but should be a group of keys', 'write "name: value"'],
   ['a text at the top, with no space after the colon', 'data:/var/cache', '/kiln.yaml:1:1: is the value "data:/var/cache", but should be a group of keys', 'write "name: value"'],
   ['an empty list of rights', 'rights: {identities: [{name: ci, grants: [{instances: ["*"], rights: []}]}]}', '/kiln.yaml:1:70: rights.identities.grants.rights: the list is empty', 'example: rights: [read]'],
@@ -107,8 +112,9 @@ const values: readonly FileRow[] = [
   ['a name with a space', 'rights: {identities: [{name: my ci}]}', '/kiln.yaml:1:30: rights.identities.name: "my ci" is not a name: 1 to 128 characters, and no spaces, colons, commas and quotes', 'example: name: ci'],
   ['a URL without its scheme', 'traces: {endpoint: "localhost:4318"}', '/kiln.yaml:1:20: traces.endpoint: "localhost:4318" is not a URL that begins with http:// or https://', 'example: endpoint: http://127.0.0.1:4318/v1/traces'],
   ['a password in a URL', 'traces: {endpoint: "http://ada:topsecret@host/"}', '/kiln.yaml:1:20: traces.endpoint: a URL here has no user and no password; send them as a header', 'example: endpoint: http://127.0.0.1:4318/v1/traces'],
-  ['a header that is none', 'traces: {headers: {"my header": x}}', '/kiln.yaml:1:20: traces.headers: "my header" is not the name of an HTTP header', 'example: headers: {authorization: Bearer SECRET}'],
-  ['a URL for a host name', 'allowed-hosts: ["http://cache"]', '/kiln.yaml:1:17: allowed-hosts: "http://cache" is not the name of a host; write it without scheme, port and path', 'example: allowed-hosts: [cache.example]'],
+  ['a header that is none', 'traces: {headers: {"my header": x}}', '/kiln.yaml:1:20: traces.headers: what is given (and not shown here) is not the name of an HTTP header', 'example: headers: {authorization: Bearer SECRET}'],
+  ['a URL for a host name', 'allowed-hosts: ["http://cache"]', '/kiln.yaml:1:17: allowed-hosts: "http://cache" is not the name of a host; write it without scheme, port, path and wildcards', 'example: allowed-hosts: [cache.example]'],
+  ['a wildcard for a host name', 'allowed-hosts: ["*.example"]', '/kiln.yaml:1:17: allowed-hosts: "*.example" is not the name of a host; write it without scheme, port, path and wildcards', 'example: allowed-hosts: [cache.example]'],
 ];
 
 const syntax: readonly FileRow[] = [
@@ -180,6 +186,9 @@ describe('mistakes in a configuration file', () => {
     assert.deepEqual(await mistakesOf({ files: { '/kiln.yaml': 'rights:\n  tokens-file: /no/tokens.yaml' } }), [
       '/kiln.yaml:2:3: there is no file /no/tokens.yaml\ncreate it, or correct the path',
     ]);
+    for (const [content, is] of [['kiln_topsecret\n', 'one value'], ['ada:$2y$05$topsecret\n', 'one value'], ['rights: {identities: []}\n', 'a group of keys']] as const) {
+      assert.deepEqual(await mistakesOf({ files: { ...files, '/tokens.yaml': content } }), [`/tokens.yaml:1:1: is ${is}, but should be a list\nbegin each element on a line of its own with "- ", as in "- name: ci"`]);
+    }
   });
 
   it('and in the htpasswd file', async () => {
@@ -272,6 +281,8 @@ describe('mistakes in flags and variables', () => {
     ['a variable of nobody', { environment: { KILN_SERVICE_HOST_IN_CLUSTER: 'x' } }, 'unknown environment variable KILN_SERVICE_HOST_IN_CLUSTER', 'unset it; "kiln help serve" lists the variables Kiln reads'],
     ['a wrong value in a variable', { environment: { KILN_LISTEN: '127.0.0.1:0,9092' } }, 'KILN_LISTEN: "9092" is not an address: the host is missing', 'example: KILN_LISTEN=127.0.0.1:9092'],
     ['a header without a value', { environment: { KILN_TRACES_HEADERS: 'topsecret' } }, 'KILN_TRACES_HEADERS: what is given (and not shown here) is not the value of an HTTP header', 'example: KILN_TRACES_HEADERS=authorization=Bearer SECRET'],
+    ['a header with a colon', { environment: { KILN_TRACES_HEADERS: 'authorization: Bearer topsecret' } }, 'KILN_TRACES_HEADERS: what is given (and not shown here) is not the name of an HTTP header', 'example: KILN_TRACES_HEADERS=authorization=Bearer SECRET'],
+    ['a variable of a group without the group', { environment: { KILN_TOKENS_FILE: '/t' } }, 'unknown environment variable KILN_TOKENS_FILE', 'did you mean KILN_RIGHTS_TOKENS_FILE? example: KILN_RIGHTS_TOKENS_FILE=/etc/kiln/tokens.yaml'],
     ['a value that contradicts the file', { args: ['--allow-anonymous=none'], files: { '/kiln.yaml': '' } }, '--allow-anonymous: nobody may do anything: allow-anonymous is none, and there are no identities', 'add identities under rights ("kiln token create" makes a token), or allow-anonymous: read'],
   ];
   for (const [name, given, problem, advice] of rows) {

@@ -39,6 +39,7 @@ export const identitySchema = z.strictObject({
     example: 'sha256:HEX',
     default: { derived: 'none' },
     from: 'file',
+    secret: true, // what stands there by mistake
   }),
   grants: nestedKey(grant, {
     help: 'What the identity may do, and where.',

@@ -74,7 +74,7 @@ function wrongValue(issue: z.core.$ZodIssue, place: Place, { found, source }: { 
     const name = names.at(-1) ?? '';
     return { origin, problem: `${subject(origin, names.slice(0, -1))}${name} is missing`, advice: key === undefined ? `add it: ${name}: VALUE` : `add it: ${source.example(found.place, key)}` };
   }
-  if (issue.code === 'invalid_type') return { origin, problem: at(formMistake(value, found)), advice: adviceOnForm(found, source) };
+  if (issue.code === 'invalid_type') return { origin, problem: at(formMistake(value, place, found)), advice: adviceOnForm(found, source) };
   if (key === undefined) return { origin, problem: at(issue.message), advice: `known here: ${[...(members?.keys() ?? [])].join(', ')}` };
   return { origin, problem: at(problemOf(issue)), advice: adviceFor(value, found.place, { key, source }) };
 }
@@ -98,17 +98,25 @@ function problemOf(issue: z.core.$ZodIssue): string {
 }
 
 /** A list, a map, a text or nothing stands where another of them belongs. */
-function formMistake(value: unknown, { key, members, element }: SchemaPlace): string {
+function formMistake(value: unknown, place: Place, found: Found): string {
+  const { key, members, element } = found;
   if (value === nothing) return 'has no value';
-  const is = Array.isArray(value) ? 'a list' : typeof value === 'object' ? 'a group of keys' : key?.secret === true ? 'one value' : `the value ${JSON.stringify(value)}`;
+  const is = Array.isArray(value) ? 'a list' : typeof value === 'object' ? 'a group of keys' : mayBeSecret(found) ? 'one value' : `the value ${JSON.stringify(value)}`;
   if (members !== undefined) return `is ${is}, but should be a group of keys`;
-  if (element !== undefined || key?.shape === 'list') return `is ${is}, but should be a list`;
-  return key?.shape === 'pairs' ? `is ${is}, but should be names with a value each` : `is ${is}, but should be one value`;
+  if (element !== undefined) return `is ${is}, but should be a list`;
+  const isOneOfPairs = place.length > found.place.length;
+  return key?.shape === 'pairs' && !isOneOfPairs ? `is ${is}, but should be names with a value each` : `is ${is}, but should be one value`;
 }
 
-function adviceOnForm({ key, members, place }: Found, source: Source): string {
+/** Also what stands for a whole identity, or for all of a tokens file: a token by itself, or a file of passwords. */
+function mayBeSecret({ key, members }: SchemaPlace): boolean {
+  return key === undefined ? members === undefined : key.secret === true || key.shape === 'nested';
+}
+
+function adviceOnForm({ key, members, element, place }: Found, source: Source): string {
   if (members !== undefined && place.length > 0) return `write its keys on lines of their own below it, indented: ${[...members.keys()].join(', ')}`;
-  return key === undefined ? 'write "name: value"' : `example: ${source.example(place, key)}`;
+  if (key !== undefined) return `example: ${source.example(place, key)}`;
+  return element === undefined ? 'write "name: value"' : 'begin each element on a line of its own with "- ", as in "- name: ci"';
 }
 
 function adviceFor(value: unknown, place: Place, { key, source }: { key: KeyForm; source: Source }): string {
@@ -139,7 +147,7 @@ function adviceForUnknown(place: Place, known: readonly string[], { schema, sour
   const nearest = nearestName(name, known);
   if (elsewhere !== undefined && nearest === undefined) {
     const [above = '', own = ''] = elsewhere.path;
-    return `${own} belongs below ${above}: write ${above}: {${own}: ${elsewhere.example}}`;
+    return `${own} belongs below ${above}: write ${above}: {${source.example(elsewhere.path, elsewhere)}}`;
   }
   if (nearest === undefined) return `known here: ${known.join(', ')}`;
   const meant = [...place.slice(0, -1), nearest];

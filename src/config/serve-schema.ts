@@ -81,7 +81,8 @@ const tracesGroup = group(
       default: { text: '0.01' },
     }),
     headers: pairsKey(
-      line('NAME', /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/, 'is not the name of an HTTP header'),
+      // "authorization: Bearer SECRET" in the variable is a name as far as it can be read.
+      secretLine('NAME', /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/, 'is not the name of an HTTP header'),
       secretLine('SECRET', /^[\t\x20-\x7e]+$/, 'is not the value of an HTTP header'),
       {
         help: 'HTTP headers that the receiver of the spans asks for, such as a token. In the variable: NAME=VALUE,NAME=VALUE.',
@@ -144,7 +145,7 @@ export const serveSchema = z.strictObject({
     example: '127.0.0.1:9092',
     default: { text: '127.0.0.1:9092' },
   }),
-  'allowed-hosts': listKey(line('NAME', /^(?!.*:\/\/)[^\s/:]+$/, 'is not the name of a host; write it without scheme, port and path'), {
+  'allowed-hosts': listKey(line('NAME', /^(?!.*:\/\/)[^\s/:*]+$/, 'is not the name of a host; write it without scheme, port, path and wildcards'), {
     help: 'Further names by which HTTP clients may call the server. On loopback all others are refused, since a web page could have made them point here; elsewhere they are once there is one.',
     example: 'cache.example',
     default: { derived: 'none' },

@@ -11,6 +11,7 @@ import type { LogRecord, LoggedError } from './log-line.ts';
 import { redactedValue, secretFields, withoutCredentials } from './log-redaction.ts';
 import { openOutputChannel } from './output-channel.ts';
 import type { OutputChannel } from './output-channel.ts';
+import { endBySignal } from './process.ts';
 import { RepeatLimit, repeatLimits } from './repeat-limit.ts';
 
 /** `json`: one object per line. `text`: for people. */
@@ -128,7 +129,7 @@ export function openPinoLog({ level, format }: PinoLogSettings, time: LogTime, c
   process.on('exit', () => {
     log.end();
     // A regular end waits for the threads of the pool, and one of them would never come back.
-    if (channel.hanging) process.kill(process.pid, 'SIGKILL');
+    if (channel.hanging) endBySignal('SIGKILL');
   });
   return log;
 }

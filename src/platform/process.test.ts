@@ -1,7 +1,10 @@
 // Signals, uncaught failures and output, in processes of their own.
 import assert from 'node:assert/strict';
-import { execFile, spawn } from 'node:child_process';
+import { execFile, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { describe, it } from 'node:test';
 
 const module = new URL('./process.ts', import.meta.url).href;
@@ -35,6 +38,28 @@ describe('process', () => {
     const [, signal] = (await once(child, 'close')) as [number | null, string | null];
     assert.deepEqual([out, signal], ['130', 'SIGTERM']);
   });
+
+  // A container's first process is not ended by its own signals; without namespaces for users there is none to be had.
+  const asFirst = ['--user', '--map-root-user', '--pid', '--fork', '--kill-child=KILL'];
+  const noContainer = spawnSync('unshare', [...asFirst, 'true']).status === 0 ? false : 'no namespaces here';
+  for (const [signal, status] of [['SIGTERM', 143], ['SIGKILL', 137]] as const) {
+    it(`ends by ${signal} as the first process of a container, although a thread hangs`, { skip: noContainer }, () => {
+      const program = `import { spawnSync } from 'node:child_process';
+        import { open } from 'node:fs';
+        import { endBySignal } from '${module}';
+        const pipe = process.argv[1];
+        spawnSync('mkfifo', [pipe]);
+        open(pipe, 'r', () => {}); // a thread of the pool waits for a writer who never comes
+        setTimeout(() => endBySignal('${signal}'), 50);`;
+      const directory = mkdtempSync(join(tmpdir(), 'kiln-first-process-'));
+      try {
+        const ended = spawnSync('unshare', [...asFirst, process.execPath, '--input-type=module', '-e', program, join(directory, 'pipe')], { timeout: 20_000, killSignal: 'SIGKILL' });
+        assert.deepEqual([ended.status, ended.stderr.toString()], [status, '']);
+      } finally {
+        rmSync(directory, { recursive: true });
+      }
+    });
+  }
 
   it('goes on when the reader of its output is gone', async () => {
     const program = `import { exitNow, openOutput } from '${module}';

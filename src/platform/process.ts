@@ -115,14 +115,28 @@ export function onUncaught(handler: (error: unknown) => void): void {
 
 /**
  * Ends the process by `signal`, at once and whatever threads wait for: a regular end joins them, and one that waits for
- * a disk that does not answer would hold it up for ever. A shell sees `exitStatusOf` the signal.
+ * a disk that does not answer would hold it up for ever. A shell sees 128 and the signal's number.
  */
 export function endBySignal(signal: StopSignal | 'SIGKILL'): never {
   process.removeAllListeners(signal); // back to what the system does by default
+  if (process.pid === 1) becomeExit(128 + constants.signals[signal]);
   process.kill(process.pid, signal);
   // The signal may take a moment to be delivered, and nothing more is to happen in it.
   const never = new Int32Array(new SharedArrayBuffer(4));
   for (;;) Atomics.wait(never, 0, 0);
+}
+
+/**
+ * For the first process of a container, which the system shields from signals that it sends to itself, SIGKILL included
+ * (pid_namespaces(7)). Another program takes its place, for which the system ends all threads.
+ */
+function becomeExit(status: number): never {
+  try {
+    process.execve?.('/bin/sh', ['sh', '-c', `exit ${status}`], {});
+  } catch {
+    // no shell, or a system without execve
+  }
+  process.exit(status);
 }
 
 /** Ends the process now, once its threads have ended what they are at. */

@@ -1,6 +1,7 @@
 // What is wrong only together: each value is fine by itself. Checked once everything else is all right.
 import type { ListenAddress } from '../base/listen-address.ts';
 import { formatListenAddress } from '../base/listen-address.ts';
+import type { IdentityOptions } from './serve-options.ts';
 import type { ServeValues } from './serve-schema.ts';
 import { formatOrigin } from './source.ts';
 import type { Mistake, Origin } from './source.ts';
@@ -79,6 +80,26 @@ function isOpen(address: ListenAddress): boolean {
   const { host } = address;
   if (host.includes(':')) return !/^(?:::1|0:0:0:0:0:0:0:1|::ffff:127\..*)$/i.test(host);
   return /^\d+\.\d+\.\d+\.\d+$/.test(host) && !host.startsWith('127.');
+}
+
+/** Digits of a token's hash that a text shows; enough to find it in a file. */
+const shownHashChars = 'sha256:'.length + 8;
+
+/**
+ * Tokens that stand for two callers at once; entries of one name are one.
+ * @param identities of the configuration and of the tokens file. @param origin of the latter, or else of the former.
+ */
+export function sharedTokens(identities: readonly IdentityOptions[], origin: Origin): Mistake[] {
+  const owners = new Map<string, string>();
+  return identities.flatMap(({ name, tokens }) =>
+    tokens.flatMap((token) => {
+      const owner = owners.get(token) ?? name;
+      owners.set(token, owner);
+      if (owner === name) return [];
+      const problem = `${formatOrigin(origin)}: token ${token.slice(0, shownHashChars)}... belongs to both ${JSON.stringify(owner)} and ${JSON.stringify(name)}`;
+      return [{ origin, problem, advice: 'make one for each with "kiln token create"' }];
+    }),
+  );
 }
 
 /** @param originOf where the key of that name got its value. */

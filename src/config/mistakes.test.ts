@@ -155,6 +155,8 @@ const tables: readonly (readonly [string, readonly FileRow[]])[] = [
   ['together', contradictory],
 ];
 
+const hash = `sha256:${'12'.repeat(32)}`;
+
 describe('mistakes in a configuration file', () => {
   for (const [kind, rows] of tables) {
     for (const [name, yaml, problem, advice] of rows) {
@@ -189,6 +191,15 @@ describe('mistakes in a configuration file', () => {
     for (const [content, is] of [['kiln_topsecret\n', 'one value'], ['ada:$2y$05$topsecret\n', 'one value'], ['rights: {identities: []}\n', 'a group of keys']] as const) {
       assert.deepEqual(await mistakesOf({ files: { ...files, '/tokens.yaml': content } }), [`/tokens.yaml:1:1: is ${is}, but should be a list\nbegin each element on a line of its own with "- ", as in "- name: ci"`]);
     }
+  });
+
+  it('and a token of two callers, in one file or in both', async () => {
+    const shared = 'token sha256:12121212... belongs to both "ci" and "ada"\nmake one for each with "kiln token create"';
+    const own = `rights:\n  identities:\n    - {name: ci, tokens: [${hash}]}\n`;
+    const files = { '/kiln.yaml': `${own}  tokens-file: /tokens.yaml\n`, '/tokens.yaml': `- {name: ada, tokens: [${hash}]}\n` };
+    assert.deepEqual(await mistakesOf({ files }), [`/kiln.yaml:4:3: ${shared}`]);
+    assert.deepEqual(await mistakesOf({ files: { '/kiln.yaml': `${own}    - {name: ada, tokens: [${hash}]}\n` } }), [`/kiln.yaml:2:3: ${shared}`]);
+    assert.deepEqual(await mistakesOf({ files: { ...files, '/tokens.yaml': `- {name: ci, tokens: [${hash}]}\n` } }), []);
   });
 
   it('and in the htpasswd file', async () => {

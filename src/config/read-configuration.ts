@@ -6,7 +6,7 @@ import { CacheError } from '../base/cache-error.ts';
 import { parseHtpasswd } from '../rights/htpasswd.ts';
 import { readFlags } from './command-line.ts';
 import type { ReadSource } from './command-line.ts';
-import { contradictions } from './contradictions.ts';
+import { contradictions, sharedTokens } from './contradictions.ts';
 import { readEnvironment } from './environment.ts';
 import type { Key } from './key.ts';
 import { identitySchema } from './rights-schema.ts';
@@ -97,15 +97,17 @@ async function assembled({ sources, file, context, readFile }: Parts): Promise<R
   };
   const tokensFile = values.rights['tokens-file'];
   const fromTokensFile = tokensFile === undefined ? [] : await readTokensFile(tokensFile, readFile, originOf('rights.tokens-file'));
+  const identities = [...values.rights.identities, ...('mistakes' in fromTokensFile ? [] : fromTokensFile)];
   const htpasswdFile = values.rights['htpasswd-file'];
   const mistakes = [
     ...('mistakes' in fromTokensFile ? fromTokensFile.mistakes : []),
+    ...sharedTokens(identities, originOf(tokensFile === undefined ? 'rights.identities' : 'rights.tokens-file')),
     ...(htpasswdFile === undefined ? [] : await htpasswdMistakes(htpasswdFile, readFile, originOf('rights.htpasswd-file'))),
     ...contradictions(values, originOf),
   ];
   if (mistakes.length > 0 || 'mistakes' in fromTokensFile) return { mistakes };
   const options = serveOptionsOf(values, context, valueAt(given, ['listen']) === undefined);
-  const rights = { ...options.rights, identities: [...options.rights.identities, ...fromTokensFile] };
+  const rights = { ...options.rights, identities };
   return { configuration: { options: { ...options, rights }, file, given, originOf } };
 }
 

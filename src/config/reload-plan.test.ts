@@ -76,9 +76,9 @@ describe('planReload', () => {
   });
 
   it('sees that the tokens file says something else under the same name', async () => {
-    const yaml = `rights: {tokens-file: tokens.yaml, identities: [${identity('own')}]}`;
+    const yaml = `rights: {tokens-file: tokens.yaml, identities: [${identity('own', '2')}]}`;
     const running = await configured(yaml, `- ${identity('a')}`);
-    for (const [tokens, to] of [[`- ${identity('a', '1')}`, '1 identity'], [`- ${identity('a')}\n- ${identity('b')}`, '2 identities'], ['', '0 identities']] as const) {
+    for (const [tokens, to] of [[`- ${identity('a', '1')}`, '1 identity'], [`- ${identity('a')}\n- ${identity('b', '3')}`, '2 identities'], ['', '0 identities']] as const) {
       const { changes, configuration } = planReload(running, await configured(yaml, tokens));
       assert.deepEqual(changes, [{ name: 'rights.tokens-file', from: '1 identity', to, applied: true }]);
       assert.equal(configuration.options.rights.identities.length, 1 + Number.parseInt(to, 10));

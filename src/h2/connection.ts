@@ -475,6 +475,7 @@ export class Http2Connection implements FrameSink, StreamOwner {
     if (this.#over && this.#streams.size === 0) return;
     this.#over = true;
     this.#reader.stop();
-    for (const stream of this.#streams.all()) stream.abort(code, byPeer);
+    using aborts = new DisposableStack(); // every handler is told, whatever another one throws
+    for (const stream of this.#streams.all()) aborts.defer(() => stream.abort(code, byPeer));
   }
 }

@@ -229,4 +229,33 @@ describe('session', () => {
     assert.equal(log.errors.length, 1);
     assert.deepEqual(socket.calls.at(-1), 'end');
   });
+
+  it('survives handlers that throw when they are told of the end, and tells the others', async () => {
+    const ends: readonly ((served: Served) => void)[] = [
+      ({ socket }) => socket.handler.onEnd(),
+      ({ socket }) => socket.handler.onData(frame(0, 0, 0)),
+      ({ session }) => session.cutOff(),
+      ({ session }) => session.close(),
+      ({ socket }) => socket.handler.onData(headers(5, true)), // whose handler throws first
+      () => {},
+    ];
+    for (const [index, end] of ends.entries()) {
+      let calls = 0;
+      const served = serve(() => {
+        calls += 1;
+        if (calls === 3) throw new Error('a bug above');
+      });
+      const { socket, session, handlers, resets, log } = served;
+      socket.handler.onData(Buffer.concat([headers(1, true), headers(3, true)]));
+      const throws = () => {
+        throw new Error('a bug in the end');
+      };
+      Object.assign(handlers[0] ?? {}, { onReset: throws });
+      end(served);
+      socket.handler.onClose();
+      await session.closed;
+      assert.ok(resets.length >= 1, `end ${index}: the other one is told`);
+      assert.match(log.errors.map(({ cause }) => String(cause)).join(), /a bug in the end/, `end ${index}`);
+    }
+  });
 });

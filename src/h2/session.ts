@@ -79,7 +79,7 @@ class SocketSession implements Http2Session, SocketHandler {
   }
 
   close(): void {
-    this.#connection.abort();
+    this.#guarded(() => this.#connection.abort());
     this.#socket.destroy();
   }
 
@@ -90,7 +90,7 @@ class SocketSession implements Http2Session, SocketHandler {
 
   /** A client that will send no more has gone: nobody half-closes an HTTP/2 connection to wait for answers. */
   onEnd(): void {
-    this.#connection.abort();
+    this.#guarded(() => this.#connection.abort());
     this.#flush();
   }
 
@@ -101,7 +101,7 @@ class SocketSession implements Http2Session, SocketHandler {
 
   onClose(): void {
     this.#ended = true;
-    this.#connection.abort();
+    this.#guarded(() => this.#connection.abort());
     this.#resolveClosed();
   }
 
@@ -111,7 +111,8 @@ class SocketSession implements Http2Session, SocketHandler {
       run();
     } catch (thrown) {
       this.#log.error('a stream handler threw; its connection is closed', thrown, { peer: this.#socket.peerName });
-      this.#connection.fail();
+      // The handlers are told, and may throw again; the connection is over then, so this happens once at most.
+      if (!this.#connection.isOver) this.#guarded(() => this.#connection.fail());
     }
   }
 

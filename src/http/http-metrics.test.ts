@@ -50,6 +50,21 @@ describe('HTTP metrics', () => {
     assert.equal(meter.records('kiln_http_request_duration_seconds{route="cas",method="GET"}').length, 2);
   });
 
+  it('counts parts of a blob as hits, as the whole of it', async () => {
+    const seen: string[] = [];
+    const counted = (kind: string) => ({ add: (hits: number, misses: number) => seen.push(`${kind} ${hits} ${misses}`) });
+    const usage = { of: () => ({ actions: counted('actions'), finds: counted('finds'), reads: counted('reads') }) };
+    const { handler } = createTestHandler({}, new RecordedLog());
+    await using server = await serveHandler(new HttpMetrics({ meter: new RecordedMeter(), usage, clock: monotonicClock }).counted(handler));
+    const body = Buffer.from('in parts');
+    const path = `/cas/${createHash('sha256').update(body).digest('hex')}`;
+    await fetchHttp(server.port, path);
+    await fetchHttp(server.port, path, { method: 'PUT', body });
+    assert.equal((await fetchHttp(server.port, path, { headers: { range: 'bytes=3-' } })).status, 206);
+    await fetchHttp(server.port, path, { method: 'HEAD' });
+    assert.deepEqual(seen, ['reads 0 1', 'reads 1 0', 'finds 1 0']);
+  });
+
   it('counts the bytes that were sent of an answer that breaks off, and calls it 500', async () => {
     const { meter, server } = await served((exchange) =>
       exchange.respond(200, {}, streamed(1_000, async function* chunks() {

@@ -72,10 +72,11 @@ export class HttpMetrics {
 function countLookup(usage: CacheUsage, ended: { exchange: HttpExchange; route: RouteName; instance: string; status: number }): void {
   const { exchange, route, instance, status } = ended;
   if ((route !== 'ac' && route !== 'cas') || (exchange.method !== 'GET' && exchange.method !== 'HEAD')) return;
-  if (status !== 200 && status !== 404) return;
+  const isHit = status === 200 || status === 206; // 206: the part that was asked for
+  if (!isHit && status !== 404) return;
   const { actions, finds, reads } = usage.of(toolOfUserAgent(exchange.headers['user-agent']), instance);
   const lookups = route === 'ac' ? actions : exchange.method === 'HEAD' ? finds : reads;
-  lookups.add(status === 200 ? 1 : 0, status === 404 ? 1 : 0);
+  lookups.add(isHit ? 1 : 0, isHit ? 0 : 1);
 }
 
 class RouteMetrics {

@@ -36,7 +36,7 @@ describe('kiln status', () => {
     const asJson = await runKiln(['status', '--json', socket]);
     const facts = JSON.parse(asJson.out) as { url: string; status: string; rights: object; metrics: Record<string, number> };
     assert.deepEqual([facts.url, facts.status, facts.rights], [socket, 'ok', { read: true, write: false }]);
-    assert.ok((facts.metrics['kiln_store_bytes_max'] ?? 0) > 0);
+    assert.ok((facts.metrics['kiln_store_max_bytes'] ?? 0) > 0);
   });
 
   it('tells the rights of a token, and refuses one that the server does not know', async (t) => {
@@ -106,7 +106,7 @@ describe('kiln status', () => {
   });
 
   it('shows what an operator must look at', () => {
-    const metrics = new Map([['kiln_store_bytes', 3e9], ['kiln_store_bytes_max', 4e9], ['kiln_store_blobs', 12_345], ['kiln_store_evictions_total', 1], ['kiln_store_evicted_bytes_total', 2048], ['kiln_store_stalled_operations', 2], ['process_start_time_seconds', 1_000]]);
+    const metrics = new Map([['kiln_store_bytes', 3e9], ['kiln_store_max_bytes', 4e9], ['kiln_store_blobs', 12_345], ['kiln_store_evictions_total', 1], ['kiln_store_evicted_bytes_total', 2048], ['kiln_store_stalled_operations', 2], ['process_start_time_seconds', 1_000]]);
     const text = statusText({ url: 'u', instance: '', nowMs: 3_700_000, status: { version: '1', status: 'ok', rights: { read: true, write: true }, metrics } });
     assert.match(text, /uptime {3}45 m\n {2}store {4}2\.8 GiB of 3\.7 GiB used \(75 %\), 12,345 blobs/);
     assert.match(text, /evicted {2}1 file since the start, 2 KiB\n {2}trouble {2}2 store operations hang/);

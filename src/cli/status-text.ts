@@ -28,7 +28,7 @@ function metricLines(metrics: ReadonlyMap<string, number>, nowMs: number): strin
   const lines: string[][] = [];
   const startedAt = metrics.get('process_start_time_seconds');
   if (startedAt !== undefined) lines.push(['uptime', formatDuration(Math.max(0, nowMs - startedAt * 1000))]);
-  const [used, most] = [get('kiln_store_bytes'), get('kiln_store_bytes_max')];
+  const [used, most] = [get('kiln_store_bytes'), get('kiln_store_max_bytes')];
   if (most > 0) {
     const share = ((used / most) * 100).toFixed(used / most < 0.1 ? 1 : 0);
     lines.push(['store', `${formatByteSize(used)} of ${formatByteSize(most)} used (${share} %), ${count(get('kiln_store_blobs'), 'blob')}, ${count(get('kiln_store_values'), 'action result or other value', 'action results and other values')}`]);

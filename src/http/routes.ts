@@ -111,7 +111,7 @@ export function createHttpHandler(deps: HttpDependencies): HttpHandler {
 
 function meterMemory(memory: BodyMemory, { meter, limits }: HttpDependencies): void {
   meter.gauge({ name: 'kiln_http_held_body_bytes', help: 'Bytes of HTTP request bodies that are held in memory.' }, () => memory.heldBytes);
-  meter.gauge({ name: 'kiln_http_held_body_bytes_max', help: 'The bound of kiln_http_held_body_bytes.' }, () => limits.heldBodyBytesMax);
+  meter.gauge({ name: 'kiln_http_held_body_max_bytes', help: 'The bound of kiln_http_held_body_bytes.' }, () => limits.heldBodyBytesMax);
 }
 
 /** The answer to a failure. Reports what an operator must look at, but not what a client that left has caused. */

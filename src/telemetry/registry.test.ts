@@ -65,6 +65,7 @@ describe('metric registry', () => {
       () => registry.counter({ name: 'kiln_Things_total', help: 'Things.' }),
       () => registry.counter({ name: 'kiln_thing s_total', help: 'Things.' }),
       () => registry.histogram({ name: 'kiln_wait_ms', help: 'Waits.' }),
+      () => registry.gauge({ name: 'kiln_store_bytes_max', help: 'A bound.' }, () => 0),
       () => registry.histogram(waits, { le: '1' }),
       () => registry.counter({ ...things, help: 'Other things.' }, { a: '1' }),
       () => registry.counter(things, { b: '1' }),

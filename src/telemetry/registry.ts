@@ -112,6 +112,7 @@ export class MetricRegistry implements Meter {
     }
     assert(metricName.test(name), `"${name}" is a metric name: kiln_ or process_, lower case, words joined by _`);
     assert((kind === 'counter') === name.endsWith('_total'), `${name}: counters, and nothing else, end in _total`);
+    assert(!/_(?:seconds|bytes)_(?!total$)/.test(name), `${name}: the unit stands last, before _total if that follows`);
     assert(kind !== 'histogram' || /_(?:seconds|bytes)$/.test(name), `${name}: a histogram ends in its unit, _seconds or _bytes`);
     for (const label of Object.keys(labels)) assert(labelName.test(label) && label !== 'le', `${name}: "${label}" is a label name`);
     const family: Family = { name, help, kind, labelNames, instruments: new Map() };

@@ -11,7 +11,7 @@ export function meterStore(meter: Meter, usage: () => StoreUsage): void {
     meter.observedCounter({ name, help }, () => read(usage()));
   };
   gauge('kiln_store_bytes', 'Bytes on disk that the store takes, quarantine included.', (of) => of.usedBytes);
-  gauge('kiln_store_bytes_max', 'The bound of kiln_store_bytes (max-size).', (of) => of.maxBytes);
+  gauge('kiln_store_max_bytes', 'The bound of kiln_store_bytes (max-size).', (of) => of.maxBytes);
   gauge('kiln_store_reserved_bytes', 'Bytes on disk that writes in progress have taken beside kiln_store_bytes.', (of) => of.reservedBytes);
   gauge('kiln_store_blobs', 'Blobs in the store.', (of) => of.blobsCount);
   gauge('kiln_store_values', 'Action results, and values of tools kept in their place.', (of) => of.filesCount - of.blobsCount);
@@ -23,7 +23,7 @@ export function meterStore(meter: Meter, usage: () => StoreUsage): void {
   gauge('kiln_store_quarantined', 'Corrupt entries that are kept for a look.', (of) => of.quarantinedCount);
   gauge('kiln_store_quarantined_bytes', 'Bytes on disk of kiln_store_quarantined.', (of) => of.quarantinedBytes);
   gauge('kiln_store_hot_bytes', 'Memory for small blobs and values that were used lately.', (of) => of.hotBytes);
-  gauge('kiln_store_hot_bytes_max', 'The bound of kiln_store_hot_bytes (limits.hot-memory).', (of) => of.hotBytesMax);
+  gauge('kiln_store_hot_max_bytes', 'The bound of kiln_store_hot_bytes (limits.hot-memory).', (of) => of.hotBytesMax);
   gauge('kiln_store_open_reads', 'Files open for reading.', (of) => of.openReads);
   gauge('kiln_store_open_reads_max', 'The bound of kiln_store_open_reads (limits.open-reads).', (of) => of.openReadsMax);
   gauge('kiln_store_waiting_reads', 'Reads that wait because kiln_store_open_reads is at its bound.', (of) => of.waitingReads);

@@ -7,7 +7,7 @@ import { monotonicClock, timers, wallClock } from '../platform/clocks.ts';
 import { takeInheritedSockets } from '../platform/inherited-sockets.ts';
 import { openPinoLog } from '../platform/pino-log.ts';
 import type { PinoLog } from '../platform/pino-log.ts';
-import { endBySignal, exitNow, exitStatusOf, onHangUp, onStopSignal, onUncaught, saveCompiledCode } from '../platform/process.ts';
+import { endBySignal, endWouldWait, exitNow, exitStatusOf, onHangUp, onStopSignal, onUncaught, saveCompiledCode } from '../platform/process.ts';
 import type { ProcessStart, StopSignal } from '../platform/process.ts';
 import { removeStaleReadyFile, writeReadyFile } from '../platform/ready-file.ts';
 import { readSmallFile } from '../platform/small-file.ts';
@@ -53,10 +53,11 @@ export async function serve(start: ProcessStart, terminal: Terminal): Promise<nu
   const { calls, connections } = server.progress;
   log.info('stopping: no new calls are taken, those that run may finish; a second signal ends it at once', { signal, calls, connections });
   const { cutOffCalls, lateHandlers, flushed } = await server.stop();
-  if (!flushed || lateHandlers > 0) {
+  const isClean = flushed && lateHandlers === 0;
+  if (!isClean || endWouldWait()) {
     // A regular end would wait for whatever does not answer.
     log.end();
-    endBySignal('SIGKILL');
+    endBySignal(isClean && cutOffCalls === 0 ? signal : 'SIGKILL');
   }
   return cutOffCalls === 0 ? exitStatusOf(signal) : exitStatus.failure;
 }

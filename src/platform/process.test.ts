@@ -61,6 +61,39 @@ describe('process', () => {
     });
   }
 
+  it('knows when a regular end would wait for the name of a host, or for a thread', async () => {
+    const program = `import { spawnSync } from 'node:child_process';
+      import { lookup } from 'node:dns';
+      import { once } from 'node:events';
+      import { mkdtempSync, rmSync } from 'node:fs';
+      import { Worker } from 'node:worker_threads';
+      import { endBySignal, endWouldWait } from '${module}';
+      const told = [endWouldWait()];
+      const { promise: looked, resolve } = Promise.withResolvers();
+      lookup('localhost', () => setImmediate(resolve));
+      told.push(endWouldWait());
+      await looked;
+      told.push(endWouldWait());
+      const directory = mkdtempSync('${tmpdir()}/kiln-thread-');
+      spawnSync('mkfifo', [directory + '/pipe']);
+      const source = 'import { openSync } from "node:fs"; import { parentPort, workerData } from "node:worker_threads"; parentPort.postMessage("here"); openSync(workerData);';
+      const worker = new Worker(new URL('data:text/javascript,' + source), { workerData: directory + '/pipe' });
+      await once(worker, 'message');
+      setTimeout(() => {
+        void worker.terminate();
+        setTimeout(() => {
+          told.push(endWouldWait());
+          rmSync(directory, { recursive: true });
+          process.stdout.write(told.join(), () => endBySignal('SIGTERM'));
+        }, 50);
+      }, 50);`;
+    const child = spawn(process.execPath, ['--input-type=module', '-e', program], { stdio: ['ignore', 'pipe', 'inherit'] });
+    let out = '';
+    child.stdout.on('data', (chunk: Buffer) => (out += chunk.toString()));
+    const [, signal] = (await once(child, 'close')) as [number | null, string | null];
+    assert.deepEqual([out, signal], ['false,true,false,true', 'SIGTERM']);
+  });
+
   it('goes on when the reader of its output is gone', async () => {
     const program = `import { exitNow, openOutput } from '${module}';
       const { out, error } = openOutput();

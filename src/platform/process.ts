@@ -139,6 +139,14 @@ function becomeExit(status: number): never {
   process.exit(status);
 }
 
+/**
+ * Whether a regular end would have to wait for somebody else: for a name server that does not answer (a minute, at
+ * worst), or for a thread that was told to end and does not. Files do not count: what is written last is to arrive.
+ */
+export function endWouldWait(): boolean {
+  return process.getActiveResourcesInfo().some((name) => name === 'GetAddrInfoReqWrap' || name === 'MessagePort');
+}
+
 /** Ends the process now, once its threads have ended what they are at. */
 export function exitNow(status: number): never {
   process.exit(status);

@@ -13,7 +13,7 @@ import { DigestList } from '../digest/digest-list.ts';
 import type { InstanceName } from '../digest/instance-name.ts';
 import { ActionResultSchema } from '../proto/gen/build/bazel/remote/execution/v2/remote_execution_pb.ts';
 import type { ActionResult } from '../proto/gen/build/bazel/remote/execution/v2/remote_execution_pb.ts';
-import type { Retries } from './retries.ts';
+import type { RestartableBytes } from './retrying-blob-store.ts';
 
 /**
  * The bytes of a blob: at hand; a stream, which is consumed once; or a function that opens the stream, which is
@@ -92,7 +92,6 @@ export interface CacheClientParts {
   readonly instance: InstanceName;
   readonly blobs: BlobStore;
   readonly actions: ActionCache;
-  readonly retries: Retries;
   /** Ends the connections. */
   readonly close: () => Promise<void>;
 }
@@ -135,13 +134,11 @@ export class StoreCacheClient implements CacheClient {
     const source = await this.#parts.blobs.get(digest, { signal });
     if (source === undefined) return undefined;
     await using owned = source;
-    return collect(owned, bytesMax, { signal });
+    return await collect(owned, bytesMax, { signal });
   }
 
   async put(digest: Digest, source: BlobSource, options?: CacheCallOptions): Promise<void> {
-    const { blobs, retries } = this.#parts;
-    if (typeof source === 'function') return retries.run(() => blobs.put(digest, source(), options), options);
-    return blobs.put(digest, source instanceof Uint8Array ? byteSourceOf(source) : source, options);
+    return this.#parts.blobs.put(digest, bytesOf(source), options);
   }
 
   async putBytes(bytes: Uint8Array, options: CacheCallOptions & { readonly function?: DigestFunction } = {}): Promise<Digest> {
@@ -161,4 +158,9 @@ export class StoreCacheClient implements CacheClient {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#parts.close();
   }
+}
+
+function bytesOf(source: BlobSource): AsyncIterable<Uint8Array> | RestartableBytes {
+  if (source instanceof Uint8Array) return byteSourceOf(source);
+  return typeof source === 'function' ? { restartable: true, [Symbol.asyncIterator]: () => source()[Symbol.asyncIterator]() } : source;
 }

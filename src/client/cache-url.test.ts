@@ -11,6 +11,7 @@ describe('parseCacheUrl', () => {
     ['http://[::1]:9092/', { server: tcp('::1', 9092), instance: undefined, credentials: undefined }],
     ['http://h:1/team/a%20b/', { server: tcp('h', 1), instance: 'team/a b', credentials: undefined }],
     ['http://me:p%40ss%3A@h:1/x', { server: tcp('h', 1), instance: 'x', credentials: { user: 'me', password: 'p@ss:' } }],
+    ['http://:word@h:1', { server: tcp('h', 1), instance: undefined, credentials: { user: '', password: 'word' } }],
     ['unix:/run/kiln.sock', { server: { kind: 'unix', path: '/run/kiln.sock' }, instance: undefined, credentials: undefined }],
   ];
   for (const [text, expected] of urls) it(`reads ${text}`, () => assert.deepEqual(parseCacheUrl(text), expected));
@@ -30,7 +31,7 @@ describe('parseCacheUrl', () => {
   for (const [text, message] of mistakes) it(`refuses ${JSON.stringify(text)}`, () => assert.throws(() => parseCacheUrl(text), { code: 'invalid_argument', message }));
 
   it('repeats no password', () => {
-    for (const text of ['http://me:s3cret@h:x', 'ftp://me:s3cret@h', 'http://me:s3cret@h/?q', 'http://me:s3cret%ff@h/', 'https://me:s3cret@h']) {
+    for (const text of ['http://me:s3cret@h:x', 'ftp://me:s3cret@h', 'http://me:s3cret@h/?q', 'http://me:s3cret%ff@h/', 'https://me:s3cret@h', 'http://me:s3cret/x@h', 'http://me:a@s3cret@h:x', 'me:s3cret@h:9092']) {
       assert.throws(() => parseCacheUrl(text), (thrown: Error) => !String(thrown.message).match('s3cret'));
     }
   });

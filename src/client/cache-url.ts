@@ -30,7 +30,7 @@ export function parseCacheUrl(text: string): CacheUrl {
   return {
     server: { kind: 'tcp', host: url.hostname.replace(/^\[(.*)\]$/, '$1'), port: url.port === '' ? 80 : Number(url.port) },
     instance: instanceOf(url),
-    credentials: url.username === '' ? undefined : { user: decoded(url.username), password: decoded(url.password) },
+    credentials: url.username === '' && url.password === '' ? undefined : { user: decoded(url.username), password: decoded(url.password) },
   };
 }
 
@@ -48,9 +48,9 @@ function decoded(text: string): string {
   }
 }
 
-/** The text without what stands before an @, which may be a password. */
+/** The text without what stands before an @, which may be a password, however malformed it is. */
 function shown(text: string): string {
-  return text.replace(/\/\/[^/]*@/, '//…@').slice(0, 200);
+  return text.replace(/^([a-z]*:?\/\/)?.*@/is, '$1…@').slice(0, 200);
 }
 
 function invalid(problem: string): CacheError {

@@ -122,7 +122,7 @@ async function sourceOf(reply: HttpReply, digest: Digest, range: { readonly offs
   await using held = new AsyncDisposableStack();
   held.use(reply);
   if (reply.status === 404) return undefined;
-  const sent = rangeOf(reply);
+  const sent = rangeOf(reply, range.offset);
   if (sent.totalBytes !== undefined && sent.totalBytes !== digest.sizeBytes) throw wrongSize(digest, sent.totalBytes);
   const bytes = exactly(cut(reply.body, range.offset - sent.offset, range.length), range.length, (seen) => {
     return new CacheError('data_loss', `${seen} bytes came of blob ${digest.toString()} where ${range.length} were announced`);

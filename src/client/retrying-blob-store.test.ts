@@ -12,6 +12,7 @@ import { blobStoreConformance } from '../testing/blob-store-conformance.ts';
 import { blobStoreWith } from '../testing/blob-store-with.ts';
 import { quickRetries, readAll } from '../testing/remote-blobs.ts';
 import { RetryingBlobStore } from './retrying-blob-store.ts';
+import type { RestartableBytes } from './retrying-blob-store.ts';
 
 const broken = (): CacheError => new CacheError('unavailable', 'the connection broke');
 
@@ -81,6 +82,38 @@ describe('RetryingBlobStore', () => {
     assert.ok((await readAll(part)).equals(bytes.subarray(700, 3_700)));
   });
 
+  it('opens nothing again for a reader that has left, and closes what was being opened', async () => {
+    const { store, digest, asked, disposed } = await breaking(Buffer.alloc(5_000), 1);
+    const gate = Promise.withResolvers<void>();
+    const slow = blobStoreWith(store, {
+      async get(_, options) {
+        if (options?.range !== undefined) await gate.promise;
+        return store.get(digest, options);
+      },
+    });
+    for (const when of ['before', 'while'] as const) {
+      asked.length = 0;
+      const source = await new RetryingBlobStore(slow, quickRetries()).get(digest);
+      assert.ok(source);
+      const chunks = source[Symbol.asyncIterator]();
+      await chunks.next();
+      const closedBefore = disposed();
+      if (when === 'before') {
+        await source[Symbol.asyncDispose]();
+        await assert.rejects(chunks.next(), { code: 'unavailable' });
+        assert.equal(asked.length, 1);
+      } else {
+        const reading = assert.rejects(chunks.next(), { code: 'cancelled' });
+        await new Promise((resolve) => setImmediate(resolve));
+        await source[Symbol.asyncDispose]();
+        gate.resolve();
+        await reading;
+        assert.equal(asked.length, 2);
+        assert.equal(disposed() - closedBefore, 2);
+      }
+    }
+  });
+
   it('gives up a read that gets no further', async () => {
     const { store, digest, asked } = await breaking(Buffer.alloc(5_000), 0);
     const source = await new RetryingBlobStore(store, quickRetries()).get(digest);
@@ -106,13 +139,14 @@ describe('RetryingBlobStore', () => {
     const stream = async function* () {
       yield bytes;
     };
-    const put = async (when: 'before' | 'after', source: AsyncIterable<Uint8Array>): Promise<number> => {
+    const put = async (when: 'before' | 'after', source: AsyncIterable<Uint8Array> | RestartableBytes): Promise<number> => {
       attempts.length = 0;
       await new RetryingBlobStore(failingFirst(when), quickRetries()).put(digest, source);
       return attempts.length;
     };
     assert.equal(await put('after', byteSourceOf(bytes)), 2);
     assert.equal(await put('before', stream()), 2);
+    assert.equal(await put('after', { restartable: true, [Symbol.asyncIterator]: stream }), 2);
     await assert.rejects(put('after', stream()), { code: 'unavailable' });
     assert.equal(attempts.length, 1);
   });

@@ -9,9 +9,15 @@ import type { DigestFunction } from '../digest/digest-function.ts';
 import type { DigestList } from '../digest/digest-list.ts';
 import type { Retries } from './retries.ts';
 
+/** Bytes that can be read as often as one likes, from the beginning each time. */
+export interface RestartableBytes extends AsyncIterable<Uint8Array> {
+  readonly restartable: true;
+}
+
 /**
  * Every verb may be repeated: a blob is the same however often it is put. A get that breaks in the middle goes on
- * where it broke. A put is repeated as long as nothing was taken from its source, or if the source is in memory.
+ * where it broke. A put is repeated as long as nothing was taken from its source, or if the source is in memory or
+ * RestartableBytes.
  */
 export class RetryingBlobStore implements BlobStore {
   readonly capabilities: BlobStoreCapabilities;
@@ -49,7 +55,7 @@ export class RetryingBlobStore implements BlobStore {
   }
 
   async put(digest: Digest, bytes: AsyncIterable<Uint8Array>, options?: CallOptions): Promise<void> {
-    const inMemory = 'inMemory' in bytes && bytes.inMemory !== undefined;
+    const isRestartable = ('inMemory' in bytes && bytes.inMemory !== undefined) || 'restartable' in bytes;
     let touched = false;
     const watched: AsyncIterable<Uint8Array> = {
       [Symbol.asyncIterator]() {
@@ -57,7 +63,7 @@ export class RetryingBlobStore implements BlobStore {
         return bytes[Symbol.asyncIterator]();
       },
     };
-    await this.#retries.run(() => this.#inner.put(digest, inMemory ? bytes : watched, options), { ...options, isRepeatable: () => inMemory || !touched });
+    await this.#retries.run(() => this.#inner.put(digest, isRestartable ? bytes : watched, options), { ...options, isRepeatable: () => isRestartable || !touched });
   }
 
   async putMany(blobs: readonly BlobBytes[], options?: CallOptions): Promise<readonly PutResult[]> {
@@ -93,6 +99,7 @@ export class RetryingBlobStore implements BlobStore {
 class ResumedReading {
   #current: ByteSource | undefined;
   #range: ByteRange;
+  #isDisposed = false;
   readonly #reopen: (rest: ByteRange) => Promise<ByteSource | undefined>;
   readonly #isWorthwhile: (thrown: unknown) => boolean;
 
@@ -116,7 +123,7 @@ class ResumedReading {
           return;
         } catch (thrown) {
           // A connection that breaks twice without a byte between will not get further at the third time.
-          if (!progressed || !this.#isWorthwhile(thrown)) throw thrown;
+          if (!progressed || this.#isDisposed || !this.#isWorthwhile(thrown)) throw thrown;
           progressed = false;
           await this.#goOn(thrown);
         }
@@ -127,12 +134,19 @@ class ResumedReading {
   }
 
   async #goOn(thrown: unknown): Promise<void> {
-    await this.dispose();
+    await this.#close();
     this.#current = await this.#reopen(this.#range);
     if (this.#current === undefined) throw new CacheError('unavailable', 'the blob went away while it was read', { cause: thrown });
+    // Disposed while it was opened: nobody else knows of it.
+    if (this.#isDisposed) throw new CacheError('cancelled', 'the blob was disposed while it was read', { cause: thrown });
   }
 
   async dispose(): Promise<void> {
+    this.#isDisposed = true;
+    await this.#close();
+  }
+
+  async #close(): Promise<void> {
     const current = this.#current;
     this.#current = undefined;
     await current?.[Symbol.asyncDispose]();

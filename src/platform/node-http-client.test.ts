@@ -107,6 +107,23 @@ describe('NodeHttpClient', () => {
     assert.equal(accepted(), 2);
   });
 
+  it('lets go of a body whose rest came when nobody read any more', { timeout: 5_000 }, async (t) => {
+    const first = Promise.withResolvers<void>();
+    const { address } = await serve(t, (_, response) => {
+      response.writeHead(200, { 'content-length': 2_000 }).write(Buffer.alloc(1_000));
+      void first.promise.then(() => response.end(Buffer.alloc(1_000)));
+    });
+    const reply = await clientOf(t, address).send(get);
+    const { value } = await reply.body[Symbol.asyncIterator]().next();
+    assert.equal((value as Uint8Array).byteLength, 1_000);
+    first.resolve();
+    // No event tells that the rest has come; a slower machine tries less here, and still nothing wrong.
+    const { promise, resolve } = Promise.withResolvers<void>();
+    setTimeout(resolve, 100);
+    await promise;
+    await reply[Symbol.asyncDispose]();
+  });
+
   it('talks over unix sockets', async (t) => {
     const directory = await mkdtemp(join(tmpdir(), 'kiln-client-'));
     t.after(() => rm(directory, { recursive: true }));
@@ -189,6 +206,26 @@ describe('NodeHttpClient', () => {
     const { state, bytes } = watchedSource(100_000);
     await assert.rejects(client.send(put(bytes, 100_000 * 64 * 1024)), { code: 'deadline_exceeded' });
     assert.ok(state.ended);
+  });
+
+  it('does not take a large piece that is on its way for silence', async (t) => {
+    const timings: NodeJS.Timeout[] = [];
+    t.after(() => timings.forEach(clearInterval));
+    // Some hundred kilobytes at a time, far slower than it is sent.
+    const address = await serveRaw(t, (socket) => {
+      let taken = 0;
+      socket.on('data', (bytes: Buffer) => {
+        taken += bytes.byteLength;
+        if (taken > 24_000_000) socket.end('HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n');
+        else socket.pause();
+      });
+      timings.push(setInterval(() => socket.resume(), 2));
+    });
+    const bytes = Buffer.alloc(24_000_000);
+    const startedAtMs = performance.now();
+    const reply = await clientOf(t, address, { silenceTimeoutMs: 300 }).send(put(byteSourceOf(bytes), bytes.byteLength));
+    assert.equal(reply.status, 200);
+    assert.ok(performance.now() - startedAtMs > 300, 'or nothing is proven');
   });
 
   it('does not take a slow reader for a silent server', async (t) => {

@@ -19,6 +19,9 @@ export interface OutgoingContext {
   readonly signal: AbortSignal | undefined;
 }
 
+/** Handed over at a time. Room for more is a sign of life, which a chunk of any length would show at its end only. */
+const pieceBytesMax = 128 * 1024;
+
 export class OutgoingExchange {
   readonly #request: ClientRequest;
   readonly #context: OutgoingContext;
@@ -78,7 +81,9 @@ export class OutgoingExchange {
     for await (const chunk of body.bytes) {
       if (this.#failed) throw this.#failure;
       if (this.#response !== undefined) return;
-      if (chunk.byteLength > 0 && !this.#request.write(chunk)) await this.#until(() => !this.#request.writableNeedDrain);
+      for (let from = 0; from < chunk.byteLength && this.#response === undefined; from += pieceBytesMax) {
+        if (!this.#request.write(chunk.subarray(from, from + pieceBytesMax))) await this.#until(() => !this.#request.writableNeedDrain);
+      }
     }
     if (this.#failed) throw this.#failure;
     this.#request.end();
@@ -166,6 +171,8 @@ export class OutgoingExchange {
       if (response.readableEnded || response.destroyed) return;
       const { promise, resolve } = Promise.withResolvers<void>();
       response.once('end', resolve).once('close', resolve).resume();
+      // A reader that left in the middle still keeps resume() from taking what is left, all of which has come.
+      while (response.read() !== null);
       await promise;
     } else this.#request.destroy();
   }

@@ -1,6 +1,9 @@
 // The client library against real servers in processes of their own: the whole contract, rights, restarts.
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
+import { once } from 'node:events';
+import { createServer } from 'node:net';
+import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { blake3, sha1, sha256 } from '../digest/digest-function.ts';
@@ -58,6 +61,26 @@ describe('openCache', () => {
     await restarted;
     assert.ok(opened >= 2, `opened ${opened} times`);
     assert.ok(bytes.equals((await cache.getBytes(Digest.of(bytes))) ?? Buffer.of(0)));
+  });
+
+  it('makes as many tries as it was told, whatever it sends', async (t) => {
+    let tries = 0;
+    const server = createServer((socket) => {
+      tries += 1;
+      socket.destroy();
+    });
+    server.listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    t.after(() => server.close());
+    await using cache = openCache(`http://127.0.0.1:${(server.address() as AddressInfo).port}`, { attemptsMax: 3 });
+    for (const size of [1_000, 1_000_000]) {
+      const bytes = Buffer.alloc(size);
+      tries = 0;
+      await assert.rejects(cache.put(Digest.of(bytes), async function* () {
+        yield bytes;
+      }), { code: 'unavailable' });
+      assert.equal(tries, 3);
+    }
   });
 
   it('shows a token or a password, and says what is not allowed', async (t) => {

@@ -37,7 +37,6 @@ export function openCache(url: string, options: OpenCacheOptions = {}): CacheCli
     instance,
     blobs: new EmptyAwareBlobStore(new VerifyingBlobStore(remote)),
     actions: new RetryingActionCache(new HttpActionCache(calls, { resultBytesMax }), retries),
-    retries,
     close: async () => opened[Symbol.asyncDispose](),
   });
 }

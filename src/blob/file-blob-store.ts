@@ -169,9 +169,9 @@ export class FileBlobStore implements BlobStore {
     await using opened = await this.#files.openRead(file, options);
     if (opened === undefined) return undefined;
     const bytes = Buffer.allocUnsafeSlow(file.contentBytes);
-    if ((await opened.read(bytes, 0)) !== bytes.byteLength) return this.#corrupt(file, 'it is shorter than it was');
+    if ((await opened.read(bytes, 0)) !== bytes.byteLength) return await this.#corrupt(file, 'it is shorter than it was');
     if (!file.verified) {
-      if (digest.function.hashHex(bytes) !== digest.hash) return this.#corrupt(file, 'its bytes do not have its hash');
+      if (digest.function.hashHex(bytes) !== digest.hash) return await this.#corrupt(file, 'its bytes do not have its hash');
       file.verified = true;
     }
     if (bytes.byteLength <= hotBlobBytesMax) this.#files.keepHot(file, bytes);

@@ -59,7 +59,7 @@ export class FileValueStore implements ValueStore {
     if (decoded.kind === 'damaged') {
       await this.#files.quarantine(file, decoded.reason);
       // Absent now, unless a put replaced the file between the look-up and its opening; then the new one counts.
-      return this.get(key, options);
+      return await this.get(key, options);
     }
     if (decoded.bytes.byteLength <= hotValueBytesMax) this.#files.keepHot(file, decoded.bytes.slice());
     return byteSourceOf(decoded.bytes);

@@ -64,9 +64,9 @@ export class ActionRoute {
         await this.#putResult(exchange, path, value.result);
         return storedAnswer;
       case 'json':
-        return this.#putOpaque(exchange, path, held);
+        return await this.#putOpaque(exchange, path, held);
       case 'foreign':
-        if (this.#limits.opaqueValues) return this.#putOpaque(exchange, path, held);
+        if (this.#limits.opaqueValues) return await this.#putOpaque(exchange, path, held);
         return textAnswer(400, 'the body is no ActionResult with well-formed digests, and other values are not kept here');
     }
   }

@@ -54,6 +54,14 @@ describe('log output', () => {
     assert.equal(channel.writes, 2);
   });
 
+  it('drops a line that is too large by itself, tells of it, and goes on', () => {
+    const { channel, output } = open();
+    output.write('x'.repeat(101));
+    assert.deepEqual([output.dropping, output.droppedLines], [false, 1]);
+    output.write('next\n');
+    assert.equal(channel.text, '<1 dropped>\nnext\n');
+  });
+
   it('K11-06: keeps what is not taken up to its bound, drops whole lines beyond it, and says how many', async () => {
     const { channel, clock, output } = open();
     channel.room = 0;

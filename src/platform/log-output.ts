@@ -86,7 +86,7 @@ export class LogOutput {
   write(line: string): void {
     const bytes = Buffer.from(line);
     if (this.#dropping || this.#queuedBytes + bytes.byteLength > this.#parts.limits.queuedBytesMax) {
-      this.#dropping = true;
+      this.#dropping = this.#queuedBytes > 0; // or nothing would ever end it, after one line that is too large by itself
       this.#drop(1);
       return;
     }

@@ -15,7 +15,7 @@ const credentials: readonly { readonly shape: RegExp; readonly replacement: stri
   // Our own tokens, as `kiln token create` makes them.
   { shape: /\bkiln_[A-Za-z0-9_-]{43}(?![A-Za-z0-9_-])/g, replacement: redacted },
   // A name of a secret with its value, as URLs, command lines and JSON write it.
-  { shape: /\b(authorization|password|passwd|secret|api[-_]?key|access[-_]?token)((?:\\?["'])?\s*[=:]\s*(?:\\?["'])?)(?!\[redacted\]|bearer\b|basic\b)[^\s"'\\,;&]{4,}/gi, replacement: `$1$2${redacted}` },
+  { shape: /\b(authorization|password|passwd|secret|api[-_]?key|(?:access|auth|id)?[-_]?token)((?:\\?["'])?\s*[=:]\s*(?:\\?["'])?)(?!\[redacted\]|bearer\b|basic\b)[^\s"'\\,;&]{4,}/gi, replacement: `$1$2${redacted}` },
 ];
 
 /** `text` with `[redacted]` in the place of what looks like a credential. */

@@ -130,6 +130,7 @@ describe('log', () => {
       log.error('cannot reach https://user:sEcReT-3@host/path', new Error('Bearer sEcReT-4-abcdefgh was refused', { cause: new Error('password="sEcReT-5"') }));
       log.info('in a field', { url: 'https://user:sEcReT-6@host/', text: 'api_key=sEcReT-7' });
       log.info(`somebody wrote kiln_${'sEcReT-'.repeat(6)}8 into a URL`);
+      log.info('a request', { target: '/status?token=sEcReT-9&auth_token=sEcReT-10' });
       assert.doesNotMatch(written(), /sEcReT/);
       assert.equal(written().includes(header.slice(6)), false);
       assert.match(written(), /@host\/path/);

@@ -49,6 +49,13 @@ describe('tracedHttp', () => {
     assert.deepEqual([miss?.attributes['http.response.status_code'], miss?.failure, miss?.ends], [404, undefined, 1]);
   });
 
+  it('leaves out the host of a whole URL, and the password before it', async () => {
+    const { tracer, server } = await served(cache());
+    await using _server = server;
+    await fetchHttp(server.port, `http://somebody:secret@127.0.0.1/cas/${hash}?token=secret`);
+    assert.deepEqual([tracer.spans[0]?.attributes['url.path'], tracer.spans[0]?.attributes['http.route']], [`/cas/${hash}`, '/{instance}/cas/{hash}']);
+  });
+
   it('hands an exchange that is not traced to the handler as it is', async () => {
     const seen: HttpExchange[] = [];
     const { tracer, server } = await served(async (exchange) => {

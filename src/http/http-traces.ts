@@ -3,7 +3,7 @@
 import type { ByteSource } from '../base/byte-source.ts';
 import type { HttpExchange, HttpHandler, HttpHeaders } from '../base/http-exchange.ts';
 import type { Span, Tracer } from '../base/tracer.ts';
-import { routeOf } from './route-name.ts';
+import { pathOf, routeOf } from './route-name.ts';
 import type { RouteName } from './route-name.ts';
 
 /** Other methods are one, since clients make them up. */
@@ -55,11 +55,6 @@ async function run(handler: HttpHandler, exchange: TracedExchange, span: Span): 
     span.end(String(thrown));
     throw thrown;
   }
-}
-
-/** Without the query, which may hold what is nobody's business. */
-function pathOf(target: string): string {
-  return target.split(/[?#]/, 1)[0] ?? target;
 }
 
 /** An exchange as it is, with its span, noting what it was answered. */

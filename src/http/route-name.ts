@@ -17,13 +17,17 @@ const other: NamedRoute = { route: 'other', instance: '' };
 /** `target` as it came, of any length and shape. */
 export function routeOf(target: string): NamedRoute {
   if (target.length > targetCharsMax) return other;
-  const path = target.replace(/^https?:\/\/[^/?#]*/i, '').split(/[?#]/, 1)[0] ?? '';
-  const segments = path.split('/').filter((segment) => segment !== '');
+  const segments = pathOf(target).split('/').filter((segment) => segment !== '');
   const [first] = segments;
   if (first === undefined) return { route: 'index', instance: '' };
   if (first === 'admin') return { route: 'admin', instance: '' };
   if (segments.length === 1 && pages.has(first)) return { route: first as RouteName, instance: '' };
   return buildCacheRoute(segments) ?? other;
+}
+
+/** `target` without the host of a whole URL, which may have a password before it, and without the query. */
+export function pathOf(target: string): string {
+  return target.replace(/^[a-z][a-z0-9+.-]*:\/\/[^/?#]*/i, '').split(/[?#]/, 1)[0] ?? '';
 }
 
 /** `{instance/}(ac|cas)/{function/}{hash}`, as build-cache-path.ts has it. */

@@ -207,6 +207,8 @@ describe('mistakes in a configuration file', () => {
     const [mistake = ''] = await mistakesOf({ files });
     assert.match(mistake, /^\/users:1: the password of "ada" is .*\n.*htpasswd -B \/users ada$/);
     assert.ok(!mistake.includes('topsecret'));
+    const [large = ''] = await mistakesOf({ files: { ...files, '/users': 'ada:{SHA}AAAAAAAAAAAAAAAAAAAAAAAAAAA=\n'.repeat(120_000) } });
+    assert.match(large, /^\/users is longer than 4194304 bytes, so it is no file of users\nname the htpasswd file: /);
     assert.deepEqual(await mistakesOf({ files: { '/kiln.yaml': 'rights:\n  htpasswd-file: /no/users' } }), ['/kiln.yaml:2:3: there is no file /no/users\ncreate it, or correct the path']);
   });
 

@@ -3,7 +3,7 @@
 import { resolve } from 'node:path';
 import * as z from 'zod/mini';
 import { CacheError } from '../base/cache-error.ts';
-import { parseHtpasswd } from '../rights/htpasswd.ts';
+import { htpasswdBytesMax, readHtpasswd } from '../rights/htpasswd.ts';
 import { readFlags } from './command-line.ts';
 import type { ReadSource } from './command-line.ts';
 import { contradictions, sharedTokens } from './contradictions.ts';
@@ -23,9 +23,6 @@ import type { StartContext } from './start-context.ts';
  * @throws CacheError for what a person can set right; first line what is wrong, second line what to do.
  */
 export type ReadFile = (path: string, bytesMax: number) => Promise<Uint8Array>;
-
-/** Tens of thousands of users; what is beyond is said by whoever checks passwords. */
-const htpasswdBytesMax = 4 * 1024 * 1024;
 
 /** A checked configuration. */
 export interface Configuration {
@@ -121,14 +118,14 @@ async function readTokensFile(file: string, readFile: ReadFile, origin: Origin):
 
 /** Whoever checks passwords reads the file by itself; here its mistakes are found before a server is started with it. */
 async function htpasswdMistakes(file: string, readFile: ReadFile, origin: Origin): Promise<Mistake[]> {
-  let text: string;
+  let bytes: Uint8Array;
   try {
-    text = new TextDecoder().decode(await readFile(file, htpasswdBytesMax));
+    bytes = await readFile(file, htpasswdBytesMax + 1);
   } catch (error) {
     return [unreadable(error, origin)];
   }
   try {
-    parseHtpasswd(text, file);
+    readHtpasswd(bytes, file);
     return [];
   } catch (error) {
     // The text names file and line.

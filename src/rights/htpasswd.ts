@@ -9,6 +9,18 @@ export type PasswordHashes = ReadonlyMap<string, string>;
 /** Longer names, and ones with control characters, would spoil logs. */
 const userCharsMax = 255;
 
+/** Tens of thousands of users. */
+export const htpasswdBytesMax: number = 4 * 1024 * 1024;
+
+/**
+ * The users in the bytes of the file; of a longer one, one byte more than `htpasswdBytesMax` is enough.
+ * @throws CacheError `invalid_argument` that names file, line and what to do.
+ */
+export function readHtpasswd(bytes: Uint8Array, path: string): PasswordHashes {
+  if (bytes.byteLength <= htpasswdBytesMax) return parseHtpasswd(new TextDecoder().decode(bytes), path);
+  throw new CacheError('invalid_argument', `${path} is longer than ${htpasswdBytesMax} bytes, so it is no file of users\nname the htpasswd file: --rights-htpasswd-file FILE`);
+}
+
 /**
  * `path` is for texts. Blank lines and lines that begin with `#` are left out. Nothing of a hash goes into an error.
  * @throws CacheError `invalid_argument` that names file, line and what to do.

@@ -1,5 +1,4 @@
 // Rights as the options and the files they name give them, at the start and at every reload.
-import { CacheError } from '../base/cache-error.ts';
 import type { Log } from '../base/log.ts';
 import type { Meter } from '../base/metrics.ts';
 import { monotonicClock } from '../platform/clocks.ts';
@@ -7,7 +6,7 @@ import { systemRandom } from '../platform/random.ts';
 import { readSmallFile } from '../platform/small-file.ts';
 import { entryBeside, Thread } from '../platform/thread.ts';
 import type { ThreadLimits } from '../platform/thread.ts';
-import { parseHtpasswd } from '../rights/htpasswd.ts';
+import { htpasswdBytesMax, readHtpasswd } from '../rights/htpasswd.ts';
 import type { IdentityDefinition } from '../rights/identity.ts';
 import { PasswordCheck, passwordCheckLimits } from '../rights/password-check.ts';
 import { Rights } from '../rights/rights.ts';
@@ -40,9 +39,6 @@ export interface OpenRights extends Disposable {
 
 /** A heap for bcrypt and nothing else; kept between the checks of a busy minute. */
 const threadLimits: ThreadLimits = { idleMs: 30_000, heapMiBMax: 64 };
-
-/** Tens of thousands of users. */
-const htpasswdBytesMax = 4 * 1024 * 1024;
 
 /** Whether anybody is meant to show credentials, even if the files that hold them are empty at the moment. */
 export function credentialsConfigured({ rights }: RightsOptions): boolean {
@@ -87,14 +83,8 @@ async function definitionOf(options: RightsOptions, hadCredentials: boolean): Pr
   const hasCredentials = hadCredentials || credentialsConfigured(options);
   return {
     identities,
-    passwords: htpasswdFile === undefined ? new Map() : parseHtpasswd(await readHtpasswd(htpasswdFile), htpasswdFile),
+    passwords: htpasswdFile === undefined ? new Map() : readHtpasswd(await readSmallFile(htpasswdFile, htpasswdBytesMax + 1), htpasswdFile),
     anonymous: options.allowAnonymous ?? (hasCredentials ? 'none' : 'write'),
     credentialsConfigured: hasCredentials,
   };
-}
-
-async function readHtpasswd(path: string): Promise<string> {
-  const bytes = await readSmallFile(path, htpasswdBytesMax + 1);
-  if (bytes.byteLength <= htpasswdBytesMax) return new TextDecoder().decode(bytes);
-  throw new CacheError('invalid_argument', `${path} is longer than ${htpasswdBytesMax} bytes, so it is no file of users\nname the htpasswd file: --rights-htpasswd-file FILE`);
 }

@@ -1,4 +1,4 @@
-// Writes the reference of the configuration: node scripts/generate-reference.ts. A test says when that is due.
+// Writes the reference of the configuration: npm run generate:reference. A test says when that is due.
 import { writeFile } from 'node:fs/promises';
 import { referenceFiles } from './reference-page.ts';
 

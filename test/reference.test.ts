@@ -11,7 +11,7 @@ describe('the reference of the configuration', () => {
   for (const [path, text] of referenceFiles()) {
     it(`docs/${path} is what scripts/generate-reference.ts makes`, async () => {
       const written = await readFile(new URL(`../docs/${path}`, import.meta.url), 'utf8');
-      assert.ok(written === text, `run: node scripts/generate-reference.ts`);
+      assert.ok(written === text, 'run: npm run generate:reference');
     });
   }
 

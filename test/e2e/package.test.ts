@@ -5,7 +5,7 @@ import { hash } from 'node:crypto';
 import { once } from 'node:events';
 import { existsSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import type { TestContext } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -120,6 +120,16 @@ describe('the npm package', () => {
     }
     assert.equal((tarball.files.find(({ path }) => path === 'bin/kiln')?.mode ?? 0) & 0o111, 0o111, 'the launcher cannot be executed');
     assert.ok(tarball.bytes < 1024 * 1024, `${tarball.bytes} bytes are more than everybody should download`);
+  });
+
+  it('holds every page that one of its pages leads to', () => {
+    const paths = tarball.files.map(({ path }) => path);
+    const linked = paths.filter((path) => path.endsWith('.md')).flatMap((page) => {
+      const targets = [...readFileSync(join(root, page), 'utf8').matchAll(/\]\(([^)#\s]+)[^)]*\)/g)].map(([, target = '']) => target);
+      return targets.filter((target) => !URL.canParse(target)).map((target) => ({ page, path: join(dirname(page), target) }));
+    });
+    assert.ok(linked.length > 10);
+    assert.deepEqual(linked.filter(({ path }) => !paths.some((held) => held === path || held.startsWith(join(path, '/')))), []);
   });
 
   it('runs no script when it is installed', () => {

@@ -1,8 +1,8 @@
 // SIGHUP to a real server: what is applied, what waits for a restart, and what mistakes do.
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { readFile, writeFile } from 'node:fs/promises';
+import { open, readFile, writeFile } from 'node:fs/promises';
 import { connect } from 'node:net';
 import type { Socket } from 'node:net';
 import { join } from 'node:path';
@@ -102,6 +102,30 @@ describe('SIGHUP', () => {
     const again = await reload(`${rights('new')}log: {level: error}`);
     assert.deepEqual(again.map(({ message, applied }) => [message, applied]), [['configuration reloaded', 0]]);
     assert.ok(!kiln.errors().includes(hashOfToken('new')));
+  });
+
+  it('waits for the server when it comes while the configuration is still being read', async (t) => {
+    const directory = await temporaryDirectory(t);
+    const pipe = join(directory, 'pipe');
+    execFileSync('mkfifo', [pipe]);
+    const readyFile = join(directory, 'ready.json');
+    const launcher = new URL('../../bin/kiln', import.meta.url).pathname;
+    const args = ['serve', '--config', pipe, '--listen', '127.0.0.1:0', '--data', join(directory, 'data'), '--ready-file', readyFile];
+    const kiln = spawn(launcher, args, { stdio: ['ignore', 'ignore', 'pipe'], env: { PATH: process.env['PATH'] } });
+    t.after(() => kiln.kill('SIGKILL'));
+    let log = '';
+    kiln.stderr.on('data', (text: Buffer) => (log += text.toString()));
+    {
+      await using writer = await open(pipe, 'w'); // as soon as it is opened for reading
+      kiln.kill('SIGHUP');
+      await writer.write('log: {format: text}\n');
+    }
+    while (!existsSync(readyFile)) {
+      assert.equal(kiln.signalCode, null, 'it lives on');
+      await setTimeout(5);
+    }
+    await (await open(pipe, 'w')).close(); // for the reload, which finds it empty
+    while (!log.includes('is a pipe, and nothing comes out of it')) await setTimeout(5);
   });
 
   it('ends the server, as SIGTERM does, when it means that the terminal has been closed', { skip: process.platform !== 'linux' || !existsSync(terminal) }, async (t) => {

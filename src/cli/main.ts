@@ -3,7 +3,7 @@ import { fileURLToPath } from 'node:url';
 import type { CacheError } from '../base/cache-error.ts';
 import { nearestName } from '../config/nearest-name.ts';
 import { wallClock } from '../platform/clocks.ts';
-import { cacheCompiledCode, exitNow, openOutput, processStart } from '../platform/process.ts';
+import { cacheCompiledCode, catchHangUps, exitNow, openOutput, processStart } from '../platform/process.ts';
 import type { ProcessStart } from '../platform/process.ts';
 import { commandHelp, generalHelp } from './help.ts';
 import type { CommandSummary } from './help.ts';
@@ -69,13 +69,20 @@ const configSummary: CommandSummary = {
 
 const commands: readonly Command[] = [
   // Loaded when asked for: the rest of the program is needed by this command only.
-  { summary: serveSummary, run: async (start, to) => (await import('./serve-command.ts')).serve(start, to) },
+  { summary: serveSummary, run: serve },
   { summary: statusSummary, run: async (start, to) => (await import('./status-command.ts')).status(start, to) },
   { summary: tokenSummary, run: async (start, to) => (await import('./token-command.ts')).token(start, to) },
   { summary: configSummary, run: async (start, to) => (await import('./config-command.ts')).config(start, to) },
   { summary: { name: 'version', synopsis: 'version', summary: 'prints the version' }, run: printVersion },
   { summary: { name: 'help', synopsis: 'help [command]', summary: 'explains a command and its options' }, run: printHelp },
 ];
+
+/** To load the rest and to read the configuration takes a while, in which a SIGHUP is to end nothing. */
+async function serve(start: ProcessStart, to: Terminal): Promise<number> {
+  using hangUps = catchHangUps();
+  const command = await import('./serve-command.ts');
+  return await command.serve(start, to, hangUps);
+}
 
 /** Loaded when asked for: the schema takes longer to load than most commands take altogether. */
 async function serveOptionHelp(): Promise<string> {

@@ -7,8 +7,8 @@ import { monotonicClock, timers, wallClock } from '../platform/clocks.ts';
 import { takeInheritedSockets } from '../platform/inherited-sockets.ts';
 import { openPinoLog } from '../platform/pino-log.ts';
 import type { PinoLog } from '../platform/pino-log.ts';
-import { endBySignal, endWouldWait, exitNow, exitStatusOf, onHangUp, onStopSignal, onUncaught, saveCompiledCode } from '../platform/process.ts';
-import type { ProcessStart, StopSignal } from '../platform/process.ts';
+import { endBySignal, endWouldWait, exitNow, exitStatusOf, onStopSignal, onUncaught, saveCompiledCode } from '../platform/process.ts';
+import type { HangUps, ProcessStart, StopSignal } from '../platform/process.ts';
 import { removeStaleReadyFile, writeReadyFile } from '../platform/ready-file.ts';
 import { readSmallFile } from '../platform/small-file.ts';
 import { openSupervisor } from '../platform/systemd-supervisor.ts';
@@ -24,7 +24,7 @@ import { version } from './version.ts';
  * Serves until a stop signal comes; gives the exit status.
  * @throws CacheError when it cannot start (see `reportFailure`).
  */
-export async function serve(start: ProcessStart, terminal: Terminal): Promise<number> {
+export async function serve(start: ProcessStart, terminal: Terminal, hangUps: HangUps): Promise<number> {
   const configuration = await readServeConfiguration(start, readSmallFile);
   const { options } = configuration;
   const log = openPinoLog(options.log, { wallClock, clock: monotonicClock, timers });
@@ -36,7 +36,7 @@ export async function serve(start: ProcessStart, terminal: Terminal): Promise<nu
   if (options.readyFile !== undefined) await removeStaleReadyFile(options.readyFile);
   const supervisor = openSupervisor({ environment: start.environment, pid: start.pid, log });
   const reload = new ConfigurationReload(configuration, { start, log, supervisor });
-  using _hangUps = onHangUp(() => reload.request());
+  hangUps.listen(() => reload.request());
   const inheritedSockets = takeInheritedSockets(start.environment, start.pid);
   const starting = startServer(options, { log, version, pid: start.pid, startedAt: start.startedAt, supervisor, inheritedSockets });
   // A start may take as long as there is much to take in. Whatever it is at, it may be broken off: see `durable-write.ts`.

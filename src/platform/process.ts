@@ -74,18 +74,33 @@ export function onStopSignal(handler: (signal: StopSignal) => void): Disposable 
   };
 }
 
+/** The SIGHUPs of this process; disposing restores the default, by which they end it. */
+export interface HangUps extends Disposable {
+  /** Calls `handler` for every one from now on; once and at once for those that came before. */
+  listen(handler: () => void): void;
+}
+
 /**
- * Calls `handler` for every SIGHUP, except when it says that the terminal has been closed: that is to end the process,
- * and becomes a SIGTERM. Disposing restores the default.
+ * Catches every SIGHUP from now on, except when it says that the terminal has been closed: that is to end the process,
+ * and becomes a SIGTERM.
  */
-export function onHangUp(handler: () => void): Disposable {
+export function catchHangUps(): HangUps {
   const hadTerminal = hasTerminal();
+  let missed = false;
+  let told = (): void => {
+    missed = true;
+  };
   const onSignal = () => {
     if (hadTerminal && !hasTerminal()) process.kill(process.pid, 'SIGTERM');
-    else handler();
+    else told();
   };
   process.on('SIGHUP', onSignal);
   return {
+    listen(handler) {
+      told = handler;
+      if (missed) handler();
+      missed = false;
+    },
     [Symbol.dispose]() {
       process.off('SIGHUP', onSignal);
     },

@@ -7,9 +7,13 @@ import { Socket, createServer } from 'node:net';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { openDatagramSocket } from '../platform/unix-datagram.ts';
+import { endProcessAfterTests } from '../testing/end-process.ts';
 import { fetchHttp } from '../testing/http-client.ts';
 import { runActivatedKiln, serveActivatedKiln, serveKiln, temporaryDirectory } from '../testing/kiln-process.ts';
 import type { ListeningSocket } from '../testing/kiln-process.ts';
+
+// Sockets of the addon are never closed.
+endProcessAfterTests();
 
 /** A listening socket as a service manager opens it. Nobody connects before it is released. */
 async function listeningSocket(where: { host: string; port: number } | { path: string }): Promise<ListeningSocket & { port: number }> {

@@ -2,12 +2,16 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { noMeter } from '../base/metrics.ts';
+import { endProcessAfterTests } from '../testing/end-process.ts';
 import { OtlpCollector } from '../testing/otlp-collector.ts';
 import { RecordedLog } from '../testing/recorded-log.ts';
 import { RecordedMeter } from '../testing/recorded-meter.ts';
 import { monotonicClock, timers } from './clocks.ts';
 import { OtelTracer } from './otel-tracer.ts';
 import { systemRandom } from './random.ts';
+
+// The SDK waits for collectors that hang, whoever has gone on meanwhile.
+endProcessAfterTests();
 
 const traceId = '0af7651916cd43dd8448eb211c80319c';
 const spanId = 'b7ad6b7169203331';

@@ -74,7 +74,7 @@ export class OperationWatch {
   #look(): void {
     const nowMs = this.#ports.clock.nowMs();
     const fresh: Operation[] = [];
-    for (const operation of this.#running) if (!operation.stalled && operation.storeMs(nowMs) >= this.#limitMs) fresh.push(operation);
+    for (const operation of this.#running) if (!operation.stalled && operation.heldMs(nowMs) >= this.#limitMs) fresh.push(operation);
     for (const operation of fresh) {
       this.#stalled += 1;
       this.#counter(operation.name).add();
@@ -117,6 +117,7 @@ export class Operation {
     this.#watch = watch;
     this.#subject = subject;
     this.#clock = clock;
+    this.#sinceMs = clock.nowMs(); // not in `run`: by then the store may wait for bytes already
   }
 
   get name(): string {
@@ -131,16 +132,16 @@ export class Operation {
     return this.#reported;
   }
 
-  /** How long the store has had it. */
-  storeMs(nowMs: number): number {
-    return this.#spentMs + (this.#sinceMs === undefined ? 0 : nowMs - this.#sinceMs);
+  /** How long the store has let nothing be seen of it: since it began, or since it took bytes of its caller last. */
+  heldMs(nowMs: number): number {
+    return this.#sinceMs === undefined ? 0 : nowMs - this.#sinceMs;
   }
 
   fields(): LogFields {
     return {
       operation: this.name,
       ...this.#subject.fields(),
-      tookMs: Math.round(this.storeMs(this.#clock.nowMs())),
+      tookMs: Math.round(this.#spentMs + this.heldMs(this.#clock.nowMs())),
       step: this.#step,
       receivedBytes: this.#receivedBytes === 0 ? undefined : this.#receivedBytes,
       trace: this.#subject.trace?.traceId,
@@ -157,7 +158,6 @@ export class Operation {
    * this function to those who await it. A stack per operation would cost some 9 us, this some tenths of one.
    */
   async run<T>(work: Promise<T>): Promise<T> {
-    this.#sinceMs = this.#clock.nowMs();
     this.#watch.began(this);
     work.then(() => this.#settle('finished'), () => this.#settle('failed'));
     for (;;) {
@@ -201,7 +201,7 @@ export class Operation {
   }
 
   #pause(): void {
-    this.#spentMs = this.storeMs(this.#clock.nowMs());
+    this.#spentMs += this.heldMs(this.#clock.nowMs());
     this.#sinceMs = undefined;
   }
 

@@ -86,6 +86,7 @@ describe('StallReportingBlobStore', () => {
       await watched.store.put(digest, byteSourceOf(content), { trace, onStep: (step) => steps.push(step) });
     }
     const put = uploadOfTheTest();
+    await turn();
     await watched.pass(limitMs - 1);
     assert.deepEqual([watched.log.lines, watched.stalled], [[], 0]);
     await watched.pass(limitMs / 10 + 1);
@@ -140,6 +141,25 @@ describe('StallReportingBlobStore', () => {
     await turn();
     await watched.pass(100 * limitMs);
     gate.resolve();
+    await put;
+    assert.deepEqual(watched.log.lines, []);
+  });
+
+  it('does not take a large blob for one that hangs, as long as its pieces are written', async () => {
+    const watched = new Watched({
+      async put(_digest, bytes) {
+        for await (const _piece of bytes) {
+          const written = Promise.withResolvers<void>();
+          watched.clock.after(limitMs / 2, written.resolve);
+          await written.promise;
+        }
+      },
+    });
+    const put = watched.store.put(digest, (async function* () {
+      for (let piece = 0; piece < 10; piece += 1) yield content;
+    })());
+    await turn();
+    for (let piece = 0; piece < 10; piece += 1) await watched.pass(limitMs / 2);
     await put;
     assert.deepEqual(watched.log.lines, []);
   });

@@ -10,7 +10,7 @@ export interface CommandSummary {
   readonly synopsis: string;
   readonly summary: string;
   readonly options?: OptionTexts;
-  /** Paragraphs after the options. */
+  /** Paragraphs after the options, each on one line however long it is; indentation stays. */
   readonly notes?: string;
 }
 

@@ -15,7 +15,6 @@ export const statusSummary: CommandSummary = {
     '  --json',
     '      Prints one JSON object.',
     '',
-    'Ends with status 0 when the server is up, and 1 when it is not, is draining, or does not know the token. It writes',
-    'nothing, and fits a health check: kiln status http://127.0.0.1:9092 >/dev/null',
+    'Ends with status 0 when the server is up, and 1 when it is not, is draining, or does not know the token. It writes nothing, and fits a health check: kiln status http://127.0.0.1:9092 >/dev/null',
   ].join('\n'),
 };

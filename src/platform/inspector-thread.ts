@@ -112,6 +112,7 @@ export class InspectorThread implements AsyncDisposable {
   /** Stalls are still reported, without a stack. */
   #fail(cause: unknown): void {
     this.#failure ??= new CacheError('unavailable', 'the thread that takes profiles has ended; the server must be started again to take one', { cause });
+    Atomics.store(this.#times, shared.excusedUntil, process.hrtime.bigint()); // it can no longer say that it is done
     for (const job of this.#jobs.values()) job.reject(this.#failure);
     this.#jobs.clear();
     if (cause !== undefined) this.#options.onFailure(cause);

@@ -6,9 +6,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import type { TestContext } from 'node:test';
+import { endProcessAfterTests } from '../testing/end-process.ts';
 import { RecordedLog } from '../testing/recorded-log.ts';
 import { openSupervisor } from './systemd-supervisor.ts';
 import { openDatagramSocket } from './unix-datagram.ts';
+
+// Sockets of the addon are never closed.
+endProcessAfterTests();
 
 const lacking = openDatagramSocket() === undefined && 'no addon for datagrams on this platform';
 
@@ -93,5 +97,12 @@ describe('supervisor: none, or one that cannot be reached', () => {
     await new Promise(setImmediate);
     assert.equal(log.lines.length, 1);
     assert.match(JSON.stringify(log.lines[0]), /node-unix-socket-linux-x64-gnu.*NotifyAccess=all/);
+  });
+
+  it('survives a system that starts no program at all', () => {
+    const log = new RecordedLog();
+    // No environment can hold this, so that there is nothing to be started.
+    openSupervisor({ environment: { NOTIFY_SOCKET: '@no\0name' }, pid: 1, log }).ready('serves');
+    assert.match(String(log.lines), /^warn the service manager cannot be told/);
   });
 });

@@ -1,6 +1,7 @@
 // Tells systemd how the service is (the sd_notify protocol): datagrams to the socket that NOTIFY_SOCKET names, or,
 // where this process cannot send any, through the program systemd-notify.
 import { spawn } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
 import type { Log } from '../base/log.ts';
 import type { Supervisor } from '../base/supervisor.ts';
 import { noSupervisor } from '../base/supervisor.ts';
@@ -118,15 +119,26 @@ class Channel {
     const message = this.#waiting.shift();
     this.#running = message !== undefined;
     if (message === undefined) return;
-    const options = { stdio: 'ignore', timeout: programTimeoutMs, env: { PATH: process.env['PATH'], NOTIFY_SOCKET: this.#socketName } } as const;
     const startedMs = performance.now();
-    const child = spawn('systemd-notify', [...message], options);
+    const child = this.#spawned(message);
+    if (child === undefined) return;
     child.unref();
     child.once('error', () => this.#giveUp('systemd-notify cannot be run'));
     child.once('exit', (status) => {
       if (status !== 0 && performance.now() - startedMs < programFailureMs) this.#giveUp(`systemd-notify failed with status ${status}`);
       else this.#runNext();
     });
+  }
+
+  /** Undefined when the system has no memory for another process, for instance: Node throws that. */
+  #spawned(message: Message): ChildProcess | undefined {
+    const env = { PATH: process.env['PATH'], NOTIFY_SOCKET: this.#socketName };
+    try {
+      return spawn('systemd-notify', [...message], { stdio: 'ignore', timeout: programTimeoutMs, env });
+    } catch (error) {
+      this.#giveUp(String(error));
+      return undefined;
+    }
   }
 
   #giveUp(reason: string): void {

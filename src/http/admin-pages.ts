@@ -25,10 +25,27 @@ function pageOf(path: string, kind: DiagnosticKind, diagnostics: Diagnostics, ta
     methods: ['GET', 'HEAD', 'POST'],
     linkable: false,
     async answer(exchange): Promise<HttpAnswer> {
-      if (exchange.method === 'POST') return jsonAnswer({ ...(await take(exchange)) });
+      if (exchange.method === 'POST') return jsonAnswer({ ...(await whileThere(take(exchange), exchange.signal)) });
       return jsonAnswer({ files: await diagnostics.list(kind) });
     },
   };
+}
+
+/**
+ * What `taken` gives. A client that goes away, or is cut off because the server stops, is not waited with: it is taken
+ * to its end all the same, unless the server ends before, and kept.
+ * @throws CacheError `cancelled`.
+ */
+async function whileThere<T>(taken: Promise<T>, signal: AbortSignal): Promise<T> {
+  const { promise: gone, reject } = Promise.withResolvers<never>();
+  const leave = (): void => reject(new CacheError('cancelled', 'the client did not wait for the end'));
+  if (signal.aborted) leave();
+  signal.addEventListener('abort', leave, { once: true });
+  try {
+    return await Promise.race([taken, gone]);
+  } finally {
+    signal.removeEventListener('abort', leave);
+  }
 }
 
 /** @throws CacheError `invalid_argument`. */

@@ -7,8 +7,8 @@ export interface HttpRequestBody {
   readonly sizeBytes: number;
   /**
    * Exactly `sizeBytes` bytes. Pulled once the connection stands, and with `expectContinue` once the server wants
-   * them; ended early when the answer comes before. When it fails, the request is broken off and `send` fails with
-   * the same error.
+   * them; ended early when the answer comes before or the request breaks, neither of which waits for a piece that does
+   * not come. When it fails, the request is broken off and `send` fails with the same error.
    */
   readonly bytes: AsyncIterable<Uint8Array>;
   /** Waits for the server's consent (RFC 9110 §10.1.1), so that a refusal costs no upload. */

@@ -79,8 +79,7 @@ export class HttpBlobStore implements BlobStore {
   async put(digest: Digest, bytes: AsyncIterable<Uint8Array>, options?: CallOptions): Promise<void> {
     const isLarge = digest.sizeBytes >= largeBlobBytes;
     if (isLarge && (await this.#isPresent(digest, options))) return;
-    const cancellable = untilCancelled(bytes, options);
-    const body = { sizeBytes: digest.sizeBytes, bytes: exactly(cancellable, digest.sizeBytes, (seen) => wrongLength(digest, seen)), expectContinue: isLarge };
+    const body = { sizeBytes: digest.sizeBytes, bytes: exactly(bytes, digest.sizeBytes, (seen) => wrongLength(digest, seen)), expectContinue: isLarge };
     await using reply = await this.#calls.send({ method: 'PUT', target: this.#path(digest.function, digest.hash), headers: {}, body }, options);
     for await (const _ of reply.body);
   }
@@ -129,14 +128,6 @@ async function sourceOf(reply: HttpReply, digest: Digest, range: { readonly offs
   });
   held.move();
   return { sizeBytes: range.length, [Symbol.asyncIterator]: () => bytes, [Symbol.asyncDispose]: () => reply[Symbol.asyncDispose]() };
-}
-
-/** The source may be slow; a cancelled put ends with its next piece at the latest. */
-async function* untilCancelled(bytes: AsyncIterable<Uint8Array>, options: CallOptions | undefined): AsyncGenerator<Uint8Array, void, undefined> {
-  for await (const chunk of bytes) {
-    if (options?.signal?.aborted === true) throw new CacheError('cancelled', 'the put was cancelled');
-    yield chunk;
-  }
 }
 
 function wrongLength(digest: Digest, seenBytes: number): CacheError {

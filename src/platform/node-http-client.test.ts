@@ -177,6 +177,26 @@ describe('NodeHttpClient', () => {
     assert.equal(accepted(), 2);
   });
 
+  it('does not wait for a source that gives nothing: not when it is cancelled, nor when the server answers or goes', async (t) => {
+    const { address } = await serve(t, (request, response) => {
+      request.once('data', () => {
+        if (request.headers['x-end'] === 'answer') response.writeHead(507).end('full');
+        if (request.headers['x-end'] === 'go') request.socket.destroy();
+        if (request.headers['x-end'] === 'cancel') abort.abort();
+      });
+    });
+    const abort = new AbortController();
+    const client = clientOf(t, address);
+    const stuck = async function* (): AsyncGenerator<Uint8Array> {
+      yield Buffer.alloc(1_000);
+      await new Promise(() => {});
+    };
+    const send = (end: string): Promise<HttpReply> => client.send({ ...put(stuck(), 2_000), headers: { 'x-end': end } }, { signal: abort.signal });
+    assert.equal(await textOf(await send('answer')), 'full');
+    await assert.rejects(send('go'), { code: 'unavailable' });
+    await assert.rejects(send('cancel'), { code: 'cancelled' });
+  });
+
   it('breaks off when the source fails, with its failure', async (t) => {
     const ended = Promise.withResolvers<boolean>();
     const { address } = await serve(t, (request) => {
@@ -230,11 +250,11 @@ describe('NodeHttpClient', () => {
 
   it('does not take a slow reader for a silent server', async (t) => {
     const { address } = await serve(t, (_, response) => void response.end(Buffer.alloc(20_000_000)));
-    const reply = await clientOf(t, address, { silenceTimeoutMs: 50 }).send(get);
+    const reply = await clientOf(t, address, { silenceTimeoutMs: 700 }).send(get);
     const chunks = reply.body[Symbol.asyncIterator]();
     await chunks.next();
     const { promise, resolve } = Promise.withResolvers<void>();
-    setTimeout(resolve, 150);
+    setTimeout(resolve, 900);
     await promise;
     let length = 0;
     for (let next = await chunks.next(); next.done !== true; next = await chunks.next()) length += next.value.byteLength;

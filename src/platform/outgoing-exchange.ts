@@ -78,15 +78,40 @@ export class OutgoingExchange {
     await this.#until(() => this.#connected);
     if (body.expectContinue === true) await this.#until(() => this.#continued, { atMostMs: this.#context.limits.continueTimeoutMs });
     if (this.#response !== undefined) return;
-    for await (const chunk of body.bytes) {
-      if (this.#failed) throw this.#failure;
-      if (this.#response !== undefined) return;
+    for await (const chunk of this.#whileWanted(body.bytes)) {
       for (let from = 0; from < chunk.byteLength && this.#response === undefined; from += pieceBytesMax) {
         if (!this.#request.write(chunk.subarray(from, from + pieceBytesMax))) await this.#until(() => !this.#request.writableNeedDrain);
       }
     }
     if (this.#failed) throw this.#failure;
-    this.#request.end();
+    if (this.#response === undefined) this.#request.end();
+  }
+
+  /** `bytes`, until the request breaks or is answered, which is not put off by a source that gives nothing. */
+  async *#whileWanted(bytes: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array, void, undefined> {
+    const source = bytes[Symbol.asyncIterator]();
+    let isAsked = false;
+    try {
+      while (!this.#failed && this.#response === undefined) {
+        const { promise, resolve, reject } = Promise.withResolvers<IteratorResult<Uint8Array> | undefined>();
+        this.#wake = () => {
+          if (this.#failed || this.#response !== undefined) resolve(undefined);
+        };
+        isAsked = true;
+        source.next().then(resolve, reject);
+        const next = await promise;
+        this.#wake = undefined;
+        if (next === undefined) return;
+        isAsked = false;
+        if (next.done === true) return;
+        yield next.value;
+      }
+    } finally {
+      // A source that still owes an answer is ended after it, should that ever come.
+      const ended = source.return?.();
+      if (isAsked) ended?.catch(() => {});
+      else await ended;
+    }
   }
 
   async #answer(): Promise<IncomingMessage> {

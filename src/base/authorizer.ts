@@ -29,8 +29,8 @@ export interface Authenticator {
   /**
    * `authorization` is the header's value, or undefined when there is none. Answers at once for what it has seen
    * before; a first look at a slow password hash may take a promise.
-   * @throws CacheError `unauthenticated` for credentials that are wrong or of no known scheme; absent ones are
-   *   `anonymous`.
+   * @throws CacheError `unauthenticated` for credentials that are wrong or of no known scheme, and for absent ones where
+   *   nobody may do anything without: then nothing more of the request is taken. Elsewhere absent ones are `anonymous`.
    */
   identify(authorization: string | undefined, connection?: ConnectionCredentials): MaybePromise<Caller>;
   /** Rises when what `identify` answers may have changed (a reload); whoever remembers answers asks again then. */

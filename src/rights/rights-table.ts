@@ -16,6 +16,8 @@ const shownHashChars = 'sha256:'.length + 8;
 
 export class RightsTable {
   readonly credentialsConfigured: boolean;
+  /** Whether callers without credentials may do anything. */
+  readonly admitsAnonymous: boolean;
   readonly #anonymous: GrantedRights;
   readonly #byName = new Map<string, GrantedRights>();
   readonly #byToken = new Map<string, Caller>();
@@ -23,6 +25,7 @@ export class RightsTable {
   /** @throws CacheError `invalid_argument`. */
   constructor({ identities, passwords, anonymous, credentialsConfigured }: RightsDefinition) {
     this.credentialsConfigured = credentialsConfigured;
+    this.admitsAnonymous = anonymous !== 'none';
     this.#anonymous = new GrantedRights(anonymousGrants[anonymous]);
     for (const [name, definitions] of Map.groupBy(identities, (identity) => identity.name)) this.#add(name, definitions);
     // A file of users is what a team shares; whoever wants to tell them apart writes down identities.

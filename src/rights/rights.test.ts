@@ -47,6 +47,12 @@ describe('Rights.identify', () => {
 
   it('knows nobody without credentials', () => assert.equal(rights.identify(undefined), anonymous));
 
+  it('CAP-13: refuses absent credentials at once where nobody may do anything without, and would help', () => {
+    assert.throws(() => open({ identities: [ci] }).identify(undefined), { code: 'unauthenticated', message: /^to use this cache, show credentials: a token/ });
+    assert.equal(open({ identities: [ci], anonymous: 'read' }).identify(undefined), anonymous);
+    assert.equal(open({ credentialsConfigured: false }).identify(undefined), anonymous);
+  });
+
   const wrong = ['Bearer kiln_c', 'Bearer kiln_cii', `Bearer ${hashOfToken('kiln_ci')}`, `Bearer ${ci.tokens[0]?.slice(7)}`, basic('ann:kiln'), basic('ann:pW'), basic('ann:'), basic('eve:pw'), basic(`ann:${pw}`), basic(':'), 'Bearer', 'Digest x', ''];
   for (const value of wrong) {
     it(`ERR-5: refuses ${JSON.stringify(value)}, although anybody may write without credentials`, async () => {

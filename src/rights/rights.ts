@@ -56,7 +56,8 @@ export class Rights implements Authenticator, Authorizer {
   identify(authorization: string | undefined): MaybePromise<Caller> {
     // Some tools always show a token, also to a cache that has never heard of any (Turborepo, Rush): where nobody has
     // credentials, none are wrong.
-    if (authorization === undefined || !this.#table.credentialsConfigured) return anonymous;
+    if (!this.#table.credentialsConfigured) return anonymous;
+    if (authorization === undefined) return this.#withoutCredentials();
     const remembered = this.#remembered.get(authorization);
     if (remembered !== undefined) return remembered;
     const credentials = parseAuthorization(authorization);
@@ -69,6 +70,13 @@ export class Rights implements Authenticator, Authorizer {
     const { user, password } = credentials;
     const right = this.#passwords.check(authorization, user, password);
     return isPromise(right) ? right.then((isRight) => this.#userNamed(user, isRight)) : this.#userNamed(user, right);
+  }
+
+  /** Refused by the headers alone, strangers do not get to fill the memory with requests that ask for nothing they may have. */
+  #withoutCredentials(): Caller {
+    if (this.#table.admitsAnonymous) return anonymous;
+    this.#log.debug('no credentials were shown');
+    throw new CacheError('unauthenticated', `to use this cache, ${waysToShowCredentials}`);
   }
 
   /**
@@ -124,7 +132,7 @@ export class Rights implements Authenticator, Authorizer {
       return new CacheError('permission_denied', `${JSON.stringify(caller.name)} may not ${verbs[right]}${where}${instead}; whoever runs the server can grant it`);
     }
     if (this.#table.credentialsConfigured) {
-      return new CacheError('unauthenticated', `to ${verbs[right]} here, show credentials: a token ("Authorization: Bearer TOKEN"), or user and password`);
+      return new CacheError('unauthenticated', `to ${verbs[right]} here, ${waysToShowCredentials}`);
     }
     if (right === 'write') {
       return new CacheError('permission_denied', 'this cache may be read only; whoever runs it allows uploads with --allow-anonymous write, or gives out tokens ("kiln token create")');
@@ -132,6 +140,8 @@ export class Rights implements Authenticator, Authorizer {
     return new CacheError('permission_denied', `nobody may ${verbs[right]} here yet; whoever runs the server gives out tokens that may ("kiln token create --grant '*=${right}'")`);
   }
 }
+
+const waysToShowCredentials = 'show credentials: a token ("Authorization: Bearer TOKEN"), or user and password';
 
 const verbs: Readonly<Record<Right, string>> = { read: 'read', write: 'write', execute: 'execute actions', admin: 'administer the server' };
 

@@ -38,7 +38,7 @@ class MeteredRights implements Authenticator, Authorizer {
       const caller = this.#inner.identify(authorization, connection);
       return isPromise(caller) ? this.#identifiedLater(caller) : caller;
     } catch (thrown) {
-      this.#countUnknown(thrown);
+      this.#countUnknown(thrown, authorization === undefined ? 'no_credentials' : 'wrong_credentials');
       throw thrown;
     }
   }
@@ -73,13 +73,13 @@ class MeteredRights implements Authenticator, Authorizer {
     try {
       return await caller;
     } catch (thrown) {
-      this.#countUnknown(thrown);
+      this.#countUnknown(thrown, 'wrong_credentials');
       throw thrown;
     }
   }
 
-  #countUnknown(thrown: unknown): void {
-    if (CacheError.from(thrown).code === 'unauthenticated') this.#refusals.wrong_credentials.add();
+  #countUnknown(thrown: unknown, reason: Reason): void {
+    if (CacheError.from(thrown).code === 'unauthenticated') this.#refusals[reason].add();
   }
 
   #countRefused(thrown: unknown): void {

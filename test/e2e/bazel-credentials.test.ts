@@ -43,6 +43,6 @@ describe('Bazel 2.1.0 with credentials', { skip: client.lacking }, () => {
 
     workspace.forget();
     const refused = await workspace.build(daemon.grpc);
-    assert.match(refused.output, /UNAUTHENTICATED: to read here, show credentials/, refused.tail);
+    assert.match(refused.output, /UNAUTHENTICATED: to use this cache, show credentials/, refused.tail);
   });
 });

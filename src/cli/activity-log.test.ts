@@ -1,7 +1,9 @@
 // What the log says of the work of the server, and what it does not say unless asked.
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
+import { writeFile } from 'node:fs/promises';
 import { connect } from 'node:http2';
+import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import type { TestContext } from 'node:test';
 import { Digest } from '../digest/digest.ts';
@@ -99,6 +101,19 @@ describe('the log of the work of a server', () => {
     assert.equal(total(lines, 'actionMisses'), 3);
     assert.equal(total(lines, 'httpRequests'), 1);
     assert.equal(JSON.stringify(lines).includes(absent.hash), false);
+  });
+
+  it('K11-08: sums up from when on the level is info', async (t) => {
+    const file = join(await temporaryDirectory(t), 'kiln.yaml');
+    await writeFile(file, 'log: { level: warn, summary-interval: 1s }\n');
+    const kiln = await serve(t, '--config', file);
+    await writeFile(file, 'log: { level: info, summary-interval: 1s }\n');
+    kiln.kill('SIGHUP');
+    while (!kiln.errors().includes('"activity"')) {
+      await fetchHttp(kiln.port, `/cas/${present.hash}`);
+      await new Promise((resolve) => setTimeout(resolve, 10));
+    }
+    assert.ok(total(await stopped(kiln), 'httpRequests') > 0);
   });
 
   it('K11-08: names the digests of FindMissingBlobs at debug', async (t) => {

@@ -51,7 +51,7 @@ export interface TelemetryOptions {
 /** Every part that is switched on, as one. */
 export async function openTelemetry(options: TelemetryOptions, { log, version }: { readonly log: Log; readonly version: string }): Promise<Telemetry> {
   const { level, summaryIntervalMs } = options.log;
-  const summary = summaryIntervalMs > 0 && (level === 'debug' || level === 'info');
+  const summary = summaryIntervalMs > 0 && (level === 'debug' || level === 'info'); // reason enough to count
   const turns = new LoopTurns(monotonicClock);
   const counted = openMetrics({ shown: options.metrics.enabled, readOut: summary, version, turns });
   const { meter } = counted;
@@ -70,7 +70,8 @@ export async function openTelemetry(options: TelemetryOptions, { log, version }:
     // Metrics outside, so that they count what tracing takes as well.
     observedHttp: (handler) => loggedHttp(counted.observedHttp(traces?.observedHttp(handler) ?? handler), log, monotonicClock),
     watch() {
-      if (summary && counted.readOut !== undefined) activity = new ActivitySummary(counted.readOut, summaryIntervalMs, { log, clock: monotonicClock, timers });
+      // At any level, which may change.
+      if (summaryIntervalMs > 0 && counted.readOut !== undefined) activity = new ActivitySummary(counted.readOut, summaryIntervalMs, { log, clock: monotonicClock, timers });
     },
     async [Symbol.asyncDispose]() {
       activity?.[Symbol.dispose]();

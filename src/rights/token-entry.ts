@@ -12,10 +12,13 @@ export function tokenEntry({ name, tokens, grants }: IdentityDefinition): string
   return `${lines.join('\n')}\n`;
 }
 
+/** A name in any form that YAML has for it, in quotes or not. Names of identities have no blanks, quotes, commas and colons. */
+const nameInEntry = /[\s{,](?:name|"name"|'name')\s*:\s*["']?([^\s"',}]+)/g;
+
 /** Whether a tokens file has an entry of that name, as `tokenEntry` or a person writes it. */
 export function hasEntryNamed(text: string, name: string): boolean {
-  const forms = new Set([name, JSON.stringify(name), `'${name}'`]);
-  return text.split(/\r?\n/).some((line) => forms.has(/^(?:- | {2,})name: *(.*?) *(?: #.*)?$/.exec(line)?.[1] ?? ''));
+  const lines = text.split(/\r?\n/).filter((line) => !/^\s*#/.test(line));
+  return lines.some((line) => line.matchAll(nameInEntry).some(([, found]) => found === name));
 }
 
 /** A line that may stand in a file to whose end an entry can be added: of an entry, or of no meaning. */

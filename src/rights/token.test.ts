@@ -39,7 +39,7 @@ describe('an entry of a tokens file', () => {
   });
 
   it('is found by its name, however that is written', () => {
-    for (const line of ['- name: ci', '- name: "ci"', "- name: 'ci'", '- name: ci # builds', '  name: ci', '-   tokens: []\n    name: ci']) assert.ok(hasEntryNamed(line, 'ci'), line);
-    for (const line of ['', '- name: cis', '# - name: ci', '- tokens: [ci]', 'name: ci']) assert.ok(!hasEntryNamed(line, 'ci'), line);
+    for (const line of ['- name: ci', '- name: "ci"', "- name: 'ci'", '- name: ci # builds', '  name: ci', '-   tokens: []\n    name: ci', '-   name: ci', '- {name: ci, tokens: []}', "- {tokens: [], 'name' : 'ci'}", '- {"name":"ci"}']) assert.ok(hasEntryNamed(line, 'ci'), line);
+    for (const line of ['', '- name: cis', '# - name: ci', '- tokens: [ci]', 'name: ci', '- {name: cis}', '  # {name: ci}', '- surname: ci']) assert.ok(!hasEntryNamed(line, 'ci'), line);
   });
 });

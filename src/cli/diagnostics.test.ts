@@ -1,10 +1,13 @@
 // CPU profiles and heap snapshots of the real server: who may have them, when they come by themselves, what stays.
 import assert from 'node:assert/strict';
+import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdir, readFile, readdir, stat, writeFile } from 'node:fs/promises';
 import { request } from 'node:http';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import type { TestContext } from 'node:test';
+import { fileURLToPath } from 'node:url';
 import { hashOfToken } from '../rights/token.ts';
 import { fetchHttp } from '../testing/http-client.ts';
 import { serveKiln, temporaryDirectory } from '../testing/kiln-process.ts';
@@ -21,6 +24,7 @@ interface Administered {
   readonly data: string;
 }
 
+const launcher = fileURLToPath(new URL('../../bin/kiln', import.meta.url));
 const token = 'kiln_of-the-administrator-of-these-tests';
 const admin = { authorization: `Bearer ${token}` };
 
@@ -103,6 +107,24 @@ describe('diagnostics of kiln serve', () => {
     assert.doesNotMatch(kiln.errors(), /Debugger listening/);
     const debuggerPort = request({ port: 9229, host: '127.0.0.1', path: '/json' });
     await assert.rejects(new Promise((resolve, reject) => debuggerPort.on('response', resolve).on('error', reject).end()), { code: 'ECONNREFUSED' });
+  });
+
+  it('lives on when SIGUSR2 comes before it serves', { skip: process.platform !== 'linux' && 'reads /proc' }, async (t) => {
+    const directory = await temporaryDirectory(t);
+    // It reads the tokens while it starts, and waits for somebody to write them.
+    const tokens = join(directory, 'tokens.yaml');
+    assert.equal(spawnSync('mkfifo', [tokens]).status, 0);
+    const starting = spawn(launcher, ['serve', '--listen', '127.0.0.1:0', '--data', join(directory, 'data'), '--rights-tokens-file', tokens], { stdio: ['ignore', 'ignore', 'inherit'] });
+    t.after(() => starting.kill('SIGKILL'));
+    const sigusr2 = 1n << 11n;
+    await until('a handler', async () => {
+      const [, caught = '0'] = /^SigCgt:\s*(\w+)/m.exec(await readFile(`/proc/${starting.pid}/status`, 'utf8')) ?? [];
+      return (BigInt(`0x${caught}`) & sigusr2) !== 0n;
+    });
+    starting.kill('SIGUSR2');
+    starting.kill('SIGTERM');
+    const [, signal] = (await once(starting, 'exit')) as [number | null, string | null];
+    assert.notEqual(signal, 'SIGUSR2'); // of two signals the system delivers the lower one first
   });
 
   it('K11-03: writes one CPU profile per interval under sustained load', async (t) => {

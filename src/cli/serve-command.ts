@@ -4,6 +4,7 @@ import type { Supervisor } from '../base/supervisor.ts';
 import { readServeConfiguration } from '../config/read-serve-configuration.ts';
 import type { ServeOptions } from '../config/serve-options.ts';
 import { monotonicClock, timers, wallClock } from '../platform/clocks.ts';
+import { onDiagnosticSignals } from '../platform/diagnostic-signals.ts';
 import { takeInheritedSockets } from '../platform/inherited-sockets.ts';
 import { openPinoLog } from '../platform/pino-log.ts';
 import type { PinoLog } from '../platform/pino-log.ts';
@@ -25,6 +26,8 @@ import { version } from './version.ts';
  * @throws CacheError when it cannot start (see `reportFailure`).
  */
 export async function serve(start: ProcessStart, terminal: Terminal, hangUps: HangUps): Promise<number> {
+  // Answered while requests are served; before and after they must not end the process, which is their default.
+  using _harmless = onDiagnosticSignals(() => {}, () => {});
   const configuration = await readServeConfiguration(start, readSmallFile);
   const { options } = configuration;
   const log = openPinoLog(options.log, { wallClock, clock: monotonicClock, timers });

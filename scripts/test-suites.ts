@@ -47,7 +47,7 @@ export const suites: readonly Suite[] = [
     include: ['test/e2e/**/*.test.ts'],
     exclude: [],
     commands: [],
-    testsMin: 20,
+    testsMin: 10,
     testTimeoutMs: 240_000, // a whole build of a real tool, on two slow cores
     suiteTimeoutMs: 720_000,
     concurrency: 1, // a build tool takes all cores for itself
@@ -67,12 +67,12 @@ export const suites: readonly Suite[] = [
     include: ['test/e2e-ci/**/*.test.ts'],
     exclude: [],
     commands: [],
-    testsMin: 28,
+    testsMin: 41,
     testTimeoutMs: 300_000,
-    suiteTimeoutMs: 1_200_000,
+    suiteTimeoutMs: 1_500_000,
     concurrency: 1,
   },
 ];
 
-/** What `npm test` runs. */
+/** What `npm test` runs: what tells a user that everything works here. The others take as long again, or need root. */
 export const defaultSuites: readonly Suite['name'][] = ['check', 'unit', 'e2e'];

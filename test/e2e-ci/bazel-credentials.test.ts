@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { it } from 'node:test';
 import { BazelWorkspace } from '../e2e/bazel-workspace.ts';
-import { createToken } from '../e2e/create-token.ts';
+import { createToken } from './create-token.ts';
 import { startDaemon } from '../e2e/daemon.ts';
 import { temporaryDirectory } from '../e2e/file-tree.ts';
 import { debianBazel, withoutInternal } from './debian-bazel.ts';

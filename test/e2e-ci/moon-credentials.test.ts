@@ -3,10 +3,10 @@ import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { createToken } from './create-token.ts';
-import { startDaemon } from './daemon.ts';
-import { temporaryDirectory } from './file-tree.ts';
-import { MoonWorkspace } from './moon-workspace.ts';
-import { realClient } from './real-clients.ts';
+import { startDaemon } from '../e2e/daemon.ts';
+import { temporaryDirectory } from '../e2e/file-tree.ts';
+import { MoonWorkspace } from '../e2e/moon-workspace.ts';
+import { realClient } from '../e2e/real-clients.ts';
 
 const moon = realClient('moon');
 

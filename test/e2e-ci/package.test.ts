@@ -9,10 +9,10 @@ import { dirname, join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import type { TestContext } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
-import { removeTree, temporaryDirectory } from './file-tree.ts';
+import { removeTree, temporaryDirectory } from '../e2e/file-tree.ts';
 import { installInto, npm, pack, root, userEnvironment } from './package-install.ts';
 import type { Tarball } from './package-install.ts';
-import { mustRun, runTool, spawnInGroup } from './tool-run.ts';
+import { mustRun, runTool, spawnInGroup } from '../e2e/tool-run.ts';
 
 const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { version: string };
 /** npx adds half a second to what kiln itself takes. */

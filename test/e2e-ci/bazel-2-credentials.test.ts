@@ -1,15 +1,15 @@
 // Bazel 2.1.0 with credentials, against a server that lets nobody in without. Over gRPC it asks for capabilities without
-// the header it was told to send, so there it cannot show any; later versions do (test/e2e-ci).
+// the header it was told to send, so there it cannot show any; later versions do (bazel-credentials.test.ts).
 import assert from 'node:assert/strict';
 import { mkdtempSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, describe, it } from 'node:test';
-import { BazelWorkspace, npmBazel } from './bazel-workspace.ts';
+import { BazelWorkspace, npmBazel } from '../e2e/bazel-workspace.ts';
 import { createToken } from './create-token.ts';
-import { startDaemon } from './daemon.ts';
-import { removeTree, temporaryDirectory } from './file-tree.ts';
-import { realClient } from './real-clients.ts';
+import { startDaemon } from '../e2e/daemon.ts';
+import { removeTree, temporaryDirectory } from '../e2e/file-tree.ts';
+import { realClient } from '../e2e/real-clients.ts';
 
 const client = realClient('bazel');
 const installation = mkdtempSync(join(tmpdir(), 'kiln-bazel-'));

@@ -38,8 +38,8 @@ export const suites: readonly Suite[] = [
     exclude: ['test/tidy.test.ts', 'src/**/*.crash.test.ts', ...ownFolders],
     commands: [],
     testsMin: 1_300,
-    testTimeoutMs: 30_000,
-    suiteTimeoutMs: 600_000,
+    testTimeoutMs: 60_000, // the longest needs 11 s of a processor, which it may share with many
+    suiteTimeoutMs: 900_000,
     concurrency: 2,
   },
   {

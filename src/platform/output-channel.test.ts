@@ -43,6 +43,25 @@ describe('output channel', () => {
     assert.equal(channel.hanging, false);
   });
 
+  it('loses nothing of a file to an end by a signal, which no thread survives', async (t) => {
+    const directory = await temporaryDirectory(t);
+    const program = `
+      import { pbkdf2 } from 'node:crypto';
+      import { openSync } from 'node:fs';
+      import { PooledChannel } from '${new URL('./output-channel.ts', import.meta.url).href}';
+      const channel = new PooledChannel(openSync(process.argv[2], 'w'));
+      pbkdf2('', '', 5_000, 32, 'sha256', () => {}); // some milliseconds, for which the only thread has no time
+      channel.write(Buffer.from('last words'));
+      channel.writeAtEnd(Buffer.from('last words'));
+      process.kill(process.pid, 'SIGKILL');
+    `;
+    const [file, path] = [join(directory, 'program.mjs'), join(directory, 'log')];
+    await writeFile(file, program);
+    const child = spawn(process.execPath, [file, path], { stdio: 'ignore', env: { ...process.env, UV_THREADPOOL_SIZE: '1' } });
+    assert.deepEqual(await once(child, 'exit'), [null, 'SIGKILL']);
+    assert.equal(readFileSync(path, 'utf8'), 'last words');
+  });
+
   it('says of a full disk that it is broken, and tries again after that', async () => {
     const descriptor = openSync('/dev/full', 'w');
     const channel = new PooledChannel(descriptor);

@@ -69,6 +69,8 @@ export class NonBlockingChannel implements OutputChannel {
 
 /** A write that takes longer than this belongs to a device that may never answer. */
 const hangingAfterMs = 1_000;
+/** By then a write that was begun just now has reached the system, if the disk is all right and the machine not overloaded. */
+const arrivalMs = 100;
 
 /** One write at a time, each by a thread of the pool: at most one thread hangs with its disk. */
 export class PooledChannel implements OutputChannel {
@@ -102,8 +104,9 @@ export class PooledChannel implements OutputChannel {
     if (this.hanging) return 'broken';
     if (this.#outcome !== undefined) return this.write(bytes);
     if (this.#startedMs === undefined) return writeNow(this.descriptor, bytes);
-    // On its way, and nobody will be told that it arrived. Threads finish what they have begun before the process ends.
+    // On its way, and nobody will be told that it arrived. A process that ends by a signal does not wait for its threads.
     this.#startedMs = undefined;
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, arrivalMs);
     return bytes.byteLength;
   }
 }

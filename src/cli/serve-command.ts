@@ -8,7 +8,7 @@ import { onDiagnosticSignals } from '../platform/diagnostic-signals.ts';
 import { takeInheritedSockets } from '../platform/inherited-sockets.ts';
 import { openPinoLog } from '../platform/pino-log.ts';
 import type { PinoLog } from '../platform/pino-log.ts';
-import { endBySignal, endWouldWait, exitNow, exitStatusOf, onStopSignal, onUncaught, saveCompiledCode } from '../platform/process.ts';
+import { endAtOnce, endBySignal, endWouldWait, exitStatusOf, onStopSignal, onUncaught, saveCompiledCode } from '../platform/process.ts';
 import type { HangUps, ProcessStart, StopSignal } from '../platform/process.ts';
 import { removeStaleReadyFile, writeReadyFile } from '../platform/ready-file.ts';
 import { readSmallFile } from '../platform/small-file.ts';
@@ -33,7 +33,8 @@ export async function serve(start: ProcessStart, terminal: Terminal, hangUps: Ha
   const log = openPinoLog(options.log, { wallClock, clock: monotonicClock, timers });
   onUncaught((error) => {
     log.error('something failed that nobody foresaw; this is a bug in Kiln, and the server ends', error);
-    exitNow(exitStatus.failure);
+    log.end();
+    endAtOnce(exitStatus.failure); // a regular end might wait for a disk, and nobody would start the server again
   });
   using stop = new StopRequest(log);
   if (options.readyFile !== undefined) await removeStaleReadyFile(options.readyFile);

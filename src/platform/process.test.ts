@@ -27,6 +27,23 @@ describe('process', () => {
     });
   }
 
+  it('ends at once although a thread hangs', () => {
+    const program = `import { spawnSync } from 'node:child_process';
+      import { open } from 'node:fs';
+      import { endAtOnce, onUncaught } from '${module}';
+      spawnSync('mkfifo', [process.argv[1]]);
+      open(process.argv[1], 'r', () => {}); // a thread of the pool waits for a writer who never comes
+      onUncaught(() => endAtOnce(1));
+      setTimeout(() => { throw new Error('lost'); }, 50);`;
+    const directory = mkdtempSync(join(tmpdir(), 'kiln-end-'));
+    try {
+      const ended = spawnSync(process.execPath, ['--input-type=module', '-e', program, join(directory, 'pipe')], { timeout: 20_000, killSignal: 'SIGKILL' });
+      assert.deepEqual([ended.status, ended.stderr.toString()], [1, '']);
+    } finally {
+      rmSync(directory, { recursive: true });
+    }
+  });
+
   it('hands over signals until it is told not to, and knows their exit status', async () => {
     const program = `import { exitNow, exitStatusOf, onStopSignal } from '${module}';
       const subscription = onStopSignal((signal) => { subscription[Symbol.dispose](); process.stdout.write(String(exitStatusOf(signal))); process.kill(process.pid, 'SIGTERM'); });

@@ -134,7 +134,8 @@ export function onUncaught(handler: (error: unknown) => void): void {
  */
 export function endBySignal(signal: StopSignal | 'SIGKILL'): never {
   process.removeAllListeners(signal); // back to what the system does by default
-  if (process.pid === 1) becomeExit(128 + constants.signals[signal]);
+  // The first process of a container is shielded from signals that it sends to itself, SIGKILL included (pid_namespaces(7)).
+  if (process.pid === 1) endAtOnce(128 + constants.signals[signal]);
   process.kill(process.pid, signal);
   // The signal may take a moment to be delivered, and nothing more is to happen in it.
   const never = new Int32Array(new SharedArrayBuffer(4));
@@ -142,10 +143,10 @@ export function endBySignal(signal: StopSignal | 'SIGKILL'): never {
 }
 
 /**
- * For the first process of a container, which the system shields from signals that it sends to itself, SIGKILL included
- * (pid_namespaces(7)). Another program takes its place, for which the system ends all threads.
+ * Ends the process with `status`, at once and whatever threads wait for: another program takes its place, for which the
+ * system ends all threads. Nothing runs any more.
  */
-function becomeExit(status: number): never {
+export function endAtOnce(status: number): never {
   try {
     process.execve?.('/bin/sh', ['sh', '-c', `exit ${status}`], {});
   } catch {

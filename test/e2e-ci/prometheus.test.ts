@@ -27,7 +27,7 @@ describe('prometheus_client', () => {
         'families = list(parse(open("scrape", encoding="utf-8", newline="").read()))',
         'print(json.dumps([[f.name, f.type, [[s.name, s.labels, s.value] for s in f.samples]] for f in families]))',
       ].join('\n');
-      const python = installedTool('python3', 'apt-get install python3 python3-prometheus-client');
+      const python = installedTool('kiln-test-python', 'pip install prometheus-client');
       const families = JSON.parse(await mustRun([python, '-c', script], { cwd: directory })) as [string, string, [string, Record<string, string>, number][]][];
       assert.ok(families.length > 50, `${families.length} families`);
       assert.ok(families.every(([, type]) => ['counter', 'gauge', 'histogram'].includes(type)));

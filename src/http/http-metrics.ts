@@ -5,7 +5,7 @@ import type { MonotonicClock } from '../base/clock.ts';
 import type { HttpExchange, HttpHandler, HttpHeaders } from '../base/http-exchange.ts';
 import type { Counter, Histogram, Meter, MetricDefinition, MetricLabels } from '../base/metrics.ts';
 import { toolOfUserAgent } from '../base/tool-name.ts';
-import { routeOf } from './route-name.ts';
+import { isNamedMethod, routeOf } from './route-name.ts';
 import type { RouteName } from './route-name.ts';
 
 const requests: MetricDefinition = { name: 'kiln_http_requests_total', help: 'HTTP requests that have ended, by status code; 499 is a client that left.' };
@@ -23,8 +23,6 @@ export interface HttpMetricsParts {
   readonly clock: MonotonicClock;
 }
 
-/** Other methods are counted as one, since clients make them up. */
-const methods: ReadonlySet<string> = new Set(['GET', 'HEAD', 'PUT', 'POST', 'DELETE', 'OPTIONS']);
 /** What a request counts as whose client left before it was answered. */
 const clientLeft = 499;
 const handlerFailed = 500;
@@ -44,7 +42,7 @@ export class HttpMetrics {
     return async (exchange) => {
       const startedAtMs = clock.nowMs();
       const { route, instance } = routeOf(exchange.target);
-      const of = this.#of(route, methods.has(exchange.method) ? exchange.method : 'other');
+      const of = this.#of(route, isNamedMethod(exchange.method) ? exchange.method : 'other');
       const metered = new MeteredExchange(exchange, of);
       of.running += 1;
       let status = handlerFailed;

@@ -1,13 +1,12 @@
 // A span per traced HTTP exchange, with the names that OpenTelemetry's conventions give to an HTTP server's.
 // docs/traces.md has the list.
-import type { ByteSource } from '../base/byte-source.ts';
-import type { HttpExchange, HttpHandler, HttpHeaders } from '../base/http-exchange.ts';
+import type { HttpHandler } from '../base/http-exchange.ts';
 import type { Span, Tracer } from '../base/tracer.ts';
-import { pathOf, routeOf } from './route-name.ts';
+import { AnsweredExchange } from './answered-exchange.ts';
+import { isNamedMethod, pathOf, routeOf } from './route-name.ts';
 import type { RouteName } from './route-name.ts';
 
-/** Other methods are one, since clients make them up. */
-const methods: ReadonlySet<string> = new Set(['GET', 'HEAD', 'PUT', 'POST', 'DELETE', 'OPTIONS']);
+/** For methods that clients make up. */
 const otherMethod = '_OTHER';
 
 const templates: Readonly<Record<RouteName, string | undefined>> = {
@@ -29,7 +28,7 @@ export function tracedHttp(handler: HttpHandler, tracer: Tracer): HttpHandler {
     const { traceparent, tracestate } = exchange.headers;
     if (!tracer.samples(traceparent)) return handler(exchange);
     const { route, instance } = routeOf(exchange.target);
-    const method = methods.has(exchange.method) ? exchange.method : otherMethod;
+    const method = isNamedMethod(exchange.method) ? exchange.method : otherMethod;
     const template = templates[route];
     const span = tracer.start(template === undefined ? method : `${method} ${template}`, { traceparent, tracestate }, {
       'http.request.method': method,
@@ -40,11 +39,11 @@ export function tracedHttp(handler: HttpHandler, tracer: Tracer): HttpHandler {
       'http.request.body.size': exchange.contentLength,
       'user_agent.original': exchange.headers['user-agent'],
     });
-    return run(handler, new TracedExchange(exchange, span), span);
+    return run(handler, new AnsweredExchange(exchange, span), span);
   };
 }
 
-async function run(handler: HttpHandler, exchange: TracedExchange, span: Span): Promise<void> {
+async function run(handler: HttpHandler, exchange: AnsweredExchange, span: Span): Promise<void> {
   try {
     await handler(exchange);
     const { status } = exchange;
@@ -54,48 +53,5 @@ async function run(handler: HttpHandler, exchange: TracedExchange, span: Span): 
   } catch (thrown) {
     span.end(String(thrown));
     throw thrown;
-  }
-}
-
-/** An exchange as it is, with its span, noting what it was answered. */
-class TracedExchange implements HttpExchange {
-  readonly trace: Span;
-  status: number | undefined;
-  answerBytes: number | undefined;
-  readonly #inner: HttpExchange;
-
-  constructor(inner: HttpExchange, trace: Span) {
-    this.#inner = inner;
-    this.trace = trace;
-  }
-
-  get method(): string {
-    return this.#inner.method;
-  }
-
-  get target(): string {
-    return this.#inner.target;
-  }
-
-  get headers(): HttpHeaders {
-    return this.#inner.headers;
-  }
-
-  get contentLength(): number | undefined {
-    return this.#inner.contentLength;
-  }
-
-  get signal(): AbortSignal {
-    return this.#inner.signal;
-  }
-
-  body(): AsyncIterable<Uint8Array> {
-    return this.#inner.body();
-  }
-
-  respond(status: number, headers?: HttpHeaders, body?: ByteSource | Uint8Array): Promise<void> {
-    this.status = status;
-    this.answerBytes = body instanceof Uint8Array ? body.byteLength : body?.sizeBytes;
-    return this.#inner.respond(status, headers, body);
   }
 }

@@ -6,6 +6,13 @@ export type RouteName = 'ac' | 'cas' | 'index' | 'status' | 'healthz' | 'readyz'
 
 const pages: ReadonlySet<string> = new Set<RouteName>(['status', 'healthz', 'readyz', 'livez', 'metrics']);
 
+const methods: ReadonlySet<string> = new Set(['GET', 'HEAD', 'PUT', 'POST', 'DELETE', 'OPTIONS']);
+
+/** Whether a method is told apart by its name; clients make up others, which are one. */
+export function isNamedMethod(method: string): boolean {
+  return methods.has(method);
+}
+
 export interface NamedRoute {
   readonly route: RouteName;
   /** Of a build cache path: the instance, decoded. Else empty. */

@@ -60,18 +60,16 @@ export interface StreamHandler {
   onCutOff?(): void;
 }
 
-/** One stream as the server role sees it. Calls after the stream ended do nothing. */
-export interface ServerStream {
+/** What both roles do with a stream of theirs. Calls after the stream ended do nothing. */
+export interface OpenStream {
   readonly id: number;
   /** DATA bytes accepted by `sendData` and held back by flow control or by a socket that backs up. */
   readonly queuedBytes: number;
   /** True once both sides are done or the stream was reset. */
   readonly closed: boolean;
-  /** Response headers, 1xx or final; with `endStream` they are all of the answer (gRPC trailers-only). */
-  sendHeaders(headers: OutgoingHeaders | PreparedHeaders, endStream: boolean): void;
   /** Slices in order; not copied, so they must not change any more. Queues what the windows do not let out. */
   sendData(slices: readonly Uint8Array[], endStream: boolean): void;
-  /** Ends our side with trailers, after all queued data. Needs `sendHeaders` before. */
+  /** Ends our side with trailers, after all queued data. A server has sent its headers before. */
   sendTrailers(headers: OutgoingHeaders | PreparedHeaders): void;
   /** Ends the stream at once with RST_STREAM; queued data is dropped. */
   reset(code: number): void;
@@ -80,6 +78,40 @@ export interface ServerStream {
    * returned when the stream ends, the engine returns to the connection itself.
    */
   consumed(bytes: number): void;
+}
+
+/** One stream as the server role sees it. */
+export interface ServerStream extends OpenStream {
+  /** Response headers, 1xx or final; with `endStream` they are all of the answer (gRPC trailers-only). */
+  sendHeaders(headers: OutgoingHeaders | PreparedHeaders, endStream: boolean): void;
+}
+
+/** One stream as the client role sees it; its headers went out when it was opened. */
+export type ClientStream = OpenStream;
+
+/** Why a stream of ours ended early. */
+export interface ResponseReset extends StreamReset {
+  /**
+   * The server has not begun with the request, and it may be sent again whatever it does: it was refused
+   * (REFUSED_STREAM), or is above the last stream of a GOAWAY, or never left (RFC 9113 §6.8, §8.7).
+   */
+  readonly unprocessed: boolean;
+}
+
+/** What the engine tells about a stream that we opened: headers, data, then end or reset. A throw is a bug and ends the connection. */
+export interface ResponseHandler {
+  /** An interim answer (1xx); any number of them, before `onHeaders`. */
+  onInformation?(headers: HeaderBlock): void;
+  /** The final headers, exactly once unless a reset comes first. `onEnd` follows at once if there is nothing else. */
+  onHeaders(headers: HeaderBlock): void;
+  /** As `StreamHandler.onData`. */
+  onData(bytes: Uint8Array): void;
+  /** The server has sent END_STREAM, with trailers if there were any. */
+  onEnd(trailers: HeaderBlock | undefined): void;
+  /** The stream is gone. Last call; not after a regular end of both sides. */
+  onReset(reset: ResponseReset): void;
+  /** As `StreamHandler.onDrained`. */
+  onDrained(): void;
 }
 
 /** Accepts streams. Called synchronously while input is read, once per well-formed request. */

@@ -18,17 +18,29 @@ export interface Caller {
 
 export const anonymous: Caller = { kind: 'anonymous', name: 'anonymous' };
 
-/** What a connection shows beside the header of a request. Nothing yet; client certificates belong here. */
+/** Whom a client certificate names. Every part of it was vouched for by an authority that the server trusts. */
+export interface ClientCertificate {
+  /** As in RFC 4514, the most specific name first: `CN=ci,O=Example`. Long; for comparing and for logs. */
+  readonly subject: string;
+  /** Every CN of the subject, unescaped. */
+  readonly commonNames: readonly string[];
+  /** Of the subject alternative name. */
+  readonly dnsNames: readonly string[];
+  readonly uris: readonly string[];
+  readonly emails: readonly string[];
+}
+
+/** What a connection shows beside the header of a request; one object for all requests of a connection. */
 export interface ConnectionCredentials {
-  /** Of a verified client certificate. */
-  readonly certificateSubject?: string;
+  readonly certificate: ClientCertificate;
 }
 
 /** Finds out who asks. */
 export interface Authenticator {
   /**
-   * `authorization` is the header's value, or undefined when there is none. Answers at once for what it has seen
-   * before; a first look at a slow password hash may take a promise.
+   * `authorization` is the header's value, or undefined when there is none; then the certificate of the `connection`
+   * counts, if there is one. Answers at once for what it has seen before; a first look at a slow password hash may take
+   * a promise.
    * @throws CacheError `unauthenticated` for credentials that are wrong or of no known scheme, and for absent ones where
    *   nobody may do anything without: then nothing more of the request is taken. Elsewhere absent ones are `anonymous`.
    */

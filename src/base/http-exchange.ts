@@ -1,5 +1,6 @@
 // The port of one HTTP request and its answer, so that an adapter serves HTTP/1.1 (node:http) and HTTP/2
 // (our engine) with the same code.
+import type { ConnectionCredentials } from './authorizer.ts';
 import type { ByteSource } from './byte-source.ts';
 import type { Span } from './tracer.ts';
 
@@ -16,6 +17,8 @@ export interface HttpExchange {
   readonly contentLength: number | undefined;
   /** Aborted when the client goes away before the answer is complete. */
   readonly signal: AbortSignal;
+  /** What its connection shows of the client; undefined when that is nothing. */
+  readonly credentials?: ConnectionCredentials | undefined;
   /** Of the exchange, if it is traced. */
   readonly trace?: Span | undefined;
   /**

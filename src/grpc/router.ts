@@ -1,7 +1,7 @@
 // From a stream to the handler of its method.
 import { assert } from '../base/assert.ts';
 import { anonymous } from '../base/authorizer.ts';
-import type { Authenticator, Caller } from '../base/authorizer.ts';
+import type { Authenticator, Caller, ConnectionCredentials } from '../base/authorizer.ts';
 import type { Timers } from '../base/clock.ts';
 import type { Log } from '../base/log.ts';
 import type { MaybePromise } from '../base/maybe-promise.ts';
@@ -35,6 +35,28 @@ export interface GrpcRouterOptions {
   readonly observed?: CallObservation | undefined;
 }
 
+/** What does not depend on the connection that a call comes by. */
+interface SharedByVariants {
+  /** By path. */
+  readonly methods: ReadonlyMap<string, Method>;
+  /** Full names. */
+  readonly services: ReadonlySet<string>;
+  readonly running: RunningCount;
+  readonly deadlines: Deadlines;
+}
+
+function registered(services: readonly ServiceImplementation[], codecs: CodecTable): SharedByVariants {
+  const names = new Set<string>();
+  const methods = new Map<string, Method>();
+  for (const service of services) {
+    const name = service.descriptor.typeName;
+    assert(!names.has(name), `service ${name} is registered once`);
+    names.add(name);
+    for (const method of methodsOf(service, codecs)) methods.set(method.path, method);
+  }
+  return { methods, services: names, running: new RunningCount(), deadlines: new Deadlines() };
+}
+
 /**
  * Serves gRPC on HTTP/2 streams: all call kinds, deadlines, cancellation, metadata, errors as `grpc-status`.
  * Knows neither connections nor draining; whoever shuts down closes those first and then waits for `idle`.
@@ -43,31 +65,50 @@ export class GrpcRouter implements StreamAcceptor, CallHost {
   readonly limits: GrpcLimits;
   readonly timers: Timers;
   readonly log: Log;
-  readonly deadlines: Deadlines = new Deadlines();
+  readonly deadlines: Deadlines;
+  readonly #options: GrpcRouterOptions;
   readonly #authenticator: Authenticator;
   readonly #observed: CallObservation | undefined;
-  readonly #methods = new Map<string, Method>();
-  readonly #services = new Set<string>();
-  readonly #running = new RunningCount();
+  readonly #shared: SharedByVariants;
+  readonly #methods: ReadonlyMap<string, Method>;
+  readonly #running: RunningCount;
 
-  constructor(services: readonly ServiceImplementation[], options: GrpcRouterOptions) {
+  /** @param shared of the router that this one is a variant of. */
+  constructor(services: readonly ServiceImplementation[], options: GrpcRouterOptions, shared?: SharedByVariants) {
     this.limits = options.limits ?? defaultGrpcLimits;
     this.timers = options.timers;
     this.log = options.log;
+    this.#options = options;
     this.#authenticator = options.authenticator ?? { generation: 0, identify: () => anonymous };
     this.#observed = options.observed;
-    for (const service of services) {
-      const name = service.descriptor.typeName;
-      assert(!this.#services.has(name), `service ${name} is registered once`);
-      this.#services.add(name);
-      for (const method of methodsOf(service, options.codecs ?? hotCodecs)) this.#methods.set(method.path, method);
-    }
+    this.#shared = shared ?? registered(services, options.codecs ?? hotCodecs);
+    this.#methods = this.#shared.methods;
+    this.#running = this.#shared.running;
+    this.deadlines = this.#shared.deadlines;
+  }
+
+  /** The same services, for messages up to another size. Handlers at work count for all variants of a router together. */
+  withMessagesUpTo(messageBytesMax: number): GrpcRouter {
+    if (messageBytesMax === this.limits.messageBytesMax) return this;
+    return new GrpcRouter([], { ...this.#options, limits: { ...this.limits, messageBytesMax } }, this.#shared);
+  }
+
+  /** The same services, for a connection that shows who its client is. */
+  forClient(credentials: ConnectionCredentials): GrpcRouter {
+    const inner = this.#authenticator;
+    const authenticator: Authenticator = {
+      get generation() {
+        return inner.generation;
+      },
+      identify: (authorization) => inner.identify(authorization, credentials),
+    };
+    return new GrpcRouter([], { ...this.#options, authenticator }, this.#shared);
   }
 
   /** Whether `path` (the value of `:path`) belongs to a registered service, whatever the method. */
   serves(path: string): boolean {
     const end = path.indexOf('/', 1);
-    return path.startsWith('/') && end > 0 && this.#services.has(path.slice(1, end));
+    return path.startsWith('/') && end > 0 && this.#shared.services.has(path.slice(1, end));
   }
 
   /** Whether a request says that it is gRPC; what is wrong with it otherwise is answered by `onStream`. */
@@ -132,7 +173,7 @@ export class GrpcRouter implements StreamAcceptor, CallHost {
   #headOf(headers: HeaderBlock): RequestHead | Refusal {
     const { memo } = headers;
     if (memo instanceof RequestHead || memo instanceof Refusal) return memo;
-    const head = readHead(headers, { methods: this.#methods, services: this.#services });
+    const head = readHead(headers, { methods: this.#methods, services: this.#shared.services });
     headers.memo = head;
     return head;
   }

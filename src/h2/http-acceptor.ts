@@ -1,5 +1,6 @@
 // Plain HTTP over HTTP/2: every stream is an HttpExchange for one handler.
 import { assert } from '../base/assert.ts';
+import type { ConnectionCredentials } from '../base/authorizer.ts';
 import type { HttpHandler } from '../base/http-exchange.ts';
 import type { Log } from '../base/log.ts';
 import { requestHeadOf } from './http-request-head.ts';
@@ -11,6 +12,8 @@ export interface HttpAcceptorPorts {
   /** The value at this moment of the `date` header that an origin server owes its clients (RFC 9110 §6.6.1). */
   readonly httpDate: () => string;
   readonly log: Log;
+  /** What the connection whose streams are accepted shows of its client. */
+  readonly credentials?: ConnectionCredentials | undefined;
 }
 
 /**
@@ -20,7 +23,7 @@ export interface HttpAcceptorPorts {
 export function httpAcceptor(handler: HttpHandler, limits: HttpExchangeLimits, ports: HttpAcceptorPorts): StreamAcceptor {
   return {
     onStream(stream: ServerStream, headers: HeaderBlock): StreamHandler {
-      const exchange = new HttpStreamExchange(stream, requestHeadOf(headers), limits, ports.httpDate);
+      const exchange = new HttpStreamExchange(stream, requestHeadOf(headers), limits, ports);
       void run(handler, exchange, ports.log);
       return exchange;
     },

@@ -1,5 +1,6 @@
 // One HTTP/2 stream as an HttpExchange. Which exchanges run and what becomes of a failed handler is http-acceptor.ts.
 import { assert } from '../base/assert.ts';
+import type { ConnectionCredentials } from '../base/authorizer.ts';
 import { byteSourceOf } from '../base/byte-source.ts';
 import type { ByteSource } from '../base/byte-source.ts';
 import type { HttpExchange, HttpHeaders } from '../base/http-exchange.ts';
@@ -12,6 +13,12 @@ import type { OutgoingHeaders, ServerStream, StreamHandler } from './stream.ts';
 export interface HttpExchangeLimits {
   /** Bytes of a body nobody wants that are still taken, so that simple clients get to read the answer. */
   readonly unreadBodyBytesMax: number;
+}
+
+export interface HttpExchangeSurroundings {
+  /** The value of the `date` header at the moment. */
+  readonly httpDate: () => string;
+  readonly credentials?: ConnectionCredentials | undefined;
 }
 
 /** One mebibyte: what a client has under way by the default window anyway. */
@@ -30,6 +37,7 @@ export class HttpStreamExchange implements HttpExchange, StreamHandler {
   readonly target: string;
   readonly headers: HttpHeaders;
   readonly contentLength: number | undefined;
+  readonly credentials: ConnectionCredentials | undefined;
   readonly #stream: ServerStream;
   readonly #limits: HttpExchangeLimits;
   readonly #body: RequestBody;
@@ -43,12 +51,12 @@ export class HttpStreamExchange implements HttpExchange, StreamHandler {
   #answer: AnswerState = 'none';
   #wakeSender: (() => void) | undefined = undefined;
 
-  /** `httpDate` gives the value of the `date` header at the moment. */
-  constructor(stream: ServerStream, head: HttpRequestHead, limits: HttpExchangeLimits, httpDate: () => string) {
+  constructor(stream: ServerStream, head: HttpRequestHead, limits: HttpExchangeLimits, { httpDate, credentials }: HttpExchangeSurroundings) {
     this.method = head.method;
     this.target = head.target;
     this.headers = head.headers;
     this.contentLength = head.contentLength;
+    this.credentials = credentials;
     this.#stream = stream;
     this.#limits = limits;
     this.#httpDate = httpDate;

@@ -1,4 +1,5 @@
 // An exchange as it is, noting what it was answered: for those who report exchanges and change nothing about them.
+import type { ConnectionCredentials } from '../base/authorizer.ts';
 import type { ByteSource } from '../base/byte-source.ts';
 import type { HttpExchange, HttpHeaders } from '../base/http-exchange.ts';
 import type { Span } from '../base/tracer.ts';
@@ -35,6 +36,10 @@ export class AnsweredExchange implements HttpExchange {
 
   get signal(): AbortSignal {
     return this.#inner.signal;
+  }
+
+  get credentials(): ConnectionCredentials | undefined {
+    return this.#inner.credentials;
   }
 
   body(): AsyncIterable<Uint8Array> {

@@ -1,4 +1,5 @@
 // What is counted of every HTTP request, by route and method; and hits and misses of the build cache.
+import type { ConnectionCredentials } from '../base/authorizer.ts';
 import type { ByteSource } from '../base/byte-source.ts';
 import type { CacheUsage } from '../base/cache-usage.ts';
 import type { MonotonicClock } from '../base/clock.ts';
@@ -135,6 +136,10 @@ class MeteredExchange implements HttpExchange {
 
   get signal(): AbortSignal {
     return this.#inner.signal;
+  }
+
+  get credentials(): ConnectionCredentials | undefined {
+    return this.#inner.credentials;
   }
 
   async *body(): AsyncGenerator<Uint8Array, void, undefined> {

@@ -95,8 +95,8 @@ export function createHttpHandler(deps: HttpDependencies): HttpHandler {
   }
 
   /** Wrong credentials are refused even where none would have done: who shows some relies on them. */
-  async function callerOf({ headers }: HttpExchange): Promise<Caller> {
-    return authenticator.identify(headers['authorization']);
+  async function callerOf({ headers, credentials }: HttpExchange): Promise<Caller> {
+    return authenticator.identify(headers['authorization'], credentials);
   }
 
   return async (exchange) => {

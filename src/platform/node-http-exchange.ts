@@ -2,6 +2,7 @@
 // by node-http.ts.
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { assert } from '../base/assert.ts';
+import type { ConnectionCredentials } from '../base/authorizer.ts';
 import { byteSourceOf } from '../base/byte-source.ts';
 import type { ByteSource } from '../base/byte-source.ts';
 import { CacheError } from '../base/cache-error.ts';
@@ -45,6 +46,8 @@ export class NodeHttpExchange implements HttpExchange {
   #answer: AnswerState = 'none';
   /** True while nothing goes on until the peer sends what it announced or takes what was sent. */
   #waitsForClient = false;
+  /** Set by the owner, who knows the connection. */
+  credentials: ConnectionCredentials | undefined;
   /** Set by the owner when the connection must not be used again. */
   closeAfterwards = false;
 

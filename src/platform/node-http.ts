@@ -3,6 +3,7 @@
 import { METHODS, createServer } from 'node:http';
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
+import type { ConnectionCredentials } from '../base/authorizer.ts';
 import type { HttpHandler } from '../base/http-exchange.ts';
 import type { Log } from '../base/log.ts';
 import { NodeHttpExchange } from './node-http-exchange.ts';
@@ -34,9 +35,9 @@ export const http1Limits: Http1Limits = {
 export interface Http1Server {
   /**
    * Serves an accepted connection, and owns it. It must allow half-open ends; bytes read from it before must have
-   * been given back by `unshift`.
+   * been given back by `unshift`. `credentials` is what it shows of its client.
    */
-  adopt(socket: Socket): void;
+  adopt(socket: Socket, credentials?: ConnectionCredentials): void;
   /** Connections that are open. */
   readonly connectionCount: number;
   /** Exchanges that are not complete. */
@@ -71,6 +72,7 @@ export function createHttp1Server(handler: HttpHandler, limits: Http1Limits, par
 /** One connection. Its exchanges run one after the other, whatever was pipelined. */
 interface Connection {
   readonly socket: Socket;
+  readonly credentials: ConnectionCredentials | undefined;
   readonly waiting: NodeHttpExchange[];
   active: NodeHttpExchange | undefined;
   /** The answer to something malformed, to be sent after the exchange that is active. */
@@ -130,12 +132,12 @@ class AdoptingServer implements Http1Server {
     return this.#openedExchanges;
   }
 
-  adopt(socket: Socket): void {
+  adopt(socket: Socket, credentials?: ConnectionCredentials): void {
     if (this.#draining !== undefined) {
       socket.destroy();
       return;
     }
-    const connection: Connection = { socket, waiting: [], active: undefined, refusal: undefined };
+    const connection: Connection = { socket, credentials, waiting: [], active: undefined, refusal: undefined };
     this.#connections.set(socket, connection);
     socket.once('close', () => {
       connection.waiting.length = 0;
@@ -178,7 +180,9 @@ class AdoptingServer implements Http1Server {
       connection.socket.destroy();
       return;
     }
-    connection.waiting.push(new NodeHttpExchange(request, response, expects, this.#limits));
+    const exchange = new NodeHttpExchange(request, response, expects, this.#limits);
+    exchange.credentials = connection.credentials;
+    connection.waiting.push(exchange);
     if (connection.active === undefined) void this.#serveWaiting(connection);
   }
 

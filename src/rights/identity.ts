@@ -10,10 +10,12 @@ export interface GrantDefinition {
   readonly rights: readonly Right[];
 }
 
-/** Definitions of the same name are one identity: their tokens and grants add up. */
+/** Definitions of the same name are one identity: their tokens, certificates and grants add up. */
 export interface IdentityDefinition {
   readonly name: string;
   /** Each `sha256:` and 64 lower-case hex digits; see token.ts. */
   readonly tokens: readonly string[];
+  /** Patterns of client certificates; see certificate-pattern.ts. */
+  readonly certificates?: readonly string[];
   readonly grants: readonly GrantDefinition[];
 }

@@ -1,7 +1,7 @@
 // Who a caller is and what it may do, by the identities, passwords and anonymous rights of one moment. A reload puts
 // others in their place at once.
 import { anonymous } from '../base/authorizer.ts';
-import type { Authenticator, Authorizer, Caller, Right } from '../base/authorizer.ts';
+import type { Authenticator, Authorizer, Caller, ConnectionCredentials, Right } from '../base/authorizer.ts';
 import { BoundedMap } from '../base/bounded-map.ts';
 import { CacheError } from '../base/cache-error.ts';
 import type { Log } from '../base/log.ts';
@@ -9,6 +9,7 @@ import { isPromise } from '../base/maybe-promise.ts';
 import type { MaybePromise } from '../base/maybe-promise.ts';
 import { parseAuthorization } from './authorization-header.ts';
 import type { Credentials } from './authorization-header.ts';
+import { CertificateOwners } from './certificate-owners.ts';
 import type { PasswordCheck } from './password-check.ts';
 import type { RightsDefinition } from './rights-definition.ts';
 import { RightsTable } from './rights-table.ts';
@@ -21,6 +22,7 @@ export class Rights implements Authenticator, Authorizer {
   readonly #passwords: PasswordCheck;
   readonly #log: Log;
   #table: RightsTable;
+  #certificates: CertificateOwners;
   #generation = 0;
   /**
    * Headers that hold a known token: a client whose header blocks differ from call to call, by a deadline for instance,
@@ -35,6 +37,7 @@ export class Rights implements Authenticator, Authorizer {
     this.#passwords = passwords;
     this.#log = log;
     this.#table = new RightsTable(definition);
+    this.#certificates = new CertificateOwners(definition.identities);
     passwords.replace(definition.passwords);
   }
 
@@ -47,17 +50,23 @@ export class Rights implements Authenticator, Authorizer {
    * @throws CacheError `invalid_argument` (a malformed pattern, a token of two identities); nothing is changed then.
    */
   replace(definition: RightsDefinition): void {
-    this.#table = new RightsTable(definition);
+    const table = new RightsTable(definition);
+    this.#certificates = new CertificateOwners(definition.identities);
+    this.#table = table;
     this.#passwords.replace(definition.passwords);
     this.#remembered = new BoundedMap(rememberedMax);
     this.#generation += 1;
   }
 
-  identify(authorization: string | undefined): MaybePromise<Caller> {
+  /**
+   * A header goes before a certificate: it is about this request, the certificate about whoever holds the connection,
+   * which may be a proxy for many.
+   */
+  identify(authorization: string | undefined, connection?: ConnectionCredentials): MaybePromise<Caller> {
     // Some tools always show a token, also to a cache that has never heard of any (Turborepo, Rush): where nobody has
     // credentials, none are wrong.
     if (!this.#table.credentialsConfigured) return anonymous;
-    if (authorization === undefined) return this.#withoutCredentials();
+    if (authorization === undefined) return connection === undefined ? this.#withoutCredentials() : this.#ownerOfCertificate(connection);
     const remembered = this.#remembered.get(authorization);
     if (remembered !== undefined) return remembered;
     const credentials = parseAuthorization(authorization);
@@ -77,6 +86,16 @@ export class Rights implements Authenticator, Authorizer {
     if (this.#table.admitsAnonymous) return anonymous;
     this.#log.debug('no credentials were shown');
     throw new CacheError('unauthenticated', `to use this cache, ${waysToShowCredentials}`);
+  }
+
+  /** A certificate that is nobody's is no wrong credential: many clients show the only one they have to every server. */
+  #ownerOfCertificate(connection: ConnectionCredentials): Caller {
+    const owner = this.#certificates.ownerOf(connection);
+    if (owner !== undefined) return owner;
+    if (this.#table.admitsAnonymous) return anonymous;
+    const { subject } = connection.certificate;
+    this.#log.debug('a client certificate is that of no identity', { subject });
+    throw new CacheError('unauthenticated', `the client certificate of ${JSON.stringify(subject)} belongs to no identity of this server; whoever runs it adds it to one (rights.identities, certificates)`);
   }
 
   /**

@@ -69,7 +69,7 @@ export const allowed: readonly Allowed[] = [
     reason: 'holds what was written before the writer heeded queuedBytes and onDrained; a refusal here would break a message in two',
   },
   {
-    path: 'src/h2/request-stream.ts',
+    path: 'src/h2/stream-core.ts',
     rule: 'bound',
     reason: 'makes the queue of send-queue.ts',
   },

@@ -38,7 +38,7 @@ class Echo implements StreamHandler {
     else this.#stream.sendTrailers([['echo-trailer', trailers.fields.join(',')]]);
   }
   onReset(reset: StreamReset): void {
-    this.reset = reset;
+    this.reset = { code: reset.code, byPeer: reset.byPeer };
   }
 }
 

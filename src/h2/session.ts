@@ -3,9 +3,9 @@
 import type { MonotonicClock } from '../base/clock.ts';
 import type { Log } from '../base/log.ts';
 import type { Socket, SocketHandler } from '../base/socket.ts';
-import { Http2Connection } from './connection.ts';
-import type { ConnectionEvents } from './connection.ts';
+import type { ConnectionEvents } from './connection-events.ts';
 import type { Http2Limits } from './limits.ts';
+import { ServerConnection } from './server-connection.ts';
 import type { StreamAcceptor } from './stream.ts';
 
 /** What a session needs of the world. */
@@ -42,7 +42,7 @@ class SocketSession implements Http2Session, SocketHandler {
   readonly #socket: Socket;
   readonly #log: Log;
   readonly #outputBytesMax: number;
-  readonly #connection: Http2Connection;
+  readonly #connection: ServerConnection;
   #paused = false;
   #ended = false;
 
@@ -55,7 +55,7 @@ class SocketSession implements Http2Session, SocketHandler {
     this.#outputBytesMax = limits.outputBytesMax;
     // A microtask: answers that are ready in the same turn go out together.
     const wake = () => queueMicrotask(() => this.#flush());
-    this.#connection = new Http2Connection({ acceptor, limits, clock: ports.clock, events: ports.events, wake });
+    this.#connection = new ServerConnection({ acceptor, limits, clock: ports.clock, events: ports.events, wake });
     socket.start(this);
     this.#flush();
   }

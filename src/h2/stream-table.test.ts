@@ -22,7 +22,7 @@ it('behaves like a Map, whatever shares a place', (t) => {
     const present = [...twin.values()];
     if (present.length > 0 && random.integer(0, 20) < present.length) {
       const entry = random.pick(present);
-      table.remove(entry);
+      table.remove(entry.id);
       twin.delete(entry.id);
       assert.equal(entry.nextInTable, undefined);
     } else {

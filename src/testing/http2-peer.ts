@@ -1,11 +1,11 @@
 // A hand-driven HTTP/2 client on the pure connection: frames as bytes in, frames as bytes out, no sockets.
-import { Http2Connection } from '../h2/connection.ts';
 import { errorCodeName } from '../h2/error-code.ts';
 import { clientPreface } from '../h2/frames.ts';
 import { HeaderDecoder } from '../h2/header-decoder.ts';
 import { encodeHeaders } from '../h2/header-encoder.ts';
 import { http2Limits } from '../h2/limits.ts';
 import type { Http2Limits } from '../h2/limits.ts';
+import { ServerConnection } from '../h2/server-connection.ts';
 import type { HeaderBlock, OutgoingHeaders, ServerStream, StreamHandler, StreamReset } from '../h2/stream.ts';
 import { ManualClock } from './manual-clock.ts';
 
@@ -95,7 +95,7 @@ export class RecordedStream implements StreamHandler {
 /** A connection with its peer. The preface and an empty SETTINGS have been exchanged unless `raw`. */
 export class Http2Peer {
   readonly clock = new ManualClock();
-  readonly connection: Http2Connection;
+  readonly connection: ServerConnection;
   readonly streams: RecordedStream[] = [];
   readonly #decoder = new HeaderDecoder(1_000_000);
   /** What went wrong, as statistics are told. */
@@ -109,7 +109,7 @@ export class Http2Peer {
   onDrained: ((stream: RecordedStream) => void) | undefined;
 
   constructor(limits: Partial<Http2Limits> = {}, options: { raw?: boolean } = {}) {
-    this.connection = new Http2Connection({
+    this.connection = new ServerConnection({
       acceptor: {
         onStream: (stream, block) => {
           const recorded = new RecordedStream(stream, block, this);

@@ -1,7 +1,7 @@
 // What a scrape shows of connections: how many there are, who was turned away, and what went wrong on them.
 import type { ListenAddress } from '../base/listen-address.ts';
 import type { Counter, Meter } from '../base/metrics.ts';
-import type { ConnectionEvents } from '../h2/connection.ts';
+import type { ConnectionEvents } from '../h2/connection-events.ts';
 import { errorCodeName } from '../h2/error-code.ts';
 import type { Listener, ListenerCounts } from '../platform/listener.ts';
 import type { Connections } from './connections.ts';

@@ -2,7 +2,7 @@
 import type { MonotonicClock, Timers } from '../base/clock.ts';
 import type { HttpHandler } from '../base/http-exchange.ts';
 import type { Log } from '../base/log.ts';
-import type { ConnectionEvents } from '../h2/connection.ts';
+import type { ConnectionEvents } from '../h2/connection-events.ts';
 import type { Http2Limits } from '../h2/limits.ts';
 import { prefaceRefusal } from '../h2/preface-refusal.ts';
 import { serveHttp2 } from '../h2/session.ts';

@@ -7,7 +7,7 @@ import type { ListenAddress } from '../base/listen-address.ts';
 import type { Log } from '../base/log.ts';
 import { RunningCount } from '../base/running-count.ts';
 import { GrpcRouter } from '../grpc/router.ts';
-import type { ConnectionEvents } from '../h2/connection.ts';
+import type { ConnectionEvents } from '../h2/connection-events.ts';
 import { httpAcceptor } from '../h2/http-acceptor.ts';
 import type { Http2Limits } from '../h2/limits.ts';
 import { httpExchangeLimits } from '../h2/http-stream-exchange.ts';

@@ -1,0 +1,407 @@
+// What both ends of an HTTP/2 connection do alike, as a pure state machine (RFC 9113): the order of frames, SETTINGS,
+// PING, both windows, resets, floods, the end. What streams are opened for, and by whom, is the role's: server-connection.ts.
+// Knows no sockets and no timers; time enters as a clock that only the flood guard asks.
+import { assert } from '../base/assert.ts';
+import type { MonotonicClock } from '../base/clock.ts';
+import { ClosedStreams } from './closed-streams.ts';
+import type { ClosedHow } from './closed-streams.ts';
+import type { ConnectionEvents } from './connection-events.ts';
+import { ConnectionError, errorCode } from './error-code.ts';
+import { FloodGuard } from './flood-guard.ts';
+import { ReceiveWindow } from './flow-control.ts';
+import { FrameReader, readUint31, readUint32 } from './frame-reader.ts';
+import type { FrameSink } from './frame-reader.ts';
+import { flag, frameType, settingId, windowBytesDefault, windowBytesLimit } from './frames.ts';
+import type { FrameHeader } from './frames.ts';
+import type { DecodedBlock } from './header-block.ts';
+import { HeaderReceiver } from './header-receiver.ts';
+import type { Http2Limits } from './limits.ts';
+import { Outlet } from './outlet.ts';
+import { parseSettings } from './peer-settings.ts';
+import type { SettingsChange } from './peer-settings.ts';
+import type { StreamCore, StreamOwner } from './stream-core.ts';
+import { StreamTable } from './stream-table.ts';
+
+/** Of the HEADERS frame whose block is complete. */
+export interface BlockHead {
+  readonly streamId: number;
+  readonly endStream: boolean;
+  /** The frame carried a priority that names its own stream (RFC 7540 §5.3.1: a stream error). */
+  readonly dependsOnItself: boolean;
+}
+
+/** What is different at the two ends. Called while input is read; may throw ConnectionError. */
+export interface ConnectionRole {
+  /** The highest stream of the peer's that is served, as GOAWAY names it; 0 at an end that serves none. */
+  readonly servedStreamId: number;
+  /** No such stream was ever opened (RFC 9113 §5.1.1). */
+  isIdle(streamId: number): boolean;
+  /** DATA on this stream, which is not open, is dropped without a word. */
+  ignores(streamId: number): boolean;
+  /** A HEADERS frame, before its block is decoded: the place to refuse it with the whole connection. */
+  onHeaders(streamId: number): void;
+  /** A header block is complete. */
+  onBlock(block: DecodedBlock, head: BlockHead): void;
+  /** The peer's SETTINGS, in force by now as far as the core is concerned. */
+  onSettings(change: SettingsChange): void;
+  /** The answer to a PING of ours; `payload` has eight bytes and is valid during the call only. */
+  onPingAnswer(payload: Uint8Array): void;
+  onGoaway(lastStreamId: number, code: number): void;
+  onStreamClosed(): void;
+}
+
+/** What the core of a connection is given. */
+export interface CoreParts {
+  readonly limits: Http2Limits;
+  readonly clock: MonotonicClock;
+  /** Told of what goes wrong. */
+  readonly events?: ConnectionEvents | undefined;
+  /** There is output that nobody has announced to take; called once until it was taken. */
+  readonly wake: () => void;
+}
+
+/**
+ * One end of one connection. A peer that breaks the protocol gets GOAWAY and the connection is over. What a
+ * handler throws passes through; the caller logs it and calls `fail`.
+ */
+export class ConnectionCore<S extends StreamCore> implements FrameSink, StreamOwner {
+  readonly outlet: Outlet;
+  readonly streams: StreamTable<S>;
+  readonly guard: FloodGuard;
+  /** In force for streams that begin now. */
+  peerInitialWindowBytes: number = windowBytesDefault;
+  readonly #role: ConnectionRole;
+  readonly #limits: Http2Limits;
+  readonly #events: ConnectionEvents | undefined;
+  readonly #reader: FrameReader;
+  readonly #headers: HeaderReceiver;
+  readonly #window: ReceiveWindow;
+  readonly #closed = new ClosedStreams();
+  /** What the peer must begin with, before its first frame, and how much of it was seen. */
+  readonly #preface: Uint8Array;
+  #prefaceBytes = 0;
+  #sawSettings = false;
+  #sawSettingsAck = false;
+  /** The DATA frame at hand: its stream, or undefined when its content is dropped, and whether it ends the stream. */
+  #dataStream: S | undefined = undefined;
+  #dataEndsStream = false;
+  #over = false;
+
+  /** `preface`: what the peer begins with. The role writes the preface of this end. */
+  constructor(role: ConnectionRole, parts: CoreParts, preface: Uint8Array) {
+    const { limits } = parts;
+    assert(limits.connectionWindowBytes >= windowBytesDefault, 'a connection window cannot be smaller than it starts');
+    this.#role = role;
+    this.#limits = limits;
+    this.#events = parts.events;
+    this.#preface = preface;
+    this.guard = new FloodGuard(parts.clock, limits);
+    this.#headers = new HeaderReceiver(limits);
+    this.#reader = new FrameReader(this, limits.frameBytesMax);
+    this.streams = new StreamTable(limits.concurrentStreamsMax);
+    this.#window = new ReceiveWindow(limits.connectionWindowBytes);
+    this.outlet = new Outlet(limits.outputBytesMax, parts.wake);
+    this.outlet.expectTaker(); // the maker takes our preface
+  }
+
+  /** Nothing more is read or begun: write what is left, then close. */
+  get isOver(): boolean {
+    return this.#over;
+  }
+
+  /** What the peer may send on a stream that begins now: it may believe in the default until it has acknowledged our SETTINGS. */
+  get receiveWindowBytes(): number {
+    const { streamWindowBytes } = this.#limits;
+    return this.#sawSettingsAck ? streamWindowBytes : Math.max(streamWindowBytes, windowBytesDefault);
+  }
+
+  /** Reads a chunk and runs handlers; the caller takes the output afterwards. `bytes` may be reused after it. */
+  receive(bytes: Uint8Array): void {
+    if (this.#over) return;
+    this.outlet.expectTaker();
+    try {
+      const from = this.#prefaceBytes < this.#preface.length ? this.#readPreface(bytes) : 0;
+      this.#reader.push(bytes, from);
+    } catch (thrown) {
+      if (!(thrown instanceof ConnectionError)) throw thrown;
+      this.fail(thrown.code, thrown.message, thrown.flood);
+    }
+  }
+
+  /** Our SETTINGS, and what the connection window has over the default; `own` are those of the role. */
+  writeSettings(own: readonly (readonly [id: number, value: number])[]): void {
+    const { frames } = this.outlet;
+    const limits = this.#limits;
+    frames.settings([
+      [settingId.headerTableSize, limits.headerTableBytesMax],
+      ...own,
+      [settingId.initialWindowSize, limits.streamWindowBytes],
+      [settingId.maxFrameSize, limits.frameBytesMax],
+      [settingId.maxHeaderListSize, limits.headerListBytesMax],
+    ]);
+    if (limits.connectionWindowBytes > windowBytesDefault) frames.windowUpdate(0, limits.connectionWindowBytes - windowBytesDefault);
+  }
+
+  writeGoaway(lastStreamId: number, code: number, message: string): void {
+    this.outlet.frames.goaway(lastStreamId, code, message);
+    this.outlet.touch();
+  }
+
+  /** Ends the connection for a fault. */
+  fail(code: number, message: string, flood?: string): void {
+    if (this.#over) return;
+    this.#events?.onFault(code, flood);
+    this.writeGoaway(this.#role.servedStreamId, code, message);
+    this.end(code, false);
+  }
+
+  /** The connection is over; every stream still open is told, whatever another one's handler throws. */
+  end(code: number, byPeer: boolean): void {
+    if (this.#over && this.streams.size === 0) return;
+    this.#over = true;
+    this.#reader.stop();
+    using aborts = new DisposableStack();
+    for (const stream of this.streams.all()) aborts.defer(() => stream.abort(code, byPeer));
+  }
+
+  /** The connection is over, and every stream has ended. */
+  endQuietly(): void {
+    this.#over = true;
+  }
+
+  onStreamClosed(streamId: number, how: ClosedHow): void {
+    this.streams.remove(streamId);
+    this.#closed.add(streamId, how);
+    this.#role.onStreamClosed();
+  }
+
+  writeReset(streamId: number, code: number): void {
+    this.#events?.onReset(code, false);
+    this.outlet.frames.rstStream(streamId, code);
+    this.outlet.touch();
+  }
+
+  /** How a stream that is not in the table closed; undefined when it never was, or closed long ago. */
+  howClosed(streamId: number): ClosedHow | undefined {
+    return this.#closed.find(streamId);
+  }
+
+  /** Resets a stream of the peer's that was never opened here; `what` is told to the flood guard. */
+  resetUnopened(streamId: number, code: number, what: string): void {
+    this.guard.spend(what);
+    this.#closed.add(streamId, 'reset');
+    this.writeReset(streamId, code);
+  }
+
+  returnCredit(bytes: number): void {
+    const increment = this.#window.give(bytes);
+    if (increment === 0 || this.#over) return;
+    this.outlet.frames.windowUpdate(0, increment);
+    this.outlet.touch();
+  }
+
+  onFrame(frame: FrameHeader, bytes: Uint8Array, from: number, end: number): void {
+    this.#checkOrder(frame);
+    switch (frame.type) {
+      case frameType.headers:
+        return this.#onHeaders(frame, bytes, from, end);
+      case frameType.continuation:
+        return this.#onContinuation(frame, bytes, from, end);
+      case frameType.windowUpdate:
+        return this.#onWindowUpdate(frame.streamId, bytes, from, end);
+      case frameType.settings:
+        return this.#onSettings(frame, bytes, from, end);
+      case frameType.ping:
+        return this.#onPing(frame, bytes, from, end);
+      case frameType.rstStream:
+        return this.#onRstStream(frame.streamId, bytes, from, end);
+      case frameType.priority:
+        return this.#onPriority(frame, bytes, from);
+      case frameType.goaway:
+        return this.#onGoaway(frame, bytes, from);
+      case frameType.pushPromise: // a client may not push, and a server was told not to
+        throw new ConnectionError(errorCode.protocolError, 'PUSH_PROMISE, and push is off');
+      default:
+        this.guard.spend('of an unknown type'); // RFC 9113 §5.5: ignored
+    }
+  }
+
+  onDataBegin(frame: FrameHeader, contentBytes: number): void {
+    this.#checkOrder(frame);
+    this.#dataStream = undefined;
+    if (!this.#window.take(frame.length)) throw new ConnectionError(errorCode.flowControlError, 'more DATA than the connection window');
+    const endsStream = (frame.flags & flag.endStream) !== 0;
+    if (contentBytes === 0 && !endsStream) this.guard.spend('empty DATA');
+    const stream = this.streams.get(frame.streamId);
+    if (stream === undefined || !stream.receives) {
+      this.returnCredit(frame.length);
+      this.#refuseData(frame.streamId, stream);
+      return;
+    }
+    this.#dataEndsStream = endsStream;
+    if (stream.beginData(frame.length, contentBytes)) this.#dataStream = stream;
+    else this.guard.spend('DATA against the rules');
+  }
+
+  onDataPiece(bytes: Uint8Array): void {
+    this.#dataStream?.deliver(bytes);
+  }
+
+  onDataEnd(): void {
+    const stream = this.#dataStream;
+    if (stream === undefined) return;
+    this.#dataStream = undefined;
+    if (this.#dataEndsStream && !stream.closed) this.endRemote(stream, undefined);
+  }
+
+  /** A body shorter than its content-length makes us reset the stream, which frees its place: not for free. */
+  endRemote(stream: S, trailers: DecodedBlock | undefined): void {
+    if (!stream.endRemote(trailers)) this.guard.spend('a body shorter than its content-length');
+  }
+
+  #readPreface(bytes: Uint8Array): number {
+    let at = 0;
+    while (at < bytes.length && this.#prefaceBytes < this.#preface.length) {
+      if (bytes[at++] !== this.#preface[this.#prefaceBytes++]) throw new ConnectionError(errorCode.protocolError, 'not the HTTP/2 preface');
+    }
+    return at;
+  }
+
+  /** Rules about which frame may follow which (RFC 9113 §3.4, §6.10) and which need a stream. */
+  #checkOrder(frame: FrameHeader): void {
+    if (!this.#sawSettings) {
+      const isSettings = frame.type === frameType.settings && (frame.flags & flag.ack) === 0;
+      if (!isSettings) throw new ConnectionError(errorCode.protocolError, 'the first frame is not SETTINGS');
+      this.#sawSettings = true;
+    }
+    if (this.#headers.isOpen && (frame.type !== frameType.continuation || frame.streamId !== this.#headers.streamId)) {
+      throw new ConnectionError(errorCode.protocolError, 'a header block is interrupted by another frame');
+    }
+  }
+
+  #onHeaders(frame: FrameHeader, bytes: Uint8Array, from: number, end: number): void {
+    this.#role.onHeaders(frame.streamId);
+    const block = this.#headers.onHeaders(frame, bytes, from, end);
+    if (block !== undefined) this.#role.onBlock(block, this.#headers);
+  }
+
+  #onContinuation(frame: FrameHeader, bytes: Uint8Array, from: number, end: number): void {
+    if (!this.#headers.isOpen) throw new ConnectionError(errorCode.protocolError, 'CONTINUATION without HEADERS');
+    const block = this.#headers.onContinuation(frame, bytes, from, end);
+    if (block !== undefined) this.#role.onBlock(block, this.#headers);
+  }
+
+  #onWindowUpdate(id: number, bytes: Uint8Array, from: number, end: number): void {
+    if (end - from !== 4) throw new ConnectionError(errorCode.frameSizeError, 'WINDOW_UPDATE has 4 bytes');
+    const increment = readUint31(bytes, from);
+    if (id === 0) {
+      if (increment === 0) throw new ConnectionError(errorCode.protocolError, 'WINDOW_UPDATE by 0');
+      if (!this.outlet.openWindow(increment)) throw new ConnectionError(errorCode.flowControlError, 'connection window above 2^31-1');
+      return;
+    }
+    this.#checkNotIdle(id, 'WINDOW_UPDATE');
+    const stream = this.streams.get(id);
+    if (stream === undefined) return;
+    if (increment === 0) stream.reset(errorCode.protocolError);
+    if (stream.closed || !stream.openSendWindow(increment)) this.guard.spend('WINDOW_UPDATE against the rules');
+  }
+
+  #onSettings(frame: FrameHeader, bytes: Uint8Array, from: number, end: number): void {
+    if (frame.streamId !== 0) throw new ConnectionError(errorCode.protocolError, 'SETTINGS on a stream');
+    if (frame.flags & flag.ack) {
+      if (end !== from) throw new ConnectionError(errorCode.frameSizeError, 'SETTINGS with ACK and a payload');
+      this.#onSettingsAck();
+      return;
+    }
+    this.guard.spend('SETTINGS');
+    const change = parseSettings(bytes, from, end);
+    if (change.headerTableBytes !== undefined) this.outlet.setPeerHeaderTableBytes(change.headerTableBytes);
+    if (change.frameBytesMax !== undefined) this.outlet.setPeerFrameBytesMax(change.frameBytesMax);
+    this.outlet.frames.settingsAck(); // before DATA that the new windows let out
+    this.outlet.touch();
+    if (change.initialWindowBytes !== undefined) this.#setPeerInitialWindow(change.initialWindowBytes);
+    this.#role.onSettings(change);
+  }
+
+  #setPeerInitialWindow(bytes: number): void {
+    const difference = bytes - this.peerInitialWindowBytes;
+    this.peerInitialWindowBytes = bytes;
+    for (const stream of this.streams.all()) {
+      if (stream.sendWindowBytes + difference > windowBytesLimit) throw new ConnectionError(errorCode.flowControlError, 'stream window above 2^31-1');
+      stream.openSendWindow(difference);
+    }
+  }
+
+  #onSettingsAck(): void {
+    if (this.#sawSettingsAck) {
+      this.guard.spend('SETTINGS with ACK');
+      return;
+    }
+    this.#sawSettingsAck = true;
+    this.#headers.onSettingsAck();
+    for (const stream of this.streams.all()) stream.resizeReceiveWindow(this.#limits.streamWindowBytes);
+  }
+
+  #onPing(frame: FrameHeader, bytes: Uint8Array, from: number, end: number): void {
+    if (frame.streamId !== 0) throw new ConnectionError(errorCode.protocolError, 'PING on a stream');
+    if (end - from !== 8) throw new ConnectionError(errorCode.frameSizeError, 'PING has 8 bytes');
+    // Clients measure the path by a PING for what they receive, each round trip; only a PING without that is idle (HT-2).
+    if (!this.outlet.takeHasAnswered()) this.guard.spend('PING', 'too_many_pings'); // gRPC clients know this text and ping less (gRPC keepalive, A8)
+    const payload = bytes.subarray(from, end);
+    if (frame.flags & flag.ack) {
+      this.#role.onPingAnswer(payload);
+    } else {
+      this.outlet.frames.ping(payload, true);
+      this.outlet.touch();
+    }
+  }
+
+  #onRstStream(id: number, bytes: Uint8Array, from: number, end: number): void {
+    if (end - from !== 4) throw new ConnectionError(errorCode.frameSizeError, 'RST_STREAM has 4 bytes');
+    this.#checkNotIdle(id, 'RST_STREAM');
+    const stream = this.streams.get(id);
+    if (stream === undefined) return;
+    // A reset after our whole answer cost nobody anything: clients do it when an upload turns out to be needless.
+    if (stream.sends) this.guard.spend('RST_STREAM');
+    const code = readUint32(bytes, from);
+    this.#events?.onReset(code, true);
+    stream.abort(code, true);
+  }
+
+  #onPriority(frame: FrameHeader, bytes: Uint8Array, from: number): void {
+    if (frame.streamId === 0) throw new ConnectionError(errorCode.protocolError, 'PRIORITY without a stream');
+    this.guard.spend('PRIORITY');
+    if (frame.length !== 5) this.#resetAny(frame.streamId, errorCode.frameSizeError);
+    else if (readUint31(bytes, from) === frame.streamId) this.#resetAny(frame.streamId, errorCode.protocolError);
+  }
+
+  #onGoaway(frame: FrameHeader, bytes: Uint8Array, from: number): void {
+    if (frame.streamId !== 0) throw new ConnectionError(errorCode.protocolError, 'GOAWAY on a stream');
+    if (frame.length < 8) throw new ConnectionError(errorCode.frameSizeError, 'GOAWAY has at least 8 bytes');
+    this.guard.spend('GOAWAY');
+    this.#role.onGoaway(readUint31(bytes, from), readUint32(bytes, from + 4));
+  }
+
+  #checkNotIdle(id: number, what: string): void {
+    if (id === 0) throw new ConnectionError(errorCode.protocolError, `${what} without a stream`);
+    if (this.#role.isIdle(id)) throw new ConnectionError(errorCode.protocolError, `${what} on an idle stream`);
+  }
+
+  /** DATA for a stream that receives nothing any more. */
+  #refuseData(id: number, stream: S | undefined): void {
+    this.#checkNotIdle(id, 'DATA');
+    if (this.#role.ignores(id)) return;
+    if (stream === undefined && this.#closed.find(id) === 'reset') return; // on its way when we reset the stream
+    this.guard.spend('DATA on a closed stream');
+    if (stream === undefined) this.writeReset(id, errorCode.streamClosed);
+    else stream.reset(errorCode.streamClosed);
+  }
+
+  /** A stream error on a stream in any state (RFC 9113 §5.4.2); an idle one can only be answered by an end of all. */
+  #resetAny(id: number, code: number): void {
+    const stream = this.streams.get(id);
+    if (stream !== undefined) stream.reset(code);
+    else if (this.#role.isIdle(id)) throw new ConnectionError(code, 'a frame against the rules on an idle stream');
+    else this.writeReset(id, code);
+  }
+}

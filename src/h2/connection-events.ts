@@ -1,0 +1,9 @@
+// What a connection tells statistics: faults and resets, each by its cause.
+
+/** What goes wrong on connections, for statistics. Must be cheap and must not throw. */
+export interface ConnectionEvents {
+  /** A stream was reset, by us or by the peer. `code` is the peer's word in the second case. */
+  onReset(code: number, byPeer: boolean): void;
+  /** A connection was ended for a fault. `flood` names the frames there were too many of, if that was it. */
+  onFault(code: number, flood: string | undefined): void;
+}

@@ -1,0 +1,183 @@
+// The server's end of one HTTP/2 connection (RFC 9113): streams that the client opens are handed to an acceptor, and a
+// drain in two steps. What both ends do alike is connection-core.ts.
+import { ConnectionCore } from './connection-core.ts';
+import type { BlockHead, ConnectionRole, CoreParts } from './connection-core.ts';
+import { ConnectionError, errorCode } from './error-code.ts';
+import { clientPreface, settingId, windowBytesLimit } from './frames.ts';
+import { trailersProblem } from './header-block.ts';
+import type { DecodedBlock } from './header-block.ts';
+import type { Http2Limits } from './limits.ts';
+import type { Outlet } from './outlet.ts';
+import { RequestStream } from './request-stream.ts';
+import type { StreamAcceptor } from './stream.ts';
+
+/** What a connection is given. */
+export interface ServerConnectionParts extends CoreParts {
+  readonly acceptor: StreamAcceptor;
+}
+
+/** Payload of the PING whose answer tells that the peer has seen our first GOAWAY. */
+const drainPing: Uint8Array = Buffer.from('draining', 'latin1');
+
+/** See `ConnectionCore` for what becomes of faults and of handlers that throw. */
+export class ServerConnection implements ConnectionRole {
+  readonly #core: ConnectionCore<RequestStream>;
+  readonly #acceptor: StreamAcceptor;
+  readonly #limits: Http2Limits;
+  #lastStreamId = 0;
+  /** `announced`: the first GOAWAY is out. `final`: the second, with the last stream that is served. */
+  #drain: 'serving' | 'announced' | 'final' = 'serving';
+  /** Streams above this came after the final GOAWAY and are refused. */
+  #servedStreamIdMax = windowBytesLimit;
+
+  constructor(parts: ServerConnectionParts) {
+    this.#acceptor = parts.acceptor;
+    this.#limits = parts.limits;
+    this.#core = new ConnectionCore(this, parts, clientPreface);
+    this.#core.writeSettings([[settingId.maxConcurrentStreams, parts.limits.concurrentStreamsMax]]);
+  }
+
+  get outlet(): Outlet {
+    return this.#core.outlet;
+  }
+
+  /** Nothing more is read or begun: write what is left, then close. */
+  get isOver(): boolean {
+    return this.#core.isOver;
+  }
+
+  get streamCount(): number {
+    return this.#core.streams.size;
+  }
+
+  /** Never above what an earlier GOAWAY named: those requests were not processed (RFC 9113 §6.8). */
+  get servedStreamId(): number {
+    return Math.min(this.#lastStreamId, this.#servedStreamIdMax);
+  }
+
+  /** Reads a chunk and runs handlers; the caller takes the output afterwards. `bytes` may be reused after it. */
+  receive(bytes: Uint8Array): void {
+    this.#core.receive(bytes);
+  }
+
+  /** Ends the connection for a bug of ours: a handler threw, and nobody knows what state things are in. */
+  fail(): void {
+    this.#core.fail(errorCode.internalError, 'internal error');
+  }
+
+  /** Takes no new streams and is over when the last one has ended (RFC 9113 §6.8). */
+  drain(): void {
+    if (this.isOver || this.#drain !== 'serving') return;
+    this.#drain = 'announced';
+    // First a warning, so that requests on their way are still served; the answer to the PING comes after them.
+    this.#core.writeGoaway(windowBytesLimit, errorCode.noError, '');
+    this.outlet.frames.ping(drainPing, false);
+  }
+
+  /** The second step of a drain, also for a peer that does not answer the PING of the first. */
+  refuseNew(): void {
+    if (this.isOver || this.#drain !== 'announced') return;
+    this.#drain = 'final';
+    this.#servedStreamIdMax = this.#lastStreamId;
+    this.#core.writeGoaway(this.#lastStreamId, errorCode.noError, '');
+    this.onStreamClosed();
+  }
+
+  /** Ends the connection, with a last answer for every stream in progress. */
+  cutOff(): void {
+    if (this.isOver) return;
+    for (const stream of this.#core.streams.all()) stream.cutOff();
+    if (this.#drain !== 'final') this.#core.writeGoaway(this.#lastStreamId, errorCode.noError, '');
+    this.#core.end(errorCode.cancel, false);
+  }
+
+  /** The peer is gone. Every stream still open is told. */
+  abort(): void {
+    this.#core.end(errorCode.cancel, true);
+  }
+
+  isIdle(streamId: number): boolean {
+    return streamId > this.#lastStreamId || streamId % 2 === 0;
+  }
+
+  ignores(streamId: number): boolean {
+    return streamId > this.#servedStreamIdMax;
+  }
+
+  onHeaders(streamId: number): void {
+    if (streamId % 2 === 0) throw new ConnectionError(errorCode.protocolError, 'HEADERS on a stream that no client may open');
+    if (streamId > this.#lastStreamId || this.#core.streams.get(streamId) !== undefined) return;
+    const how = this.#core.howClosed(streamId);
+    if (how === 'reset') return; // on its way when we reset the stream
+    if (how === 'ended') throw new ConnectionError(errorCode.streamClosed, 'HEADERS on a closed stream');
+    throw new ConnectionError(errorCode.protocolError, 'HEADERS on a stream below the highest one');
+  }
+
+  onBlock(block: DecodedBlock, head: BlockHead): void {
+    if (head.streamId > this.#lastStreamId) {
+      this.#onRequest(block, head);
+      return;
+    }
+    const stream = this.#core.streams.get(head.streamId);
+    if (stream !== undefined) this.#onTrailers(stream, block, head);
+  }
+
+  /** They concern only what a server does not send. */
+  onSettings(): void {}
+
+  onPingAnswer(payload: Uint8Array): void {
+    if (this.#drain === 'announced' && drainPing.every((octet, index) => octet === payload[index])) this.refuseNew();
+  }
+
+  /** It limits streams that we would open, and a server opens none. */
+  onGoaway(): void {}
+
+  onStreamClosed(): void {
+    if (this.#drain === 'final' && this.#core.streams.size === 0) this.#core.endQuietly();
+  }
+
+  #onRequest(block: DecodedBlock, head: BlockHead): void {
+    const id = head.streamId;
+    this.#lastStreamId = id;
+    if (id > this.#servedStreamIdMax) {
+      // The final GOAWAY has told that it is not processed (RFC 9113 §6.8). A client that did not heed the first one
+      // may not heed this one either and would wait for the end of the drain; every client knows this code as retryable.
+      this.#core.resetUnopened(id, errorCode.refusedStream, 'a request after GOAWAY');
+      return;
+    }
+    const refusal = this.#refusalOf(block, head);
+    if (refusal !== undefined) {
+      this.#core.resetUnopened(id, refusal, 'a refused request');
+      return;
+    }
+    const stream = new RequestStream(id, this.#core, {
+      receiveWindowBytes: this.#core.receiveWindowBytes,
+      sendWindowBytes: this.#core.peerInitialWindowBytes,
+      contentLength: block.requestCheck.contentLength,
+    });
+    this.#core.streams.add(stream);
+    stream.attach(this.#acceptor.onStream(stream, block, head.endStream));
+    if (head.endStream && !stream.closed) stream.endRemote(undefined);
+  }
+
+  /** The error code to refuse a request with, or undefined when it is to be served. */
+  #refusalOf(block: DecodedBlock, head: BlockHead): number | undefined {
+    if (block.tooLong) return errorCode.enhanceYourCalm;
+    const { problem, contentLength } = block.requestCheck;
+    if (problem !== undefined || head.dependsOnItself) return errorCode.protocolError;
+    if (head.endStream && contentLength !== undefined && contentLength > 0) return errorCode.protocolError;
+    return this.#core.streams.size >= this.#limits.concurrentStreamsMax ? errorCode.refusedStream : undefined;
+  }
+
+  #onTrailers(stream: RequestStream, block: DecodedBlock, head: BlockHead): void {
+    if (!stream.receives) {
+      this.#core.guard.spend('HEADERS after the end of a request');
+      stream.reset(errorCode.streamClosed);
+    } else if (!head.endStream || head.dependsOnItself || block.tooLong || trailersProblem(block.fields) !== undefined) {
+      this.#core.guard.spend('malformed trailers');
+      stream.reset(block.tooLong ? errorCode.enhanceYourCalm : errorCode.protocolError);
+    } else {
+      this.#core.endRemote(stream, block);
+    }
+  }
+}

@@ -22,6 +22,13 @@ const rules: readonly Rule[] = [
         : undefined,
   },
   {
+    keys: ['limits.http2.connection-window', 'limits.http2.stream-window'],
+    wrong: ({ limits: { http2 } }) =>
+      http2['stream-window'] > http2['connection-window']
+        ? ['limits.http2.stream-window is larger than limits.http2.connection-window, so that one upload could never fill it', 'raise limits.http2.connection-window, or lower limits.http2.stream-window']
+        : undefined,
+  },
+  {
     keys: ['drain.listener-timeout', 'drain.timeout'],
     wrong: ({ drain }) =>
       (drain['listener-timeout'] ?? 0) > drain.timeout ? ['drain.listener-timeout is longer than drain.timeout, which ends all listeners', 'make it shorter, or drain.timeout longer'] : undefined,

@@ -11,15 +11,26 @@ const commentColumn = 40;
 
 export function effectiveYaml(configuration: Configuration): string {
   const lines: string[] = [`# What kiln serve would run with${configuration.file === undefined ? '' : `, given ${configuration.file}`}, and where each value comes from.`];
-  let above: string | undefined;
+  let above: readonly string[] = [];
   for (const key of serveKeys) {
-    const group = key.path.length > 1 ? key.path[0] : undefined;
-    if (group !== above && group !== undefined) lines.push('', `${group}:`);
-    above = group;
-    const indent = group === undefined ? '' : '  ';
+    const groups = key.path.slice(0, -1);
+    lines.push(...newGroups(groups, above));
+    above = groups;
+    const indent = indentOf(groups.length);
     lines.push(...linesOf(key, configuration, commentColumn - indent.length).map((line) => `${indent}${line}`));
   }
   return `${lines.join('\n')}\n`;
+}
+
+/** The names of the groups that begin here, one below the other. */
+function newGroups(groups: readonly string[], above: readonly string[]): string[] {
+  const shared = groups.findIndex((name, depth) => name !== above[depth]);
+  if (shared === -1) return [];
+  return groups.slice(shared).flatMap((name, index) => ['', `${indentOf(shared + index)}${name}:`]);
+}
+
+function indentOf(depth: number): string {
+  return '  '.repeat(depth);
 }
 
 /** @param column where comments begin, unless the value is longer. */

@@ -56,7 +56,7 @@ describe('the JSON Schema of the configuration', () => {
       const example = key.name === 'rights.identities' ? key.example.replaceAll('HEX', '0'.repeat(64)) : key.example;
       const texts = [exampleInYaml({ ...key, example }), ...('text' in key.default ? [exampleInYaml({ ...key, example: key.default.text })] : [])];
       for (const text of texts) {
-        const yaml = [...key.path.slice(0, -1).map((name) => `${name}:\n  `), `${key.path.at(-1)}: ${text}`].join('');
+        const yaml = [...key.path.slice(0, -1).map((name, depth) => `${name}:\n${'  '.repeat(depth + 1)}`), `${key.path.at(-1)}: ${text}`].join('');
         assert.ok(accepts(schema, parse(yaml)), yaml);
       }
     });

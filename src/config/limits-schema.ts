@@ -1,9 +1,89 @@
 // Bounds that whoever runs Kiln may want to move. Those that protocols dictate, or that only make sense together, stay
 // constants where they are used.
 import { group, key, optionalKey } from './key.ts';
-import { byteSize, count, duration } from './value-type.ts';
+import { byteSize, count, duration, orOff } from './value-type.ts';
 
 const files = { min: '16', max: '100000' };
+const timeouts = { min: '100ms', max: '1d' };
+const headers = { min: '4KiB', max: '1MiB' };
+
+const http1Group = group(
+  { title: 'Limits of HTTP/1.1' },
+  {
+    'header-size': key(byteSize(headers), {
+      help: 'Request line and headers of one request; more get 431.',
+      example: '32KiB',
+      default: { text: '32KiB' },
+    }),
+    'header-timeout': key(duration(timeouts), {
+      help: 'From the first byte of a request to the end of its headers; what takes longer gets 408.',
+      example: '30s',
+      default: { text: '30s' },
+    }),
+    'idle-timeout': key(duration(timeouts), {
+      help: 'A connection without requests is closed after this. Longer than the pools of clients keep theirs, or they meet the close with a request.',
+      example: '120s',
+      default: { text: '120s' },
+    }),
+    pipelined: key(count({ min: '1', max: '10000' }), {
+      help: 'Requests that a connection may send ahead of their answers; with more it is closed.',
+      example: '32',
+      default: { text: '32' },
+    }),
+  },
+);
+
+// A window below 64KiB would not hold before the client has acknowledged our settings.
+const http2Group = group(
+  { title: 'Limits of HTTP/2', help: 'Of each connection. Clients are told the windows and the sizes in the SETTINGS frame.' },
+  {
+    'stream-window': key(byteSize({ min: '64KiB', max: '1GiB' }), {
+      help: 'What a client may send of one upload ahead of what the server has taken. One upload is at most this fast per round trip: 1MiB over 50ms is 20MB/s.',
+      example: '1MiB',
+      default: { text: '1MiB' },
+    }),
+    'connection-window': key(byteSize({ min: '64KiB', max: '1GiB' }), {
+      help: 'The same over all uploads of a connection; so much a client can make the server hold.',
+      example: '16MiB',
+      default: { text: '16MiB' },
+    }),
+    'send-buffer': key(byteSize({ min: '64KiB', max: '256MiB' }), {
+      help: 'Bytes on their way to the system; while a connection has more, its answers wait and nothing of it is read.',
+      example: '1MiB',
+      default: { text: '1MiB' },
+    }),
+    'header-size': key(byteSize(headers), {
+      help: 'Headers of one request, unpacked, with 32 bytes more for each; a request with more is reset with ENHANCE_YOUR_CALM.',
+      example: '64KiB',
+      default: { text: '64KiB' },
+    }),
+    'idle-timeout': key(orOff(duration(timeouts), 0), {
+      help: 'A connection without calls is ended after this, politely: calls that are on their way are still served.',
+      example: '10m',
+      default: { text: '10m' },
+    }),
+    'ping-interval': key(orOff(duration(timeouts), 0), {
+      help: 'A client with calls in progress that lets nothing be heard for so long is asked whether it is still there.',
+      example: '30s',
+      default: { text: '30s' },
+    }),
+    'ping-timeout': key(duration(timeouts), {
+      help: 'How long it may take to answer before the connection is taken for dead and its calls are cancelled.',
+      example: '20s',
+      default: { text: '20s' },
+    }),
+    'flood-frames': key(count({ min: '100', max: '1000000' }), {
+      help: 'Frames that ask for nothing (PING, SETTINGS, PRIORITY, empty DATA, resets of running calls and the like) that a client may send at once; with more the connection is ended with ENHANCE_YOUR_CALM.',
+      example: '1000',
+      default: { text: '1000' },
+    }),
+    'flood-rate': key(count({ min: '10', max: '100000' }), {
+      help: 'How many of these it may send per second in the long run.',
+      example: '100',
+      default: { text: '100' },
+    }),
+  },
+);
 
 export const limitsGroup = group(
   { title: 'Limits', help: 'What is beyond a bound waits or is refused, and the metric of the bound says how near it is.' },
@@ -29,6 +109,16 @@ export const limitsGroup = group(
       help: 'How long a client may send nothing of its upload, or take nothing of its answer.',
       example: '120s',
       default: { text: '120s' },
+    }),
+    'busy-stall-timeout': key(duration({ min: '1s', max: '1d' }), {
+      help: 'The same while others wait for files that are all open (open-reads, open-writes). At most stall-timeout.',
+      example: '10s',
+      default: { text: '10s' },
+    }),
+    'stall-size': key(byteSize({ min: '1B', max: '16MiB' }), {
+      help: 'Less than this within the stall timeout counts as nothing, or a byte now and then would hold a call for ever.',
+      example: '4KiB',
+      default: { text: '4KiB' },
     }),
     'message-size': key(byteSize({ min: '64KiB', max: '256MiB' }), {
       help: 'Largest gRPC request message, unpacked. Must have room for a batch.',
@@ -70,5 +160,7 @@ export const limitsGroup = group(
       example: '256',
       default: { text: '256' },
     }),
+    http2: http2Group,
+    http1: http1Group,
   },
 );

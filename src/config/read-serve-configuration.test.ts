@@ -44,6 +44,8 @@ const defaults = {
     firstBytesTimeoutMs: 10_000,
     streamsMax: 256,
     stallTimeoutMs: 120_000,
+    busyStallTimeoutMs: 10_000,
+    stallBytesMin: 4 * 2 ** 10,
     messageBytesMax: 8 * 2 ** 20,
     batchBytesMax: 3 * 2 ** 20,
     blobBytesMax: undefined,
@@ -52,6 +54,18 @@ const defaults = {
     heldBodyBytesMax: 256 * 2 ** 20,
     openReadsMax: 512,
     openWritesMax: 256,
+    http2: {
+      streamWindowBytes: 2 ** 20,
+      connectionWindowBytes: 16 * 2 ** 20,
+      outputBytesMax: 2 ** 20,
+      headerListBytesMax: 64 * 2 ** 10,
+      idleTimeoutMs: 600_000,
+      pingIntervalMs: 30_000,
+      pingTimeoutMs: 20_000,
+      idleFramesBurst: 1_000,
+      idleFramesPerSecond: 100,
+    },
+    http1: { headerBytesMax: 32 * 2 ** 10, headersTimeoutMs: 30_000, keepAliveTimeoutMs: 120_000, pipelinedRequestsMax: 32 },
   },
 };
 

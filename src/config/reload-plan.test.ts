@@ -38,6 +38,21 @@ const otherValues: Readonly<Record<string, string>> = {
   'limits.first-bytes-timeout': '11s',
   'limits.streams': '1',
   'limits.stall-timeout': '121s',
+  'limits.busy-stall-timeout': '11s',
+  'limits.stall-size': '5KiB',
+  'limits.http2.stream-window': '2MiB',
+  'limits.http2.connection-window': '32MiB',
+  'limits.http2.send-buffer': '2MiB',
+  'limits.http2.header-size': '65KiB',
+  'limits.http2.idle-timeout': 'off',
+  'limits.http2.ping-interval': '31s',
+  'limits.http2.ping-timeout': '21s',
+  'limits.http2.flood-frames': '1001',
+  'limits.http2.flood-rate': '101',
+  'limits.http1.header-size': '33KiB',
+  'limits.http1.header-timeout': '31s',
+  'limits.http1.idle-timeout': '121s',
+  'limits.http1.pipelined': '33',
   'limits.message-size': '9MiB',
   'limits.batch-size': '1MiB',
   'limits.value-size': '1MiB',
@@ -51,7 +66,7 @@ describe('planReload', () => {
   for (const key of serveKeys) {
     it(`${key.name} ${key.reload === true ? 'is applied' : 'waits for a restart'}`, async () => {
       const value = otherValues[key.name] ?? key.example;
-      const [running, next] = [await configured(''), await configured([...key.path.slice(0, -1).map((name) => `${name}:\n  `), `${key.path.at(-1)}: ${value}`].join(''))];
+      const [running, next] = [await configured(''), await configured([...key.path.slice(0, -1).map((name, depth) => `${name}:\n${'  '.repeat(depth + 1)}`), `${key.path.at(-1)}: ${value}`].join(''))];
       const plan = planReload(running, next);
       assert.deepEqual(plan.changes.map(({ name, applied }) => [name, applied]), [[key.name, key.reload === true]]);
       const { options, given } = plan.configuration;

@@ -73,6 +73,9 @@ export interface LimitOptions {
   /** Per HTTP/2 connection. */
   readonly streamsMax: number;
   readonly stallTimeoutMs: number;
+  /** At most `stallTimeoutMs`. */
+  readonly busyStallTimeoutMs: number;
+  readonly stallBytesMin: number;
   readonly messageBytesMax: number;
   readonly batchBytesMax: number;
   /** Undefined: whatever fits. */
@@ -82,6 +85,29 @@ export interface LimitOptions {
   readonly heldBodyBytesMax: number;
   readonly openReadsMax: number;
   readonly openWritesMax: number;
+  readonly http2: Http2LimitOptions;
+  readonly http1: Http1LimitOptions;
+}
+
+/** Per connection. */
+export interface Http2LimitOptions {
+  readonly streamWindowBytes: number;
+  /** At least `streamWindowBytes`. */
+  readonly connectionWindowBytes: number;
+  readonly outputBytesMax: number;
+  readonly headerListBytesMax: number;
+  readonly idleTimeoutMs: number;
+  readonly pingIntervalMs: number;
+  readonly pingTimeoutMs: number;
+  readonly idleFramesBurst: number;
+  readonly idleFramesPerSecond: number;
+}
+
+export interface Http1LimitOptions {
+  readonly headerBytesMax: number;
+  readonly headersTimeoutMs: number;
+  readonly keepAliveTimeoutMs: number;
+  readonly pipelinedRequestsMax: number;
 }
 
 /** @throws CacheError `invalid_argument` when there is no place for the data; first line what is wrong, second what to do. */
@@ -122,6 +148,8 @@ function limitsOf(limits: ServeValues['limits']): LimitOptions {
     firstBytesTimeoutMs: limits['first-bytes-timeout'],
     streamsMax: limits.streams,
     stallTimeoutMs: limits['stall-timeout'],
+    busyStallTimeoutMs: Math.min(limits['busy-stall-timeout'], limits['stall-timeout']),
+    stallBytesMin: limits['stall-size'],
     messageBytesMax: limits['message-size'],
     batchBytesMax: limits['batch-size'],
     blobBytesMax: limits['blob-size'],
@@ -130,6 +158,27 @@ function limitsOf(limits: ServeValues['limits']): LimitOptions {
     heldBodyBytesMax: limits['held-bodies'],
     openReadsMax: limits['open-reads'],
     openWritesMax: limits['open-writes'],
+    http2: http2LimitsOf(limits.http2),
+    http1: {
+      headerBytesMax: limits.http1['header-size'],
+      headersTimeoutMs: limits.http1['header-timeout'],
+      keepAliveTimeoutMs: limits.http1['idle-timeout'],
+      pipelinedRequestsMax: limits.http1.pipelined,
+    },
+  };
+}
+
+function http2LimitsOf(http2: ServeValues['limits']['http2']): Http2LimitOptions {
+  return {
+    streamWindowBytes: http2['stream-window'],
+    connectionWindowBytes: http2['connection-window'],
+    outputBytesMax: http2['send-buffer'],
+    headerListBytesMax: http2['header-size'],
+    idleTimeoutMs: http2['idle-timeout'],
+    pingIntervalMs: http2['ping-interval'],
+    pingTimeoutMs: http2['ping-timeout'],
+    idleFramesBurst: http2['flood-frames'],
+    idleFramesPerSecond: http2['flood-rate'],
   };
 }
 

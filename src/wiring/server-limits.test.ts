@@ -19,6 +19,20 @@ const given: LimitOptions = {
   hotBytesMax: 1_010,
   openReadsMax: 1_011,
   openWritesMax: 1_012,
+  busyStallTimeoutMs: 1_013,
+  stallBytesMin: 1_014,
+  http2: {
+    streamWindowBytes: 1_020,
+    connectionWindowBytes: 1_021,
+    outputBytesMax: 1_022,
+    headerListBytesMax: 1_023_000,
+    idleTimeoutMs: 1_024,
+    pingIntervalMs: 1_025,
+    pingTimeoutMs: 1_026,
+    idleFramesBurst: 1_027,
+    idleFramesPerSecond: 1_028,
+  },
+  http1: { headerBytesMax: 1_030, headersTimeoutMs: 1_031, keepAliveTimeoutMs: 1_032, pipelinedRequestsMax: 1_033 },
 };
 
 it('hands every limit to those it is for', () => {
@@ -29,4 +43,14 @@ it('hands every limit to those it is for', () => {
   assert.equal(grpc.messageBytesMax, 1_005);
   assert.equal(services.batchBytesMax, 1_006);
   assert.equal(http.heldBodyBytesMax, 1_007);
+  assert.deepEqual({ ...http2, ...given.http2 }, http2);
+  assert.deepEqual({ ...http1, ...given.http1 }, http1);
+  const stall = { stallTimeoutMs: 1_004, busyStallTimeoutMs: 1_013, stallBytesMin: 1_014 };
+  assert.deepEqual({ ...http1, ...stall }, http1);
+});
+
+it('lets a list of headers in that is as long as it may be, however it is packed', () => {
+  const { http2 } = serverLimits(given);
+  assert.equal(http2.headerBlockBytesMax, 1_023_000);
+  assert.ok(http2.continuationFramesMax * http2.frameBytesMax >= http2.headerBlockBytesMax);
 });

@@ -22,13 +22,26 @@ export interface ServerLimits {
 }
 
 export function serverLimits(given: LimitOptions): ServerLimits {
-  const { connectionsMax, firstBytesTimeoutMs, streamsMax, stallTimeoutMs, messageBytesMax, batchBytesMax, heldBodyBytesMax } = given;
+  const { connectionsMax, firstBytesTimeoutMs, stallTimeoutMs, busyStallTimeoutMs, stallBytesMin, messageBytesMax, batchBytesMax, heldBodyBytesMax } = given;
+  const stall = { stallTimeoutMs, busyStallTimeoutMs, stallBytesMin };
   return {
     listener: { connectionsMax, firstBytesTimeoutMs },
-    http1: { ...http1Limits, stallTimeoutMs },
-    http2: { ...http2Limits, concurrentStreamsMax: streamsMax },
+    http1: { ...http1Limits, ...given.http1, ...stall },
+    http2: http2LimitsOf(given),
     grpc: { ...defaultGrpcLimits, messageBytesMax, stallMs: stallTimeoutMs },
     services: { ...defaultServiceLimits, batchBytesMax },
     http: { ...httpLimits, heldBodyBytesMax },
+  };
+}
+
+function http2LimitsOf({ http2, streamsMax }: LimitOptions): Http2Limits {
+  const { headerListBytesMax } = http2;
+  return {
+    ...http2Limits,
+    ...http2,
+    concurrentStreamsMax: streamsMax,
+    // Packed, a list is hardly ever longer; and it may come in frames that are all full.
+    headerBlockBytesMax: headerListBytesMax,
+    continuationFramesMax: Math.max(http2Limits.continuationFramesMax, Math.ceil(headerListBytesMax / http2Limits.frameBytesMax)),
   };
 }

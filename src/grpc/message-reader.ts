@@ -1,10 +1,13 @@
-// Cuts a request body into messages: one flag byte, four bytes of length (big-endian), then the message
+// Cuts the body of a request or an answer into messages: one flag byte, four bytes of length (big-endian), then the message
 // (gRPC over HTTP/2, "Length-Prefixed-Message"). Knows nothing of frames: pieces may end anywhere (REAPI HT-5).
 import { newMessageBuffer } from './message-buffer.ts';
 import { StatusError } from './status-error.ts';
 import { grpcStatusOf } from './status.ts';
 
 export const prefixBytes = 5;
+
+/** Whose messages are read, for texts: a server reads requests, a client answers. */
+export type MessageSide = 'request' | 'answer';
 
 /** A message whose flag says that it is compressed with the call's `grpc-encoding`. */
 export class CompressedMessage {
@@ -34,6 +37,7 @@ export function isWholeMessage(piece: Uint8Array, messageBytesMax: number): bool
  */
 export class MessageReader {
   readonly #messageBytesMax: number;
+  readonly #side: MessageSide;
   #prefixLength = 0;
   #flag = 0;
   #length = 0;
@@ -42,8 +46,9 @@ export class MessageReader {
   #filled = 0;
   #complete: ReceivedMessage | undefined;
 
-  constructor(messageBytesMax: number) {
+  constructor(messageBytesMax: number, side: MessageSide = 'request') {
     this.#messageBytesMax = messageBytesMax;
+    this.#side = side;
   }
 
   /** Bytes of the unfinished message, prefix included; 0 between messages. */
@@ -83,9 +88,9 @@ export class MessageReader {
 
   #begin(): void {
     if (this.#flag > 1) {
-      throw new StatusError(grpcStatusOf.internal, `the request has a message with the unknown flag ${this.#flag}`);
+      throw new StatusError(grpcStatusOf.internal, `the ${this.#side} has a message with the unknown flag ${this.#flag}`);
     }
-    if (this.#length > this.#messageBytesMax) throw messageTooLarge(`${this.#length}`, this.#messageBytesMax);
+    if (this.#length > this.#messageBytesMax) throw messageTooLarge(`${this.#length}`, this.#messageBytesMax, this.#side);
     this.#body = this.#length === 0 ? emptyMessage : newMessageBuffer(this.#length);
   }
 
@@ -99,10 +104,10 @@ export class MessageReader {
 }
 
 /** gRPC's own status for this, although the store is not full: libraries know it (REAPI ERR-4, HT-1). */
-export function messageTooLarge(length: string, messageBytesMax: number): StatusError {
+export function messageTooLarge(length: string, messageBytesMax: number, side: MessageSide): StatusError {
   return new StatusError(
     grpcStatusOf.resource_exhausted,
-    `the request has a message of ${length} bytes, and the limit of this server is ${messageBytesMax} bytes`,
+    `the ${side} has a message of ${length} bytes, and the limit of this ${side === 'request' ? 'server' : 'client'} is ${messageBytesMax} bytes`,
   );
 }
 

@@ -1,7 +1,7 @@
 // From the bytes of a request message to the message.
 import { CacheError } from '../base/cache-error.ts';
 import { inflate } from './inflate.ts';
-import type { RequestEncoding } from './inflate.ts';
+import type { MessageEncoding } from './inflate.ts';
 import { CompressedMessage } from './message-reader.ts';
 import type { ReceivedMessage } from './message-reader.ts';
 import type { Method } from './method.ts';
@@ -13,7 +13,7 @@ import type { Method } from './method.ts';
 export function decodeMessage(
   method: Method,
   message: ReceivedMessage,
-  encoding: RequestEncoding,
+  encoding: MessageEncoding,
   messageBytesMax: number,
 ): unknown {
   const bytes = message instanceof CompressedMessage ? inflate(message, encoding, messageBytesMax) : message;

@@ -3,7 +3,7 @@ import type { HeaderBlock, OutgoingHeaders } from '../h2/stream.ts';
 import { CallerMemo } from './caller-memo.ts';
 import { callingTool } from './calling-tool.ts';
 import { acceptedEncodings } from './inflate.ts';
-import type { RequestEncoding } from './inflate.ts';
+import type { MessageEncoding } from './inflate.ts';
 import type { Method } from './method.ts';
 import { failureTrailers, statusOf } from './outcome.ts';
 import { StatusError } from './status-error.ts';
@@ -16,12 +16,12 @@ export class RequestHead {
   readonly method: Method;
   /** Infinity without a deadline. */
   readonly timeoutMs: number;
-  readonly encoding: RequestEncoding;
+  readonly encoding: MessageEncoding;
   /** Depends on the headers, and on the rights of the moment. */
   readonly caller = new CallerMemo();
   #tool: string | undefined;
 
-  constructor(headers: HeaderBlock, method: Method, timeoutMs: number, encoding: RequestEncoding) {
+  constructor(headers: HeaderBlock, method: Method, timeoutMs: number, encoding: MessageEncoding) {
     this.headers = headers;
     this.method = method;
     this.timeoutMs = timeoutMs;

@@ -1,57 +1,84 @@
-// The messages of one request stream between the transport, which pushes, and a handler, which pulls.
+// The messages of one stream between the transport, which pushes, and who takes them, who pulls: a handler those of a
+// request, a client those of an answer.
 import { assert } from '../base/assert.ts';
-import type { ServerStream } from '../h2/stream.ts';
+import { HeldBytes, unboundedByteBudget } from '../base/byte-budget.ts';
+import type { ByteBudget } from '../base/byte-budget.ts';
+import type { CacheError } from '../base/cache-error.ts';
+import type { OpenStream } from '../h2/stream.ts';
 import type { GrpcLimits } from './limits.ts';
+import { partialBytesMin } from './message-buffer.ts';
 import { CompressedMessage, MessageReader, prefixBytes } from './message-reader.ts';
-import type { ReceivedMessage } from './message-reader.ts';
+import type { MessageSide, ReceivedMessage } from './message-reader.ts';
 import { StatusError } from './status-error.ts';
 import { grpcStatusOf } from './status.ts';
 
 /** What a lane needs to know of its call. */
 export interface LaneOptions {
-  readonly limits: GrpcLimits;
+  readonly limits: Pick<GrpcLimits, 'messageBytesMax' | 'laneMessagesMax'>;
+  /** Default: one without a bound. */
+  readonly budget?: ByteBudget;
+  /** Default: a request. */
+  readonly side?: MessageSide;
   /** @throws CacheError or StatusError when it is not a message of the method. */
   decode(message: ReceivedMessage): unknown;
-  /** The request breaks the rules; the call ends with this. */
+  /** What comes breaks the rules; the call ends with this. */
   onFault(error: unknown): void;
-  /** Called when the handler begins to wait for the client, disposed when it has not to wait any more. */
-  watch(receivedBytes: () => number): Disposable;
+  /** Called when who takes begins to wait for the other side, disposed when that is over. */
+  watch?(receivedBytes: () => number): Disposable;
 }
 
 /**
  * Flow control keeps the lane bounded: credit is returned for what the handler has taken, and for the message
  * being received while nothing else waits (it may be larger than the window). So at most one message and one
- * window are held. Messages are cut out up to `laneMessagesMax` ahead; what comes beyond stays as it came, so
+ * window are held, and counted in the budget; a message that waits for room in it gets no credit. Messages are cut out up to `laneMessagesMax` ahead; what comes beyond stays as it came, so
  * that a flood of empty messages costs its five bytes each.
  */
 export class RequestLane implements AsyncIterable<unknown>, AsyncIterator<unknown, undefined> {
-  readonly #stream: ServerStream;
+  readonly #stream: Pick<OpenStream, 'consumed'>;
+  readonly #side: MessageSide;
   readonly #options: LaneOptions;
+  readonly #budget: ByteBudget;
   readonly #reader: MessageReader;
+  /** What waits for the handler, and what it works on; the reader counts the unfinished message itself. */
+  readonly #held: HeldBytes;
   #queue: ReceivedMessage[] = [];
   #queuedBytes = 0;
   /** Pieces not yet cut into messages, copied since the transport takes its own back. */
   #backlog: Uint8Array[] = [];
   #backlogBytes = 0;
+  /** Of the message that the handler has and has not asked for the next one. */
+  #handedOutBytes = 0;
   #uncreditedBytes = 0;
   #receivedBytes = 0;
   /** The last message was pushed, or the handler wants no more. */
   #ended = false;
   #unwanted = false;
   #failure: Error | undefined;
+  /** Comes behind the last message. */
+  #finalFailure: Error | undefined;
   #waiting: PromiseWithResolvers<ReceivedMessage | undefined> | undefined;
 
-  constructor(stream: ServerStream, options: LaneOptions) {
+  constructor(stream: Pick<OpenStream, 'consumed'>, options: LaneOptions) {
     this.#stream = stream;
     this.#options = options;
-    this.#reader = new MessageReader(options.limits.messageBytesMax);
+    this.#side = options.side ?? 'request';
+    this.#budget = options.budget ?? unboundedByteBudget();
+    this.#held = new HeldBytes(this.#budget);
+    const memory = { budget: this.#budget, onRoom: () => this.#returnCredit(), onRefused: (error: CacheError) => options.onFault(error) };
+    this.#reader = new MessageReader(options.limits.messageBytesMax, memory, this.#side);
   }
 
-  /** A piece of the request. @throws StatusError when it breaks gRPC's framing. */
+  /** Bytes of the request that are kept because more of it has to come. */
+  get heldBytes(): number {
+    return this.#held.bytes - this.#handedOutBytes + this.#reader.heldBytes;
+  }
+
+  /** A piece of the request. @throws StatusError when it breaks gRPC's framing, CacheError when there is no memory for it. */
   push(bytes: Uint8Array): void {
     this.#receivedBytes += bytes.byteLength;
     this.#uncreditedBytes += bytes.byteLength;
     if (this.#unwanted) return; // without credit: the client waits until the call is answered
+    if (this.#queuedBytes + this.#backlogBytes > partialBytesMin && this.#budget.refusesGrowth) throw this.#budget.refusal();
     const cut = this.#backlogBytes === 0 ? this.#cut(bytes) : 0;
     if (cut < bytes.byteLength) {
       const rest = bytes.slice(cut);
@@ -60,11 +87,16 @@ export class RequestLane implements AsyncIterable<unknown>, AsyncIterator<unknow
     }
     this.#serve();
     this.#returnCredit();
+    this.#count();
   }
 
-  /** The request is complete. @throws StatusError when it ends in the middle of a message. */
-  end(): void {
+  /**
+   * Nothing more comes. With `failure`, whoever has taken all messages is told it instead of the end.
+   * @throws StatusError when it ends in the middle of a message, unless with a failure.
+   */
+  end(failure?: Error): void {
     this.#ended = true;
+    this.#finalFailure = failure;
     this.#checkEnd();
     this.#serve();
   }
@@ -72,6 +104,7 @@ export class RequestLane implements AsyncIterable<unknown>, AsyncIterator<unknow
   /** The call is over: drops what is held, returns its credit, and ends the handler's wait with `reason`. */
   close(reason: Error): void {
     this.#failure ??= reason;
+    this.#handedOutBytes = 0;
     this.#drop();
     this.#stream.consumed(this.#uncreditedBytes);
     this.#uncreditedBytes = 0;
@@ -85,6 +118,7 @@ export class RequestLane implements AsyncIterable<unknown>, AsyncIterator<unknow
 
   async next(): Promise<IteratorResult<unknown, undefined>> {
     assert(this.#waiting === undefined, 'one consumer pulls, one message at a time');
+    this.#handedOutBytes = 0;
     const message = this.#take() ?? (await this.#waitWatched());
     if (message === undefined) return { done: true, value: undefined };
     return { done: false, value: this.#options.decode(message) };
@@ -93,6 +127,7 @@ export class RequestLane implements AsyncIterable<unknown>, AsyncIterator<unknow
   /** The handler wants no more. */
   async return(): Promise<IteratorResult<unknown, undefined>> {
     this.#ended = true;
+    this.#handedOutBytes = 0;
     this.#drop();
     return { done: true, value: undefined };
   }
@@ -100,13 +135,16 @@ export class RequestLane implements AsyncIterable<unknown>, AsyncIterator<unknow
   async #waitWatched(): Promise<ReceivedMessage | undefined> {
     const arrival = this.#wait();
     if (arrival === undefined) return undefined;
-    using _watch = this.#options.watch(() => this.#receivedBytes);
+    using _watch = this.#options.watch?.(() => this.#receivedBytes);
     return await arrival;
   }
 
   #wait(): Promise<ReceivedMessage | undefined> | undefined {
     if (this.#failure !== undefined) throw this.#failure;
-    if (this.#ended) return undefined;
+    if (this.#ended) {
+      if (this.#finalFailure !== undefined) throw this.#finalFailure;
+      return undefined;
+    }
     this.#waiting = Promise.withResolvers();
     return this.#waiting.promise;
   }
@@ -115,7 +153,8 @@ export class RequestLane implements AsyncIterable<unknown>, AsyncIterator<unknow
     if (this.#waiting === undefined) return;
     const message = this.#take();
     if (message === undefined && !this.#ended) return;
-    this.#waiting.resolve(message);
+    if (message === undefined && this.#finalFailure !== undefined) this.#waiting.reject(this.#finalFailure);
+    else this.#waiting.resolve(message);
     this.#waiting = undefined;
   }
 
@@ -123,9 +162,11 @@ export class RequestLane implements AsyncIterable<unknown>, AsyncIterator<unknow
     if (this.#failure !== undefined) return undefined;
     const message = this.#queue.shift();
     if (message === undefined) return undefined;
-    this.#queuedBytes -= wireBytes(message);
+    this.#handedOutBytes = wireBytes(message);
+    this.#queuedBytes -= this.#handedOutBytes;
     if (this.#backlogBytes > 0) this.#cutBacklog();
     this.#returnCredit();
+    this.#count();
     return message;
   }
 
@@ -161,11 +202,12 @@ export class RequestLane implements AsyncIterable<unknown>, AsyncIterator<unknow
 
   #checkEnd(): void {
     if (!this.#ended || this.#backlogBytes > 0 || this.#reader.pendingBytes === 0 || this.#unwanted) return;
-    throw new StatusError(grpcStatusOf.internal, 'the request ended in the middle of a message');
+    if (this.#finalFailure !== undefined) return;
+    throw new StatusError(grpcStatusOf.internal, `the ${this.#side} ended in the middle of a message`);
   }
 
   #returnCredit(): void {
-    const partial = this.#queuedBytes > 0 ? this.#reader.pendingBytes : 0;
+    const partial = this.#queuedBytes > 0 || this.#reader.isInLine ? this.#reader.pendingBytes : 0;
     const credit = this.#uncreditedBytes - this.#queuedBytes - this.#backlogBytes - partial;
     if (credit <= 0) return;
     this.#uncreditedBytes -= credit;
@@ -178,6 +220,12 @@ export class RequestLane implements AsyncIterable<unknown>, AsyncIterator<unknow
     this.#queuedBytes = 0;
     this.#backlog = [];
     this.#backlogBytes = 0;
+    this.#reader.drop();
+    this.#count();
+  }
+
+  #count(): void {
+    this.#held.set(this.#queuedBytes + this.#backlogBytes + this.#handedOutBytes);
   }
 }
 

@@ -1,11 +1,11 @@
-// Drives one HTTP/2 connection over a socket: one write per input event, one per turn for what comes later, and no
-// reading while the output backs up.
+// One HTTP/2 connection being served over a socket.
 import type { MonotonicClock } from '../base/clock.ts';
 import type { Log } from '../base/log.ts';
-import type { Socket, SocketHandler } from '../base/socket.ts';
+import type { Socket } from '../base/socket.ts';
 import type { ConnectionEvents } from './connection-events.ts';
 import type { Http2Limits } from './limits.ts';
 import { ServerConnection } from './server-connection.ts';
+import { SocketDriver } from './socket-driver.ts';
 import type { StreamAcceptor } from './stream.ts';
 
 /** What a session needs of the world. */
@@ -33,113 +33,42 @@ export interface Http2Session {
 
 /** Serves HTTP/2 with prior knowledge (RFC 9113 §3.3) on a fresh connection, from its first byte on. */
 export function serveHttp2(socket: Socket, acceptor: StreamAcceptor, limits: Http2Limits, ports: Http2Ports): Http2Session {
-  return new SocketSession(socket, acceptor, limits, ports);
+  return new ServerSession(socket, acceptor, limits, ports);
 }
 
-class SocketSession implements Http2Session, SocketHandler {
-  readonly closed: Promise<void>;
-  readonly #resolveClosed: () => void;
-  readonly #socket: Socket;
-  readonly #log: Log;
-  readonly #outputBytesMax: number;
-  readonly #connection: ServerConnection;
-  #paused = false;
-  #ended = false;
+class ServerSession implements Http2Session {
+  readonly #driver: SocketDriver<ServerConnection>;
 
   constructor(socket: Socket, acceptor: StreamAcceptor, limits: Http2Limits, ports: Http2Ports) {
-    const { promise, resolve } = Promise.withResolvers<void>();
-    this.closed = promise;
-    this.#resolveClosed = resolve;
-    this.#socket = socket;
-    this.#log = ports.log;
-    this.#outputBytesMax = limits.outputBytesMax;
-    // A microtask: answers that are ready in the same turn go out together.
-    const wake = () => queueMicrotask(() => this.#flush());
-    this.#connection = new ServerConnection({ acceptor, limits, clock: ports.clock, events: ports.events, wake });
-    socket.start(this);
-    this.#flush();
+    const parts = { log: ports.log, outputBytesMax: limits.outputBytesMax };
+    this.#driver = new SocketDriver(socket, parts, (wake) => new ServerConnection({ acceptor, limits, clock: ports.clock, events: ports.events, wake }));
+    this.#driver.start();
+  }
+
+  get closed(): Promise<void> {
+    return this.#driver.closed;
   }
 
   get streamCount(): number {
-    return this.#connection.streamCount;
+    return this.#driver.connection.streamCount;
   }
 
   drain(): Promise<void> {
-    this.#connection.drain();
+    this.#driver.connection.drain();
     return this.closed;
   }
 
   refuseNew(): void {
-    this.#connection.refuseNew();
+    this.#driver.connection.refuseNew();
   }
 
   cutOff(): void {
-    this.#guarded(() => this.#connection.cutOff());
-    this.#flush();
+    this.#driver.guarded(() => this.#driver.connection.cutOff());
+    this.#driver.flush();
   }
 
   close(): void {
-    this.#guarded(() => this.#connection.abort());
-    this.#socket.destroy();
-  }
-
-  onData(bytes: Uint8Array): void {
-    this.#guarded(() => this.#connection.receive(bytes));
-    this.#flush();
-  }
-
-  /** A client that will send no more has gone: nobody half-closes an HTTP/2 connection to wait for answers. */
-  onEnd(): void {
-    this.#guarded(() => this.#connection.abort());
-    this.#flush();
-  }
-
-  onDrain(): void {
-    this.#guarded(() => this.#connection.outlet.onBacklog(this.#socket.queuedBytes));
-    this.#flush();
-  }
-
-  onClose(): void {
-    this.#ended = true;
-    this.#guarded(() => this.#connection.abort());
-    this.#resolveClosed();
-  }
-
-  /** A handler that throws has a bug. It costs its connection, not the process. */
-  #guarded(run: () => void): void {
-    try {
-      run();
-    } catch (thrown) {
-      this.#log.error('a stream handler threw; its connection is closed', thrown, { peer: this.#socket.peerName });
-      // The handlers are told, and may throw again; the connection is over then, so this happens once at most.
-      if (!this.#connection.isOver) this.#guarded(() => this.#connection.fail());
-    }
-  }
-
-  #flush(): void {
-    const { outlet } = this.#connection;
-    for (;;) {
-      const slices = outlet.take();
-      if (slices.length === 0) break;
-      this.#socket.write(slices);
-      // May send more, if what was written has left already.
-      this.#guarded(() => outlet.onBacklog(this.#socket.queuedBytes));
-    }
-    if (this.#connection.isOver) {
-      this.#end();
-      return;
-    }
-    const backedUp = this.#socket.queuedBytes >= this.#outputBytesMax;
-    if (backedUp === this.#paused) return;
-    this.#paused = backedUp;
-    if (backedUp) this.#socket.pause();
-    else this.#socket.resume();
-  }
-
-  #end(): void {
-    if (this.#ended) return;
-    this.#ended = true;
-    if (this.#paused) this.#socket.resume(); // what still comes is dropped, so that the end of the peer is seen
-    this.#socket.end();
+    this.#driver.guarded(() => this.#driver.connection.abort());
+    this.#driver.destroy();
   }
 }

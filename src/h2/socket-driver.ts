@@ -1,0 +1,121 @@
+// Drives one HTTP/2 connection over a socket: one write per input event, one per turn for what comes later, and no
+// reading while the output backs up. The same at both ends.
+import type { Log } from '../base/log.ts';
+import type { Socket, SocketHandler } from '../base/socket.ts';
+import type { Outlet } from './outlet.ts';
+
+/** What is driven. */
+export interface DrivenConnection {
+  readonly outlet: Outlet;
+  readonly isOver: boolean;
+  receive(bytes: Uint8Array): void;
+  /** The peer is gone. */
+  abort(): void;
+  /** A handler threw. */
+  fail(): void;
+  /** What was opened and sent is about to be taken; the moment to add to it, and to tell others what changed. */
+  onTake?(): void;
+}
+
+/** What the driver needs to know. */
+export interface DriverParts {
+  readonly log: Log;
+  readonly outputBytesMax: number;
+}
+
+/** Starts with `start`; over when the socket has closed. */
+export class SocketDriver<C extends DrivenConnection> implements SocketHandler {
+  readonly connection: C;
+  /** Resolves when the socket has closed, whoever closed it. */
+  readonly closed: Promise<void>;
+  readonly #resolveClosed: () => void;
+  readonly #socket: Socket;
+  readonly #parts: DriverParts;
+  #paused = false;
+  #ended = false;
+
+  /** `make` is given what the connection calls when there is output to take. */
+  constructor(socket: Socket, parts: DriverParts, make: (wake: () => void) => C) {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.closed = promise;
+    this.#resolveClosed = resolve;
+    this.#socket = socket;
+    this.#parts = parts;
+    // A microtask: answers that are ready in the same turn go out together.
+    this.connection = make(() => queueMicrotask(() => this.flush()));
+  }
+
+  start(): void {
+    this.#socket.start(this);
+    this.flush();
+  }
+
+  onData(bytes: Uint8Array): void {
+    this.guarded(() => this.connection.receive(bytes));
+    this.flush();
+  }
+
+  /** A peer that will send no more has gone: nobody half-closes an HTTP/2 connection to wait for answers. */
+  onEnd(): void {
+    this.guarded(() => this.connection.abort());
+    this.flush();
+  }
+
+  onDrain(): void {
+    this.guarded(() => this.connection.outlet.onBacklog(this.#socket.queuedBytes));
+    this.flush();
+  }
+
+  onClose(): void {
+    this.#ended = true;
+    this.guarded(() => this.connection.abort());
+    this.guarded(() => this.connection.onTake?.());
+    this.#resolveClosed();
+  }
+
+  /** Closes at once. */
+  destroy(): void {
+    this.#socket.destroy();
+  }
+
+  /** A handler that throws has a bug. It costs its connection, not the process. */
+  guarded(run: () => void): void {
+    try {
+      run();
+    } catch (thrown) {
+      this.#parts.log.error('a stream handler threw; its connection is closed', thrown, { peer: this.#socket.peerName });
+      // The handlers are told, and may throw again; the connection is over then, so this happens once at most.
+      if (!this.connection.isOver) this.guarded(() => this.connection.fail());
+    }
+  }
+
+  /** Writes what there is, and ends the socket when the connection is over. */
+  flush(): void {
+    const { connection } = this;
+    const { outlet } = connection;
+    if (connection.onTake !== undefined) this.guarded(() => connection.onTake?.());
+    for (;;) {
+      const slices = outlet.take();
+      if (slices.length === 0) break;
+      this.#socket.write(slices);
+      // May send more, if what was written has left already.
+      this.guarded(() => outlet.onBacklog(this.#socket.queuedBytes));
+    }
+    if (connection.isOver) {
+      this.#end();
+      return;
+    }
+    const backedUp = this.#socket.queuedBytes >= this.#parts.outputBytesMax;
+    if (backedUp === this.#paused) return;
+    this.#paused = backedUp;
+    if (backedUp) this.#socket.pause();
+    else this.#socket.resume();
+  }
+
+  #end(): void {
+    if (this.#ended) return;
+    this.#ended = true;
+    if (this.#paused) this.#socket.resume(); // what still comes is dropped, so that the end of the peer is seen
+    this.#socket.end();
+  }
+}

@@ -1,10 +1,15 @@
 // Messages cut out of pieces, to the byte.
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import { unboundedByteBudget } from '../base/byte-budget.ts';
 import { seededRandom } from '../testing/seeded-random.ts';
 import { CompressedMessage, isWholeMessage, MessageReader } from './message-reader.ts';
-import type { ReceivedMessage } from './message-reader.ts';
+import type { ReaderMemory, ReceivedMessage } from './message-reader.ts';
 import { StatusError } from './status-error.ts';
+
+function unboundedMemory(): ReaderMemory {
+  return { budget: unboundedByteBudget(), onRoom() {}, onRefused() {} };
+}
 
 function framed(message: Uint8Array, flag = 0): Uint8Array {
   const prefix = Buffer.alloc(5);
@@ -39,14 +44,14 @@ describe('MessageReader', () => {
         pieces.push(wire.slice(offset, offset + length));
         offset += length;
       }
-      const reader = new MessageReader(300);
+      const reader = new MessageReader(300, unboundedMemory());
       assert.deepEqual(readAll(reader, pieces), messages);
       assert.equal(reader.pendingBytes, 0);
     }
   });
 
   it('HT-5: gives many messages of one piece one by one, none in the place of another', () => {
-    const reader = new MessageReader(10);
+    const reader = new MessageReader(10, unboundedMemory());
     const messages = readAll(reader, [new Uint8Array(Buffer.concat([framed(Uint8Array.of(1)), framed(Uint8Array.of(2, 3))]))]);
     assert.deepEqual(messages, [Uint8Array.of(1), Uint8Array.of(2, 3)]);
     (messages[0] as Uint8Array).fill(9);
@@ -54,7 +59,7 @@ describe('MessageReader', () => {
   });
 
   it('counts what is pending of an unfinished message', () => {
-    const reader = new MessageReader(10);
+    const reader = new MessageReader(10, unboundedMemory());
     readAll(reader, [framed(Uint8Array.of(1, 2, 3)).subarray(0, 3)]);
     assert.equal(reader.pendingBytes, 3);
     readAll(reader, [framed(Uint8Array.of(1, 2, 3)).subarray(3, 7)]);
@@ -62,17 +67,17 @@ describe('MessageReader', () => {
   });
 
   it('HT-1: refuses a message over the limit from its prefix, naming the limit', () => {
-    const reader = new MessageReader(100);
+    const reader = new MessageReader(100, unboundedMemory());
     const refused = (error: unknown) => error instanceof StatusError && error.status === 8 && /\b101\b.*\b100\b/.test(error.message);
     assert.throws(() => reader.read(framed(new Uint8Array(101)).subarray(0, 5), 0), refused);
-    assert.doesNotThrow(() => new MessageReader(100).read(framed(new Uint8Array(100)), 0));
+    assert.doesNotThrow(() => new MessageReader(100, unboundedMemory()).read(framed(new Uint8Array(100)), 0));
   });
 
   it('marks compressed messages and refuses unknown flags', () => {
-    const [message] = readAll(new MessageReader(10), [framed(Uint8Array.of(7), 1)]);
+    const [message] = readAll(new MessageReader(10, unboundedMemory()), [framed(Uint8Array.of(7), 1)]);
     assert.ok(message instanceof CompressedMessage);
     assert.deepEqual(message.bytes, Uint8Array.of(7));
-    assert.throws(() => new MessageReader(10).read(framed(Uint8Array.of(7), 2), 0), { name: 'StatusError', status: 13 });
+    assert.throws(() => new MessageReader(10, unboundedMemory()).read(framed(Uint8Array.of(7), 2), 0), { name: 'StatusError', status: 13 });
   });
 });
 

@@ -1,6 +1,8 @@
 // Cuts the body of a request or an answer into messages: one flag byte, four bytes of length (big-endian), then the message
 // (gRPC over HTTP/2, "Length-Prefixed-Message"). Knows nothing of frames: pieces may end anywhere (REAPI HT-5).
-import { newMessageBuffer } from './message-buffer.ts';
+import type { ByteBudget, RoomWaiter } from '../base/byte-budget.ts';
+import type { CacheError } from '../base/cache-error.ts';
+import { newMessageBuffer, partialBytesMin } from './message-buffer.ts';
 import { StatusError } from './status-error.ts';
 import { grpcStatusOf } from './status.ts';
 
@@ -31,23 +33,43 @@ export function isWholeMessage(piece: Uint8Array, messageBytesMax: number): bool
   return length >= 0 && length <= messageBytesMax && piece[0] === 0 && lengthAt(piece, 1) === length;
 }
 
+/** Where the memory for messages comes from that take more than one piece, and who is told. */
+export interface ReaderMemory {
+  readonly budget: ByteBudget;
+  /** There is room now for the message that was in line: the sender may go on. */
+  onRoom(): void;
+  /** There will be none; nothing more may be read. */
+  onRefused(error: CacheError): void;
+}
+
 /**
  * The state between pieces. A message is allocated once, from its length prefix, and each of its bytes copied
- * once, straight from the transport's input.
+ * once, straight from the transport's input. A large one that comes piece by piece has to show that it really comes,
+ * and then needs room for all of it in the budget: so whatever has begun can also end. Without room it stands in line:
+ *
+ *   whole in its piece ────────────────────────────────────────────────▶ complete
+ *   first 64 KiB ── room for all ──▶ admitted ─────────────────────────▶ complete
+ *            └── no room ──▶ in line ── room ──▶ admitted    └── came all the same, within what flow control had let out
  */
-export class MessageReader {
+export class MessageReader implements RoomWaiter {
   readonly #messageBytesMax: number;
+  readonly #memory: ReaderMemory;
   readonly #side: MessageSide;
   #prefixLength = 0;
   #flag = 0;
   #length = 0;
-  /** The message being filled; undefined between messages and while its prefix is incomplete. */
+  /** The message being filled, or its beginning; undefined between messages, while its prefix is incomplete, and in line. */
   #body: Uint8Array | undefined;
+  /** What came of a message that stands in line. */
+  #pieces: Uint8Array[] | undefined;
   #filled = 0;
+  /** Taken from the budget for the message at hand. */
+  #heldBytes = 0;
   #complete: ReceivedMessage | undefined;
 
-  constructor(messageBytesMax: number, side: MessageSide = 'request') {
+  constructor(messageBytesMax: number, memory: ReaderMemory, side: MessageSide = 'request') {
     this.#messageBytesMax = messageBytesMax;
+    this.#memory = memory;
     this.#side = side;
   }
 
@@ -56,27 +78,44 @@ export class MessageReader {
     return this.#prefixLength + this.#filled;
   }
 
+  /** The message at hand has no room yet: give its sender no credit. */
+  get isInLine(): boolean {
+    return this.#pieces !== undefined;
+  }
+
+  /** Of the budget, for the unfinished message. */
+  get heldBytes(): number {
+    return this.#heldBytes;
+  }
+
+  /** What the message needs beside what it has. */
+  get wantedBytes(): number {
+    return this.#length - this.#heldBytes;
+  }
+
   /**
    * Reads `piece` from `offset` and returns where it stopped: behind a message, which `take` then gives, or at
    * the end of the piece. Never reads on while a message waits to be taken.
-   * @throws StatusError RESOURCE_EXHAUSTED for a message over the limit, INTERNAL for an unknown flag.
+   * @throws StatusError RESOURCE_EXHAUSTED for a message over the limit, INTERNAL for an unknown flag;
+   *   CacheError `unavailable` when there is no memory for it.
    */
   read(piece: Uint8Array, offset: number): number {
     let at = offset;
-    while (this.#body === undefined) {
+    while (this.#prefixLength < prefixBytes) {
       if (at === piece.byteLength) return at;
       const byte = piece[at] ?? 0;
       if (this.#prefixLength === 0) this.#flag = byte;
       else this.#length = this.#length * 256 + byte;
       this.#prefixLength += 1;
       at += 1;
-      if (this.#prefixLength === prefixBytes) this.#begin();
+      if (this.#prefixLength === prefixBytes) this.#begin(piece.byteLength - at);
     }
-    const part = Math.min(this.#body.byteLength - this.#filled, piece.byteLength - at);
-    if (part > 0) this.#body.set(piece.subarray(at, at + part), this.#filled);
-    this.#filled += part;
-    if (this.#filled === this.#body.byteLength) this.#finish(this.#body);
-    return at + part;
+    while (this.#complete === undefined) {
+      if (this.#filled === this.#length) this.#finish();
+      else if (at === piece.byteLength) break;
+      else at = this.#fill(piece, at);
+    }
+    return at;
   }
 
   /** The message completed by the last `read`, once. */
@@ -86,21 +125,100 @@ export class MessageReader {
     return message;
   }
 
-  #begin(): void {
+  /** Lets go of everything. */
+  drop(): void {
+    this.#memory.budget.leaveLine(this);
+    this.#forget();
+  }
+
+  onRoom(): void {
+    this.#heldBytes = this.#length; // taken for us
+    this.#body = joined(this.#pieces ?? [], newMessageBuffer(this.#length));
+    this.#pieces = undefined;
+    this.#memory.onRoom();
+  }
+
+  onRefused(error: CacheError): void {
+    this.#memory.onRefused(error);
+  }
+
+  /** `availableBytes` of the message are in the piece at hand. */
+  #begin(availableBytes: number): void {
     if (this.#flag > 1) {
       throw new StatusError(grpcStatusOf.internal, `the ${this.#side} has a message with the unknown flag ${this.#flag}`);
     }
     if (this.#length > this.#messageBytesMax) throw messageTooLarge(`${this.#length}`, this.#messageBytesMax, this.#side);
-    this.#body = this.#length === 0 ? emptyMessage : newMessageBuffer(this.#length);
+    if (this.#length === 0) this.#body = emptyMessage;
+    else if (this.#length <= availableBytes) this.#body = newMessageBuffer(this.#length);
+    else {
+      const bytes = Math.min(this.#length, partialBytesMin);
+      this.#hold(bytes);
+      this.#body = newMessageBuffer(bytes);
+    }
   }
 
-  #finish(body: Uint8Array): void {
-    this.#complete = this.#flag === 1 ? new CompressedMessage(body) : body;
+  /** Copies what there is room for; returns where it stopped. */
+  #fill(piece: Uint8Array, at: number): number {
+    if (this.#body?.byteLength === this.#filled) this.#admit(this.#body);
+    const body = this.#body;
+    const part = Math.min((body?.byteLength ?? this.#length) - this.#filled, piece.byteLength - at);
+    const bytes = part === piece.byteLength ? piece : piece.subarray(at, at + part);
+    if (body !== undefined) body.set(bytes, this.#filled);
+    else this.#keepInLine(bytes);
+    this.#filled += part;
+    return at + part;
+  }
+
+  /** The beginning has come, and the message is larger. */
+  #admit(beginning: Uint8Array): void {
+    const { budget } = this.#memory;
+    if (budget.tryReserve(this.wantedBytes)) {
+      this.#heldBytes = this.#length;
+      this.#body = joined([beginning], newMessageBuffer(this.#length));
+      return;
+    }
+    budget.enterLine(this);
+    this.#pieces = [beginning];
     this.#body = undefined;
+  }
+
+  #keepInLine(bytes: Uint8Array): void {
+    if (this.#memory.budget.refusesGrowth) throw this.#memory.budget.refusal();
+    this.#hold(bytes.byteLength);
+    this.#pieces?.push(bytes.slice());
+  }
+
+  #hold(bytes: number): void {
+    this.#heldBytes += bytes;
+    this.#memory.budget.take(bytes);
+  }
+
+  #finish(): void {
+    if (this.#pieces !== undefined) this.#memory.budget.leaveLine(this);
+    const body = this.#body ?? joined(this.#pieces ?? [], newMessageBuffer(this.#length));
+    this.#complete = this.#flag === 1 ? new CompressedMessage(body) : body;
+    this.#forget();
+  }
+
+  #forget(): void {
+    if (this.#heldBytes > 0) this.#memory.budget.give(this.#heldBytes);
+    this.#heldBytes = 0;
+    this.#body = undefined;
+    this.#pieces = undefined;
     this.#prefixLength = 0;
     this.#length = 0;
     this.#filled = 0;
   }
+}
+
+/** `into`, with `pieces` at its beginning. */
+function joined(pieces: readonly Uint8Array[], into: Uint8Array): Uint8Array {
+  let offset = 0;
+  for (const piece of pieces) {
+    into.set(piece, offset);
+    offset += piece.byteLength;
+  }
+  return into;
 }
 
 /** gRPC's own status for this, although the store is not full: libraries know it (REAPI ERR-4, HT-1). */

@@ -2,6 +2,8 @@
 import { assert } from '../base/assert.ts';
 import { anonymous } from '../base/authorizer.ts';
 import type { Authenticator, Caller, ConnectionCredentials } from '../base/authorizer.ts';
+import { unboundedByteBudget } from '../base/byte-budget.ts';
+import type { ByteBudget } from '../base/byte-budget.ts';
 import type { Timers } from '../base/clock.ts';
 import type { Log } from '../base/log.ts';
 import type { MaybePromise } from '../base/maybe-promise.ts';
@@ -29,6 +31,8 @@ export interface GrpcRouterOptions {
   /** Who callers are; if left out, they are all anonymous. */
   readonly authenticator?: Authenticator;
   readonly limits?: GrpcLimits;
+  /** Of what is kept of requests between turns of the loop; without a bound, if left out. */
+  readonly budget?: ByteBudget;
   /** Codecs used instead of the generated ones, by full message name; the hot ones if left out. */
   readonly codecs?: CodecTable;
   /** Told of every call; nobody, if left out. */
@@ -43,9 +47,10 @@ interface SharedByVariants {
   readonly services: ReadonlySet<string>;
   readonly running: RunningCount;
   readonly deadlines: Deadlines;
+  readonly budget: ByteBudget;
 }
 
-function registered(services: readonly ServiceImplementation[], codecs: CodecTable): SharedByVariants {
+function registered(services: readonly ServiceImplementation[], codecs: CodecTable, budget: ByteBudget): SharedByVariants {
   const names = new Set<string>();
   const methods = new Map<string, Method>();
   for (const service of services) {
@@ -54,7 +59,7 @@ function registered(services: readonly ServiceImplementation[], codecs: CodecTab
     names.add(name);
     for (const method of methodsOf(service, codecs)) methods.set(method.path, method);
   }
-  return { methods, services: names, running: new RunningCount(), deadlines: new Deadlines() };
+  return { methods, services: names, running: new RunningCount(), deadlines: new Deadlines(), budget };
 }
 
 /**
@@ -66,6 +71,7 @@ export class GrpcRouter implements StreamAcceptor, CallHost {
   readonly timers: Timers;
   readonly log: Log;
   readonly deadlines: Deadlines;
+  readonly budget: ByteBudget;
   readonly #options: GrpcRouterOptions;
   readonly #authenticator: Authenticator;
   readonly #observed: CallObservation | undefined;
@@ -81,10 +87,11 @@ export class GrpcRouter implements StreamAcceptor, CallHost {
     this.#options = options;
     this.#authenticator = options.authenticator ?? { generation: 0, identify: () => anonymous };
     this.#observed = options.observed;
-    this.#shared = shared ?? registered(services, options.codecs ?? hotCodecs);
+    this.#shared = shared ?? registered(services, options.codecs ?? hotCodecs, options.budget ?? unboundedByteBudget());
     this.#methods = this.#shared.methods;
     this.#running = this.#shared.running;
     this.deadlines = this.#shared.deadlines;
+    this.budget = this.#shared.budget;
   }
 
   /** The same services, for messages up to another size. Handlers at work count for all variants of a router together. */

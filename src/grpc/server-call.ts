@@ -2,6 +2,7 @@
 // single-request-call.ts and stream-request-call.ts add.
 import { assert } from '../base/assert.ts';
 import type { Caller } from '../base/authorizer.ts';
+import type { ByteBudget } from '../base/byte-budget.ts';
 import { CacheError } from '../base/cache-error.ts';
 import type { Timers } from '../base/clock.ts';
 import type { Log } from '../base/log.ts';
@@ -33,6 +34,8 @@ export interface CallHost {
   readonly timers: Timers;
   readonly log: Log;
   readonly deadlines: Deadlines;
+  /** Of what is kept between turns of the loop. */
+  readonly budget: ByteBudget;
   /** Who makes the call. @throws CacheError `unauthenticated` or `unavailable`, then or by the promise. */
   callerOf(head: RequestHead): MaybePromise<Caller>;
   /** What an observer is to be told of a call; undefined when there is none. */
@@ -65,6 +68,8 @@ export abstract class ServerCall implements StreamHandler, CallContext, Deadline
   readonly #record: CallRecord | undefined;
   /** A promise until it is known; no handler runs before. */
   #caller: MaybePromise<Caller>;
+  /** Taken from the budget for a request message that waits for its end or for its handler. */
+  #requestBytes = 0;
   #answered = false;
   #requestEnded = false;
   #headersSent = false;
@@ -137,6 +142,9 @@ export abstract class ServerCall implements StreamHandler, CallContext, Deadline
     }
   }
 
+  /** Bytes of the request that are kept because more of it has to come. */
+  abstract get heldBytes(): number;
+
   onEnd(_trailers: HeaderBlock | undefined): void {
     this.#requestEnded = true;
     this.#discard?.end();
@@ -171,6 +179,11 @@ export abstract class ServerCall implements StreamHandler, CallContext, Deadline
     this.stop(new CacheError('unavailable', 'the server is shutting down', { details: [{ kind: 'retry_after', delayMs: restartRetryMs }] }));
   }
 
+  /** Others need the memory, and the client has let it lie: whoever comes again may find some. */
+  onEvicted(): void {
+    this.stop(this.host.budget.refusal());
+  }
+
   /** A piece of the request. A throw ends the call with its status. */
   protected abstract receive(bytes: Uint8Array): void;
   /** The request is complete. */
@@ -198,6 +211,19 @@ export abstract class ServerCall implements StreamHandler, CallContext, Deadline
     this.#abandon(error instanceof Error ? error : CacheError.from(error));
   }
 
+  /** The request's message is kept from now on. */
+  protected holdRequest(bytes: number): void {
+    this.#requestBytes += bytes;
+    this.host.budget.take(bytes);
+  }
+
+  /** It is not kept any more. */
+  protected releaseRequest(): void {
+    if (this.#requestBytes === 0) return;
+    this.host.budget.give(this.#requestBytes);
+    this.#requestBytes = 0;
+  }
+
   /** Sends the only message, or whatever the handler threw. Without a promise if there is none already. */
   protected answer(respond: () => MaybePromise<unknown>): void {
     if (isPromise(this.#caller)) {
@@ -206,11 +232,15 @@ export abstract class ServerCall implements StreamHandler, CallContext, Deadline
     }
     try {
       const response = respond();
-      if (isPromise(response)) void this.#answerLater(response);
-      else this.#sendOnly(response);
+      if (isPromise(response)) {
+        void this.#answerLater(response);
+        return;
+      }
+      this.#sendOnly(response);
     } catch (error) {
       this.fail(error);
     }
+    this.releaseRequest();
   }
 
   /** Sends messages as the handler yields them and the client takes them. Never rejects. */
@@ -228,6 +258,7 @@ export abstract class ServerCall implements StreamHandler, CallContext, Deadline
     } catch (error) {
       this.fail(error);
     } finally {
+      this.releaseRequest();
       this.host.handlerEnded();
     }
   }
@@ -265,6 +296,7 @@ export abstract class ServerCall implements StreamHandler, CallContext, Deadline
     } catch (error) {
       this.fail(error);
     } finally {
+      this.releaseRequest();
       this.host.handlerEnded();
     }
   }
@@ -297,6 +329,7 @@ export abstract class ServerCall implements StreamHandler, CallContext, Deadline
     } else {
       this.#sendStatus([...trailers, ...(this.#trailers ?? [])]);
     }
+    this.requestDone();
     if (this.#requestEnded || this.stream.closed) return;
     this.#discard = new RequestDiscard(this.stream, this.host.limits, this.host.timers);
     this.requestUnwanted();
@@ -310,6 +343,9 @@ export abstract class ServerCall implements StreamHandler, CallContext, Deadline
     if (!this.#headersSent) this.#sendHeaders();
     this.stream.sendTrailers(trailers);
   }
+
+  /** The call was answered: what is still kept of the request may go. */
+  protected requestDone(): void {}
 
   /** The call was answered while the request goes on; what is held of it may go. */
   protected requestUnwanted(): void {}

@@ -1,6 +1,6 @@
 // Calls whose request is one message: unary and server streaming.
 import { newMessageBuffer } from './message-buffer.ts';
-import { isWholeMessage, MessageReader, prefixBytes } from './message-reader.ts';
+import { CompressedMessage, isWholeMessage, MessageReader, prefixBytes } from './message-reader.ts';
 import type { ReceivedMessage } from './message-reader.ts';
 import type { CallHost } from './server-call.ts';
 import { ServerCall } from './server-call.ts';
@@ -14,6 +14,8 @@ import { grpcStatusOf } from './status.ts';
 export class SingleRequestCall extends ServerCall {
   readonly #method: SingleRequestMethod;
   #request: unknown;
+  /** The message, as it came, until its handler has it. */
+  #requestBytes = 0;
   #received = false;
   #reader: MessageReader | undefined;
   /** Received, and not returned as credit: a request that ends in this turn of the loop never needs it. */
@@ -24,17 +26,26 @@ export class SingleRequestCall extends ServerCall {
     this.#method = method;
   }
 
+  override get heldBytes(): number {
+    return this.#requestBytes + (this.#reader?.heldBytes ?? 0);
+  }
+
   protected override receive(bytes: Uint8Array): void {
+    if (this.#waitsForRoom()) {
+      this.#uncreditedBytes += bytes.byteLength; // returned when there is room
+      this.#read(bytes);
+      if (!this.#waitsForRoom()) this.#returnCredit();
+      return;
+    }
     if (this.#uncreditedBytes > 0) this.stream.consumed(this.#uncreditedBytes);
     this.#uncreditedBytes = bytes.byteLength;
     if (!this.#received && this.#reader === undefined && isWholeMessage(bytes, this.host.limits.messageBytesMax)) {
-      this.#accept(this.#method.request.keepsViews ? copyOf(bytes, prefixBytes) : bytes.subarray(prefixBytes));
+      this.#accept(this.#method.request.keepsViews ? copyOf(bytes, prefixBytes) : bytes.subarray(prefixBytes), bytes.byteLength);
       return;
     }
     this.#read(bytes);
     // The sender may be waiting for this credit to go on with the message.
-    this.stream.consumed(this.#uncreditedBytes);
-    this.#uncreditedBytes = 0;
+    if (!this.#waitsForRoom()) this.#returnCredit();
   }
 
   protected override receiveEnd(): void {
@@ -42,16 +53,19 @@ export class SingleRequestCall extends ServerCall {
     const method = this.#method;
     const request = this.#request;
     this.#request = undefined;
+    this.#requestBytes = 0; // its handler's
     this.#reader = undefined;
     if (method.kind === 'unary') this.answer(() => method.handler(request, this));
     else void this.answerStream(() => method.handler(request, this));
   }
 
   protected override abandonRequest(): void {
+    if (this.#requestBytes > 0) this.releaseRequest(); // else it is its handler's
     this.#request = undefined;
+    this.#requestBytes = 0;
+    this.#reader?.drop();
     this.#reader = undefined;
-    this.stream.consumed(this.#uncreditedBytes);
-    this.#uncreditedBytes = 0;
+    this.#returnCredit();
   }
 
   protected override requestUnwanted(): void {
@@ -59,21 +73,41 @@ export class SingleRequestCall extends ServerCall {
   }
 
   #read(bytes: Uint8Array): void {
-    this.#reader ??= new MessageReader(this.host.limits.messageBytesMax);
+    this.#reader ??= new MessageReader(this.host.limits.messageBytesMax, {
+      budget: this.host.budget,
+      onRoom: () => this.#returnCredit(),
+      onRefused: (error) => this.stop(error),
+    });
+    const reader = this.#reader;
     for (let offset = 0; offset < bytes.byteLength; ) {
-      offset = this.#reader.read(bytes, offset);
-      const message = this.#reader.take();
-      if (message !== undefined) this.#accept(message);
+      offset = reader.read(bytes, offset);
+      const message = reader.take();
+      if (message !== undefined) this.#accept(message, byteLengthOf(message));
     }
   }
 
-  #accept(message: ReceivedMessage): void {
+  #waitsForRoom(): boolean {
+    return this.#reader !== undefined && this.#reader.isInLine;
+  }
+
+  #returnCredit(): void {
+    this.stream.consumed(this.#uncreditedBytes);
+    this.#uncreditedBytes = 0;
+  }
+
+  #accept(message: ReceivedMessage, byteLength: number): void {
     if (this.#received) {
       throw new StatusError(grpcStatusOf.internal, `${this.#method.path} takes one request message, and a second one came`);
     }
     this.#received = true;
     this.#request = this.decode(message);
+    this.#requestBytes = byteLength;
+    this.holdRequest(byteLength);
   }
+}
+
+function byteLengthOf(message: ReceivedMessage): number {
+  return message instanceof CompressedMessage ? message.bytes.byteLength : message.byteLength;
 }
 
 function copyOf(bytes: Uint8Array, from: number): Uint8Array {

@@ -17,6 +17,7 @@ export class StreamRequestCall extends ServerCall {
     super(stream, head, host);
     this.#lane = new RequestLane(stream, {
       limits: host.limits,
+      budget: host.budget,
       decode: (message) => this.decode(message),
       onFault: (error) => this.stop(error),
       // A conversation may rest as long as both sides like; an upload may not.
@@ -24,6 +25,10 @@ export class StreamRequestCall extends ServerCall {
     });
     if (method.kind === 'client_streaming') this.answer(() => method.handler(this.#lane, this));
     else void this.answerStream(() => method.handler(this.#lane, this));
+  }
+
+  override get heldBytes(): number {
+    return this.#lane.heldBytes;
   }
 
   protected override receive(bytes: Uint8Array): void {
@@ -38,8 +43,8 @@ export class StreamRequestCall extends ServerCall {
     this.#lane.close(reason);
   }
 
-  /** Not an error of the handler's: it answered without having read everything (REAPI BS-13). */
-  protected override requestUnwanted(): void {
+  /** Not an error of the handler's if it answered without having read everything (REAPI BS-13). */
+  protected override requestDone(): void {
     this.#lane.close(new CacheError('cancelled', 'the call was answered before its request had been read'));
   }
 }

@@ -1,0 +1,266 @@
+// The one bound of what a process keeps of requests and answers while something has to be waited for: bytes that came
+// and are not used yet, and bytes that are to go out and have not been taken. Only counts and keeps a line; what is done
+// about those who hold and do not move is decided by its owner.
+import { assert } from './assert.ts';
+import { CacheError } from './cache-error.ts';
+import type { CallOptions } from './call-options.ts';
+
+export interface ByteBudgetLimits {
+  /** Infinity: everything is counted and nothing is ever refused. */
+  readonly maxBytes: number;
+  /** In line for room; one more is told that the server is busy. */
+  readonly waitersMax: number;
+}
+
+/** Somebody in line. Both calls come from a turn of their own, never from within a call to the budget. */
+export interface RoomWaiter {
+  /** How much is wanted; may become less while it waits. */
+  readonly wantedBytes: number;
+  /** `wantedBytes` are taken for you, and you are in line no more. */
+  onRoom(): void;
+  /** You are in line no more, and get nothing. */
+  onRefused(error: CacheError): void;
+}
+
+/** Who reads from the network. Must not throw. */
+export interface InputGate {
+  /** Stop reading. Called from within `take`, so do nothing else. */
+  onExhausted(): void;
+  /** Read again. Called in a turn of its own. */
+  onRelief(): void;
+}
+
+/** How soon a caller that was refused may come again: holders that do not move are gone by then. */
+const busyRetryMs = 5_000;
+
+/** Shares of the whole, in order: what is reserved stays below the first, so that what cannot be put off has the rest. */
+const reservedShare = 3 / 4;
+const growthShare = 7 / 8;
+
+/**
+ * Two ways to get bytes:
+ * - `take`, for what has come already or is small: always, and the count may pass the bound by what one read brings.
+ * - a reservation, for what can wait: large messages, pieces of blobs. It is given up to three quarters of the bound, in
+ *   the order of asking. What is reserved for a message is all of it, so whoever got it can come to its end without more.
+ *
+ *   calm ── reservations come to 3/4 ──▶ in line ── takes come to 7/8 ──▶ no growth ── all used ──▶ exhausted
+ *
+ * `no growth`: a request that holds much already and is sent more is refused. `exhausted`: nothing is read any more, until
+ * the count is below 7/8 again.
+ */
+export class ByteBudget {
+  readonly maxBytes: number;
+  readonly #reservableBytes: number;
+  readonly #growthBytesMax: number;
+  readonly #waitersMax: number;
+  #usedBytes = 0;
+  #isExhausted = false;
+  #servingLine = false;
+  /** In the order of asking, with the `look`s each has been through. */
+  readonly #line = new Map<RoomWaiter, number>();
+  readonly #gates = new Set<InputGate>(); // bound: one per connection
+  #onPressure: (() => void) | undefined;
+  #refusedCount = 0;
+
+  constructor({ maxBytes, waitersMax }: ByteBudgetLimits) {
+    assert(maxBytes > 0, 'a budget has bytes');
+    this.maxBytes = maxBytes;
+    this.#reservableBytes = Math.floor(maxBytes * reservedShare);
+    this.#growthBytesMax = Math.floor(maxBytes * growthShare);
+    this.#waitersMax = waitersMax;
+  }
+
+  /** May pass `maxBytes` by what one read brings. */
+  get usedBytes(): number {
+    return this.#usedBytes;
+  }
+
+  /** Who reads from the network does not, from the moment all is used until the count is well below again. */
+  get isExhausted(): boolean {
+    return this.#isExhausted;
+  }
+
+  /** A request that holds more than a little is to be refused instead of growing. */
+  get refusesGrowth(): boolean {
+    return this.#usedBytes >= this.#growthBytesMax;
+  }
+
+  /** Somebody waits: for room, or to read. */
+  get isPressed(): boolean {
+    return this.#isExhausted || this.#line.size > 0;
+  }
+
+  /** In line for room. */
+  get waiterCount(): number {
+    return this.#line.size;
+  }
+
+  /** Refusals so far: from the line, and of growth. */
+  get refusedCount(): number {
+    return this.#refusedCount;
+  }
+
+  /** Bytes that are there already, whether or not there is room for them. Never fails. */
+  take(bytes: number): void {
+    this.#usedBytes += bytes;
+    if (this.#usedBytes >= this.maxBytes && !this.#isExhausted) this.#exhaust();
+  }
+
+  /** What was taken is free again, at most that. */
+  give(bytes: number): void {
+    this.#usedBytes -= bytes;
+    assert(this.#usedBytes >= 0, 'nobody gives back more than was taken');
+    if (this.#isExhausted || this.#line.size > 0) this.#serveLater();
+  }
+
+  /** Takes `bytes` if there is room and nobody in line. What is larger than all that can be reserved counts as that. */
+  tryReserve(bytes: number): boolean {
+    if (this.#line.size > 0 || !this.#hasRoom(bytes)) return false;
+    this.#usedBytes += bytes;
+    return true;
+  }
+
+  /** Puts `waiter` at the end of the line. @throws CacheError `unavailable` with `retry_after` when the line is full. */
+  enterLine(waiter: RoomWaiter): void {
+    assert(!this.#line.has(waiter), 'nobody stands in line twice');
+    if (this.#line.size >= this.#waitersMax) throw this.refusal();
+    this.#line.set(waiter, 0);
+    this.#onPressure?.();
+    this.#serveLater(); // what stood in front may have gone meanwhile
+  }
+
+  /** Does nothing for who is not in line. */
+  leaveLine(waiter: RoomWaiter): void {
+    if (this.#line.delete(waiter)) this.#serveLater();
+  }
+
+  /**
+   * A reservation as soon as there is room; the caller gives it back.
+   * @throws CacheError `unavailable` with `retry_after` (refused), `cancelled` by the signal while in line.
+   */
+  async reserve(bytes: number, options?: CallOptions): Promise<void> {
+    if (this.tryReserve(bytes)) return;
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    const signal = options?.signal;
+    const waiter: RoomWaiter = { wantedBytes: bytes, onRoom: resolve, onRefused: reject };
+    const cancelled = (): void => {
+      this.leaveLine(waiter);
+      reject(new CacheError('cancelled', 'the call was cancelled while it waited for memory')); // no effect after onRoom: the caller has it then
+    };
+    if (signal?.aborted) throw new CacheError('cancelled', 'the call was cancelled before it waited for memory');
+    this.enterLine(waiter);
+    signal?.addEventListener('abort', cancelled, { once: true });
+    try {
+      await promise;
+    } finally {
+      signal?.removeEventListener('abort', cancelled);
+    }
+  }
+
+  /** A failure that says that there is no room, counted. */
+  refusal(): CacheError {
+    this.#refusedCount += 1;
+    return new CacheError('unavailable', 'too much is being sent and received at the same time for the memory of this server; try again', {
+      details: [{ kind: 'retry_after', delayMs: busyRetryMs }],
+    });
+  }
+
+  /** `gate` is told to stop and to go on until disposed; at once if there is nothing to read into now. */
+  watch(gate: InputGate): Disposable {
+    this.#gates.add(gate);
+    if (this.#isExhausted) gate.onExhausted();
+    return { [Symbol.dispose]: () => void this.#gates.delete(gate) };
+  }
+
+  /** `listener` is called whenever somebody begins to wait, perhaps from within `take`. One at a time. */
+  notifyPressure(listener: () => void): void {
+    this.#onPressure = listener;
+  }
+
+  /** One step of time for who waits: refuses those that were in line at `looksMax` looks before this one. */
+  look(looksMax: number): void {
+    for (const [waiter, looks] of [...this.#line]) {
+      if (looks < looksMax) this.#line.set(waiter, looks + 1);
+      else this.#refuse(waiter);
+    }
+  }
+
+  /** Refuses the youngest in line. False when there is nobody. */
+  refuseYoungest(): boolean {
+    const youngest = [...this.#line.keys()].at(-1);
+    if (youngest !== undefined) this.#refuse(youngest);
+    return youngest !== undefined;
+  }
+
+  #refuse(waiter: RoomWaiter): void {
+    if (!this.#line.delete(waiter)) return; // left because of another one's refusal
+    waiter.onRefused(this.refusal());
+    this.#serveLater();
+  }
+
+  #hasRoom(bytes: number): boolean {
+    return this.#usedBytes + Math.min(bytes, this.#reservableBytes) <= this.#reservableBytes;
+  }
+
+  #exhaust(): void {
+    this.#isExhausted = true;
+    for (const gate of this.#gates) gate.onExhausted();
+    this.#onPressure?.();
+  }
+
+  /** In a turn of its own: who gives is in the middle of something. */
+  #serveLater(): void {
+    if (this.#servingLine) return;
+    this.#servingLine = true;
+    queueMicrotask(() => this.#serve());
+  }
+
+  #serve(): void {
+    this.#servingLine = false;
+    for (const waiter of this.#line.keys()) {
+      const bytes = waiter.wantedBytes;
+      if (!this.#hasRoom(bytes)) break;
+      this.#line.delete(waiter);
+      this.#usedBytes += bytes;
+      waiter.onRoom();
+    }
+    if (!this.#isExhausted || this.refusesGrowth) return;
+    this.#isExhausted = false;
+    for (const gate of [...this.#gates]) {
+      if (this.#isExhausted) break; // all used again, and each was told
+      gate.onRelief();
+    }
+  }
+}
+
+/** For tests, and for who is no server: counts, and bounds nothing. */
+export function unboundedByteBudget(): ByteBudget {
+  return new ByteBudget({ maxBytes: Infinity, waitersMax: 0 });
+}
+
+/** What one owner holds of a budget, told as a whole, so that every way to its end gives back what it has. */
+export class HeldBytes implements Disposable {
+  readonly #budget: ByteBudget;
+  #bytes = 0;
+
+  constructor(budget: ByteBudget) {
+    this.#budget = budget;
+  }
+
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  /** So many are held now. */
+  set(bytes: number): void {
+    const more = bytes - this.#bytes;
+    if (more === 0) return;
+    this.#bytes = bytes;
+    if (more > 0) this.#budget.take(more);
+    else this.#budget.give(-more);
+  }
+
+  [Symbol.dispose](): void {
+    this.set(0);
+  }
+}

@@ -1,23 +1,28 @@
 // HTTP/1.1 by node:http for sockets that somebody else has accepted. It speaks the protocol and bounds what a peer
 // can do; what is answered is the handler's.
-import { METHODS, createServer } from 'node:http';
+import { createServer } from 'node:http';
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import type { ConnectionCredentials } from '../base/authorizer.ts';
 import type { HttpHandler } from '../base/http-exchange.ts';
 import type { Log } from '../base/log.ts';
+import { lookIntervalMs, ProgressWatch } from '../base/progress-watch.ts';
+import type { StallLimits } from '../base/progress-watch.ts';
+import { monotonicClock } from './clocks.ts';
+import { lastWordsTo, rawAnswer, unservable } from './http1-refusals.ts';
+import type { Http1Refusal, ParserError, UnservableRequest } from './http1-refusals.ts';
 import { NodeHttpExchange } from './node-http-exchange.ts';
 import type { NodeHttpExchangeLimits } from './node-http-exchange.ts';
+import { sentBytes } from './sent-bytes.ts';
 
-export interface Http1Limits extends NodeHttpExchangeLimits {
+/** Stalls count while a body is waited for that a client has announced, or while it has to take an answer. */
+export interface Http1Limits extends NodeHttpExchangeLimits, StallLimits {
   /** Request line and headers together, bytes. More gets 431. */
   readonly headerBytesMax: number;
   /** From the first byte of a request, or of a connection, to the end of its headers. */
   readonly headersTimeoutMs: number;
   /** An unused connection is closed after this. Longer than the pools of clients, which would else meet the close. */
   readonly keepAliveTimeoutMs: number;
-  /** How long a client may neither send the body it announced nor take the answer. */
-  readonly stallTimeoutMs: number;
   /** Requests that one connection may send ahead of their answers; beyond it the connection is closed. */
   readonly pipelinedRequestsMax: number;
 }
@@ -27,6 +32,8 @@ export const http1Limits: Http1Limits = {
   headersTimeoutMs: 30_000,
   keepAliveTimeoutMs: 120_000,
   stallTimeoutMs: 120_000,
+  busyStallTimeoutMs: 10_000,
+  stallBytesMin: 4_096,
   pipelinedRequestsMax: 32,
   unreadBodyBytesMax: 1024 * 1024,
   unreadBodyTimeoutMs: 5_000,
@@ -63,17 +70,31 @@ export interface Http1Parts {
    * by its preface, HTTP/2, and which protocol's refusal it gets is not for HTTP/1.1 to decide.
    */
   readonly foreignAnswer: Uint8Array;
+  /** Told of what no handler learns. Must not throw. */
+  readonly onRefused?: ((reason: Http1Refusal) => void) | undefined;
+  /** Told that an unused connection was closed. Must not throw. */
+  readonly onIdle?: (() => void) | undefined;
+  /** Whether somebody waits for what calls hold that make no progress. */
+  readonly isBusy?: (() => boolean) | undefined;
 }
 
 export function createHttp1Server(handler: HttpHandler, limits: Http1Limits, parts: Http1Parts): Http1Server {
   return new AdoptingServer(handler, limits, parts);
 }
 
+/** An exchange, and why it is not handed on, if so. */
+interface Turn {
+  readonly exchange: NodeHttpExchange;
+  readonly problem: UnservableRequest | undefined;
+}
+
 /** One connection. Its exchanges run one after the other, whatever was pipelined. */
 interface Connection {
   readonly socket: Socket;
   readonly credentials: ConnectionCredentials | undefined;
-  readonly waiting: NodeHttpExchange[];
+  readonly waiting: Turn[];
+  /** Of the exchange that is active. */
+  readonly progress: ProgressWatch;
   active: NodeHttpExchange | undefined;
   /** The answer to something malformed, to be sent after the exchange that is active. */
   refusal: string | Uint8Array | undefined;
@@ -83,21 +104,21 @@ class AdoptingServer implements Http1Server {
   readonly #server: Server;
   readonly #handler: HttpHandler;
   readonly #limits: Http1Limits;
-  readonly #log: Log;
-  readonly #foreignAnswer: Uint8Array;
+  readonly #parts: Http1Parts;
   readonly #connections = new Map<Socket, Connection>();
   #draining: PromiseWithResolvers<void> | undefined;
   #openedExchanges = 0;
+  /** Runs while there are connections. */
+  #looks: NodeJS.Timeout | undefined;
 
-  constructor(handler: HttpHandler, limits: Http1Limits, { log, foreignAnswer }: Http1Parts) {
+  constructor(handler: HttpHandler, limits: Http1Limits, parts: Http1Parts) {
     this.#handler = handler;
     this.#limits = limits;
-    this.#log = log;
-    this.#foreignAnswer = foreignAnswer;
+    this.#parts = parts;
     const server = createServer({
       maxHeaderSize: limits.headerBytesMax,
       headersTimeout: limits.headersTimeoutMs,
-      // A large upload over a slow line may take its time as long as bytes come: stallTimeoutMs watches that.
+      // A large upload over a slow line may take its time as long as bytes come, which is watched here.
       requestTimeout: 0,
       keepAliveTimeout: limits.keepAliveTimeoutMs,
       connectionsCheckingInterval: Math.min(lateHeadersCheckMs, limits.headersTimeoutMs),
@@ -106,13 +127,21 @@ class AdoptingServer implements Http1Server {
     // A client may end its side after the request and wait for the answer. Not in the documentation of node:http,
     // but in its code since the beginning; node-http.test.ts notices if it goes.
     Object.assign(server, { httpAllowHalfOpen: true });
-    server.timeout = limits.stallTimeoutMs;
+    // By default node:http drops what comes after 2000 headers, silently; their bytes are bounded already.
+    server.maxHeadersCount = 0;
     server.on('request', (request, response) => this.#accept(request, response, false));
     server.on('checkContinue', (request, response) => this.#accept(request, response, true));
     server.on('checkExpectation', (request, response) => this.#accept(request, response, true));
     server.on('clientError', (error, socket) => this.#refuse(socket as Socket, error));
-    server.on('connect', (_request, socket) => endWith(socket as Socket, rawAnswer(501, 'Not Implemented', 'this is no proxy')));
-    server.on('timeout', (socket) => this.#onTimeout(socket));
+    server.on('connect', (_request, socket) => {
+      parts.onRefused?.('proxy');
+      endWith(socket as Socket, rawAnswer(501, 'Not Implemented', 'this is no proxy'));
+    });
+    // Of connections between two requests.
+    server.on('timeout', (socket) => {
+      parts.onIdle?.();
+      socket.destroy();
+    });
     // node:http starts to watch for late headers when it listens, and this server never does.
     server.emit('listening');
     this.#server = server;
@@ -137,13 +166,17 @@ class AdoptingServer implements Http1Server {
       socket.destroy();
       return;
     }
-    const connection: Connection = { socket, credentials, waiting: [], active: undefined, refusal: undefined };
+    const connection: Connection = { socket, credentials, waiting: [], progress: new ProgressWatch(), active: undefined, refusal: undefined };
     this.#connections.set(socket, connection);
+    this.#looks ??= setInterval(() => this.#look(), lookIntervalMs(this.#limits.stallTimeoutMs, this.#limits.busyStallTimeoutMs)).unref();
     socket.once('close', () => {
       connection.waiting.length = 0;
       connection.active?.abort();
       this.#connections.delete(socket);
-      if (this.#connections.size === 0) this.#draining?.resolve();
+      if (this.#connections.size > 0) return;
+      clearInterval(this.#looks);
+      this.#looks = undefined;
+      this.#draining?.resolve();
     });
     this.#server.emit('connection', socket);
   }
@@ -177,24 +210,27 @@ class AdoptingServer implements Http1Server {
     const connection = this.#connections.get(request.socket);
     if (connection === undefined) return;
     if (connection.waiting.length >= this.#limits.pipelinedRequestsMax) {
+      this.#parts.onRefused?.('pipelined');
       connection.socket.destroy();
       return;
     }
     const exchange = new NodeHttpExchange(request, response, expects, this.#limits);
     exchange.credentials = connection.credentials;
-    connection.waiting.push(exchange);
+    connection.waiting.push({ exchange, problem: unservable(request) });
     if (connection.active === undefined) void this.#serveWaiting(connection);
   }
 
   /** Never rejects. */
   async #serveWaiting(connection: Connection): Promise<void> {
     for (let next = connection.waiting.shift(); next !== undefined; next = connection.waiting.shift()) {
-      connection.active = next;
+      const { exchange } = next;
+      connection.active = exchange;
+      connection.progress.restart();
       this.#openedExchanges += 1;
-      next.closeAfterwards = this.#draining !== undefined;
+      exchange.closeAfterwards = this.#draining !== undefined;
       await this.#serve(next);
       connection.active = undefined;
-      if (connection.refusal === undefined && !next.closeAfterwards && this.#draining === undefined) continue;
+      if (connection.refusal === undefined && !exchange.closeAfterwards && this.#draining === undefined) continue;
       connection.waiting.length = 0;
       if (connection.refusal !== undefined) endWith(connection.socket, connection.refusal);
       // A client that pools connections may not notice for hours that this one has ended; its answer comes first.
@@ -202,81 +238,53 @@ class AdoptingServer implements Http1Server {
     }
   }
 
-  async #serve(exchange: NodeHttpExchange): Promise<void> {
+  async #serve({ exchange, problem }: Turn): Promise<void> {
     try {
-      const problem = unservable(exchange);
       if (problem === undefined) await this.#handler(exchange);
-      else await exchange.respond(problem.status, textHeaders, Buffer.from(`${problem.text}\n`));
+      else await this.#answerProblem(exchange, problem);
       if (!exchange.answerStarted) throw new Error(`no answer to ${exchange.method} ${exchange.target.slice(0, 200)}`);
     } catch (error) {
       // Handlers answer their own failures; what comes here is a bug, or a body that broke off.
-      if (!exchange.clientGone) this.#log.error('an HTTP exchange failed', error, { method: exchange.method });
+      if (!exchange.clientGone) this.#parts.log.error('an HTTP exchange failed', error, { method: exchange.method });
       if (!exchange.answerStarted) await exchange.respond(500, textHeaders, Buffer.from('internal error\n')).catch(() => {});
     }
   }
 
+  async #answerProblem(exchange: NodeHttpExchange, { reason, status, text }: UnservableRequest): Promise<void> {
+    this.#parts.onRefused?.(reason);
+    await exchange.respond(status, textHeaders, Buffer.from(`${text}\n`));
+  }
+
   /** What node:http could not parse. The client is told in the order of its requests. */
-  #refuse(socket: Socket, error: NodeJS.ErrnoException): void {
+  #refuse(socket: Socket, error: ParserError): void {
     const connection = this.#connections.get(socket);
     if (connection === undefined || connection.refusal !== undefined || socket.destroyed) return;
     if (!socket.writable || error.code === 'ECONNRESET' || error.code === 'EPIPE') {
       socket.destroy();
       return;
     }
-    connection.refusal = isForeign(socket, error) ? this.#foreignAnswer : answerTo(error, this.#limits);
+    const { reason, answer } = lastWordsTo(error, { socket, limits: this.#limits, foreignAnswer: this.#parts.foreignAnswer });
+    this.#parts.onRefused?.(reason);
+    connection.refusal = answer;
     const { active } = connection;
     if (active === undefined || (!active.requestComplete && !active.answerStarted)) endWith(socket, connection.refusal);
     else if (!active.requestComplete) socket.destroy();
   }
 
-  #onTimeout(socket: Socket): void {
-    const active = this.#connections.get(socket)?.active;
-    if (active === undefined || active.waitsForClient) socket.destroy();
-    else socket.setTimeout(this.#limits.stallTimeoutMs); // we are the slow ones; look again later
+  /** Closes connections whose client sends or takes too little of the exchange that is active. */
+  #look(): void {
+    const { stallTimeoutMs, busyStallTimeoutMs, stallBytesMin: bytesMin } = this.#limits;
+    const stallMs = this.#parts.isBusy?.() === true ? busyStallTimeoutMs : stallTimeoutMs;
+    const nowMs = monotonicClock.nowMs();
+    for (const { socket, active, progress } of this.#connections.values()) {
+      if (!progress.isStalled(active?.waitsForClient === true, socket.bytesRead + sentBytes(socket), { nowMs, stallMs, bytesMin })) continue;
+      this.#parts.onRefused?.('stall');
+      socket.destroy();
+    }
   }
 }
 
 const textHeaders = { 'content-type': 'text/plain; charset=utf-8' };
-
-/** What the protocol forbids although it can be parsed. */
-function unservable({ headers, httpVersion }: NodeHttpExchange): { status: number; text: string } | undefined {
-  // RFC 9112 §3.2
-  if (httpVersion === '1.1' && headers['host'] === undefined) return { status: 400, text: 'a request of HTTP/1.1 has a Host header' };
-  const expectation = headers['expect'];
-  if (expectation !== undefined && expectation.toLowerCase() !== '100-continue') {
-    return { status: 417, text: 'only the expectation 100-continue is met here' };
-  }
-  return undefined;
-}
-
-/** What node:http adds to an error of its parser. */
-type ParserError = NodeJS.ErrnoException & { readonly rawPacket?: Buffer };
-
-/** True when the connection begins with a line that has neither a method nor a version of HTTP in it. */
-function isForeign(socket: Socket, { code, rawPacket }: ParserError): boolean {
-  if (code !== 'HPE_INVALID_METHOD' || rawPacket === undefined || socket.bytesRead > rawPacket.byteLength) return false;
-  const [line, ...rest] = rawPacket.toString('latin1').split('\n', 2);
-  if (line === undefined || rest.length === 0 || line.includes(' HTTP/')) return false;
-  return !METHODS.includes(line.trimEnd().split(' ', 1)[0] ?? '');
-}
-
-function answerTo(error: NodeJS.ErrnoException, limits: Http1Limits): string {
-  if (error.code === 'HPE_HEADER_OVERFLOW') {
-    return rawAnswer(431, 'Request Header Fields Too Large', `URL and headers take more than ${limits.headerBytesMax} bytes`);
-  }
-  if (error.code === 'ERR_HTTP_REQUEST_TIMEOUT') {
-    return rawAnswer(408, 'Request Timeout', `the headers did not come within ${limits.headersTimeoutMs} ms`);
-  }
-  if (error.code === 'HPE_INVALID_EOF_STATE') return rawAnswer(400, 'Bad Request', 'the request ended before it was complete');
-  return rawAnswer(400, 'Bad Request', 'this is not HTTP/1.1, nor HTTP/2 with prior knowledge');
-}
-
-function rawAnswer(status: number, reason: string, text: string): string {
-  return (
-    `HTTP/1.1 ${status} ${reason}\r\ncontent-type: text/plain; charset=utf-8\r\nconnection: close\r\n` +
-    `content-length: ${Buffer.byteLength(text) + 1}\r\n\r\n${text}\n`
-  );
-}
 
 /** Sends the last words and closes our side; a peer that does not close its own is cut off. */
 function endWith(socket: Socket, answer: string | Uint8Array): void {

@@ -29,6 +29,8 @@ export interface ServedHttp extends AsyncDisposable {
   readonly url: string;
   readonly server: Http1Server;
   readonly log: RecordedLog;
+  /** Why requests were refused that no handler saw; `idle` for unused connections that were closed. */
+  readonly refusals: readonly string[];
   readonly blobs: BlobStore;
   readonly values: ValueStore;
 }
@@ -76,8 +78,16 @@ export async function serveHandler(
   handler: HttpHandler,
   limits: Partial<Http1Limits> = {},
   log: RecordedLog = new RecordedLog(),
+  isBusy?: () => boolean,
 ): Promise<Omit<ServedHttp, 'blobs' | 'values'>> {
-  const server = createHttp1Server(handler, { ...http1Limits, ...limits }, { log, foreignAnswer: prefaceRefusal() });
+  const refusals: string[] = [];
+  const server = createHttp1Server(handler, { ...http1Limits, ...limits }, {
+    log,
+    foreignAnswer: prefaceRefusal(),
+    onRefused: (reason) => refusals.push(reason),
+    onIdle: () => refusals.push('idle'),
+    isBusy,
+  });
   const listener = createServer({ allowHalfOpen: true }, (socket: Socket) => server.adopt(socket));
   listener.listen(0, '127.0.0.1');
   await once(listener, 'listening');
@@ -88,6 +98,7 @@ export async function serveHandler(
     url: `http://127.0.0.1:${port}`,
     server,
     log,
+    refusals,
     async [Symbol.asyncDispose]() {
       server.close();
       listener.close();

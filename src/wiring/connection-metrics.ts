@@ -3,7 +3,9 @@ import type { ListenAddress } from '../base/listen-address.ts';
 import type { Counter, Meter } from '../base/metrics.ts';
 import type { ConnectionEvents } from '../h2/connection-events.ts';
 import { errorCodeName } from '../h2/error-code.ts';
+import { http1Refusals } from '../platform/http1-refusals.ts';
 import type { Listener, ListenerCounts } from '../platform/listener.ts';
+import type { Http1Parts } from '../platform/node-http.ts';
 import type { Connections } from './connections.ts';
 
 type Kind = ListenAddress['kind'];
@@ -59,6 +61,19 @@ export function meteredConnectionEvents(meter: Meter): ConnectionEvents {
       if (flood !== undefined) floods(flood).add();
     },
   };
+}
+
+/** Counts what HTTP/1.1 tells; every reason is shown from the start. */
+export function meteredHttp1Events(meter: Meter): Required<Pick<Http1Parts, 'onRefused' | 'onIdle'>> {
+  const of = (reason: string): Counter =>
+    meter.counter({ name: 'kiln_http1_refusals_total', help: 'HTTP/1.1 requests and connections that were refused before a handler saw them, or cut off, by reason.' }, { reason });
+  const refused = Object.fromEntries(http1Refusals.map((reason) => [reason, of(reason)]));
+  const idle = endedConnections(meter, 'http1', 'idle');
+  return { onRefused: (reason) => refused[reason]?.add(), onIdle: () => idle.add() };
+}
+
+function endedConnections(meter: Meter, protocol: 'http1' | 'http2', reason: string): Counter {
+  return meter.counter({ name: 'kiln_connections_ended_total', help: 'Connections that were ended although their client had broken no rule, by reason.' }, { protocol, reason });
 }
 
 function memoised(make: (name: string) => Counter): (name: string) => Counter {

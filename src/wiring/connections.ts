@@ -10,7 +10,7 @@ import type { Http2Session } from '../h2/session.ts';
 import type { StreamAcceptor } from '../h2/stream.ts';
 import type { AcceptedConnection, ProtocolHandlers } from '../platform/listener.ts';
 import { createHttp1Server } from '../platform/node-http.ts';
-import type { Http1Limits, Http1Server } from '../platform/node-http.ts';
+import type { Http1Limits, Http1Parts, Http1Server } from '../platform/node-http.ts';
 import { nodeSocket } from '../platform/node-socket.ts';
 
 export interface ConnectionParts {
@@ -23,6 +23,10 @@ export interface ConnectionParts {
   readonly log: Log;
   /** Told of what goes wrong on HTTP/2 connections. */
   readonly events?: ConnectionEvents | undefined;
+  /** Told of what HTTP/1.1 refuses by itself. */
+  readonly http1Events?: Pick<Http1Parts, 'onRefused' | 'onIdle'>;
+  /** Whether somebody waits for what calls hold that make no progress. */
+  readonly isBusy?: () => boolean;
   /** Those of HTTP/2 are asked for each connection. */
   readonly limits: { readonly http1: Http1Limits; readonly http2: () => Http2Limits };
 }
@@ -60,7 +64,7 @@ export class Connections implements ProtocolHandlers {
         return parts.streams.onStream(stream, headers, endStream);
       },
     };
-    this.#http1 = createHttp1Server(parts.exchanges, parts.limits.http1, { log: parts.log, foreignAnswer: prefaceRefusal() });
+    this.#http1 = createHttp1Server(parts.exchanges, parts.limits.http1, { log: parts.log, foreignAnswer: prefaceRefusal(), isBusy: parts.isBusy, ...parts.http1Events });
   }
 
   http2(socket: AcceptedConnection, head: Uint8Array): void {

@@ -17,7 +17,7 @@ import { createHttpDate } from '../platform/http-date.ts';
 import type { Listener } from '../platform/listener.ts';
 import type { Http1Limits } from '../platform/node-http.ts';
 import { isLoopbackAddress } from '../platform/resolve-host.ts';
-import { meterConnections, meteredConnectionEvents } from './connection-metrics.ts';
+import { meterConnections, meteredConnectionEvents, meteredHttp1Events } from './connection-metrics.ts';
 import { Connections } from './connections.ts';
 import type { DrainedCalls } from './connections.ts';
 import { countedHandler } from './counted-handler.ts';
@@ -38,6 +38,8 @@ export interface EndpointParts {
   /** Names of the server besides those of loopback; see browser-guard.ts. */
   readonly allowedHosts: readonly string[];
   readonly limits: ServerLimits;
+  /** Whether calls wait in the stores for others that are not complete. */
+  readonly isBusy: () => boolean;
   readonly log: Log;
 }
 
@@ -58,6 +60,8 @@ export class Endpoints implements AsyncDisposable {
   readonly #served: Served;
   readonly #telemetry: Telemetry;
   readonly #events: ConnectionEvents;
+  readonly #http1Events: ReturnType<typeof meteredHttp1Events>;
+  readonly #isBusy: () => boolean;
   readonly #log: Log;
   readonly #router: GrpcRouter;
   readonly #http1: Http1Limits;
@@ -68,11 +72,13 @@ export class Endpoints implements AsyncDisposable {
   readonly #exchanges = new RunningCount();
   #drained: Promise<DrainedClients> | undefined;
 
-  constructor({ served, telemetry, authenticator, allowedHosts, limits, log }: EndpointParts) {
+  constructor({ served, telemetry, authenticator, allowedHosts, limits, isBusy, log }: EndpointParts) {
     const { calls, meter, turns } = telemetry;
     this.#served = served;
     this.#telemetry = telemetry;
     this.#events = meteredConnectionEvents(meter);
+    this.#http1Events = meteredHttp1Events(meter);
+    this.#isBusy = isBusy;
     this.#log = log;
     this.#http1 = limits.http1;
     this.#http2 = limits.http2;
@@ -99,7 +105,7 @@ export class Endpoints implements AsyncDisposable {
     const log = this.#log;
     const exchanges = this.#telemetry.observedHttp(handler);
     const http = httpAcceptor(exchanges, httpExchangeLimits, { httpDate: createHttpDate(wallClock), log });
-    return new Connections({ streams: new DispatchAcceptor(this.#router, http), exchanges, clock: monotonicClock, timers, log, events: this.#events, limits: { http1: this.#http1, http2: () => this.#http2 } });
+    return new Connections({ streams: new DispatchAcceptor(this.#router, http), exchanges, clock: monotonicClock, timers, log, events: this.#events, http1Events: this.#http1Events, isBusy: this.#isBusy, limits: { http1: this.#http1, http2: () => this.#http2 } });
   }
 
   /** As bound, in the order they were opened. */

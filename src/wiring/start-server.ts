@@ -70,6 +70,7 @@ export async function startServer(options: ServeOptions, surroundings: ServerSur
       authenticator: rights,
       allowedHosts: options.allowedHosts,
       limits,
+      isBusy: () => stores.usage.waitingReads + stores.usage.waitingWrites > 0,
       log,
     }),
   );

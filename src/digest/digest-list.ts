@@ -1,27 +1,32 @@
-// Many digests of one call, packed: a call with 10,000 digests must not make 10,000 objects (design of
-// FindMissingBlobs). One function for all of them, as REAPI has it (DG-5).
+// Many digests of one call: with 10,000 digests it must not make 10,000 objects beside the texts of the hashes. One
+// function for all of them, as REAPI has it (DG-5).
 import { assert } from '../base/assert.ts';
 import { Digest, checkHash, checkSize, digestKey } from './digest.ts';
 import type { DigestKey } from './digest.ts';
 import { sha256 } from './digest-function.ts';
 import type { DigestFunction } from './digest-function.ts';
 
+/** Digests as a message has them: hashes and sizes of any kind, as many of the one as of the other. */
+export interface UncheckedDigests {
+  readonly hashes: readonly string[];
+  readonly sizes: readonly (number | bigint)[];
+  /** No hash has anything but lower-case hex digits in it, so that only lengths are left to check. */
+  readonly lowerHex: boolean;
+}
+
 /** Digests in the order given, duplicates kept. Immutable; may be empty. */
 export class DigestList implements Iterable<Digest> {
-  static readonly empty: DigestList = new DigestList(sha256, Buffer.alloc(0), new Float64Array(0));
+  static readonly empty: DigestList = new DigestList(sha256, [], new Float64Array(0));
 
   readonly function: DigestFunction;
-  /** `length` times `function.hashBytes` bytes, binary. */
-  readonly hashes: Buffer;
   readonly sizes: Float64Array;
-  /** The hashes as they came, where they came as text: a store that looks them up as text need not make it again. */
-  readonly #texts: readonly string[] | undefined;
+  /** As text, since stores look them up as text. */
+  readonly #hashes: readonly string[];
 
-  private constructor(digestFunction: DigestFunction, hashes: Buffer, sizes: Float64Array, texts?: readonly string[]) {
+  private constructor(digestFunction: DigestFunction, hashes: readonly string[], sizes: Float64Array) {
     this.function = digestFunction;
-    this.hashes = hashes;
     this.sizes = sizes;
-    this.#texts = texts;
+    this.#hashes = hashes;
   }
 
   /** @throws AssertionError unless all have one function. */
@@ -32,10 +37,14 @@ export class DigestList implements Iterable<Digest> {
   static from(digests: readonly Digest[]): DigestList {
     const first = digests[0];
     if (first === undefined) return DigestList.empty;
-    return DigestList.parse(first.function, digests, (digest) => {
-      assert(digest.function === first.function, 'a digest list has one digest function');
-      return digest;
-    });
+    const hashes: string[] = [];
+    const sizes = new Float64Array(digests.length);
+    for (const { function: digestFunction, hash, sizeBytes } of digests) {
+      assert(digestFunction === first.function, 'a digest list has one digest function');
+      sizes[hashes.length] = sizeBytes;
+      hashes.push(hash);
+    }
+    return new DigestList(first.function, hashes, sizes);
   }
 
   /**
@@ -47,20 +56,33 @@ export class DigestList implements Iterable<Digest> {
     items: readonly T[],
     read: (item: T) => { readonly hash: string; readonly sizeBytes: number | bigint },
   ): DigestList {
-    const { hashBytes } = digestFunction;
-    const hashes = Buffer.allocUnsafe(items.length * hashBytes);
     const sizes = new Float64Array(items.length);
-    const texts: string[] = [];
-    let index = 0;
+    const hashes: string[] = [];
     for (const item of items) {
       const { hash, sizeBytes } = read(item);
       checkHash(digestFunction, hash);
-      sizes[index] = checkSize(digestFunction, hash, sizeBytes);
-      hashes.write(hash, index * hashBytes, hashBytes, 'hex');
-      texts.push(hash);
-      index += 1;
+      sizes[hashes.length] = checkSize(digestFunction, hash, sizeBytes);
+      hashes.push(hash);
     }
-    return new DigestList(digestFunction, hashes, sizes, texts);
+    return new DigestList(digestFunction, hashes, sizes);
+  }
+
+  /**
+   * As `parse`. Takes over the hashes: nobody adds to them any more.
+   * @throws CacheError `invalid_argument` for the first digest that is malformed (CAS-10).
+   */
+  static check(digestFunction: DigestFunction, { hashes, sizes, lowerHex }: UncheckedDigests): DigestList {
+    const { hexLength, emptyHash } = digestFunction;
+    const checked = new Float64Array(hashes.length);
+    for (let index = 0; index < hashes.length; index += 1) {
+      const hash = hashes[index] ?? '';
+      const size = sizes[index] ?? 0;
+      // A number of a message is an integer, and a safe one.
+      const isFine = lowerHex && hash.length === hexLength && typeof size === 'number' && size > 0 && hash !== emptyHash;
+      if (!isFine) checkHash(digestFunction, hash);
+      checked[index] = isFine ? size : checkSize(digestFunction, hash, size);
+    }
+    return new DigestList(digestFunction, hashes, checked);
   }
 
   get length(): number {
@@ -68,10 +90,9 @@ export class DigestList implements Iterable<Digest> {
   }
 
   hashAt(index: number): string {
-    const text = this.#texts?.[index];
-    if (text !== undefined) return text;
-    const { hashBytes } = this.function;
-    return this.hashes.toString('hex', index * hashBytes, (index + 1) * hashBytes);
+    const hash = this.#hashes[index];
+    assert(hash !== undefined, 'index within the digest list');
+    return hash;
   }
 
   keyAt(index: number): DigestKey {
@@ -85,7 +106,7 @@ export class DigestList implements Iterable<Digest> {
   }
 
   at(index: number): Digest {
-    return Digest.parse(this.function, this.hashAt(index), this.sizeAt(index));
+    return Digest.ofChecked(this.function, this.hashAt(index), this.sizeAt(index));
   }
 
   *[Symbol.iterator](): Generator<Digest, void, undefined> {
@@ -99,18 +120,19 @@ export class DigestList implements Iterable<Digest> {
 
   /** As `filter`, by position and without making objects. Gives the list itself when all stay. */
   select(keep: (index: number) => boolean): DigestList {
-    const kept: number[] = [];
-    for (let index = 0; index < this.length; index += 1) if (keep(index)) kept.push(index);
-    if (kept.length === this.length) return this;
-    if (kept.length === 0) return DigestList.empty;
-    const { hashBytes } = this.function;
-    const hashes = Buffer.allocUnsafe(kept.length * hashBytes);
-    const sizes = new Float64Array(kept.length);
-    for (const [to, from] of kept.entries()) {
-      this.hashes.copy(hashes, to * hashBytes, from * hashBytes, (from + 1) * hashBytes);
-      sizes[to] = this.sizeAt(from);
+    const { length } = this;
+    let index = 0;
+    while (index < length && keep(index)) index += 1;
+    if (index === length) return this;
+    const hashes = this.#hashes.slice(0, index);
+    const sizes = new Float64Array(length);
+    sizes.set(this.sizes.subarray(0, index));
+    for (index += 1; index < length; index += 1) {
+      if (!keep(index)) continue;
+      sizes[hashes.length] = this.sizeAt(index);
+      hashes.push(this.hashAt(index));
     }
-    return new DigestList(this.function, hashes, sizes);
+    return hashes.length === 0 ? DigestList.empty : new DigestList(this.function, hashes, sizes.subarray(0, hashes.length));
   }
 
   /** Sum of the sizes, in bytes. */

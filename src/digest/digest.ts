@@ -31,6 +31,11 @@ export class Digest {
     return new Digest(digestFunction, hash, checkSize(digestFunction, hash, sizeBytes));
   }
 
+  /** For who has checked hash and size before, as `parse` does. */
+  static ofChecked(digestFunction: DigestFunction, hash: string, sizeBytes: number): Digest {
+    return new Digest(digestFunction, hash, sizeBytes);
+  }
+
   /** The digest of bytes at hand. */
   static of(bytes: Uint8Array, digestFunction: DigestFunction = sha256): Digest {
     return new Digest(digestFunction, digestFunction.hashHex(bytes), bytes.byteLength);

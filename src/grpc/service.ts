@@ -1,8 +1,9 @@
 // What a gRPC service is to the rest of Kiln: an object of typed handlers for a generated descriptor.
-import type { DescMethodBiDiStreaming, DescMethodClientStreaming, DescMethodServerStreaming, DescMethodUnary, DescService, MessageInitShape, MessageShape } from '@bufbuild/protobuf';
+import type { DescMethodBiDiStreaming, DescMethodClientStreaming, DescMethodServerStreaming, DescMethodUnary, DescService } from '@bufbuild/protobuf';
 import type { Caller } from '../base/authorizer.ts';
 import type { MaybePromise } from '../base/maybe-promise.ts';
 import type { Span } from '../base/tracer.ts';
+import type { Received, Sent } from '../proto/hot-messages.ts';
 
 /** What a handler knows of its call besides the messages. */
 export interface CallContext {
@@ -23,13 +24,13 @@ export interface CallContext {
 /** The handler of one method. A throw becomes the call's status: a CacheError by the table, anything else INTERNAL. */
 export type Handler<M> =
   M extends DescMethodUnary<infer I, infer O>
-    ? (request: MessageShape<I>, context: CallContext) => MaybePromise<MessageInitShape<O>>
+    ? (request: Received<I>, context: CallContext) => MaybePromise<Sent<O>>
     : M extends DescMethodServerStreaming<infer I, infer O>
-      ? (request: MessageShape<I>, context: CallContext) => AsyncIterable<MessageInitShape<O>>
+      ? (request: Received<I>, context: CallContext) => AsyncIterable<Sent<O>>
       : M extends DescMethodClientStreaming<infer I, infer O>
-        ? (requests: AsyncIterable<MessageShape<I>>, context: CallContext) => Promise<MessageInitShape<O>>
+        ? (requests: AsyncIterable<Received<I>>, context: CallContext) => Promise<Sent<O>>
         : M extends DescMethodBiDiStreaming<infer I, infer O>
-          ? (requests: AsyncIterable<MessageShape<I>>, context: CallContext) => AsyncIterable<MessageInitShape<O>>
+          ? (requests: AsyncIterable<Received<I>>, context: CallContext) => AsyncIterable<Sent<O>>
           : never;
 
 /** Handlers by method (camelCase). A method that is left out answers UNIMPLEMENTED. */

@@ -1,85 +1,31 @@
-// The hand-written codec of FindMissingBlobs against the generated one, as its oracle.
-import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
+// The hand-written codec of FindMissingBlobs at its edges; hot-codecs.fuzz.test.ts compares its decoder at random.
+import { create, toBinary } from '@bufbuild/protobuf';
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { seededRandom } from '../testing/seeded-random.ts';
-import type { SeededRandom } from '../testing/seeded-random.ts';
 import { findMissingBlobsRequestCodec, findMissingBlobsResponseCodec } from './find-missing-codec.ts';
 import {
-  DigestSchema,
   FindMissingBlobsRequestSchema,
   FindMissingBlobsResponseSchema,
 } from './gen/build/bazel/remote/execution/v2/remote_execution_pb.ts';
-import type { DigestFunction_Value } from './gen/build/bazel/remote/execution/v2/remote_execution_pb.ts';
 
-const sizes = [0n, 1n, 127n, 128n, 16_383n, 1n << 28n, (1n << 31n) - 1n, 1n << 35n, 2n ** 53n - 1n, 2n ** 53n, 2n ** 63n - 1n, -1n, -(2n ** 63n)];
+const sizes = [0, 1, 127, 128, 16_383, 2 ** 28, 2 ** 31 - 1, 2 ** 35, 2 ** 53 - 1];
 const hashes = ['', 'ab', 'e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855', 'f'.repeat(112), 'f'.repeat(128), 'x'.repeat(300), 'häsh', '☺'];
 
-function digests(random: SeededRandom) {
-  return Array.from({ length: random.integer(0, 5) }, () => create(DigestSchema, { hash: random.pick(hashes), sizeBytes: random.pick(sizes) }));
-}
-
-/** An encoding that other encoders may produce: with unknown fields, fields twice, and in another order. */
-function encoding(random: SeededRandom): Uint8Array {
-  const parts = Array.from({ length: random.integer(1, 4) }, () =>
-    random.integer(0, 3) === 0
-      ? random.pick([
-          Uint8Array.of(0x20, 0x96, 0x01), // field 4, varint
-          Uint8Array.of(0x2a, 2, 1, 2), // field 5, bytes
-          Uint8Array.of(0x31, 1, 2, 3, 4, 5, 6, 7, 8), // field 6, fixed64
-          Uint8Array.of(0x3d, 1, 2, 3, 4), // field 7, fixed32
-          Uint8Array.of(0x43, 0x08, 1, 0x44), // field 8, group
-          Uint8Array.of(0x82, 0x7d, 1, 7), // field 2000, bytes
-        ])
-      : toBinary(
-          FindMissingBlobsRequestSchema,
-          create(FindMissingBlobsRequestSchema, {
-            instanceName: random.pick(['', 'main', 'ä/b']),
-            blobDigests: digests(random),
-            digestFunction: random.pick([0, 1, 9, 1000, -1]) as DigestFunction_Value,
-          }),
-        ),
-  );
-  return new Uint8Array(Buffer.concat(parts));
-}
-
-const generated = (bytes: Uint8Array) => fromBinary(FindMissingBlobsRequestSchema, bytes, { readUnknownFields: false });
-
 describe('FindMissingBlobsRequest by hand', () => {
-  it('decodes what any encoder writes as the generated code does', (t) => {
-    const random = seededRandom(t);
-    for (let round = 0; round < 2000; round += 1) {
-      const bytes = encoding(random);
-      assert.deepStrictEqual(findMissingBlobsRequestCodec.decode(bytes), generated(bytes));
-    }
-  });
-
   it('refuses so many digests that they would fill the memory', () => {
     const emptyDigests = (count: number) => new Uint8Array(2 * count).map((_, index) => (index % 2 === 0 ? 0x12 : 0));
-    assert.equal(findMissingBlobsRequestCodec.decode(emptyDigests(250_000)).blobDigests.length, 250_000);
+    assert.equal(findMissingBlobsRequestCodec.decode(emptyDigests(250_000)).digests.hashes.length, 250_000);
     assert.throws(() => findMissingBlobsRequestCodec.decode(emptyDigests(250_001)), /more than 250000 digests/);
   });
 
-  it('gives the same for damaged bytes, or refuses them; and refuses all that the generated code refuses', (t) => {
-    const random = seededRandom(t);
-    let accepted = 0;
-    for (let round = 0; round < 20_000; round += 1) {
-      let bytes = encoding(random);
-      for (let damage = random.integer(1, 3); damage > 0; damage -= 1) {
-        bytes[random.integer(0, bytes.byteLength - 1)] = random.integer(0, 255);
-      }
-      if (random.integer(0, 1) === 0) bytes = bytes.subarray(0, random.integer(0, bytes.byteLength));
-      let decoded;
-      try {
-        decoded = findMissingBlobsRequestCodec.decode(bytes);
-      } catch (error) {
-        assert.equal((error as Error).name, 'WireError', String(error));
-        continue;
-      }
-      accepted += 1;
-      assert.deepStrictEqual(decoded, generated(bytes), Buffer.from(bytes).toString('hex'));
-    }
-    assert.ok(accepted > 1000, `only ${accepted} damaged messages were still messages`);
+  it('tells whether all hashes are lower-case hex, so that nobody has to look again', () => {
+    const ask = (...hashes: string[]) => {
+      const blobDigests = hashes.map((hash) => ({ hash, sizeBytes: 1n }));
+      return findMissingBlobsRequestCodec.decode(toBinary(FindMissingBlobsRequestSchema, create(FindMissingBlobsRequestSchema, { blobDigests }))).digests.lowerHex;
+    };
+    assert.equal(ask('0123456789abcdef', 'ff'), true);
+    for (const other of ['A', 'g', '/', ':', '`', '\u0000', 'ä', '☺']) assert.equal(ask('ab', `a${other}b`, 'ab'), false, other);
   });
 
   it('refuses what reaches beyond its message, and what has the wrong type', () => {
@@ -106,12 +52,18 @@ describe('FindMissingBlobsResponse by hand', () => {
   it('encodes byte for byte what the generated code does, behind the headroom', (t) => {
     const random = seededRandom(t);
     for (let round = 0; round < 2000; round += 1) {
-      const message = { missingBlobDigests: digests(random) };
+      const missingBlobDigests = Array.from({ length: random.integer(0, 5) }, () => ({ hash: random.pick(hashes), sizeBytes: random.pick(sizes) }));
+      const missing = {
+        length: missingBlobDigests.length,
+        hashAt: (index: number) => missingBlobDigests[index]?.hash ?? '',
+        sizeAt: (index: number) => missingBlobDigests[index]?.sizeBytes ?? 0,
+      };
       const headroomBytes = random.integer(0, 9);
-      const [bytes] = findMissingBlobsResponseCodec.encode(message, headroomBytes);
+      const [bytes] = findMissingBlobsResponseCodec.encode({ missing }, headroomBytes);
+      const message = { missingBlobDigests: missingBlobDigests.map(({ hash, sizeBytes }) => ({ hash, sizeBytes: BigInt(sizeBytes) })) };
       const expected = toBinary(FindMissingBlobsResponseSchema, create(FindMissingBlobsResponseSchema, message));
       assert.deepEqual(new Uint8Array(bytes.subarray(headroomBytes)), expected);
     }
-    assert.equal(findMissingBlobsResponseCodec.encode({}, 5)[0].byteLength, 5);
+    assert.equal(findMissingBlobsResponseCodec.encode({ missing: { length: 0, hashAt: () => '', sizeAt: () => 0 } }, 5)[0].byteLength, 5);
   });
 });

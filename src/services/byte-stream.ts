@@ -14,8 +14,9 @@ import { parseReadName, parseWriteName } from '../digest/resource-name.ts';
 import type { BlobName } from '../digest/resource-name.ts';
 import { implementService } from '../grpc/service.ts';
 import type { CallContext, ServiceImplementation } from '../grpc/service.ts';
+import type { ReadQuery, WriteAnswer, WritePiece } from '../proto/byte-stream-codec.ts';
 import { ByteStream } from '../proto/gen/google/bytestream/bytestream_pb.ts';
-import type { QueryWriteStatusRequest, ReadRequest, WriteRequest } from '../proto/gen/google/bytestream/bytestream_pb.ts';
+import type { QueryWriteStatusRequest } from '../proto/gen/google/bytestream/bytestream_pb.ts';
 import type { ServiceLimits } from './limits.ts';
 import { UploadedBytes } from './uploaded-bytes.ts';
 
@@ -28,7 +29,7 @@ export interface ByteStreamDependencies {
 
 export function createByteStreamService({ blobs, authorizer, limits, usage }: ByteStreamDependencies): ServiceImplementation {
   return implementService(ByteStream, {
-    async *read(request: ReadRequest, context: CallContext) {
+    async *read(request: ReadQuery, context: CallContext) {
       const name = parseReadName(request.resourceName);
       refuseCompressed(name);
       authorizer.require(context.caller, 'read', name.instance);
@@ -39,7 +40,7 @@ export function createByteStreamService({ blobs, authorizer, limits, usage }: By
       for await (const data of pieces(source, limits.readChunkBytesMax)) yield { data };
     },
 
-    async write(requests: AsyncIterable<WriteRequest>, context: CallContext) {
+    async write(requests: AsyncIterable<WritePiece>, context: CallContext): Promise<WriteAnswer> {
       const messages = requests[Symbol.asyncIterator]();
       const first = await messages.next();
       if (first.done === true) throw new CacheError('invalid_argument', 'the upload ended before its first message, which names the blob');
@@ -56,7 +57,7 @@ export function createByteStreamService({ blobs, authorizer, limits, usage }: By
         if (!upload.superseded) throw error;
       }
       if (upload.followed) throw new CacheError('invalid_argument', `a message came after finish_write; blob ${name.digest.toString()} is stored all the same`);
-      return { committedSize: BigInt(name.digest.sizeBytes) };
+      return { committedSize: name.digest.sizeBytes };
     },
 
     queryWriteStatus(request: QueryWriteStatusRequest, context: CallContext) {
@@ -86,8 +87,8 @@ function refuseCompressed({ compressor, digest }: BlobName): void {
 }
 
 /** @throws CacheError `invalid_argument` for an upload that goes on where another one stopped (BS-21). */
-function refuseResumed({ writeOffset }: WriteRequest): void {
-  if (writeOffset === 0n) return;
+function refuseResumed({ writeOffset }: WritePiece): void {
+  if (writeOffset === 0) return;
   throw new CacheError('invalid_argument', `the first write_offset is ${writeOffset}; parts of uploads are not kept here, so start again at 0`);
 }
 
@@ -95,7 +96,7 @@ function refuseResumed({ writeOffset }: WriteRequest): void {
  * The bytes asked for, undefined for all of them. A limit that reaches beyond the end is cut (BS-3).
  * @throws CacheError `out_of_range` (BS-2, BS-3).
  */
-function requestedRange({ readOffset, readLimit }: ReadRequest, digest: Digest): ByteRange | undefined {
+function requestedRange({ readOffset, readLimit }: ReadQuery, digest: Digest): ByteRange | undefined {
   if (readOffset < 0n || readOffset > BigInt(digest.sizeBytes)) {
     throw new CacheError('out_of_range', `read_offset ${readOffset} is not within the ${digest.sizeBytes} bytes of ${digest.toString()}`);
   }

@@ -11,6 +11,8 @@ import { isPromise } from '../base/maybe-promise.ts';
 import { MemoryBlobStore } from '../blob/memory-blob-store.ts';
 import { Digest } from '../digest/digest.ts';
 import { blake3, digestFunctions, md5, sha1, sha256 } from '../digest/digest-function.ts';
+import { DigestList } from '../digest/digest-list.ts';
+import type { FindMissingAnswer } from '../proto/find-missing-codec.ts';
 import {
   BatchReadBlobsResponseSchema,
   Compressor_Value,
@@ -151,9 +153,11 @@ describe('FindMissingBlobs', () => {
     });
     const handler = service.handlers['findMissingBlobs'];
     assert.ok(typeof handler === 'function');
-    const answer: unknown = handler({ instanceName: '', digestFunction: 0, blobDigests: absentDigests(2) }, { caller: anonymous });
+    const asked = DigestList.from([Digest.of(Buffer.from('a')), Digest.of(Buffer.from('b'))]);
+    const digests = { hashes: [...asked].map(({ hash }) => hash), sizes: asked.sizes, lowerHex: true };
+    const answer: unknown = handler({ instanceName: '', digestFunction: 0, digests }, { caller: anonymous });
     assert.ok(!isPromise(answer));
-    assert.equal((answer as { missingBlobDigests: unknown[] }).missingBlobDigests.length, 2);
+    assert.equal((answer as FindMissingAnswer).missing.length, 2);
   });
 
   it('ERR-5, ERR-8: lacking rights and a sick store are no misses', async () => {

@@ -2,7 +2,6 @@
 // out, so they answer UNIMPLEMENTED, and Capabilities does not announce them.
 import { walkDirectories } from '../actions/walk-directories.ts';
 import type { WalkLimits } from '../actions/walk-directories.ts';
-import { assert } from '../base/assert.ts';
 import type { Authorizer } from '../base/authorizer.ts';
 import type { CacheUsage } from '../base/cache-usage.ts';
 import { CacheError } from '../base/cache-error.ts';
@@ -10,23 +9,21 @@ import type { Log } from '../base/log.ts';
 import { isPromise } from '../base/maybe-promise.ts';
 import type { MaybePromise } from '../base/maybe-promise.ts';
 import type { BlobBytes, BlobStore, GetResult, PutResult } from '../blob/blob-store.ts';
-import type { Digest } from '../digest/digest.ts';
+import { Digest } from '../digest/digest.ts';
 import { resolveDigestFunction } from '../digest/digest-function.ts';
+import type { DigestFunction } from '../digest/digest-function.ts';
 import { DigestList } from '../digest/digest-list.ts';
 import { parseInstanceName } from '../digest/instance-name.ts';
 import { packDetails } from '../grpc/outcome.ts';
 import { implementService } from '../grpc/service.ts';
 import type { CallContext, Handlers, ServiceImplementation } from '../grpc/service.ts';
 import { grpcStatusOf, okStatus } from '../grpc/status.ts';
+import type { BatchReadAnswer, BatchReadQuery } from '../proto/batch-read-codec.ts';
+import type { BatchUpdateAnswer, BatchUpdateItem, BatchUpdateQuery } from '../proto/batch-update-codec.ts';
+import type { FindMissingAnswer, FindMissingQuery } from '../proto/find-missing-codec.ts';
 import { Compressor_Value, ContentAddressableStorage } from '../proto/gen/build/bazel/remote/execution/v2/remote_execution_pb.ts';
-import type {
-  BatchReadBlobsRequest,
-  BatchUpdateBlobsRequest,
-  BatchUpdateBlobsRequest_Request,
-  Digest as DigestMessage,
-  FindMissingBlobsRequest,
-  GetTreeRequest,
-} from '../proto/gen/build/bazel/remote/execution/v2/remote_execution_pb.ts';
+import type { GetTreeRequest } from '../proto/gen/build/bazel/remote/execution/v2/remote_execution_pb.ts';
+import type { ReceivedDigests } from '../proto/packed-digests.ts';
 import type { ServiceLimits } from './limits.ts';
 import { batchDigestFunction, parseDigest, requestDigest } from './request-digest.ts';
 import { treePages } from './tree-pages.ts';
@@ -51,6 +48,7 @@ const detailsBytesMax = 100;
 /** Per UTF-16 code unit of a text. */
 const utf8BytesMax = 3;
 
+const identity: number = Compressor_Value.IDENTITY;
 const okEntry = { code: okStatus };
 const absentText = 'not in the cache';
 
@@ -83,50 +81,38 @@ class ContentAddressableStorageService {
   }
 
   /** Answers in the same turn of the loop when the store does. */
-  findMissing(request: FindMissingBlobsRequest, context: CallContext): MaybePromise<{ missingBlobDigests: DigestMessage[] }> {
+  findMissing(request: FindMissingQuery, context: CallContext): MaybePromise<FindMissingAnswer> {
     this.#require('read', request.instanceName, context);
-    const { blobDigests } = request;
-    const digestFunction = resolveDigestFunction(request.digestFunction, blobDigests[0]?.hash);
-    const asked = DigestList.parse(digestFunction, blobDigests, (message) => message);
+    const { digests } = request;
+    const asked = DigestList.check(resolveDigestFunction(request.digestFunction, digests.hashes[0]), digests);
     // The context is its own options: a signal is only made when a store asks for it.
     const missing = this.#blobs.findMissing(asked, context);
     const { finds } = this.#usage.of(context.tool, request.instanceName);
     if (isPromise(missing)) {
       return missing.then((list) => {
         finds.add(asked.length - list.length, list.length);
-        return this.#missingAnswer(blobDigests, list);
+        return this.#missingAnswer(list);
       });
     }
     finds.add(asked.length - missing.length, missing.length);
-    return this.#missingAnswer(blobDigests, missing);
+    return this.#missingAnswer(missing);
   }
 
-  /** The messages of the request that are missing, instead of new ones: they were checked and are at hand. */
-  #missingAnswer(asked: DigestMessage[], missing: DigestList): { missingBlobDigests: DigestMessage[] } {
+  #missingAnswer(missing: DigestList): FindMissingAnswer {
     const digestBytes = missing.function.hexLength + digestOverheadBytes;
     if (missing.length * digestBytes > this.#limits.answerBytesMax) {
       const most = Math.floor(this.#limits.answerBytesMax / digestBytes);
       throw new CacheError('invalid_argument', `${missing.length} blobs are missing, too many for one answer; ask for at most ${most} at a time`);
     }
-    if (missing.length === asked.length) return { missingBlobDigests: asked }; // no duplicates then
-    const missingBlobDigests: DigestMessage[] = [];
-    let wanted = missing.length > 0 ? missing.hashAt(0) : undefined;
-    for (const message of asked) {
-      if (wanted === undefined) break;
-      if (message.hash !== wanted) continue;
-      missingBlobDigests.push(message);
-      wanted = missingBlobDigests.length < missing.length ? missing.hashAt(missingBlobDigests.length) : undefined;
-    }
-    assert(wanted === undefined, 'a store finds missing what it was asked for, in that order');
-    return { missingBlobDigests };
+    return { missing };
   }
 
-  async batchUpdate(request: BatchUpdateBlobsRequest, context: CallContext) {
+  async batchUpdate(request: BatchUpdateQuery, context: CallContext): Promise<BatchUpdateAnswer> {
     this.#require('write', request.instanceName, context);
     const { requests } = request;
-    const digestFunction = batchDigestFunction(request.digestFunction, Iterator.from(requests).map(({ digest }) => digest));
+    const digestFunction = batchDigestFunction(request.digestFunction, Iterator.from(requests).map(({ digest }) => digest?.hash));
     this.#checkBatch(requests.reduce((sum, { data }) => sum + data.byteLength, 0), 'write large blobs by ByteStream');
-    const textCharsMax = this.#entryTextCharsMax(requests.map(({ digest }) => digest), 0);
+    const textCharsMax = this.#entryTextCharsMax(requests.length, Iterator.from(requests).map(({ digest }) => digest?.hash), 0);
     const outcomes = requests.map((entry): BlobBytes | CacheError =>
       settled(() => {
         refuseCompressed(entry);
@@ -138,27 +124,27 @@ class ContentAddressableStorageService {
     return {
       responses: outcomes.map((outcome, index) => {
         const failure: PutResult = outcome instanceof CacheError ? outcome : results.next().value;
-        return { ...echo(requests[index]?.digest), status: failure === undefined ? okEntry : this.#failedEntry(failure, textCharsMax) };
+        // The client's own digest, so that it finds its entry whatever is wrong with it.
+        return { digest: requests[index]?.digest, status: failure === undefined ? okEntry : this.#failedEntry(failure, textCharsMax) };
       }),
     };
   }
 
-  batchRead(request: BatchReadBlobsRequest, context: CallContext) {
+  batchRead(request: BatchReadQuery, context: CallContext): MaybePromise<BatchReadAnswer> {
     this.#require('read', request.instanceName, context);
-    const { digests } = request;
-    const digestFunction = batchDigestFunction(request.digestFunction, digests);
-    this.#entryTextCharsMax(digests, 0); // first, since each malformed digest makes an error
-    const outcomes = digests.map((message): Digest | CacheError => settled(() => parseDigest(digestFunction, message, 'digest')));
-    const asked = DigestList.from(outcomes.filter((outcome): outcome is Digest => !(outcome instanceof CacheError)));
+    const { hashes, sizes } = request.digests;
+    const digestFunction = batchDigestFunction(request.digestFunction, hashes);
+    this.#entryTextCharsMax(hashes.length, hashes, 0); // first, since each malformed digest makes an error
+    const { asked, refused } = checkEach(digestFunction, request.digests);
     this.#checkBatch(asked.totalBytes, 'read large blobs by ByteStream');
-    const textCharsMax = this.#entryTextCharsMax(digests, asked.totalBytes);
-    const answer = (found: readonly GetResult[]) => {
+    const textCharsMax = this.#entryTextCharsMax(hashes.length, hashes, asked.totalBytes);
+    const answer = (found: readonly GetResult[]): BatchReadAnswer => {
       this.#countReads(found, request.instanceName, context);
-      const results = found.values();
+      let next = 0;
       return {
-        responses: outcomes.map((outcome, index) => {
-          const result: GetResult = outcome instanceof CacheError ? outcome : results.next().value;
-          return { ...echo(digests[index]), ...this.#readEntry(result, textCharsMax) };
+        responses: hashes.map((hash, index) => {
+          const result = refused.get(index) ?? found[next++];
+          return { digest: { hash, sizeBytes: sizes[index] ?? 0 }, ...this.#readEntry(result, textCharsMax) };
         }),
       };
     };
@@ -218,16 +204,16 @@ class ContentAddressableStorageService {
    * counted, and each entry echoes its digest, a malformed one as long as it came.
    * @throws CacheError `invalid_argument` when the answer would be too large without any text.
    */
-  #entryTextCharsMax(digests: readonly (DigestMessage | undefined)[], dataBytes: number): number {
+  #entryTextCharsMax(count: number, hashes: Iterable<string | undefined>, dataBytes: number): number {
     const { answerBytesMax } = this.#limits;
-    let boundBytes = dataBytes + digests.length * entryOverheadBytes;
-    for (const digest of digests) boundBytes += digest === undefined ? 0 : Buffer.byteLength(digest.hash);
+    let boundBytes = dataBytes + count * entryOverheadBytes;
+    for (const hash of hashes) boundBytes += hash === undefined ? 0 : Buffer.byteLength(hash);
     if (boundBytes <= answerBytesMax) {
-      return Math.min(entryTextCharsMax, Math.floor((answerBytesMax - boundBytes) / utf8BytesMax / Math.max(1, digests.length)));
+      return Math.min(entryTextCharsMax, Math.floor((answerBytesMax - boundBytes) / utf8BytesMax / Math.max(1, count)));
     }
     throw new CacheError(
       'invalid_argument',
-      `the answer for ${digests.length} blobs could have ${boundBytes} bytes, and clients take ${answerBytesMax}; send fewer at a time`,
+      `the answer for ${count} blobs could have ${boundBytes} bytes, and clients take ${answerBytesMax}; send fewer at a time`,
     );
   }
 }
@@ -236,14 +222,23 @@ function shortened(text: string, charsMax: number): string {
   return text.length <= charsMax ? text : `${text.slice(0, Math.max(0, charsMax - 3))}...`.slice(0, charsMax);
 }
 
-function refuseCompressed({ compressor }: BatchUpdateBlobsRequest_Request): void {
-  if (compressor === Compressor_Value.IDENTITY) return;
+function refuseCompressed({ compressor }: BatchUpdateItem): void {
+  if (compressor === identity) return;
   throw new CacheError('invalid_argument', `compressor ${compressor} is not among supported_batch_update_compressors; send the bytes as they are`);
 }
 
-/** The client's own digest, so that it finds its entry whatever is wrong with it. */
-function echo(digest: DigestMessage | undefined): { digest?: DigestMessage } {
-  return digest === undefined ? {} : { digest };
+/** Nearly always all are well formed. Those that are not are told by their position, and the others are in the list. */
+function checkEach(digestFunction: DigestFunction, digests: ReceivedDigests): { asked: DigestList; refused: ReadonlyMap<number, CacheError> } {
+  const refused = new Map<number, CacheError>();
+  const all = settled(() => DigestList.check(digestFunction, digests));
+  if (all instanceof DigestList) return { asked: all, refused };
+  const accepted: Digest[] = [];
+  for (const [index, hash] of digests.hashes.entries()) {
+    const outcome = settled(() => Digest.parse(digestFunction, hash, digests.sizes[index] ?? 0));
+    if (outcome instanceof CacheError) refused.set(index, outcome);
+    else accepted.push(outcome);
+  }
+  return { asked: DigestList.from(accepted), refused };
 }
 
 /** The value, or the CacheError that `compute` threw; anything else is our bug and ends the call. */

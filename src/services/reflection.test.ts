@@ -15,7 +15,11 @@ import { serveGrpc } from '../testing/serve-grpc.ts';
 import { createReflectionServices } from './reflection.ts';
 
 /** Finds everything missing. */
-const served = implementService(ContentAddressableStorage, { findMissingBlobs: ({ blobDigests }) => ({ missingBlobDigests: blobDigests }) });
+const served = implementService(ContentAddressableStorage, {
+  findMissingBlobs: ({ digests: { hashes, sizes } }) => ({
+    missing: { length: hashes.length, hashAt: (index) => hashes[index] ?? '', sizeAt: (index) => Number(sizes[index]) },
+  }),
+});
 const remoteExecution = 'build/bazel/remote/execution/v2/remote_execution.proto';
 const pack = 'build.bazel.remote.execution.v2';
 

@@ -3,18 +3,19 @@ import { CacheError } from '../base/cache-error.ts';
 import { Digest } from '../digest/digest.ts';
 import { digestFunctionOfLength, resolveDigestFunction, sha256 } from '../digest/digest-function.ts';
 import type { DigestFunction } from '../digest/digest-function.ts';
-import type { ActionResult, Digest as DigestMessage } from '../proto/gen/build/bazel/remote/execution/v2/remote_execution_pb.ts';
+import type { ActionResult } from '../proto/gen/build/bazel/remote/execution/v2/remote_execution_pb.ts';
+import type { ReceivedDigest } from '../proto/packed-digests.ts';
 
 /**
  * The digest that a request needs, and with it the function of the request (DG-2, DG-3).
  * @throws CacheError `invalid_argument` that names `field` when there is none, and for what `Digest.parse` refuses.
  */
-export function requestDigest(wireFunction: number, message: DigestMessage | undefined, field: string): Digest {
+export function requestDigest(wireFunction: number, message: ReceivedDigest | undefined, field: string): Digest {
   return parseDigest(resolveDigestFunction(wireFunction, message?.hash), message, field);
 }
 
 /** @throws CacheError `invalid_argument` that names `field` when there is no digest, or it is malformed. */
-export function parseDigest(digestFunction: DigestFunction, message: DigestMessage | undefined, field: string): Digest {
+export function parseDigest(digestFunction: DigestFunction, message: ReceivedDigest | undefined, field: string): Digest {
   if (message === undefined) throw new CacheError('invalid_argument', `${field} is not set`);
   return Digest.parse(digestFunction, message.hash, message.sizeBytes);
 }
@@ -24,10 +25,10 @@ export function parseDigest(digestFunction: DigestFunction, message: DigestMessa
  * about the others, so the first hash of a known length does.
  * @throws CacheError `invalid_argument` when a function is named that is not served (DG-7).
  */
-export function batchDigestFunction(wireFunction: number, messages: Iterable<DigestMessage | undefined>): DigestFunction {
+export function batchDigestFunction(wireFunction: number, hashes: Iterable<string | undefined>): DigestFunction {
   if (wireFunction !== 0) return resolveDigestFunction(wireFunction, undefined);
-  for (const message of messages) {
-    const inferred = message && digestFunctionOfLength(message.hash.length);
+  for (const hash of hashes) {
+    const inferred = hash === undefined ? undefined : digestFunctionOfLength(hash.length);
     if (inferred !== undefined) return inferred;
   }
   return sha256;
@@ -35,7 +36,7 @@ export function batchDigestFunction(wireFunction: number, messages: Iterable<Dig
 
 /** @throws CacheError `invalid_argument` for the first digest of the result that no blob can have. */
 export function checkResultDigests(result: ActionResult, digestFunction: DigestFunction): void {
-  const check = (digest: DigestMessage, what: string): void => {
+  const check = (digest: ReceivedDigest, what: string): void => {
     try {
       Digest.parse(digestFunction, digest.hash, digest.sizeBytes);
     } catch (error) {

@@ -3,7 +3,7 @@
 import { CacheError } from '../base/cache-error.ts';
 import type { MaybePromise } from '../base/maybe-promise.ts';
 import type { Digest } from '../digest/digest.ts';
-import type { WriteRequest } from '../proto/gen/google/bytestream/bytestream_pb.ts';
+import type { WritePiece } from '../proto/byte-stream-codec.ts';
 
 /** How much of an upload may come in vain after somebody else has completed the same blob. */
 const recheckBytes = 4 * 1024 * 1024;
@@ -13,8 +13,8 @@ const recheckBytes = 4 * 1024 * 1024;
  * on as it came, and messages without data cost no more than being looked at (BS-9).
  */
 export class UploadedBytes implements AsyncIterable<Uint8Array> {
-  readonly #first: WriteRequest;
-  readonly #rest: AsyncIterator<WriteRequest, unknown>;
+  readonly #first: WritePiece;
+  readonly #rest: AsyncIterator<WritePiece, unknown>;
   readonly #digest: Digest;
   readonly #isPresent: () => MaybePromise<boolean>;
   #receivedBytes = 0;
@@ -24,8 +24,8 @@ export class UploadedBytes implements AsyncIterable<Uint8Array> {
 
   /** `rest` are the messages after `first`, which named the upload; `isPresent` tells whether the blob is there by now. */
   constructor(
-    first: WriteRequest,
-    rest: AsyncIterator<WriteRequest, unknown>,
+    first: WritePiece,
+    rest: AsyncIterator<WritePiece, unknown>,
     blob: { readonly digest: Digest; readonly isPresent: () => MaybePromise<boolean> },
   ) {
     this.#first = first;
@@ -69,7 +69,7 @@ export class UploadedBytes implements AsyncIterable<Uint8Array> {
     throw new CacheError('already_exists', `blob ${this.#digest.toString()} came from elsewhere during its upload`);
   }
 
-  async #next(): Promise<WriteRequest> {
+  async #next(): Promise<WritePiece> {
     const next = await this.#rest.next();
     if (next.done !== true) return next.value;
     throw new CacheError(
@@ -78,11 +78,11 @@ export class UploadedBytes implements AsyncIterable<Uint8Array> {
     );
   }
 
-  #check({ resourceName, writeOffset, data }: WriteRequest): void {
+  #check({ resourceName, writeOffset, data }: WritePiece): void {
     if (resourceName !== '' && resourceName !== this.#first.resourceName) {
       throw new CacheError('invalid_argument', `resource_name changed midway to ${JSON.stringify(resourceName.slice(0, 300))}; leave it empty after the first message`);
     }
-    if (writeOffset !== BigInt(this.#receivedBytes)) {
+    if (writeOffset !== this.#receivedBytes) {
       throw new CacheError('invalid_argument', `write_offset is ${writeOffset}, and ${this.#receivedBytes} bytes came before`);
     }
     const bytes = this.#receivedBytes + data.byteLength;

@@ -1,0 +1,72 @@
+// Digests as they stand in a message, without an object for each: a call may have ten thousand.
+import { WireError, fieldSet, skipUnknown } from './wire-reader.ts';
+import type { WireReader } from './wire-reader.ts';
+
+/** `hash` and `size_bytes`. */
+const digestFields = fieldSet(1, 2);
+
+/** Digests that may be sent, in order; a DigestList is such a sequence. */
+export interface DigestSequence {
+  readonly length: number;
+  hashAt(index: number): string;
+  /** From 0 to 2^53 - 1. */
+  sizeAt(index: number): number;
+}
+
+/** Digests as they came, in order: nothing is known of them yet but that hashes are UTF-8 and sizes numbers of 64 bits. */
+export interface ReceivedDigests {
+  readonly hashes: readonly string[];
+  /** A bigint beyond the safe integers. */
+  readonly sizes: readonly (number | bigint)[];
+  /** No hash has anything but lower-case hex digits in it. */
+  readonly lowerHex: boolean;
+}
+
+/** One digest of a message, as ReceivedDigests. */
+export interface ReceivedDigest {
+  readonly hash: string;
+  readonly sizeBytes: number | bigint;
+}
+
+/** Collects the digests of one message, `countMax` at most. */
+export class PackedDigests implements ReceivedDigests {
+  readonly hashes: string[] = [];
+  readonly sizes: (number | bigint)[] = [];
+  lowerHex = true;
+  readonly #countMax: number;
+
+  constructor(countMax: number) {
+    this.#countMax = countMax;
+  }
+
+  /** Reads the message of a Digest field. @throws WireError, also when there are too many. */
+  read(reader: WireReader): void {
+    if (this.hashes.length === this.#countMax) throw new WireError(`it has more than ${this.#countMax} digests; ask for fewer at a time`);
+    const outerEnd = reader.enter();
+    let hash = '';
+    let size: number | bigint = 0;
+    for (let tag = reader.tag(); tag !== 0; tag = reader.tag()) {
+      if (tag === 10) hash = reader.hash();
+      else if (tag === 16) size = reader.size();
+      else skipUnknown(reader, tag, digestFields);
+    }
+    reader.leave(outerEnd);
+    this.hashes.push(hash);
+    this.sizes.push(size);
+    this.lowerHex = reader.onlyLowerHex;
+  }
+}
+
+/** Reads the message of a Digest field that occurs once; if it does again, it is merged with what came `before`. */
+export function readDigest(reader: WireReader, before: ReceivedDigest | undefined): ReceivedDigest {
+  const outerEnd = reader.enter();
+  let hash = before?.hash ?? '';
+  let sizeBytes = before?.sizeBytes ?? 0;
+  for (let tag = reader.tag(); tag !== 0; tag = reader.tag()) {
+    if (tag === 10) hash = reader.string();
+    else if (tag === 16) sizeBytes = reader.size();
+    else skipUnknown(reader, tag, digestFields);
+  }
+  reader.leave(outerEnd);
+  return { hash, sizeBytes };
+}

@@ -83,11 +83,6 @@ export class MessageReader implements RoomWaiter {
     return this.#pieces !== undefined;
   }
 
-  /** Of the budget, for the unfinished message. */
-  get heldBytes(): number {
-    return this.#heldBytes;
-  }
-
   /** What the message needs beside what it has. */
   get wantedBytes(): number {
     return this.#length - this.#heldBytes;

@@ -68,9 +68,9 @@ export class RequestLane implements AsyncIterable<unknown>, AsyncIterator<unknow
     this.#reader = new MessageReader(options.limits.messageBytesMax, memory, this.#side);
   }
 
-  /** Bytes of the request that are kept because more of it has to come. */
-  get heldBytes(): number {
-    return this.#held.bytes - this.#handedOutBytes + this.#reader.heldBytes;
+  /** A message has begun, nothing stands before it, and the rest of it is the sender's to send. */
+  get awaitsPeer(): boolean {
+    return this.#reader.pendingBytes > 0 && this.#queue.length === 0 && !this.#reader.isInLine;
   }
 
   /** A piece of the request. @throws StatusError when it breaks gRPC's framing, CacheError when there is no memory for it. */

@@ -142,8 +142,7 @@ export abstract class ServerCall implements StreamHandler, CallContext, Deadline
     }
   }
 
-  /** Bytes of the request that are kept because more of it has to come. */
-  abstract get heldBytes(): number;
+  abstract get awaitsPeer(): boolean;
 
   onEnd(_trailers: HeaderBlock | undefined): void {
     this.#requestEnded = true;

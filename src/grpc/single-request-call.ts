@@ -26,8 +26,8 @@ export class SingleRequestCall extends ServerCall {
     this.#method = method;
   }
 
-  override get heldBytes(): number {
-    return this.#requestBytes + (this.#reader?.heldBytes ?? 0);
+  override get awaitsPeer(): boolean {
+    return this.#requestBytes > 0 || (this.#reader !== undefined && this.#reader.pendingBytes > 0 && !this.#waitsForRoom());
   }
 
   protected override receive(bytes: Uint8Array): void {

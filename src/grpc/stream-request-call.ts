@@ -27,8 +27,8 @@ export class StreamRequestCall extends ServerCall {
     else void this.answerStream(() => method.handler(this.#lane, this));
   }
 
-  override get heldBytes(): number {
-    return this.#lane.heldBytes;
+  override get awaitsPeer(): boolean {
+    return this.#lane.awaitsPeer;
   }
 
   protected override receive(bytes: Uint8Array): void {

@@ -70,6 +70,36 @@ describe('FileBlobStore', () => {
     ]) assert.ok(!isPromise(answer));
   });
 
+  it('serves a blob of up to 1 MiB from memory from the third read on, whole and by range', async () => {
+    await using opened = await temporaryFileStore();
+    const { blobs, usage } = { blobs: opened.store.blobs, usage: () => opened.store.usage };
+    const middling = large.subarray(0, 1024 * 1024);
+    const digest = Digest.of(middling);
+    await blobs.put(digest, byteSourceOf(middling));
+    for (let times = 0; times < 2; times += 1) {
+      assert.equal(usage().hotBytes, 0, 'once is not often');
+      await read(opened.store, digest);
+    }
+    assert.ok(usage().hotBytes > middling.byteLength);
+    const source = blobs.get(digest);
+    assert.ok(!isPromise(source) && source?.inMemory !== undefined && Buffer.from(source.inMemory).equals(middling));
+    const part = blobs.get(digest, { range: { offset: 1000, length: 5 } });
+    assert.ok(!isPromise(part) && part?.inMemory !== undefined);
+    assert.ok(Buffer.from(part.inMemory).equals(middling.subarray(1000, 1005)));
+    await rm(pathOf(opened.directory, digest));
+    assert.ok((await read(opened.store, digest))?.equals(middling));
+  });
+
+  it('tells in the turn of the call that all blobs of a batch are there', async () => {
+    await using opened = await temporaryFileStore();
+    const { blobs } = opened.store;
+    const batch = [{ digest: smallDigest, bytes: small }, { digest: largeDigest, bytes: large }];
+    assert.deepEqual(await blobs.putMany(batch), [undefined, undefined]);
+    assert.deepEqual(await blobs.putMany([...batch, { digest: Digest.of(Buffer.from('new')), bytes: Buffer.from('new') }]), [undefined, undefined, undefined]);
+    const [, refused] = await blobs.putMany([batch[0] ?? assert.fail(), { digest: Digest.parse(sha256, largeDigest.hash, 5), bytes: large }]);
+    assert.ok(refused instanceof CacheError && refused.code === 'invalid_argument');
+  });
+
   it('K1-16: a put of a present blob reads nothing and rewrites nothing', async () => {
     await using opened = await temporaryFileStore();
     const { blobs } = opened.store;

@@ -14,21 +14,21 @@ import { DigestCheck, tooLong } from '../engine/digest-check.ts';
 import { FileByteSource } from '../engine/file-byte-source.ts';
 import type { OpenFile, PassingCheck } from '../engine/file-byte-source.ts';
 import type { StoredFile } from '../engine/file-table.ts';
+import { HotContents } from '../engine/hot-contents.ts';
 import type { StoredFiles } from '../engine/stored-files.ts';
 import type { BlobBytes, BlobStore, BlobStoreCapabilities, GetOptions, GetResult, PutResult } from './blob-store.ts';
 import { checkAccepted, checkKnownSize, checkRange, wrongSize } from './known-blob.ts';
 
 /** Read in one piece and checked before the first byte goes out; larger blobs are checked in passing. */
 const wholeBytesMax = 1024 * 1024;
-/** Kept in memory after a read or write, so that small files that are asked for often cost no disk. */
-const hotBlobBytesMax = 64 * 1024;
 /** Blobs of one call that are read or written at the same time: enough to fill the thread pool and share syncs. */
 const batchConcurrencyMax = 16;
 
 /**
  * Blobs in a data directory. Promises durability through power loss and the right bytes: the hash is checked when
- * a blob is written and again on its first read after a start. Existence and sizes are answered from memory, hot
- * small blobs too. A blob found corrupt is quarantined and absent; a sick disk is `unavailable`, never absence.
+ * a blob is written and again on its first read after a start. Existence and sizes are answered from memory, and so
+ * are blobs of up to 1 MiB that are used often. A blob found corrupt is quarantined and absent; a sick disk is
+ * `unavailable`, never absence.
  */
 export class FileBlobStore implements BlobStore {
   readonly capabilities: BlobStoreCapabilities;
@@ -45,6 +45,7 @@ export class FileBlobStore implements BlobStore {
   findMissing(digests: DigestList): MaybePromise<DigestList> {
     const missing = new Set<DigestKey>();
     const doubtful: Promise<unknown>[] = [];
+    const nowMs = this.#files.nowMs();
     const absent = digests.select((index) => {
       const key = digests.keyAt(index);
       const file = this.#files.find(key);
@@ -53,7 +54,7 @@ export class FileBlobStore implements BlobStore {
         if (file.verified) throw wrongSize(digests.at(index), file.contentBytes);
         doubtful.push(this.#isRight(digests.at(index), file));
       }
-      this.#files.touch(file);
+      this.#files.touch(file, nowMs);
       return false;
     });
     // Either the file lost its length and is absent after the check, or the digest is refused on the second try.
@@ -95,19 +96,21 @@ export class FileBlobStore implements BlobStore {
   async put(digest: Digest, bytes: AsyncIterable<Uint8Array>, options?: CallOptions): Promise<void> {
     if (await this.#present(digest)) return;
     checkAccepted(digest, this.capabilities);
-    if (digest.sizeBytes > hotBlobBytesMax) return this.#write(digest, bytes, undefined, options);
+    if (!HotContents.takesWritten(digest.sizeBytes)) return this.#write(digest, bytes, undefined, options);
     // A small one is waited for in memory: a slow sender then holds no file, and what was just written is hot.
     const whole = await this.#receive(digest, bytes, options);
     return this.#write(digest, byteSourceOf(whole), whole, options);
   }
 
-  putMany(blobs: readonly BlobBytes[], options?: CallOptions): Promise<readonly PutResult[]> {
-    return mapBounded(blobs, batchConcurrencyMax, ({ digest, bytes }) =>
+  async putMany(blobs: readonly BlobBytes[], options?: CallOptions): Promise<readonly PutResult[]> {
+    const present = blobs.map(({ digest }) => this.#presentAtOnce(digest));
+    if (present.every(Boolean)) return blobs.map(() => undefined);
+    return mapBounded(blobs, batchConcurrencyMax, ({ digest, bytes }, index) =>
       outcome(async (): Promise<undefined> => {
-        if (await this.#present(digest)) return;
+        if (present[index] === true || (await this.#present(digest))) return;
         checkAccepted(digest, this.capabilities);
         // Clients read back what others just wrote. A copy: `bytes` may be a view of a whole message.
-        const hot = digest.sizeBytes <= hotBlobBytesMax ? bytes.slice() : undefined;
+        const hot = HotContents.takesWritten(digest.sizeBytes) ? bytes.slice() : undefined;
         await this.#write(digest, byteSourceOf(hot ?? bytes), hot, options);
       }),
     );
@@ -137,6 +140,14 @@ export class FileBlobStore implements BlobStore {
     if (file === undefined) return false;
     if (file.contentBytes !== digest.sizeBytes && !file.verified) return this.#isRight(digest, file).then(() => this.#present(digest));
     checkKnownSize(digest, file.contentBytes);
+    this.#files.touch(file);
+    return true;
+  }
+
+  /** Whether it is known without a wait that the blob is there. */
+  #presentAtOnce(digest: Digest): boolean {
+    const file = this.#files.find(digest.key);
+    if (file?.contentBytes !== digest.sizeBytes) return false;
     this.#files.touch(file);
     return true;
   }
@@ -174,7 +185,7 @@ export class FileBlobStore implements BlobStore {
       if (digest.function.hashHex(bytes) !== digest.hash) return await this.#corrupt(file, 'its bytes do not have its hash');
       file.verified = true;
     }
-    if (bytes.byteLength <= hotBlobBytesMax) this.#files.keepHot(file, bytes);
+    this.#files.keepHot(file, bytes);
     return bytes;
   }
 

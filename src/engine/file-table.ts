@@ -24,9 +24,13 @@ export function wholeBlocks(bytes: number): number {
   return Math.floor(bytes / blockBytes) * blockBytes;
 }
 
+type Kind = 'action_result' | 'opaque' | 'blob';
+
 /** One complete file. Made by the index only; a replaced file is another object. */
 export interface StoredFile extends RecencyLinks<StoredFile> {
   readonly key: FileKey;
+  /** Of the key. */
+  readonly kind: Kind;
   readonly contentBytes: number;
   /** The content was checked against its name since this process started. */
   verified: boolean;
@@ -34,8 +38,6 @@ export interface StoredFile extends RecencyLinks<StoredFile> {
   /** The last use that a restart will know of. */
   loggedMs: number;
 }
-
-type Kind = 'action_result' | 'opaque' | 'blob';
 
 export class FileTable {
   readonly #files = new Map<FileKey, StoredFile>();
@@ -80,7 +82,7 @@ export class FileTable {
   add(key: FileKey, contentBytes: number, state: { readonly verified: boolean; readonly lastUsedMs: number }): StoredFile {
     const before = this.#files.get(key);
     if (before !== undefined) this.remove(before);
-    const file: StoredFile = { key, contentBytes, ...state, loggedMs: state.lastUsedMs, older: undefined, newer: undefined };
+    const file: StoredFile = { key, kind: partsOf(key).kind, contentBytes, ...state, loggedMs: state.lastUsedMs, older: undefined, newer: undefined };
     this.#files.set(key, file);
     this.#order(file).append(file);
     this.#usedBytes += allocatedBytes(contentBytes);
@@ -126,10 +128,10 @@ export class FileTable {
   }
 
   #isBlob(file: StoredFile): boolean {
-    return this.#order(file) === this.#orders.blob;
+    return file.kind === 'blob';
   }
 
   #order(file: StoredFile): RecencyList<StoredFile> {
-    return this.#orders[partsOf(file.key).kind];
+    return this.#orders[file.kind];
   }
 }

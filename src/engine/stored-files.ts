@@ -8,13 +8,13 @@ import type { FileSystem } from '../base/file-system.ts';
 import type { Log } from '../base/log.ts';
 import type { Meter } from '../base/metrics.ts';
 import { Semaphore } from '../base/semaphore.ts';
-import { ByteBoundedMap } from './byte-bounded-map.ts';
 import type { ContentCheck } from './digest-check.ts';
 import { DurableDirectories } from './durable-directories.ts';
 import { writeDurably } from './durable-write.ts';
 import type { OpenFile } from './file-byte-source.ts';
 import { allocatedBytes, wholeBlocks } from './file-table.ts';
 import type { FileTable, StoredFile } from './file-table.ts';
+import { HotContents } from './hot-contents.ts';
 import { KeyedLock } from './keyed-lock.ts';
 import { ObjectLayout } from './object-layout.ts';
 import type { FileKey } from './object-layout.ts';
@@ -40,7 +40,7 @@ export interface StoredFilesPorts {
 export interface StoredFilesLimits {
   /** What all files may take on disk, quarantine and writes in progress included. Undefined: a share of the disk. */
   readonly maxBytes: number | undefined;
-  /** What small files may take in memory, so that reading them again costs no disk. */
+  /** What files of up to 1 MiB may take in memory, so that reading them again costs no disk. */
   readonly hotBytesMax: number;
   readonly openReadsMax: number;
   readonly openWritesMax: number;
@@ -80,7 +80,7 @@ export class StoredFiles {
   readonly #recency: RecencyLog;
   readonly #locks = new KeyedLock();
   readonly #space: SpaceBudget;
-  readonly #hot: ByteBoundedMap<FileKey>;
+  readonly #hot: HotContents<FileKey>;
   readonly #reads: Semaphore;
   readonly #writes: Semaphore;
   readonly #time: SteadyTime;
@@ -105,7 +105,7 @@ export class StoredFiles {
     this.#recency = opened.recency;
     this.#time = opened.time;
     this.#journal = new StoreJournal(ports);
-    this.#hot = new ByteBoundedMap(limits.hotBytesMax);
+    this.#hot = new HotContents(limits.hotBytesMax);
     this.#reads = new Semaphore('open files to read', { permitsMax: limits.openReadsMax, waitersMax });
     this.#writes = new Semaphore('open files to write', { permitsMax: limits.openWritesMax, waitersMax });
     this.#space = new SpaceBudget(
@@ -179,8 +179,13 @@ export class StoredFiles {
     return this.#index.get(key);
   }
 
-  touch(file: StoredFile): void {
-    this.#index.touch(file, this.#time.nowMs());
+  /** For `touch`. A look at the clock costs as much as a look-up, so that many uses at once share one. */
+  nowMs(): number {
+    return this.#time.nowMs();
+  }
+
+  touch(file: StoredFile, nowMs: number = this.#time.nowMs()): void {
+    this.#index.touch(file, nowMs);
     this.#recency.noteUse(file);
     if (this.#recency.hasUnwritten) this.#recencyTimer ??= this.#ports.timers.after(recencyDelayMs, () => this.#flushRecency());
   }
@@ -190,9 +195,12 @@ export class StoredFiles {
     return this.#hot.get(file.key);
   }
 
-  /** Keeps right content in memory unless the file was replaced or left meanwhile. `bytes` owns its buffer. */
+  /**
+   * Keeps right content in memory, if it is worth it, unless the file was replaced or left meanwhile. `bytes` owns its
+   * buffer.
+   */
   keepHot(file: StoredFile, bytes: Uint8Array): void {
-    if (this.#index.get(file.key) === file) this.#hot.set(file.key, bytes);
+    if (this.#index.get(file.key) === file) this.#hot.offer(file.key, bytes);
   }
 
   /**
@@ -316,7 +324,7 @@ export class StoredFiles {
   #enter(file: NewFile): void {
     this.#index.add(file.key, file.contentBytes, { verified: true, lastUsedMs: this.#time.nowMs() });
     if (file.hot === undefined) this.#hot.delete(file.key);
-    else this.#hot.set(file.key, file.hot);
+    else this.#hot.offer(file.key, file.hot);
   }
 
   #drop(file: StoredFile): void {

@@ -1,7 +1,10 @@
 // What both ends of an HTTP/2 connection do alike, as a pure state machine (RFC 9113): the order of frames, SETTINGS,
-// PING, both windows, resets, floods, the end. What streams are opened for, and by whom, is the role's: server-connection.ts.
+// PING, both windows, resets, floods, the end. What streams are opened for, and by whom, is the role's, that is
+// server-connection.ts and client-connection.ts.
 // Knows no sockets and no timers; time enters as a clock that only the flood guard asks.
 import { assert } from '../base/assert.ts';
+import { unboundedByteBudget } from '../base/byte-budget.ts';
+import type { ByteBudget } from '../base/byte-budget.ts';
 import type { MonotonicClock } from '../base/clock.ts';
 import { ClosedStreams } from './closed-streams.ts';
 import type { ClosedHow } from './closed-streams.ts';
@@ -21,6 +24,10 @@ import { parseSettings } from './peer-settings.ts';
 import type { SettingsChange } from './peer-settings.ts';
 import type { StreamCore, StreamOwner } from './stream-core.ts';
 import { StreamTable } from './stream-table.ts';
+import type { ResponseReset } from './stream.ts';
+
+/** Debug data of a GOAWAY that is kept: a sentence. */
+const debugBytesMax = 256;
 
 /** Of the HEADERS frame whose block is complete. */
 export interface BlockHead {
@@ -34,6 +41,8 @@ export interface BlockHead {
 export interface ConnectionRole {
   /** The highest stream of the peer's that is served, as GOAWAY names it; 0 at an end that serves none. */
   readonly servedStreamId: number;
+  /** Whether resets by the peer of streams in progress count as a flood; not where only we open streams. */
+  readonly resetsCost: boolean;
   /** No such stream was ever opened (RFC 9113 §5.1.1). */
   isIdle(streamId: number): boolean;
   /** DATA on this stream, which is not open, is dropped without a word. */
@@ -46,7 +55,10 @@ export interface ConnectionRole {
   onSettings(change: SettingsChange): void;
   /** The answer to a PING of ours; `payload` has eight bytes and is valid during the call only. */
   onPingAnswer(payload: Uint8Array): void;
-  onGoaway(lastStreamId: number, code: number): void;
+  /** `message`: the beginning of its debug data, for people. */
+  onGoaway(lastStreamId: number, code: number, message: string): void;
+  /** This end has found a fault, and the connection is about to be over. */
+  onFault(code: number, reason: string): void;
   onStreamClosed(): void;
 }
 
@@ -56,6 +68,8 @@ export interface CoreParts {
   readonly clock: MonotonicClock;
   /** Told of what goes wrong. */
   readonly events?: ConnectionEvents | undefined;
+  /** Of what streams keep; without a bound, if left out. */
+  readonly budget?: ByteBudget | undefined;
   /** There is output that nobody has announced to take; called once until it was taken. */
   readonly wake: () => void;
 }
@@ -100,13 +114,18 @@ export class ConnectionCore<S extends StreamCore> implements FrameSink, StreamOw
     this.#reader = new FrameReader(this, limits.frameBytesMax);
     this.streams = new StreamTable(limits.concurrentStreamsMax);
     this.#window = new ReceiveWindow(limits.connectionWindowBytes);
-    this.outlet = new Outlet(limits.outputBytesMax, parts.wake);
+    this.outlet = new Outlet(limits.outputBytesMax, parts.wake, parts.budget ?? unboundedByteBudget());
     this.outlet.expectTaker(); // the maker takes our preface
   }
 
   /** Nothing more is read or begun: write what is left, then close. */
   get isOver(): boolean {
     return this.#over;
+  }
+
+  /** Of frames and header blocks that are not complete. */
+  get gatheredBytes(): number {
+    return this.#reader.gatheredBytes + this.#headers.gatheredBytes;
   }
 
   /** What the peer may send on a stream that begins now: it may believe in the default until it has acknowledged our SETTINGS. */
@@ -151,17 +170,18 @@ export class ConnectionCore<S extends StreamCore> implements FrameSink, StreamOw
   fail(code: number, message: string, flood?: string): void {
     if (this.#over) return;
     this.#events?.onFault(code, flood);
+    this.#role.onFault(code, message);
     this.writeGoaway(this.#role.servedStreamId, code, message);
-    this.end(code, false);
+    this.end({ code, byPeer: false, unprocessed: false, reason: message });
   }
 
   /** The connection is over; every stream still open is told, whatever another one's handler throws. */
-  end(code: number, byPeer: boolean): void {
+  end(reset: ResponseReset): void {
     if (this.#over && this.streams.size === 0) return;
     this.#over = true;
     this.#reader.stop();
     using aborts = new DisposableStack();
-    for (const stream of this.streams.all()) aborts.defer(() => stream.abort(code, byPeer));
+    for (const stream of this.streams.all()) aborts.defer(() => stream.abort(reset));
   }
 
   /** The connection is over, and every stream has ended. */
@@ -362,10 +382,10 @@ export class ConnectionCore<S extends StreamCore> implements FrameSink, StreamOw
     const stream = this.streams.get(id);
     if (stream === undefined) return;
     // A reset after our whole answer cost nobody anything: clients do it when an upload turns out to be needless.
-    if (stream.sends) this.guard.spend('RST_STREAM');
+    if (this.#role.resetsCost && stream.sends) this.guard.spend('RST_STREAM');
     const code = readUint32(bytes, from);
     this.#events?.onReset(code, true);
-    stream.abort(code, true);
+    stream.abort({ code, byPeer: true, unprocessed: code === errorCode.refusedStream });
   }
 
   #onPriority(frame: FrameHeader, bytes: Uint8Array, from: number): void {
@@ -379,7 +399,8 @@ export class ConnectionCore<S extends StreamCore> implements FrameSink, StreamOw
     if (frame.streamId !== 0) throw new ConnectionError(errorCode.protocolError, 'GOAWAY on a stream');
     if (frame.length < 8) throw new ConnectionError(errorCode.frameSizeError, 'GOAWAY has at least 8 bytes');
     this.guard.spend('GOAWAY');
-    this.#role.onGoaway(readUint31(bytes, from), readUint32(bytes, from + 4));
+    const debug = Buffer.from(bytes.buffer, bytes.byteOffset + from + 8, Math.min(frame.length - 8, debugBytesMax));
+    this.#role.onGoaway(readUint31(bytes, from), readUint32(bytes, from + 4), debug.toString('latin1'));
   }
 
   #checkNotIdle(id: number, what: string): void {

@@ -39,6 +39,11 @@ export class FrameReader {
     this.#frameBytesMax = frameBytesMax;
   }
 
+  /** What is allocated for a frame that came in part. */
+  get gatheredBytes(): number {
+    return this.#payload.length;
+  }
+
   /** Nothing more is handed on, also of the chunk at hand. */
   stop(): void {
     this.#stopped = true;

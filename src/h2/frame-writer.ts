@@ -2,12 +2,17 @@
 import { flag, frameHeaderBytes, frameType } from './frames.ts';
 import type { OutputBatch } from './output-batch.ts';
 
-/** Writes frames of the server role. */
+/** Writes the frames of one connection. */
 export class FrameWriter {
   readonly #out: OutputBatch;
 
   constructor(out: OutputBatch) {
     this.#out = out;
+  }
+
+  /** What comes before the first frame. */
+  preface(bytes: Uint8Array): void {
+    this.#out.append(bytes);
   }
 
   /** HEADERS, and CONTINUATION as far as the block is longer than a frame of the peer may be. */

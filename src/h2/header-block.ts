@@ -1,4 +1,4 @@
-// A decoded header block, with what must be true of it as a request or as trailers (RFC 9113 §8.2, §8.3). The checks
+// A decoded header block, with what must be true of it as a request, as a response or as trailers (RFC 9113 §8.2, §8.3). The checks
 // depend on the fields only, so a block that repeats is checked once.
 import type { HeaderBlock } from './stream.ts';
 
@@ -10,6 +10,15 @@ export interface RequestCheck {
   readonly contentLength: number | undefined;
 }
 
+/** What the checks of a response head found. */
+export interface ResponseCheck {
+  /** Why the response is malformed, or undefined when it is well-formed. */
+  readonly problem: string | undefined;
+  /** 100 to 599; 0 when there is a problem. */
+  readonly status: number;
+  readonly contentLength: number | undefined;
+}
+
 /** Fields as decoded. */
 export class DecodedBlock implements HeaderBlock {
   readonly fields: readonly string[];
@@ -17,6 +26,7 @@ export class DecodedBlock implements HeaderBlock {
   readonly tooLong: boolean;
   memo: unknown = undefined;
   #requestCheck: RequestCheck | undefined = undefined;
+  #responseCheck: ResponseCheck | undefined = undefined;
 
   constructor(fields: readonly string[], tooLong: boolean) {
     this.fields = fields;
@@ -33,6 +43,10 @@ export class DecodedBlock implements HeaderBlock {
   get requestCheck(): RequestCheck {
     return (this.#requestCheck ??= checkRequest(this.fields));
   }
+
+  get responseCheck(): ResponseCheck {
+    return (this.#responseCheck ??= checkResponse(this.fields));
+  }
 }
 
 /** Why the block cannot be trailers, or undefined when it can. */
@@ -46,20 +60,47 @@ export function trailersProblem(fields: readonly string[]): string | undefined {
 }
 
 const requestPseudoHeaders: ReadonlySet<string> = new Set([':method', ':scheme', ':path', ':authority']);
+const responsePseudoHeaders: ReadonlySet<string> = new Set([':status']);
 const connectionHeaders: ReadonlySet<string> = new Set(['connection', 'keep-alive', 'proxy-connection', 'transfer-encoding', 'upgrade']);
 
 function checkRequest(fields: readonly string[]): RequestCheck {
+  const { problem, pseudo, host, contentLength } = checkFields(fields, requestPseudoHeaders);
+  return { problem: problem ?? pseudoProblem(pseudo, host), contentLength };
+}
+
+/** RFC 9113 §8.3.2: exactly one pseudo-header, a status of three digits; 101 has no meaning here (§8.6). */
+function checkResponse(fields: readonly string[]): ResponseCheck {
+  const { problem, pseudo, contentLength } = checkFields(fields, responsePseudoHeaders);
+  const status = pseudo.get(':status');
+  const malformed = (why: string): ResponseCheck => ({ problem: why, status: 0, contentLength });
+  if (problem !== undefined) return malformed(problem);
+  if (status === undefined) return malformed('no :status');
+  if (!/^[1-5][0-9]{2}$/.test(status)) return malformed(`:status ${JSON.stringify(status)} is no status`);
+  if (status === '101') return malformed(':status 101, which HTTP/2 does not have');
+  return { problem: undefined, status: Number(status), contentLength };
+}
+
+interface FieldsCheck {
+  readonly problem: string | undefined;
+  readonly pseudo: ReadonlyMap<string, string>;
+  /** The first `host`. */
+  readonly host: string | undefined;
+  readonly contentLength: number | undefined;
+}
+
+/** What requests and responses have in common (RFC 9113 §8.2, §8.3). */
+function checkFields(fields: readonly string[], allowedPseudo: ReadonlySet<string>): FieldsCheck {
   const pseudo = new Map<string, string>();
   let regular = 0;
   let host: string | undefined;
   let contentLength: number | undefined;
-  const malformed = (problem: string): RequestCheck => ({ problem, contentLength });
+  const malformed = (problem: string): FieldsCheck => ({ problem, pseudo, host, contentLength });
   for (let index = 0; index < fields.length; index += 2) {
     const name = fields[index] ?? '';
     const value = fields[index + 1] ?? '';
     if (name.startsWith(':')) {
       if (regular > 0) return malformed(`${name} after a regular header`);
-      if (!requestPseudoHeaders.has(name)) return malformed(`unknown pseudo-header ${name}`);
+      if (!allowedPseudo.has(name)) return malformed(`unknown pseudo-header ${JSON.stringify(name)}`);
       if (pseudo.has(name)) return malformed(`${name} twice`);
       if (!isFieldValue(value)) return malformed(`forbidden character in ${name}`);
       pseudo.set(name, value);
@@ -75,7 +116,7 @@ function checkRequest(fields: readonly string[]): RequestCheck {
       contentLength = length;
     }
   }
-  return { problem: pseudoProblem(pseudo, host), contentLength };
+  return { problem: undefined, pseudo, host, contentLength };
 }
 
 function pseudoProblem(pseudo: ReadonlyMap<string, string>, host: string | undefined): string | undefined {

@@ -3,7 +3,7 @@
 // what the table would save in bytes it would cost in work.
 import { assert } from '../base/assert.ts';
 import { headerTableBytesDefault } from './frames.ts';
-import { findStatic } from './header-table.ts';
+import { fieldOverheadBytes, findStatic } from './header-table.ts';
 import { encodeHuffman, huffmanBytes } from './huffman.ts';
 import type { OutgoingHeaders, PreparedHeaders } from './stream.ts';
 
@@ -13,6 +13,13 @@ const secretHeaders: ReadonlySet<string> = new Set(['authorization', 'cookie', '
 /** Encodes headers for any number of answers on any connection. Names lower-case, pseudo-headers first. */
 export function prepareHeaders(headers: OutgoingHeaders): PreparedHeaders {
   return { block: encodeHeaders(headers) };
+}
+
+/** What the peer's SETTINGS_MAX_HEADER_LIST_SIZE counts (RFC 9113 §6.5.2). */
+export function headerListBytes(headers: OutgoingHeaders): number {
+  let bytes = 0;
+  for (const [name, value] of headers) bytes += name.length + value.length + fieldOverheadBytes;
+  return bytes;
 }
 
 /** One header block. A header that the peer would have to refuse is a bug of the caller. */

@@ -29,6 +29,11 @@ export class HeaderReceiver {
     this.#memo = new HeaderBlockMemo(limits.rememberedBlocksMax);
   }
 
+  /** Of the unfinished block. */
+  get gatheredBytes(): number {
+    return this.#gathered === undefined ? 0 : this.#gatheredBytes;
+  }
+
   /** A block is unfinished: nothing but its CONTINUATION may come. */
   get isOpen(): boolean {
     return this.#gathered !== undefined;

@@ -1,6 +1,7 @@
 // Plain HTTP over HTTP/2: every stream is an HttpExchange for one handler.
 import { assert } from '../base/assert.ts';
 import type { ConnectionCredentials } from '../base/authorizer.ts';
+import type { ByteBudget } from '../base/byte-budget.ts';
 import type { HttpHandler } from '../base/http-exchange.ts';
 import type { Log } from '../base/log.ts';
 import { requestHeadOf } from './http-request-head.ts';
@@ -12,6 +13,8 @@ export interface HttpAcceptorPorts {
   /** The value at this moment of the `date` header that an origin server owes its clients (RFC 9110 §6.6.1). */
   readonly httpDate: () => string;
   readonly log: Log;
+  /** Of what bodies keep; without a bound, if left out. */
+  readonly budget?: ByteBudget | undefined;
   /** What the connection whose streams are accepted shows of its client. */
   readonly credentials?: ConnectionCredentials | undefined;
 }

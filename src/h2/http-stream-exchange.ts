@@ -1,5 +1,7 @@
 // One HTTP/2 stream as an HttpExchange. Which exchanges run and what becomes of a failed handler is http-acceptor.ts.
 import { assert } from '../base/assert.ts';
+import { unboundedByteBudget } from '../base/byte-budget.ts';
+import type { ByteBudget } from '../base/byte-budget.ts';
 import type { ConnectionCredentials } from '../base/authorizer.ts';
 import { byteSourceOf } from '../base/byte-source.ts';
 import type { ByteSource } from '../base/byte-source.ts';
@@ -18,6 +20,8 @@ export interface HttpExchangeLimits {
 export interface HttpExchangeSurroundings {
   /** The value of the `date` header at the moment. */
   readonly httpDate: () => string;
+  /** Of what bodies keep; without a bound, if left out. */
+  readonly budget?: ByteBudget | undefined;
   readonly credentials?: ConnectionCredentials | undefined;
 }
 
@@ -40,6 +44,7 @@ export class HttpStreamExchange implements HttpExchange, StreamHandler {
   readonly credentials: ConnectionCredentials | undefined;
   readonly #stream: ServerStream;
   readonly #limits: HttpExchangeLimits;
+  readonly #budget: ByteBudget;
   readonly #body: RequestBody;
   readonly #httpDate: () => string;
   #abort: AbortController | undefined = undefined;
@@ -51,16 +56,17 @@ export class HttpStreamExchange implements HttpExchange, StreamHandler {
   #answer: AnswerState = 'none';
   #wakeSender: (() => void) | undefined = undefined;
 
-  constructor(stream: ServerStream, head: HttpRequestHead, limits: HttpExchangeLimits, { httpDate, credentials }: HttpExchangeSurroundings) {
+  constructor(stream: ServerStream, head: HttpRequestHead, limits: HttpExchangeLimits, surroundings: HttpExchangeSurroundings) {
     this.method = head.method;
     this.target = head.target;
     this.headers = head.headers;
     this.contentLength = head.contentLength;
-    this.credentials = credentials;
+    this.credentials = surroundings.credentials;
     this.#stream = stream;
     this.#limits = limits;
-    this.#httpDate = httpDate;
-    this.#body = new RequestBody(stream);
+    this.#httpDate = surroundings.httpDate;
+    this.#budget = surroundings.budget ?? unboundedByteBudget();
+    this.#body = new RequestBody(stream, this.#budget);
     this.#continueOwed = head.expectsContinue;
   }
 
@@ -77,6 +83,15 @@ export class HttpStreamExchange implements HttpExchange, StreamHandler {
 
   get clientGone(): boolean {
     return this.#gone && !this.#brokenOff;
+  }
+
+  get awaitsPeer(): boolean {
+    return this.#body.isAwaited;
+  }
+
+  /** An answer that has begun cannot tell; its stream is reset if it does not get on. */
+  onEvicted(): void {
+    if (this.#answer === 'none') this.#body.break(this.#budget.refusal());
   }
 
   /** Ends an answer that cannot be completed in the only way that the client takes for broken. */
@@ -103,7 +118,7 @@ export class HttpStreamExchange implements HttpExchange, StreamHandler {
     this.#answer = 'done';
     // A client that still waits for "100 Continue" may never send its body, and a tunnel has no end to wait for.
     const endsNow = this.#continueOwed || this.method === 'CONNECT';
-    if (!this.#body.ended) this.#body.discard(endsNow ? -1 : this.#limits.unreadBodyBytesMax);
+    this.#body.discard(endsNow ? -1 : this.#limits.unreadBodyBytesMax);
   }
 
   onData(bytes: Uint8Array): void {

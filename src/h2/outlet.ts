@@ -1,5 +1,6 @@
 // The sending side of one connection: everything that goes out passes here, is put into frames, kept within the
 // peer's windows, shared fairly among the streams and gathered into one batch.
+import type { ByteBudget } from '../base/byte-budget.ts';
 import { FrameWriter } from './frame-writer.ts';
 import { windowAfter } from './flow-control.ts';
 import { frameBytesDefault, windowBytesDefault } from './frames.ts';
@@ -16,6 +17,8 @@ export interface QueuedSender {
   readonly queue: SendQueue;
   /** May be negative. */
   sendWindowBytes: number;
+  /** What has left the queue so far. */
+  sentFromQueueBytes: number;
   /** END_STREAM comes with the last byte of the queue, not with trailers after it. */
   readonly endsWithData: boolean;
   /** The queue has become empty. */
@@ -29,6 +32,8 @@ export class Outlet {
   readonly #tableNotice = new HeaderTableNotice();
   readonly #outputBytesMax: number;
   readonly #wake: () => void;
+  /** Of what waits in the queues of streams. */
+  readonly #budget: ByteBudget;
   #awake = false;
   /** Streams with queued DATA and an open window of their own, in the order of their turns. */
   readonly #ready = new Set<QueuedSender>();
@@ -39,9 +44,10 @@ export class Outlet {
   #backlogBytes = 0;
 
   /** `wake` is called once when there is something to take, unless the taker is known to come (`expectTaker`). */
-  constructor(outputBytesMax: number, wake: () => void) {
+  constructor(outputBytesMax: number, wake: () => void, budget: ByteBudget) {
     this.#outputBytesMax = outputBytesMax;
     this.#wake = wake;
+    this.#budget = budget;
     this.frames = new FrameWriter(this.#batch);
   }
 
@@ -102,6 +108,11 @@ export class Outlet {
     return true;
   }
 
+  /** So many bytes came into the queue of a stream. */
+  onQueued(bytes: number): void {
+    this.#budget.take(bytes);
+  }
+
   /** The stream has something in its queue, or its window was opened. */
   enqueue(stream: QueuedSender): void {
     if (stream.queue.bytes === 0 || stream.sendWindowBytes <= 0) return;
@@ -109,8 +120,10 @@ export class Outlet {
     this.pump();
   }
 
+  /** The stream has ended, and what is left in its queue is dropped. */
   forget(stream: QueuedSender): void {
     this.#ready.delete(stream);
+    if (stream.queue.bytes > 0) this.#budget.give(stream.queue.bytes);
   }
 
   /** False when the window of the connection would become too large. */
@@ -156,6 +169,8 @@ export class Outlet {
       this.#hasAnswered = true;
       this.frames.dataHeader(stream.id, bytes, stream.endsWithData && bytes === stream.queue.bytes);
       stream.queue.moveTo(this.#batch, bytes);
+      stream.sentFromQueueBytes += bytes;
+      this.#budget.give(bytes);
       stream.sendWindowBytes -= bytes;
       this.#windowBytes -= bytes;
       leftBytes -= bytes;

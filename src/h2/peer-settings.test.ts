@@ -14,7 +14,13 @@ function parse(...pairs: readonly (readonly [number, number])[]): SettingsChange
 describe('SETTINGS (RFC 9113 §6.5.2)', () => {
   it('gives what changes, the last value of each, and passes over what nobody knows', () => {
     assert.deepEqual(parse(), {});
-    assert.deepEqual(parse([4, 1], [5, 16_384], [4, 0x7fff_ffff], [2, 0], [3, 7], [6, 0xffff_ffff], [99, 1]), { initialWindowBytes: 0x7fff_ffff, frameBytesMax: 16_384 });
+    assert.deepEqual(parse([4, 1], [5, 16_384], [4, 0x7fff_ffff], [2, 0], [3, 7], [6, 0xffff_ffff], [99, 1]), {
+      initialWindowBytes: 0x7fff_ffff,
+      frameBytesMax: 16_384,
+      enablePush: 0,
+      concurrentStreamsMax: 7,
+      headerListBytesMax: 0xffff_ffff,
+    });
   });
 
   it('keeps the smallest table of a frame, since the table was that small for a moment (RFC 7541 §4.2)', () => {

@@ -6,8 +6,12 @@ import { frameBytesDefault, frameBytesLimit, settingId, windowBytesLimit } from 
 /** What a SETTINGS frame changes; what it does not name stays. Of a setting named twice the last one counts. */
 export interface SettingsChange {
   headerTableBytes?: number;
+  /** 0 or 1. */
+  enablePush?: number;
+  concurrentStreamsMax?: number;
   initialWindowBytes?: number;
   frameBytesMax?: number;
+  headerListBytesMax?: number;
 }
 
 const settingBytes = 6;
@@ -23,7 +27,7 @@ export function parseSettings(bytes: Uint8Array, from: number, end: number): Set
   return change;
 }
 
-/** Settings that concern only what we never send (push, concurrent streams, header list size), or nobody knows, pass. */
+/** What concerns one role only is for that role to heed; settings that nobody knows pass (RFC 9113 §6.5.2). */
 function applySetting(change: SettingsChange, id: number, value: number): void {
   switch (id) {
     case settingId.headerTableSize:
@@ -32,6 +36,10 @@ function applySetting(change: SettingsChange, id: number, value: number): void {
       return;
     case settingId.enablePush:
       if (value > 1) throw new ConnectionError(errorCode.protocolError, 'SETTINGS_ENABLE_PUSH is neither 0 nor 1');
+      change.enablePush = value;
+      return;
+    case settingId.maxConcurrentStreams:
+      change.concurrentStreamsMax = value;
       return;
     case settingId.initialWindowSize:
       if (value > windowBytesLimit) throw new ConnectionError(errorCode.flowControlError, 'SETTINGS_INITIAL_WINDOW_SIZE above 2^31-1');
@@ -42,6 +50,9 @@ function applySetting(change: SettingsChange, id: number, value: number): void {
         throw new ConnectionError(errorCode.protocolError, 'SETTINGS_MAX_FRAME_SIZE out of range');
       }
       change.frameBytesMax = value;
+      return;
+    case settingId.maxHeaderListSize:
+      change.headerListBytesMax = value;
       return;
     default:
   }

@@ -21,6 +21,7 @@ const drainPing: Uint8Array = Buffer.from('draining', 'latin1');
 
 /** See `ConnectionCore` for what becomes of faults and of handlers that throw. */
 export class ServerConnection implements ConnectionRole {
+  readonly resetsCost = true;
   readonly #core: ConnectionCore<RequestStream>;
   readonly #acceptor: StreamAcceptor;
   readonly #limits: Http2Limits;
@@ -44,6 +45,10 @@ export class ServerConnection implements ConnectionRole {
   /** Nothing more is read or begun: write what is left, then close. */
   get isOver(): boolean {
     return this.#core.isOver;
+  }
+
+  get gatheredBytes(): number {
+    return this.#core.gatheredBytes;
   }
 
   get streamCount(): number {
@@ -88,12 +93,23 @@ export class ServerConnection implements ConnectionRole {
     if (this.isOver) return;
     for (const stream of this.#core.streams.all()) stream.cutOff();
     if (this.#drain !== 'final') this.#core.writeGoaway(this.#lastStreamId, errorCode.noError, '');
-    this.#core.end(errorCode.cancel, false);
+    this.#core.end({ code: errorCode.cancel, byPeer: false, unprocessed: false });
+  }
+
+  /** Ends streams that have stalled until there is enough; all are asked. Returns how many were ended. */
+  evictStalled(isEnough: () => boolean): number {
+    let evicted = 0;
+    for (const stream of this.#core.streams.all()) {
+      if (!stream.hasStalled() || isEnough()) continue;
+      stream.evict();
+      evicted += 1;
+    }
+    return evicted;
   }
 
   /** The peer is gone. Every stream still open is told. */
   abort(): void {
-    this.#core.end(errorCode.cancel, true);
+    this.#core.end({ code: errorCode.cancel, byPeer: true, unprocessed: false });
   }
 
   isIdle(streamId: number): boolean {
@@ -131,6 +147,8 @@ export class ServerConnection implements ConnectionRole {
 
   /** It limits streams that we would open, and a server opens none. */
   onGoaway(): void {}
+
+  onFault(): void {}
 
   onStreamClosed(): void {
     if (this.#drain === 'final' && this.#core.streams.size === 0) this.#core.endQuietly();

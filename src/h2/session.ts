@@ -1,4 +1,5 @@
 // One HTTP/2 connection being served over a socket.
+import type { ByteBudget } from '../base/byte-budget.ts';
 import type { MonotonicClock } from '../base/clock.ts';
 import type { Log } from '../base/log.ts';
 import type { Socket } from '../base/socket.ts';
@@ -13,6 +14,8 @@ export interface Http2Ports {
   readonly clock: MonotonicClock;
   readonly log: Log;
   readonly events?: ConnectionEvents | undefined;
+  /** Of what connections keep; without a bound, if left out. */
+  readonly budget?: ByteBudget | undefined;
 }
 
 /** One connection being served. */
@@ -27,6 +30,11 @@ export interface Http2Session {
   refuseNew(): void;
   /** Ends the connection with a last answer for every stream in progress; who does not take it is left to `close`. */
   cutOff(): void;
+  /**
+   * To be called from time to time while others wait for memory: ends the connection or the streams that hold some and
+   * where nothing has moved since the last call, until there is enough. Returns how many that were.
+   */
+  evictStalled(isEnough: () => boolean): number;
   /** Ends the connection at once; streams in progress are reset. */
   close(): void;
 }
@@ -40,8 +48,9 @@ class ServerSession implements Http2Session {
   readonly #driver: SocketDriver<ServerConnection>;
 
   constructor(socket: Socket, acceptor: StreamAcceptor, limits: Http2Limits, ports: Http2Ports) {
-    const parts = { log: ports.log, outputBytesMax: limits.outputBytesMax };
-    this.#driver = new SocketDriver(socket, parts, (wake) => new ServerConnection({ acceptor, limits, clock: ports.clock, events: ports.events, wake }));
+    const { budget } = ports;
+    const parts = { log: ports.log, outputBytesMax: limits.outputBytesMax, budget };
+    this.#driver = new SocketDriver(socket, parts, (wake) => new ServerConnection({ acceptor, limits, clock: ports.clock, events: ports.events, budget, wake }));
     this.#driver.start();
   }
 
@@ -65,6 +74,17 @@ class ServerSession implements Http2Session {
   cutOff(): void {
     this.#driver.guarded(() => this.#driver.connection.cutOff());
     this.#driver.flush();
+  }
+
+  evictStalled(isEnough: () => boolean): number {
+    let evicted = 0;
+    if (this.#driver.hasStalled() && !isEnough()) {
+      this.close();
+      return 1;
+    }
+    this.#driver.guarded(() => (evicted = this.#driver.connection.evictStalled(isEnough)));
+    this.#driver.flush();
+    return evicted;
   }
 
   close(): void {

@@ -1,5 +1,7 @@
 // Drives one HTTP/2 connection over a socket: one write per input event, one per turn for what comes later, and no
 // reading while the output backs up. The same at both ends.
+import { HeldBytes, unboundedByteBudget } from '../base/byte-budget.ts';
+import type { ByteBudget, InputGate } from '../base/byte-budget.ts';
 import type { Log } from '../base/log.ts';
 import type { Socket, SocketHandler } from '../base/socket.ts';
 import type { Outlet } from './outlet.ts';
@@ -8,6 +10,8 @@ import type { Outlet } from './outlet.ts';
 export interface DrivenConnection {
   readonly outlet: Outlet;
   readonly isOver: boolean;
+  /** Of what came and is not complete. */
+  readonly gatheredBytes?: number;
   receive(bytes: Uint8Array): void;
   /** The peer is gone. */
   abort(): void;
@@ -21,16 +25,26 @@ export interface DrivenConnection {
 export interface DriverParts {
   readonly log: Log;
   readonly outputBytesMax: number;
+  /** Of what waits on the way to the kernel, and whether there is room to read more; without a bound, if left out. */
+  readonly budget?: ByteBudget | undefined;
 }
 
 /** Starts with `start`; over when the socket has closed. */
-export class SocketDriver<C extends DrivenConnection> implements SocketHandler {
+export class SocketDriver<C extends DrivenConnection> implements SocketHandler, InputGate {
   readonly connection: C;
   /** Resolves when the socket has closed, whoever closed it. */
   readonly closed: Promise<void>;
   readonly #resolveClosed: () => void;
   readonly #socket: Socket;
   readonly #parts: DriverParts;
+  readonly #budget: ByteBudget;
+  readonly #held: HeldBytes;
+  #watch: Disposable | undefined;
+  /** Not any more once the socket is closed, whose figures mean nothing then. */
+  #counts = true;
+  #writtenBytes = 0;
+  /** What had been written and what had left when it was last asked whether the peer has stalled, in one figure. */
+  #lastMovedBytes = -1;
   #paused = false;
   #ended = false;
 
@@ -41,12 +55,15 @@ export class SocketDriver<C extends DrivenConnection> implements SocketHandler {
     this.#resolveClosed = resolve;
     this.#socket = socket;
     this.#parts = parts;
+    this.#budget = parts.budget ?? unboundedByteBudget();
+    this.#held = new HeldBytes(this.#budget);
     // A microtask: answers that are ready in the same turn go out together.
     this.connection = make(() => queueMicrotask(() => this.flush()));
   }
 
   start(): void {
     this.#socket.start(this);
+    this.#watch = this.#budget.watch(this);
     this.flush();
   }
 
@@ -66,16 +83,38 @@ export class SocketDriver<C extends DrivenConnection> implements SocketHandler {
     this.flush();
   }
 
+  onExhausted(): void {
+    if (this.#paused || this.#ended) return;
+    this.#paused = true;
+    this.#socket.pause();
+  }
+
+  onRelief(): void {
+    this.flush();
+  }
+
   onClose(): void {
     this.#ended = true;
+    this.#uncount();
+    this.#watch?.[Symbol.dispose]();
     this.guarded(() => this.connection.abort());
     this.guarded(() => this.connection.onTake?.());
     this.#resolveClosed();
   }
 
-  /** Closes at once. */
+  /** Closes at once; what waits is lost. */
   destroy(): void {
+    this.#uncount();
     this.#socket.destroy();
+  }
+
+  /** Whether something waits for the peer, and nothing has come or gone since this was asked last. */
+  hasStalled(): boolean {
+    const { queuedBytes } = this.#socket;
+    const movedBytes = 2 * this.#writtenBytes - queuedBytes;
+    const stalled = queuedBytes > 0 && movedBytes === this.#lastMovedBytes;
+    this.#lastMovedBytes = movedBytes;
+    return stalled;
   }
 
   /** A handler that throws has a bug. It costs its connection, not the process. */
@@ -98,18 +137,26 @@ export class SocketDriver<C extends DrivenConnection> implements SocketHandler {
       const slices = outlet.take();
       if (slices.length === 0) break;
       this.#socket.write(slices);
+      for (const { length } of slices) this.#writtenBytes += length;
       // May send more, if what was written has left already.
       this.guarded(() => outlet.onBacklog(this.#socket.queuedBytes));
     }
+    const { queuedBytes } = this.#socket;
+    if (this.#counts) this.#held.set(queuedBytes + (connection.gatheredBytes ?? 0));
     if (connection.isOver) {
       this.#end();
       return;
     }
-    const backedUp = this.#socket.queuedBytes >= this.#parts.outputBytesMax;
-    if (backedUp === this.#paused) return;
-    this.#paused = backedUp;
-    if (backedUp) this.#socket.pause();
+    const pauses = queuedBytes >= this.#parts.outputBytesMax || this.#budget.isExhausted;
+    if (pauses === this.#paused) return;
+    this.#paused = pauses;
+    if (pauses) this.#socket.pause();
     else this.#socket.resume();
+  }
+
+  #uncount(): void {
+    this.#counts = false;
+    this.#held.set(0);
   }
 
   #end(): void {

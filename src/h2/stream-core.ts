@@ -1,5 +1,5 @@
 // One stream, between the handler above and the connection below, as far as both ends of a connection treat it alike:
-// its state, its windows, its queue. How headers go out and come in is the role's: request-stream.ts.
+// its state, its windows, its queue. How headers come in is the role's: request-stream.ts, response-stream.ts.
 import { assert } from '../base/assert.ts';
 import type { ClosedHow } from './closed-streams.ts';
 import { errorCode } from './error-code.ts';
@@ -46,6 +46,7 @@ const nothingQueued = new SendQueue();
 export abstract class StreamCore implements OpenStream, QueuedSender, TableEntry {
   readonly id: number;
   sendWindowBytes: number;
+  sentFromQueueBytes = 0;
   queue: SendQueue = nothingQueued;
   nextInTable: this | undefined = undefined;
   readonly #owner: StreamOwner;
@@ -79,6 +80,11 @@ export abstract class StreamCore implements OpenStream, QueuedSender, TableEntry
 
   get endsWithData(): boolean {
     return this.#ending === 'end';
+  }
+
+  /** Grows whenever something came, had to wait, or went out after that. */
+  get movedBytes(): number {
+    return this.#bodyBytes + this.queue.bytes + 2 * this.sentFromQueueBytes;
   }
 
   /** May the peer still send on this stream? */
@@ -118,6 +124,7 @@ export abstract class StreamCore implements OpenStream, QueuedSender, TableEntry
     }
     if (this.queue === nothingQueued) this.queue = new SendQueue();
     this.queue.push(slices, bytes);
+    this.#owner.outlet.onQueued(bytes);
     if (endStream) this.#ending = 'end';
     this.#owesDrained = false; // nothing is told from within this call
     this.#owner.outlet.enqueue(this);
@@ -135,10 +142,10 @@ export abstract class StreamCore implements OpenStream, QueuedSender, TableEntry
     this.#endLocal();
   }
 
-  reset(code: number): void {
+  reset(code: number, reason?: string): void {
     if (this.#state === 'closed') return;
     this.#owner.writeReset(this.id, code);
-    this.#close('reset', { code, byPeer: false, unprocessed: false });
+    this.#close('reset', { code, byPeer: false, unprocessed: false, reason });
   }
 
   consumed(bytes: number): void {
@@ -162,9 +169,11 @@ export abstract class StreamCore implements OpenStream, QueuedSender, TableEntry
    */
   beginData(frameBytes: number, contentBytes: number): boolean {
     this.#unconsumedBytes += frameBytes; // returned to the connection if the stream ends here
-    if (!this.#receiveWindow.take(frameBytes)) return this.refuse(errorCode.flowControlError);
+    if (!this.#receiveWindow.take(frameBytes)) return this.refuse(errorCode.flowControlError, 'more DATA than the window of the stream');
     this.#bodyBytes += contentBytes;
-    if (this.#contentLength !== undefined && this.#bodyBytes > this.#contentLength) return this.refuse(errorCode.protocolError);
+    if (this.#contentLength !== undefined && this.#bodyBytes > this.#contentLength) {
+      return this.refuse(errorCode.protocolError, 'a body longer than its content-length');
+    }
     if (contentBytes < frameBytes) this.consumed(frameBytes - contentBytes);
     return true;
   }
@@ -175,23 +184,25 @@ export abstract class StreamCore implements OpenStream, QueuedSender, TableEntry
 
   /** The peer has sent END_STREAM. Returns false when the body was too short and the stream was reset. */
   endRemote(trailers: HeaderBlock | undefined): boolean {
-    if (this.#contentLength !== undefined && this.#bodyBytes !== this.#contentLength) return this.refuse(errorCode.protocolError);
+    if (this.#contentLength !== undefined && this.#bodyBytes !== this.#contentLength) {
+      return this.refuse(errorCode.protocolError, 'a body shorter than its content-length');
+    }
     this.#state = afterRemoteEnd(this.#state);
     if (this.#state === 'closed') this.#onClosed('ended');
     this.#handler?.onEnd(trailers);
     return true;
   }
 
-  /** The peer has reset the stream, or the connection is over. `unprocessed`: see `ResponseReset`. */
-  abort(code: number, byPeer: boolean, unprocessed = false): void {
+  /** The peer has reset the stream, or the connection is over. */
+  abort(reset: ResponseReset): void {
     if (this.#state === 'closed') return;
-    this.#close('ended', { code, byPeer, unprocessed });
+    this.#close('ended', reset);
   }
 
   /** The peer's window for this stream grows. Returns false when it became too large: the stream was reset. */
   openSendWindow(increment: number): boolean {
     const windowBytes = windowAfter(this.sendWindowBytes, increment);
-    if (windowBytes === undefined) return this.refuse(errorCode.flowControlError);
+    if (windowBytes === undefined) return this.refuse(errorCode.flowControlError, 'a window above 2^31-1');
     this.sendWindowBytes = windowBytes;
     this.#owner.outlet.enqueue(this);
     return true;
@@ -201,9 +212,9 @@ export abstract class StreamCore implements OpenStream, QueuedSender, TableEntry
     this.#announce(this.#receiveWindow.resize(bytes));
   }
 
-  /** Resets the stream for a rule that the peer broke. */
-  refuse(code: number): false {
-    this.reset(code);
+  /** Resets the stream for a rule that the peer broke; false, for the callers that say whether all is well. */
+  refuse(code: number, reason: string): false {
+    this.reset(code, reason);
     return false;
   }
 

@@ -58,6 +58,13 @@ export interface StreamHandler {
    * let it. A stream whose answer is not complete then is reset as one that may be tried again.
    */
   onCutOff?(): void;
+  /** It keeps a part of the request and can do nothing with it until more comes. */
+  readonly awaitsPeer?: boolean;
+  /**
+   * Others wait for memory that this stream has held for long while nothing moved: the last moment to send an answer. A
+   * stream that has queued DATA after it is reset.
+   */
+  onEvicted?(): void;
 }
 
 /** What both roles do with a stream of theirs. Calls after the stream ended do nothing. */
@@ -96,6 +103,8 @@ export interface ResponseReset extends StreamReset {
    * (REFUSED_STREAM), or is above the last stream of a GOAWAY, or never left (RFC 9113 §6.8, §8.7).
    */
   readonly unprocessed: boolean;
+  /** What was wrong, in words for people: why this side reset the stream, or how the connection ended. */
+  readonly reason?: string | undefined;
 }
 
 /** What the engine tells about a stream that we opened: headers, data, then end or reset. A throw is a bug and ends the connection. */

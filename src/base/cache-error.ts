@@ -1,23 +1,7 @@
-// The one error class and its closed code set. Protocol folders hold one exhaustive table each that turns
-// a code into a status; nobody matches message text.
-
-/** The closed set of failures, with gRPC's canonical meanings. `internal` means a bug in Kiln, nothing else. */
-export type Code =
-  | 'cancelled'
-  | 'invalid_argument'
-  | 'deadline_exceeded'
-  | 'not_found'
-  | 'already_exists'
-  | 'permission_denied'
-  | 'resource_exhausted'
-  | 'failed_precondition'
-  | 'aborted'
-  | 'out_of_range'
-  | 'unimplemented'
-  | 'internal'
-  | 'unavailable'
-  | 'data_loss'
-  | 'unauthenticated';
+// The one error class. What each kind of failure means, in every protocol, is in the error table; nobody matches message
+// text.
+import { failures } from './failures.ts';
+import type { Code, FailureKind } from './failures.ts';
 
 /** What a program may act on. The message is for people and is never matched. */
 export type ErrorDetail =
@@ -27,12 +11,15 @@ export type ErrorDetail =
 /** A failure that somebody classified. `cause` keeps what was caught, for the log. */
 export class CacheError extends Error {
   override readonly name = 'CacheError';
+  /** Its row of the error table. The name of a code where there is nothing more to say. */
+  readonly kind: FailureKind;
   readonly code: Code;
   readonly details: readonly ErrorDetail[];
 
-  constructor(code: Code, message: string, options: { cause?: unknown; details?: readonly ErrorDetail[] } = {}) {
+  constructor(kind: FailureKind, message: string, options: { cause?: unknown; details?: readonly ErrorDetail[] } = {}) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause });
-    this.code = code;
+    this.kind = kind;
+    this.code = failures[kind].code;
     this.details = options.details ?? [];
   }
 

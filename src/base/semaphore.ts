@@ -51,7 +51,7 @@ export class Semaphore {
       return this.#permit();
     }
     if (this.#waiters.size >= this.#limits.waitersMax) {
-      throw new CacheError('unavailable', `too many ${this.#purpose} at the same time: ${this.#limits.permitsMax} in use, ${this.#waiters.size} waiting`, {
+      throw new CacheError('busy', `too many ${this.#purpose} at the same time: ${this.#limits.permitsMax} in use, ${this.#waiters.size} waiting`, {
         details: [{ kind: 'retry_after', delayMs: busyRetryMs }],
       });
     }

@@ -220,7 +220,7 @@ export class FileBlobStore implements BlobStore {
       finish: async () => {
         if (hasher.hex() !== digest.hash) {
           await this.#files.quarantine(file, 'its bytes do not have its hash');
-          throw new CacheError('data_loss', `blob ${digest.toString()} is corrupt on disk; it was taken out of service and can be uploaded again`);
+          throw new CacheError('corrupt', `blob ${digest.toString()} is corrupt on disk; it was taken out of service and can be uploaded again`);
         }
         file.verified = true;
       },

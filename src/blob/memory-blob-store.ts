@@ -106,11 +106,11 @@ export class MemoryBlobStore implements BlobStore {
 
   #reserve(digest: Digest): Disposable {
     if (!this.#blobs.fits(digest.sizeBytes)) {
-      throw new CacheError('resource_exhausted', `blob ${digest.toString()} does not fit into a memory store of ${this.#blobs.bytesMax} bytes`);
+      throw new CacheError('disk_full', `blob ${digest.toString()} does not fit into a memory store of ${this.#blobs.bytesMax} bytes`);
     }
     const room = this.#blobs.reserve(digest.sizeBytes);
     if (room !== undefined) return room;
-    throw new CacheError('unavailable', 'all memory of the store is taken by uploads in progress', {
+    throw new CacheError('busy', 'all memory of the store is taken by uploads in progress', {
       details: [{ kind: 'retry_after', delayMs: busyRetryMs }],
     });
   }

@@ -31,7 +31,7 @@ export class MemoryValueStore implements ValueStore {
   async put(key: ValueKey, bytes: AsyncIterable<Uint8Array>, options?: CallOptions): Promise<void> {
     const whole = await collectValue(key, bytes, this.capabilities.valueBytesMax, options);
     if (!this.#values.fits(whole.byteLength)) {
-      throw new CacheError('resource_exhausted', `a value of ${whole.byteLength} bytes does not fit into a store of ${this.#values.bytesMax}`);
+      throw new CacheError('disk_full', `a value of ${whole.byteLength} bytes does not fit into a store of ${this.#values.bytesMax}`);
     }
     this.#values.set(nameOf(key), whole);
   }

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { CacheError } from '../base/cache-error.ts';
-import type { Code } from '../base/cache-error.ts';
+import type { Code } from '../base/failures.ts';
 import type { HttpHeaders } from '../base/http-exchange.ts';
 import { Semaphore } from '../base/semaphore.ts';
 import { NodeHttpClient } from '../platform/node-http-client.ts';

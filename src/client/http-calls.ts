@@ -6,7 +6,7 @@ import type { ErrorDetail } from '../base/cache-error.ts';
 import type { CallOptions } from '../base/call-options.ts';
 import type { HttpClient, HttpReply, HttpRequest } from '../base/http-client.ts';
 import type { Semaphore } from '../base/semaphore.ts';
-import { codeOfHttpStatus } from './http-status.ts';
+import { kindOfAnswer } from './http-status.ts';
 
 /** Texts of refusals are a line or two; of more than this nobody would read the rest. */
 const refusalBytesMax = 16 * 1024;
@@ -60,7 +60,7 @@ export class HttpCalls {
       () => '', // the status says the most
     );
     const said = text === '' ? 'no reason given' : text;
-    return new CacheError(codeOfHttpStatus(status, headers), `${said} (status ${status} from ${this.serverName})`, { details: detailsOf(headers) });
+    return new CacheError(kindOfAnswer(status, headers), `${said} (status ${status} from ${this.serverName})`, { details: detailsOf(headers) });
   }
 }
 

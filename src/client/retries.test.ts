@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { CacheError } from '../base/cache-error.ts';
-import type { Code } from '../base/cache-error.ts';
+import type { Code } from '../base/failures.ts';
 import type { Random } from '../base/random.ts';
 import { ManualClock } from '../testing/manual-clock.ts';
 import { Retries } from './retries.ts';

@@ -1,7 +1,7 @@
 // Second tries, within reason: few per call, spread in time, and not more than a share of all calls, so that a server
 // in trouble is not pushed further into it.
 import { CacheError } from '../base/cache-error.ts';
-import type { Code } from '../base/cache-error.ts';
+import { failures } from '../base/failures.ts';
 import type { CallOptions } from '../base/call-options.ts';
 import type { Timers } from '../base/clock.ts';
 import type { Random } from '../base/random.ts';
@@ -20,9 +20,6 @@ export interface RetryLimits {
 }
 
 export const retryLimits: RetryLimits = { attemptsMax: 4, firstDelayMs: 100, delayMsMax: 10_000, savedRetriesMax: 50, savedPerSuccess: 0.1 };
-
-/** Where another try may go better, and the first one has changed nothing that a second one does not change again. */
-const worthwhile: ReadonlySet<Code> = new Set<Code>(['unavailable', 'deadline_exceeded']);
 
 export interface RetryOptions extends CallOptions {
   /** Asked after a failure: whether what was sent can be sent again. Default: yes. */
@@ -60,13 +57,13 @@ export class Retries {
 
   /** Whether another call of the same kind may go better. */
   isWorthwhile(thrown: unknown): boolean {
-    return thrown instanceof CacheError && worthwhile.has(thrown.code);
+    return thrown instanceof CacheError && failures[thrown.kind].isRetryable;
   }
 
   /** How long to wait before the next try; undefined when there is none. */
   #delayMs(thrown: unknown, tries: number): number | undefined {
     const { attemptsMax, firstDelayMs, delayMsMax } = this.#limits;
-    if (!(thrown instanceof CacheError) || !worthwhile.has(thrown.code) || tries >= attemptsMax) return undefined;
+    if (!(thrown instanceof CacheError) || !failures[thrown.kind].isRetryable || tries >= attemptsMax) return undefined;
     const askedMs = thrown.details.reduce((sum, detail) => (detail.kind === 'retry_after' ? detail.delayMs : sum), 0);
     if (askedMs > delayMsMax) return undefined;
     // Anywhere between none and the whole, so that clients that failed together do not come back together.

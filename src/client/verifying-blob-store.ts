@@ -66,5 +66,5 @@ async function* verified(source: ByteSource, digest: Digest): AsyncGenerator<Uin
 }
 
 function wrongBytes(digest: Digest): CacheError {
-  return new CacheError('data_loss', `what was read as blob ${digest.toString()} does not have its hash`);
+  return new CacheError('corrupt', `what was read as blob ${digest.toString()} does not have its hash`);
 }

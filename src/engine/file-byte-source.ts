@@ -79,7 +79,7 @@ export class FileByteSource implements ByteSource {
     const piece = Buffer.allocUnsafeSlow(Math.min(pieceBytes, end - offset));
     const read = this.#file.read(piece, offset).then((got) => {
       if (got === piece.byteLength) return piece;
-      throw new CacheError('data_loss', `a stored file ends after ${offset + got} bytes, at least ${end} were expected`);
+      throw new CacheError('corrupt', `a stored file ends after ${offset + got} bytes, at least ${end} were expected`);
     });
     read.catch(() => undefined); // reported to whoever awaits it; nobody does when the stream is left early
     this.#reading = read;

@@ -82,7 +82,7 @@ export class SpaceBudget {
     const bytes = allocatedBytes(contentBytes);
     const attainableBytes = this.#limits.maxBytes - this.#use.fixedBytes();
     if (bytes > attainableBytes) {
-      throw new CacheError('resource_exhausted', `${contentBytes} bytes do not fit into a store of ${this.#limits.maxBytes} bytes (--max-size)`);
+      throw new CacheError('disk_full', `${contentBytes} bytes do not fit into a store of ${this.#limits.maxBytes} bytes (--max-size)`);
     }
     if (this.#waiters.size > 0 || !this.#fits(bytes)) await this.#wait(bytes, options?.signal);
     else this.#reservedBytes += bytes;
@@ -188,7 +188,7 @@ export class SpaceBudget {
 class AllInUse extends Error {}
 
 function busy(why: string): CacheError {
-  return new CacheError('unavailable', `the store has no room at the moment: ${why}`, { details: [{ kind: 'retry_after', delayMs: busyRetryMs }] });
+  return new CacheError('busy', `the store has no room at the moment: ${why}`, { details: [{ kind: 'retry_after', delayMs: busyRetryMs }] });
 }
 
 function cancelled(): CacheError {

@@ -25,10 +25,10 @@ function storageError(doing: string, thrown: unknown): unknown {
       return thrown;
     case 'ENOSPC':
     case 'EDQUOT':
-      return new CacheError('resource_exhausted', `cannot ${doing}: the disk is full (${code}); free space or lower --max-size`, { cause: thrown });
+      return new CacheError('disk_full', `cannot ${doing}: the disk is full (${code}); free space or lower --max-size`, { cause: thrown });
     case 'EMFILE':
     case 'ENFILE':
-      return new CacheError('unavailable', `cannot ${doing}: no file descriptor is free (${code}); raise the limit (ulimit -n)`, {
+      return new CacheError('busy', `cannot ${doing}: no file descriptor is free (${code}); raise the limit (ulimit -n)`, {
         cause: thrown,
         details: [{ kind: 'retry_after', delayMs: descriptorRetryMs }],
       });

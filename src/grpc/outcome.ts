@@ -5,7 +5,8 @@ import { anyPack } from '@bufbuild/protobuf/wkt';
 import { assertNever } from '../base/assert.ts';
 import { CacheError } from '../base/cache-error.ts';
 import type { ErrorDetail } from '../base/cache-error.ts';
-import { PreconditionFailureSchema, RetryInfoSchema } from '../proto/gen/google/rpc/error_details_pb.ts';
+import { failures } from '../base/failures.ts';
+import { ErrorInfoSchema, PreconditionFailureSchema, RetryInfoSchema } from '../proto/gen/google/rpc/error_details_pb.ts';
 import { StatusSchema } from '../proto/gen/google/rpc/status_pb.ts';
 import { encodeBinaryMetadata } from './metadata.ts';
 import { percentEncode } from './percent-encoding.ts';
@@ -31,10 +32,11 @@ export function statusOf(thrown: unknown): number {
 export function failureTrailers(thrown: unknown): readonly Header[] {
   if (thrown instanceof StatusError) return trailers(thrown.status, thrown.message);
   const error = CacheError.from(thrown);
-  const status = grpcStatusOf[error.code];
-  if (error.details.length === 0) return trailers(status, error.message);
+  const { grpcStatus: status } = failures[error.kind];
+  const packed = packDetails(error);
+  if (packed.length === 0) return trailers(status, error.message);
   const message = shortened(error.message);
-  const details = toBinary(StatusSchema, create(StatusSchema, { code: status, message, details: packDetails(error.details) }));
+  const details = toBinary(StatusSchema, create(StatusSchema, { code: status, message, details: packed }));
   return [...trailers(status, message), ['grpc-status-details-bin', encodeBinaryMetadata(details)]];
 }
 
@@ -50,21 +52,30 @@ function shortened(message: string): string {
   return `${percentEncode(cut).length < textLengthMax ? cut : message.slice(0, Math.floor(textLengthMax / 9) - 3)}...`;
 }
 
-/** Details of a `google.rpc.Status` (REAPI ERR-1, ERR-2; the MISSING violations are those of Execution.Execute). */
-export function packDetails(details: readonly ErrorDetail[]): Any[] {
-  return details.map((detail) => {
-    switch (detail.kind) {
-      case 'retry_after': {
-        const seconds = Math.floor(detail.delayMs / 1000);
-        const nanos = Math.round((detail.delayMs - seconds * 1000) * 1e6);
-        return anyPack(RetryInfoSchema, create(RetryInfoSchema, { retryDelay: { seconds: BigInt(seconds), nanos } }));
-      }
-      case 'missing_blobs':
-        return anyPack(PreconditionFailureSchema, create(PreconditionFailureSchema, { violations: violations(detail.blobs) }));
-      default:
-        return assertNever(detail);
+/** Who defines the reasons below, as `google.rpc.ErrorInfo` wants it. */
+export const failureDomain = 'kiln';
+
+/**
+ * Details of a `google.rpc.Status` (REAPI ERR-1, ERR-2; the MISSING violations are those of Execution.Execute). A kind
+ * that the code does not say comes last, in capitals as the reason of an ErrorInfo. Empty where there is nothing to add.
+ */
+export function packDetails({ kind, code, details }: Pick<CacheError, 'kind' | 'code' | 'details'>): Any[] {
+  const packed = details.map(packDetail);
+  return kind === code ? packed : [...packed, anyPack(ErrorInfoSchema, create(ErrorInfoSchema, { reason: kind.toUpperCase(), domain: failureDomain }))];
+}
+
+function packDetail(detail: ErrorDetail): Any {
+  switch (detail.kind) {
+    case 'retry_after': {
+      const seconds = Math.floor(detail.delayMs / 1000);
+      const nanos = Math.round((detail.delayMs - seconds * 1000) * 1e6);
+      return anyPack(RetryInfoSchema, create(RetryInfoSchema, { retryDelay: { seconds: BigInt(seconds), nanos } }));
     }
-  });
+    case 'missing_blobs':
+      return anyPack(PreconditionFailureSchema, create(PreconditionFailureSchema, { violations: violations(detail.blobs) }));
+    default:
+      return assertNever(detail);
+  }
 }
 
 /** As many as fit; a client that uploads these and calls again is told the next ones. */

@@ -1,9 +1,10 @@
 // What a route gives back: one answer, sent by whoever called it. Texts are for people who read build logs: short,
 // with what was wrong and what to do, and nothing about the inside of the server.
 import type { ByteSource } from '../base/byte-source.ts';
-import type { CacheError, Code } from '../base/cache-error.ts';
+import type { CacheError } from '../base/cache-error.ts';
+import { failures, kindOfHttpStatus } from '../base/failures.ts';
+import type { FailureKind } from '../base/failures.ts';
 import type { HttpHeaders } from '../base/http-exchange.ts';
-import { httpStatusOf } from './status.ts';
 
 export interface HttpAnswer {
   readonly status: number;
@@ -62,14 +63,13 @@ const wantedCredentials = 'Basic realm="kiln", charset="UTF-8", Bearer realm="ki
 export function errorAnswer(error: CacheError): HttpAnswer {
   const text = error.code === 'internal' ? 'internal error; the log of the server has more' : error.message;
   const challenge = error.code === 'unauthenticated' ? wantedCredentials : undefined;
-  return textAnswer(httpStatusOf[error.code], text, { ...codeHeader(error.code), 'retry-after': retryAfterSeconds(error), 'www-authenticate': challenge });
+  const { httpStatus } = failures[error.kind];
+  return textAnswer(httpStatus, text, { ...kindHeader(error.kind, httpStatus), 'retry-after': retryAfterSeconds(error), 'www-authenticate': challenge });
 }
 
-/** Codes whose status is another code's as well: Kiln's own clients tell them apart by this. */
-const ambiguous: ReadonlySet<Code> = new Set<Code>(['already_exists', 'data_loss', 'failed_precondition']);
-
-function codeHeader(code: Code): HttpHeaders {
-  return ambiguous.has(code) ? { 'kiln-code': code } : {};
+/** Where the status by itself would mean another row of the table: Kiln's own clients tell them apart by this. */
+function kindHeader(kind: FailureKind, httpStatus: number): HttpHeaders {
+  return kindOfHttpStatus(httpStatus) === kind ? {} : { 'kiln-code': kind };
 }
 
 function retryAfterSeconds({ details }: CacheError): string | undefined {

@@ -5,7 +5,7 @@ import { connect } from 'node:net';
 import { describe, it } from 'node:test';
 import { byteSourceOf, collect } from '../base/byte-source.ts';
 import { CacheError } from '../base/cache-error.ts';
-import type { Code } from '../base/cache-error.ts';
+import type { Code } from '../base/failures.ts';
 import type { Authorizer } from '../base/authorizer.ts';
 import type { BlobStore } from '../blob/blob-store.ts';
 import { EmptyAwareBlobStore } from '../blob/empty-aware-blob-store.ts';

@@ -59,7 +59,7 @@ export class BodyMemory {
 
   #take(bytes: number): void {
     if (this.#heldBytes + bytes > this.#bytesMax) {
-      throw new CacheError('unavailable', 'too many request bodies at a time that have to be held in memory; try again', {
+      throw new CacheError('busy', 'too many request bodies at a time that have to be held in memory; try again', {
         details: [{ kind: 'retry_after', delayMs: busyRetryMs }],
       });
     }

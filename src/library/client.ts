@@ -1,7 +1,8 @@
 // What `import ... from 'kiln-build-cache'` gives: the one file that exports again what others define, since an
 // importer of the package cannot name them. What is not here is not promised to anybody.
 export { CacheError } from '../base/cache-error.ts';
-export type { Code, ErrorDetail } from '../base/cache-error.ts';
+export type { ErrorDetail } from '../base/cache-error.ts';
+export type { Code, FailureKind } from '../base/failures.ts';
 export type { ByteSource } from '../base/byte-source.ts';
 export type { ByteRange } from '../blob/blob-store.ts';
 export type { ActionResultFields, BlobSource, CacheCallOptions, CacheClient, GetBlobOptions, GetBytesOptions } from '../client/cache-client.ts';

@@ -34,7 +34,7 @@ export class WrongPasswordLimit {
     const fullAtMs = Math.max(this.#fullAtMs.get(user) ?? nowMs, nowMs) + this.#limits.refillMs;
     const waitMs = fullAtMs - nowMs - this.#limits.burst * this.#limits.refillMs;
     if (waitMs > 0) {
-      throw new CacheError('unavailable', 'too many wrong passwords for this user name; wait before the next one', {
+      throw new CacheError('rate_limited', 'too many wrong passwords for this user name; wait before the next one', {
         details: [{ kind: 'retry_after', delayMs: Math.ceil(waitMs) }],
       });
     }

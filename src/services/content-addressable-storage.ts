@@ -43,8 +43,8 @@ const digestOverheadBytes = 16;
 const entryOverheadBytes = 40;
 /** The longest text in the status of an entry. Of thousands of entries each has as much as leaves room for all. */
 const entryTextCharsMax = 300;
-/** Of the details of an entry: stores give a delay, which takes some 60 as a `google.rpc.RetryInfo` (ERR-2). */
-const detailsBytesMax = 100;
+/** Of the details of an entry: stores give a kind and a delay, some 60 each as ErrorInfo and RetryInfo of google.rpc (ERR-2). */
+const detailsBytesMax = 150;
 /** Per UTF-16 code unit of a text. */
 const utf8BytesMax = 3;
 
@@ -177,12 +177,13 @@ class ContentAddressableStorageService {
   }
 
   #failedEntry(error: CacheError, textCharsMax: number) {
-    const { code, message, details } = error;
+    const { code, message } = error;
     // The call itself succeeds, so nobody else would hear of it.
     if (code === 'internal') this.#log.error('a blob of a batch failed for a reason that is a fault of this server', error);
     const status = { code: grpcStatusOf[code], message: shortened(message, textCharsMax) };
     const room = utf8BytesMax * (textCharsMax - status.message.length);
-    return details.length === 0 || room < detailsBytesMax ? status : { ...status, details: packDetails(details) };
+    const details = room < detailsBytesMax ? [] : packDetails(error);
+    return details.length === 0 ? status : { ...status, details };
   }
 
   #require(right: 'read' | 'write', instanceName: string, context: CallContext): void {

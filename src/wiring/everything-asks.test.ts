@@ -8,7 +8,8 @@ import { describe, it } from 'node:test';
 import type { Authenticator, Authorizer } from '../base/authorizer.ts';
 import { noCacheUsage } from '../base/cache-usage.ts';
 import { CacheError } from '../base/cache-error.ts';
-import type { Code } from '../base/cache-error.ts';
+import { failures } from '../base/failures.ts';
+import type { Code } from '../base/failures.ts';
 import type { Diagnostics } from '../base/diagnostics.ts';
 import { noMeter } from '../base/metrics.ts';
 import { MemoryBlobStore } from '../blob/memory-blob-store.ts';
@@ -18,7 +19,6 @@ import { digestFunctions } from '../digest/digest-function.ts';
 import { grpcStatusOf } from '../grpc/status.ts';
 import { adminPages } from '../http/admin-pages.ts';
 import { httpLimits } from '../http/routes.ts';
-import { httpStatusOf } from '../http/status.ts';
 import { ByteStream } from '../proto/gen/google/bytestream/bytestream_pb.ts';
 import { defaultServiceLimits } from '../services/limits.ts';
 import { fetchHttp } from '../testing/http-client.ts';
@@ -127,7 +127,7 @@ for (const [who, authenticator, code] of ways) {
           const { status, text } = await fetchHttp(server.port, path, { method });
           assert.doesNotMatch(text, /kiln_secret/);
           if (status === 405) continue; // whoever may do anything gets the same
-          if (status !== httpStatusOf[code]) served.push(path);
+          if (status !== failures[code].httpStatus) served.push(path);
         }
       }
       assert.deepEqual([...new Set(served)].toSorted(), Object.keys(openPaths).toSorted());

@@ -65,7 +65,7 @@ export class ServerDiagnostics implements Diagnostics {
 
   async #take(kind: DiagnosticKind, write: (path: string) => Promise<number>): Promise<DiagnosticFile> {
     if (this.#running !== undefined) {
-      throw new CacheError('unavailable', `a ${wordsFor[this.#running]} is being taken; one at a time`, { details: [{ kind: 'retry_after', delayMs: retryAfterMs }] });
+      throw new CacheError('busy', `a ${wordsFor[this.#running]} is being taken; one at a time`, { details: [{ kind: 'retry_after', delayMs: retryAfterMs }] });
     }
     this.#running = kind;
     try {
@@ -84,7 +84,7 @@ export class ServerDiagnostics implements Diagnostics {
   async #requireDisk(fileBytes: number): Promise<void> {
     const [needed, free] = [fileBytes + diskReserveBytes, await this.#files.freeBytes()];
     if (free >= needed) return;
-    throw new CacheError('resource_exhausted', `${formatByteSize(needed)} of disk are to be free for this, and ${formatByteSize(free)} are; make room in ${this.#files.directory} or on its disk`);
+    throw new CacheError('disk_full', `${formatByteSize(needed)} of disk are to be free for this, and ${formatByteSize(free)} are; make room in ${this.#files.directory} or on its disk`);
   }
 }
 
@@ -93,6 +93,6 @@ const wordsFor = { 'cpu-profile': 'CPU profile', 'heap-snapshot': 'heap snapshot
 function failureOf(kind: DiagnosticKind, directory: string, cause: unknown): unknown {
   const code = errorCodeOf(cause);
   if (cause instanceof CacheError || code === 'unknown') return cause;
-  if (code === 'ENOSPC' || code === 'EDQUOT') return new CacheError('resource_exhausted', `the disk is too full for a ${wordsFor[kind]} in ${directory}`, { cause });
+  if (code === 'ENOSPC' || code === 'EDQUOT') return new CacheError('disk_full', `the disk is too full for a ${wordsFor[kind]} in ${directory}`, { cause });
   return new CacheError('failed_precondition', `cannot write a ${wordsFor[kind]} to ${directory} (${code}); it must be a directory that the server may write to`, { cause });
 }

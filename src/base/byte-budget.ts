@@ -37,6 +37,9 @@ const busyRetryMs = 5_000;
 const reservedShare = 3 / 4;
 const growthShare = 7 / 8;
 
+/** What is not larger passes the line: small calls get on while large ones wait. */
+const passingBytesMax = 64 * 1024;
+
 /**
  * Two ways to get bytes:
  * - `take`, for what has come already or is small: always, and the count may pass the bound by what one read brings.
@@ -90,6 +93,16 @@ export class ByteBudget {
     return this.#isExhausted || this.#line.size > 0;
   }
 
+  /** Whether there would be room for all in line, and to read. */
+  get hasEnough(): boolean {
+    let bytes = this.#usedBytes;
+    for (const { wantedBytes } of this.#line.keys()) {
+      bytes += wantedBytes;
+      if (bytes > this.#reservableBytes) return false;
+    }
+    return !this.refusesGrowth;
+  }
+
   /** In line for room. */
   get waiterCount(): number {
     return this.#line.size;
@@ -113,9 +126,13 @@ export class ByteBudget {
     if (this.#isExhausted || this.#line.size > 0) this.#serveLater();
   }
 
-  /** Takes `bytes` if there is room and nobody in line. What is larger than all that can be reserved counts as that. */
+  /**
+   * Takes `bytes` if there is room and nobody in line; a little passes the line while requests may still grow. What is
+   * larger than all that can be reserved has room when nothing else is held.
+   */
   tryReserve(bytes: number): boolean {
-    if (this.#line.size > 0 || !this.#hasRoom(bytes)) return false;
+    const passes = bytes <= passingBytesMax && !this.refusesGrowth;
+    if (!passes && (this.#line.size > 0 || !this.#hasRoom(bytes))) return false;
     this.#usedBytes += bytes;
     return true;
   }
@@ -170,6 +187,15 @@ export class ByteBudget {
     this.#gates.add(gate);
     if (this.#isExhausted) gate.onExhausted();
     return { [Symbol.dispose]: () => void this.#gates.delete(gate) };
+  }
+
+  /** Resolves when there is something to read into: at once, as a rule. */
+  async relief(): Promise<void> {
+    while (this.#isExhausted) {
+      const { promise, resolve } = Promise.withResolvers<void>();
+      using _watch = this.watch({ onExhausted() {}, onRelief: resolve });
+      await promise;
+    }
   }
 
   /** `listener` is called whenever somebody begins to wait, perhaps from within `take`. One at a time. */
@@ -258,6 +284,11 @@ export class HeldBytes implements Disposable {
     this.#bytes = bytes;
     if (more > 0) this.#budget.take(more);
     else this.#budget.give(-more);
+  }
+
+  /** A reservation of `bytes` becomes this owner's. */
+  adopt(bytes: number): void {
+    this.#bytes += bytes;
   }
 
   [Symbol.dispose](): void {

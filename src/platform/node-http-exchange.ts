@@ -3,6 +3,8 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { assert } from '../base/assert.ts';
 import type { ConnectionCredentials } from '../base/authorizer.ts';
+import { HeldBytes } from '../base/byte-budget.ts';
+import type { ByteBudget } from '../base/byte-budget.ts';
 import { byteSourceOf } from '../base/byte-source.ts';
 import type { ByteSource } from '../base/byte-source.ts';
 import { CacheError } from '../base/cache-error.ts';
@@ -13,6 +15,12 @@ export interface NodeHttpExchangeLimits {
   readonly unreadBodyBytesMax: number;
   /** How long a client may take to send them, milliseconds. */
   readonly unreadBodyTimeoutMs: number;
+}
+
+export interface NodeHttpExchangeParts {
+  readonly limits: NodeHttpExchangeLimits;
+  /** Of what waits between the connection and the handler. */
+  readonly budget: ByteBudget;
 }
 
 const noBytes = new Uint8Array(0);
@@ -46,12 +54,16 @@ export class NodeHttpExchange implements HttpExchange {
   #answer: AnswerState = 'none';
   /** True while nothing goes on until the peer sends what it announced or takes what was sent. */
   #waitsForClient = false;
+  readonly #budget: ByteBudget;
+  /** What node:http keeps of the body, with the chunk that is worked on; and of the answer. */
+  readonly #heldBody: HeldBytes;
+  readonly #heldAnswer: HeldBytes;
   /** Set by the owner, who knows the connection. */
   credentials: ConnectionCredentials | undefined;
   /** Set by the owner when the connection must not be used again. */
   closeAfterwards = false;
 
-  constructor(request: IncomingMessage, response: ServerResponse, expectsContinue: boolean, limits: NodeHttpExchangeLimits) {
+  constructor(request: IncomingMessage, response: ServerResponse, expectsContinue: boolean, { limits, budget }: NodeHttpExchangeParts) {
     this.method = request.method ?? 'GET';
     this.httpVersion = request.httpVersion;
     this.target = request.url ?? '/';
@@ -60,6 +72,9 @@ export class NodeHttpExchange implements HttpExchange {
     this.#request = request;
     this.#response = response;
     this.#limits = limits;
+    this.#budget = budget;
+    this.#heldBody = new HeldBytes(budget);
+    this.#heldAnswer = new HeldBytes(budget);
     this.#bodyEnded = this.contentLength === 0;
     this.#continueOwed = expectsContinue && !this.#bodyEnded;
   }
@@ -111,13 +126,17 @@ export class NodeHttpExchange implements HttpExchange {
       for await (const chunk of chunks) {
         this.#waitsForClient = false;
         this.#bodyBytes += chunk.byteLength;
+        this.#heldBody.set(chunk.byteLength + this.#request.readableLength);
         yield chunk;
+        this.#heldBody.set(0);
+        await this.#budget.relief();
         this.#waitsForClient = true;
       }
       this.#bodyEnded = true;
     } catch (error) {
       throw new CacheError('cancelled', 'the client went away before its request was complete', { cause: error });
     } finally {
+      this.#heldBody.set(0);
       this.#waitsForClient = false;
     }
   }
@@ -141,6 +160,7 @@ export class NodeHttpExchange implements HttpExchange {
       throw error;
     } finally {
       this.#answer = 'done';
+      this.#heldBody.set(0);
     }
   }
 
@@ -167,13 +187,19 @@ export class NodeHttpExchange implements HttpExchange {
   /** Resolves when the socket takes more, or is gone. */
   async #drained(): Promise<void> {
     this.#waitsForClient = true;
+    this.#heldAnswer.set(this.#response.writableLength);
     await this.#until((done) => this.#response.once('drain', done));
+    this.#heldAnswer.set(0);
     this.#waitsForClient = false;
   }
 
   async #end(): Promise<void> {
     this.#waitsForClient = true;
-    await this.#until((done) => this.#response.end(done));
+    await this.#until((done) => {
+      this.#response.end(done);
+      this.#heldAnswer.set(this.#response.writableLength);
+    });
+    this.#heldAnswer.set(0);
     this.#waitsForClient = false;
   }
 

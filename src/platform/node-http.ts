@@ -4,6 +4,8 @@ import { createServer } from 'node:http';
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import type { ConnectionCredentials } from '../base/authorizer.ts';
+import { unboundedByteBudget } from '../base/byte-budget.ts';
+import type { ByteBudget } from '../base/byte-budget.ts';
 import type { HttpHandler } from '../base/http-exchange.ts';
 import type { Log } from '../base/log.ts';
 import { lookIntervalMs, ProgressWatch } from '../base/progress-watch.ts';
@@ -70,6 +72,8 @@ export interface Http1Parts {
    * by its preface, HTTP/2, and which protocol's refusal it gets is not for HTTP/1.1 to decide.
    */
   readonly foreignAnswer: Uint8Array;
+  /** Of what waits between connections and handlers; without a bound, if left out. */
+  readonly budget?: ByteBudget | undefined;
   /** Told of what no handler learns. Must not throw. */
   readonly onRefused?: ((reason: Http1Refusal) => void) | undefined;
   /** Told that an unused connection was closed. Must not throw. */
@@ -105,6 +109,7 @@ class AdoptingServer implements Http1Server {
   readonly #handler: HttpHandler;
   readonly #limits: Http1Limits;
   readonly #parts: Http1Parts;
+  readonly #budget: ByteBudget;
   readonly #connections = new Map<Socket, Connection>();
   #draining: PromiseWithResolvers<void> | undefined;
   #openedExchanges = 0;
@@ -115,6 +120,7 @@ class AdoptingServer implements Http1Server {
     this.#handler = handler;
     this.#limits = limits;
     this.#parts = parts;
+    this.#budget = parts.budget ?? unboundedByteBudget();
     const server = createServer({
       maxHeaderSize: limits.headerBytesMax,
       headersTimeout: limits.headersTimeoutMs,
@@ -214,7 +220,7 @@ class AdoptingServer implements Http1Server {
       connection.socket.destroy();
       return;
     }
-    const exchange = new NodeHttpExchange(request, response, expects, this.#limits);
+    const exchange = new NodeHttpExchange(request, response, expects, { limits: this.#limits, budget: this.#budget });
     exchange.credentials = connection.credentials;
     connection.waiting.push({ exchange, problem: unservable(request) });
     if (connection.active === undefined) void this.#serveWaiting(connection);
@@ -240,6 +246,7 @@ class AdoptingServer implements Http1Server {
 
   async #serve({ exchange, problem }: Turn): Promise<void> {
     try {
+      if (this.#budget.isExhausted) await this.#budget.relief();
       if (problem === undefined) await this.#handler(exchange);
       else await this.#answerProblem(exchange, problem);
       if (!exchange.answerStarted) throw new Error(`no answer to ${exchange.method} ${exchange.target.slice(0, 200)}`);

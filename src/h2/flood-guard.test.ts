@@ -23,3 +23,12 @@ it('HT-12: lets a burst pass, refuses one more, and forgives with time', () => {
   spend();
   assert.throws(spend, calm);
 });
+
+it('HT-12: takes what costs more for so many more', () => {
+  const clock = new ManualClock();
+  const guard = new FloodGuard(clock, { idleFramesBurst: 10, idleFramesPerSecond: 1 });
+  guard.spend('a long list', undefined, 6);
+  assert.throws(() => guard.spend('a long list', undefined, 6), (thrown: unknown) => thrown instanceof ConnectionError && thrown.flood === 'a long list');
+  clock.advance(2_000);
+  guard.spend('a long list', undefined, 6);
+});

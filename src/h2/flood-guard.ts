@@ -19,12 +19,15 @@ export class FloodGuard {
     this.#filledAtMs = clock.nowMs();
   }
 
-  /** @throws ConnectionError `enhanceYourCalm` when there were too many of them; `what` names the last, or all. */
-  spend(what: string, message = `too many frames that ask for nothing, the last one ${what}`): void {
+  /**
+   * `cost`: as many such frames as it counts for.
+   * @throws ConnectionError `enhanceYourCalm` when there were too many of them; `what` names the last, or all.
+   */
+  spend(what: string, message = `too many frames that ask for nothing, the last one ${what}`, cost = 1): void {
     const nowMs = this.#clock.nowMs();
     this.#tokens = Math.min(this.#burst, this.#tokens + (nowMs - this.#filledAtMs) * this.#perMs);
     this.#filledAtMs = nowMs;
-    if (this.#tokens < 1) throw new ConnectionError(errorCode.enhanceYourCalm, message, what);
-    this.#tokens--;
+    if (this.#tokens < cost) throw new ConnectionError(errorCode.enhanceYourCalm, message, what);
+    this.#tokens -= cost;
   }
 }

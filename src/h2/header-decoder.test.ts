@@ -116,6 +116,23 @@ describe('HPACK decoder: bounds', () => {
     assert.deepEqual(decode(decoder, 'bec0'), ['e', 'f', 'a', 'b']);
   });
 
+  it('skips what follows in every form, and still finds what is wrong in it', () => {
+    const long = '400161 0164'.replace(' ', ''); // a: d, 34 bytes of list
+    const decoder = new HeaderDecoder(40);
+    // Literals without the table, never indexed, with a name of the table, packed by Huffman, and one into the table.
+    const rest = ['00 0162 0163', '10 0162 0163', '04 0163', '0f2f 0163', '00 811f 811f', '40 0165 0166', '82'].join('').replaceAll(' ', '');
+    const decoded = decoder.decode(Buffer.from(long + long + rest, 'hex'), 0, (long.length * 2 + rest.length) / 2);
+    assert.equal(decoded.tooLong, true);
+    assert.deepEqual(decoded.fields, ['a', 'd']);
+    assert.deepEqual(decode(new HeaderDecoder(100), '400165 0166 be'), ['e', 'f', 'e', 'f']);
+    const afterwards = new HeaderDecoder(70);
+    afterwards.decode(Buffer.from(`${long}${long}${long}400165 0166`.replaceAll(' ', ''), 'hex'), 0, 20);
+    assert.deepEqual(decode(afterwards, 'be'), ['e', 'f'], 'what is skipped is in the table all the same');
+    for (const wrong of ['80', 'ff00', '3f01', '00', '000162', '00016205 63'.replace(' ', ''), '0f']) {
+      assert.throws(() => decode(new HeaderDecoder(40), `${long}${long}${wrong}`), ConnectionError, wrong);
+    }
+  });
+
   it('does not grow with a block that unfolds: what is given out stays within the limit', () => {
     const decoder = new HeaderDecoder(65_536);
     const value = 'x'.repeat(4_000);

@@ -7,10 +7,19 @@ const legalName = /^[0-9a-z_.-]+$/;
 /** Blanks at either end are forbidden by RFC 9113 §8.2.1. */
 const legalValue = /^(?! )[ -~]*(?<! )$/;
 
+export function isMetadataName(name: string): boolean {
+  return legalName.test(name) && !reserved.test(name);
+}
+
+/** Of a name without `-bin`. */
+export function isMetadataText(value: string): boolean {
+  return legalValue.test(value);
+}
+
 /** Guards a handler's own metadata; a breach is a bug of the handler. `-bin` values are given in base64. */
 export function assertMetadata(name: string, value: string): void {
-  assert(legalName.test(name) && !reserved.test(name), `"${name}" is not a name for metadata`);
-  assert(legalValue.test(value), `the value of "${name}" is not printable ASCII without blanks at its ends`);
+  assert(isMetadataName(name), `"${name}" is not a name for metadata`);
+  assert(isMetadataText(value), `the value of "${name}" is not printable ASCII without blanks at its ends`);
 }
 
 /**

@@ -18,3 +18,12 @@ export function parseTimeout(value: string): number | undefined {
   const timeoutMs = Number(digits) * unit;
   return timeoutMs > timeoutMsMax ? Infinity : timeoutMs;
 }
+
+/** The most that eight digits of milliseconds say. */
+const exactMsMax = 99_999_999;
+
+/** The header's value for at least `timeoutMs`, which is finite and above 0; more than three years is written as that. */
+export function formatTimeout(timeoutMs: number): string {
+  const wholeMs = Math.ceil(timeoutMs);
+  return wholeMs <= exactMsMax ? `${wholeMs}m` : `${Math.min(Math.ceil(wholeMs / 1000), exactMsMax)}S`;
+}

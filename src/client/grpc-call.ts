@@ -1,0 +1,250 @@
+// One call from its beginning to its outcome: it waits for a connection, is tried, perhaps again, and ends by the answer,
+// its deadline or its caller.
+import type { MonotonicClock, Timers } from '../base/clock.ts';
+import { CacheError } from '../base/cache-error.ts';
+import { acceptedEncodings } from '../grpc/inflate.ts';
+import type { MessageEncoding } from '../grpc/inflate.ts';
+import { RequestLane } from '../grpc/request-lane.ts';
+import { grpcContentType } from '../grpc/request-head.ts';
+import { formatTimeout } from '../grpc/timeout.ts';
+import type { OutgoingHeaders } from '../h2/stream.ts';
+import { OnlyAnswer } from './grpc-answers.ts';
+import { GrpcAttempt } from './grpc-attempt.ts';
+import type { AnswerReceiver, AttemptOwner } from './grpc-attempt.ts';
+import type { GrpcConnection } from './grpc-connection.ts';
+import { asGrpcError, localFailure } from './grpc-error.ts';
+import type { GrpcError } from './grpc-error.ts';
+import type { GrpcChannelLimits } from './grpc-limits.ts';
+import type { ReceivedMetadata } from './grpc-metadata.ts';
+import { decodeAnswer } from './grpc-method.ts';
+import type { ClientMethod } from './grpc-method.ts';
+import type { GrpcPool, StreamWaiter } from './grpc-pool.ts';
+import type { GrpcRequests } from './grpc-requests.ts';
+import type { GrpcRetries } from './grpc-retries.ts';
+
+/** What all calls of a channel share. */
+export interface GrpcCallHost {
+  readonly serverName: string;
+  readonly limits: GrpcChannelLimits;
+  readonly clock: MonotonicClock;
+  readonly timers: Timers;
+  readonly pool: GrpcPool;
+  readonly retries: GrpcRetries;
+  /** What comes before `:path` and behind it in every request. */
+  readonly leadingHeaders: OutgoingHeaders;
+  readonly commonHeaders: OutgoingHeaders;
+}
+
+/** What the caller wants. */
+export interface GrpcCallPlan {
+  readonly method: ClientMethod;
+  readonly requests: GrpcRequests;
+  readonly metadata: OutgoingHeaders;
+  /** Undefined: no deadline. */
+  readonly timeoutMs: number | undefined;
+  readonly signal: AbortSignal | undefined;
+  readonly waitsForReady: boolean;
+  readonly attemptsMax: number;
+  readonly onHeaders: ((headers: ReceivedMetadata) => void) | undefined;
+  readonly onTrailers: ((trailers: ReceivedMetadata) => void) | undefined;
+}
+
+/** How often a call that the server did not begin with is sent again at once; after that it waits like any other. */
+const atOnceMax = 2;
+
+/**
+ *   waiting ── a stream is free ──▶ tried ── OK, or a failure after which nothing is tried ──▶ ended
+ *      ▲ └── refused ─▶ as tried      │
+ *      │                              └── a failure that may pass ──▶ resting
+ *      └──────────────── the wait is over ──────────────────────────────┘
+ *   any ── deadline, cancelled ──▶ ended
+ */
+export class GrpcCall implements StreamWaiter, AttemptOwner {
+  readonly #host: GrpcCallHost;
+  readonly #plan: GrpcCallPlan;
+  /** The message of a method that answers once; the lane of one that streams. */
+  readonly #answer = Promise.withResolvers<unknown>();
+  readonly #deadlineMs: number;
+  readonly #onAbort = (): void => this.#end(localFailure('cancelled', `the call of ${this.#plan.method.path} to ${this.#host.serverName} was cancelled`, { cause: this.#plan.signal?.reason }));
+  #deadline: Disposable | undefined;
+  #rest: Disposable | undefined;
+  #attempt: GrpcAttempt | undefined;
+  #lane: RequestLane | undefined;
+  /** Tries so far that the server may have begun with, and those it has not. */
+  #tries = 0;
+  #unprocessedTries = 0;
+  #lastFailure: GrpcError | undefined;
+  #answered = false;
+  #ended = false;
+
+  constructor(host: GrpcCallHost, plan: GrpcCallPlan) {
+    this.#host = host;
+    this.#plan = plan;
+    this.#deadlineMs = plan.timeoutMs === undefined ? Infinity : host.clock.nowMs() + plan.timeoutMs;
+    this.#answer.promise.catch(() => {}); // whoever waits for it is told; before that nobody may
+  }
+
+  get serverName(): string {
+    return this.#host.serverName;
+  }
+
+  get sendQueueBytesMax(): number {
+    return this.#host.limits.sendQueueBytesMax;
+  }
+
+  get waitsForReady(): boolean {
+    return this.#plan.waitsForReady;
+  }
+
+  /** The message of a method that answers once. @throws GrpcError, or what the source of the request threw. */
+  message(): Promise<unknown> {
+    this.#begin();
+    return this.#answer.promise;
+  }
+
+  /** The messages of a method that streams. Leaving early cancels the call. @throws as `message`. */
+  async *messages(): AsyncGenerator<unknown, void, undefined> {
+    this.#begin();
+    try {
+      const lane = (await this.#answer.promise) as RequestLane;
+      try {
+        yield* lane;
+      } finally {
+        lane.close(new CacheError('cancelled', 'nobody takes the answer any more'));
+      }
+    } finally {
+      if (!this.#ended) this.#onAbort();
+    }
+  }
+
+  onConnection(connection: GrpcConnection): void {
+    if (this.#ended) return;
+    const { requests } = this.#plan;
+    if (!requests.isReplayable && this.#lastFailure !== undefined) return this.#end(this.#lastFailure);
+    try {
+      this.#attempt = new GrpcAttempt(this, connection, this.#headers());
+    } catch (thrown) {
+      return this.#end(asGrpcError(thrown));
+    }
+    this.#attempt.send(requests);
+  }
+
+  onRefused(failure: GrpcError, final: boolean): void {
+    if (final) this.#end(failure);
+    else this.#tryAgain(failure);
+  }
+
+  onAnswer(attempt: GrpcAttempt, headers: ReceivedMetadata, encoding: MessageEncoding): AnswerReceiver {
+    const { method, requests, onHeaders } = this.#plan;
+    const { limits } = this.#host;
+    this.#answered = true;
+    requests.commit();
+    onHeaders?.(headers);
+    const decoding = { encoding, messageBytesMax: limits.messageBytesMax };
+    if (method.answersOnce) {
+      return new OnlyAnswer(attempt.stream, limits.messageBytesMax, (message) => this.#answer.resolve(decodeAnswer(method, message, decoding)));
+    }
+    this.#lane = new RequestLane(attempt.stream, {
+      limits,
+      side: 'answer',
+      decode: (message) => decodedHere(() => decodeAnswer(method, message, decoding)),
+      onFault: (thrown) => this.#end(asGrpcError(thrown)),
+    });
+    this.#answer.resolve(this.#lane);
+    return this.#lane;
+  }
+
+  onOver(attempt: GrpcAttempt, trailers: ReceivedMetadata, failure: GrpcError | undefined, unprocessed: boolean): void {
+    if (this.#ended || attempt !== this.#attempt) return;
+    this.#attempt = undefined;
+    if (failure === undefined) {
+      this.#host.retries.onAnswered();
+      this.#plan.onTrailers?.(trailers);
+      this.#finish();
+    } else if (this.#answered) {
+      this.#host.retries.onFailed(failure);
+      if (this.#lane === undefined) return this.#end(failure);
+      this.#lane.end(failure); // behind what was received before, which is still to be had
+      this.#finish();
+    } else if (unprocessed && this.#plan.requests.isReplayable && this.#unprocessedTries < atOnceMax) {
+      this.#unprocessedTries += 1;
+      this.#lastFailure = failure;
+      this.#host.pool.request(this);
+    } else this.#tryAgain(failure);
+  }
+
+  onSourceFailed(attempt: GrpcAttempt, thrown: unknown): void {
+    if (attempt === this.#attempt) this.#end(thrown);
+  }
+
+  #begin(): void {
+    const { signal, timeoutMs } = this.#plan;
+    if (signal?.aborted === true) return this.#onAbort();
+    if (timeoutMs !== undefined && timeoutMs <= 0) return this.#expire();
+    signal?.addEventListener('abort', this.#onAbort, { once: true });
+    if (timeoutMs !== undefined) this.#deadline = this.#host.timers.after(timeoutMs, () => this.#expire());
+    this.#host.pool.request(this);
+  }
+
+  #headers(): OutgoingHeaders {
+    const { leadingHeaders, commonHeaders } = this.#host;
+    const headers = [...leadingHeaders, [':path', this.#plan.method.path] as const, ...commonHeaders];
+    if (this.#deadlineMs !== Infinity) headers.push(['grpc-timeout', formatTimeout(Math.max(1, this.#deadlineMs - this.#host.clock.nowMs()))]);
+    headers.push(...this.#plan.metadata);
+    return headers;
+  }
+
+  /** Or not, if that would do no good. */
+  #tryAgain(failure: GrpcError): void {
+    this.#tries += 1;
+    this.#lastFailure = failure;
+    const [host, plan] = [this.#host, this.#plan];
+    const delayMs = host.retries.delayMsAfter(failure, this.#tries, plan.attemptsMax);
+    if (delayMs === undefined || !plan.requests.isReplayable || host.clock.nowMs() + delayMs >= this.#deadlineMs) return this.#end(failure);
+    this.#rest = host.timers.after(delayMs, () => host.pool.request(this));
+  }
+
+  #expire(): void {
+    const { method, timeoutMs } = this.#plan;
+    const { serverName, pool } = this.#host;
+    const before = this.#lastFailure ?? (this.#attempt === undefined ? pool.lastFailure : undefined);
+    const what = this.#attempt === undefined ? `could not be made to ${serverName}` : `was not answered by ${serverName}`;
+    const why = before === undefined ? '' : `; the last try ended with: ${before.message}`;
+    this.#end(localFailure('deadline_exceeded', `the call of ${method.path} ${what} within ${timeoutMs} ms${why}`));
+  }
+
+  /** The outcome, unless there is one: with `failure` that. */
+  #end(failure: unknown): void {
+    if (this.#ended) return;
+    this.#finish();
+    this.#lane?.close(failure instanceof Error ? failure : CacheError.from(failure));
+    this.#answer.reject(failure);
+  }
+
+  /** Lets go of everything but the outcome. */
+  #finish(): void {
+    this.#ended = true;
+    this.#deadline?.[Symbol.dispose]();
+    this.#rest?.[Symbol.dispose]();
+    this.#plan.signal?.removeEventListener('abort', this.#onAbort);
+    this.#host.pool.withdraw(this);
+    this.#attempt?.cutOff();
+    this.#attempt = undefined;
+    this.#plan.requests.end();
+  }
+}
+
+function decodedHere(decode: () => unknown): unknown {
+  try {
+    return decode();
+  } catch (thrown) {
+    throw asGrpcError(thrown);
+  }
+}
+
+/** What every request of gRPC says of itself. */
+export const grpcRequestHeaders: OutgoingHeaders = [
+  ['te', 'trailers'],
+  ['content-type', grpcContentType],
+  ['grpc-accept-encoding', acceptedEncodings],
+];

@@ -1,0 +1,53 @@
+// One method as a channel calls it.
+import type { DescMethod } from '@bufbuild/protobuf';
+import { CacheError } from '../base/cache-error.ts';
+import { generatedCodec } from '../grpc/codec.ts';
+import type { AnyCodec } from '../grpc/codec.ts';
+import { inflate } from '../grpc/inflate.ts';
+import type { MessageEncoding } from '../grpc/inflate.ts';
+import { frameMessage } from '../grpc/message-frame.ts';
+import { CompressedMessage } from '../grpc/message-reader.ts';
+import type { ReceivedMessage } from '../grpc/message-reader.ts';
+
+/** Message types are forgotten here; the verbs of the channel have tied them to the descriptor. */
+export interface ClientMethod {
+  /** The value of `:path`. */
+  readonly path: string;
+  /** One answer, and not a stream of them. */
+  readonly answersOnce: boolean;
+  readonly request: AnyCodec;
+  readonly response: AnyCodec;
+}
+
+export function clientMethod(descriptor: DescMethod): ClientMethod {
+  const { methodKind, parent, name, input, output } = descriptor;
+  return {
+    path: `/${parent.typeName}/${name}`,
+    answersOnce: methodKind === 'unary' || methodKind === 'client_streaming',
+    request: generatedCodec(input),
+    response: generatedCodec(output),
+  };
+}
+
+/** A request message with its prefix. @throws CacheError `invalid_argument` when it cannot be encoded. */
+export function encodeRequest({ path, request }: ClientMethod, message: unknown): readonly Uint8Array[] {
+  try {
+    return frameMessage(request, message);
+  } catch (cause) {
+    throw new CacheError('invalid_argument', `the request message of ${path} cannot be encoded: ${reasonOf(cause)}`, { cause });
+  }
+}
+
+/** An answer message. @throws StatusError or CacheError when it cannot be inflated or is no such message. */
+export function decodeAnswer({ path, response }: ClientMethod, message: ReceivedMessage, { encoding, messageBytesMax }: { readonly encoding: MessageEncoding; readonly messageBytesMax: number }): unknown {
+  const bytes = message instanceof CompressedMessage ? inflate(message, encoding, messageBytesMax, 'answer') : message;
+  try {
+    return response.decode(bytes);
+  } catch (cause) {
+    throw new CacheError('internal', `the answer of ${path} is not the message that it should be: ${reasonOf(cause)}`, { cause });
+  }
+}
+
+function reasonOf(cause: unknown): string {
+  return cause instanceof Error ? cause.message : String(cause);
+}

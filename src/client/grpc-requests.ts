@@ -1,0 +1,139 @@
+// What one call sends, in a form that can be sent again.
+
+/** Framed messages, one after the other. */
+export interface GrpcRequests {
+  /** Everything from the first message on can be had again. */
+  readonly isReplayable: boolean;
+  /** The only message, when that is known without waiting. */
+  readonly only: readonly Uint8Array[] | undefined;
+  /** The message with that number, from 0 on; undefined behind the last. In order, again from 0 only while replayable. @throws what the source throws. */
+  at(index: number): Promise<readonly Uint8Array[] | undefined>;
+  /** Nothing will be sent again. */
+  commit(): void;
+  /** Nothing more is wanted. */
+  end(): void;
+}
+
+/** One message. */
+export class OnlyRequest implements GrpcRequests {
+  readonly isReplayable = true;
+  readonly only: readonly Uint8Array[];
+
+  constructor(message: readonly Uint8Array[]) {
+    this.only = message;
+  }
+
+  async at(index: number): Promise<readonly Uint8Array[] | undefined> {
+    return index === 0 ? this.only : undefined;
+  }
+
+  commit(): void {}
+  end(): void {}
+}
+
+/**
+ * Messages of a source that is pulled. What was taken is kept until it cannot be needed again:
+ *
+ *   keeping ── committed, or more than `keptBytesMax` ──▶ passing on: what has been given out is forgotten
+ *
+ * A source that can be opened anew is replayable past the bound too. A try that failed may have left a step of the source
+ * under way: its message is kept for the next try.
+ */
+export class RequestStream<T> implements GrpcRequests {
+  readonly only = undefined;
+  readonly #open: () => AsyncIterable<T>;
+  readonly #encode: (message: T) => readonly Uint8Array[];
+  readonly #keptBytesMax: number;
+  readonly #canReopen: boolean;
+  #source: AsyncIterator<T> | undefined;
+  /** Messages from number `#keptFrom` on, as far as they were taken. */
+  #kept: (readonly Uint8Array[])[] = [];
+  #keptFrom = 0;
+  #keptBytes = 0;
+  #keeping = true;
+  #committed = false;
+  /** Messages below this were asked for by the present try. */
+  #asked = 0;
+  #step: Promise<readonly Uint8Array[] | undefined> | undefined;
+  #finished = false;
+  #ended = false;
+
+  /** A function opens the source anew whenever it is called. */
+  constructor(source: AsyncIterable<T> | (() => AsyncIterable<T>), encode: (message: T) => readonly Uint8Array[], keptBytesMax: number) {
+    this.#canReopen = typeof source === 'function';
+    this.#open = typeof source === 'function' ? source : () => source;
+    this.#encode = encode;
+    this.#keptBytesMax = keptBytesMax;
+  }
+
+  get isReplayable(): boolean {
+    return !this.#committed && (this.#keptFrom === 0 || this.#canReopen);
+  }
+
+  async at(index: number): Promise<readonly Uint8Array[] | undefined> {
+    if (index === 0 && this.#keptFrom > 0) this.#reopen();
+    this.#asked = index + 1;
+    const kept = this.#kept[index - this.#keptFrom];
+    if (kept !== undefined) {
+      if (!this.#keeping) this.#forget();
+      return kept;
+    }
+    return this.#finished ? undefined : (this.#step ??= this.#pull());
+  }
+
+  commit(): void {
+    this.#committed = true;
+    this.#keeping = false;
+    this.#forget();
+  }
+
+  end(): void {
+    if (this.#ended) return;
+    this.#ended = true;
+    this.#kept = [];
+    this.#close();
+  }
+
+  async #pull(): Promise<readonly Uint8Array[] | undefined> {
+    const source = (this.#source ??= this.#open()[Symbol.asyncIterator]());
+    const next = await source.next();
+    if (source !== this.#source) return undefined; // opened anew meanwhile: whoever asked is gone
+    this.#step = undefined;
+    if (next.done === true) {
+      this.#finished = true;
+      return undefined;
+    }
+    const message = this.#encode(next.value);
+    this.#keep(message);
+    return message;
+  }
+
+  #keep(message: readonly Uint8Array[]): void {
+    this.#kept.push(message);
+    for (const { byteLength } of message) this.#keptBytes += byteLength;
+    if (this.#keptBytes > this.#keptBytesMax) this.#keeping = false;
+    if (!this.#keeping) this.#forget();
+  }
+
+  /** Drops what the present try was given. */
+  #forget(): void {
+    const gone = Math.min(this.#asked - this.#keptFrom, this.#kept.length);
+    this.#kept.splice(0, gone);
+    this.#keptFrom += gone;
+  }
+
+  #reopen(): void {
+    this.#close();
+    this.#source = undefined;
+    this.#step = undefined;
+    this.#kept = [];
+    this.#keptFrom = 0;
+    this.#finished = false;
+  }
+
+  /** A source that still owes a message is ended after it, should that ever come; nobody waits for it. */
+  #close(): void {
+    if (this.#finished) return;
+    void Promise.resolve(this.#source?.return?.()).catch(() => {});
+  }
+}

@@ -13,6 +13,7 @@ const call: EndedCall = {
   receivedBytes: 10,
   sentBytes: 20,
   observation: 'mine',
+  traceparent: undefined,
   header: (name) => (name === 'user-agent' ? 'grpc-test/1' : undefined),
 };
 

@@ -1,4 +1,4 @@
-// What is counted of gRPC calls, on a fake stream; and several observers as one.
+// What is counted of gRPC calls, on a fake stream.
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { CacheError } from '../base/cache-error.ts';
@@ -7,8 +7,6 @@ import { TestService } from '../proto/gen/grpc/testing/test_pb.ts';
 import { encoded, GrpcHarness, settle } from '../testing/grpc-harness.ts';
 import { RecordedMeter } from '../testing/recorded-meter.ts';
 import { CallMetrics } from './call-metrics.ts';
-import type { CallObserver } from './call-observer.ts';
-import { combinedObserver } from './call-observers.ts';
 import { implementService } from './service.ts';
 import type { Handlers } from './service.ts';
 
@@ -81,35 +79,5 @@ describe('call metrics', () => {
     run(harness);
     await settle();
     assert.deepEqual(meter.records(`kiln_grpc_call_duration_seconds{${unary}}`), [0.006, 0.006, 0.003], 'each once');
-  });
-});
-
-describe('combined observers', () => {
-  it('gives each observer what it returned itself, and everything else to all', async () => {
-    const events: unknown[] = [];
-    const observer = (name: string): CallObserver => ({
-      started: ({ path }) => (events.push([name, 'started', path]), name.toUpperCase()),
-      ended: (call) => {
-        const { path, status, observation, durationMs, receivedBytes, atOnce } = call;
-        events.push([name, path, status, observation, durationMs, receivedBytes, atOnce, call.header('te')]);
-      },
-    });
-    const combined = combinedObserver([observer('a'), { ended: ({ observation }) => events.push(['b', observation]) }, observer('c')]);
-    const harness = new GrpcHarness(implementService(TestService, { unaryCall: () => ({}) }), {}, combined);
-    run(harness);
-    const ended = [`${service}/UnaryCall`, 0];
-    assert.deepEqual(events, [
-      ['a', 'started', `${service}/UnaryCall`],
-      ['c', 'started', `${service}/UnaryCall`],
-      ['a', ...ended, 'A', 0, request.byteLength, true, 'trailers'],
-      ['b', undefined],
-      ['c', ...ended, 'C', 0, request.byteLength, true, 'trailers'],
-    ]);
-  });
-
-  it('is nobody for none, and the one itself for one', () => {
-    const only: CallObserver = { ended() {} };
-    assert.equal(combinedObserver([]), undefined);
-    assert.equal(combinedObserver([only]), only);
   });
 });

@@ -2,7 +2,7 @@
 import type { LoopTurns } from '../base/loop-turns.ts';
 import type { Counter, Histogram, Meter, MetricDefinition, MetricLabels } from '../base/metrics.ts';
 import type { CallObserver, EndedCall, StartedCall } from './call-observer.ts';
-import { unknownPath } from './call-record.ts';
+import { unknownPath } from './call-observation.ts';
 import { statusName } from './status.ts';
 
 const calls: MetricDefinition = { name: 'kiln_grpc_calls_total', help: 'gRPC calls that have ended, by status code.' };
@@ -14,42 +14,39 @@ const duration: MetricDefinition = {
 const received: MetricDefinition = { name: 'kiln_grpc_received_bytes_total', help: 'Bytes of the request messages of gRPC calls, as sent.' };
 const sent: MetricDefinition = { name: 'kiln_grpc_sent_bytes_total', help: 'Bytes of the response messages of gRPC calls, as sent.' };
 
-/** The counts of one method. */
+/**
+ * The counts of one method. Plain numbers that the meter looks at when somebody asks: this is done for every call, and
+ * an instrument each would cost several times as much (bench/telemetry).
+ */
 class MethodMetrics {
   running = 0;
   /** Calls of this turn of the loop that were answered at once. */
   answeredAtOnce = 0;
+  ok = 0;
+  receivedBytes = 0;
+  sentBytes = 0;
+  readonly duration: Histogram;
   readonly #meter: Meter;
   readonly #labels: MetricLabels;
-  readonly duration: Histogram;
-  readonly #received: Counter;
-  readonly #sent: Counter;
   /** By status; made when a call ends with it. */
-  readonly #byStatus: Counter[] = [];
+  readonly #failed: Counter[] = [];
 
   constructor(meter: Meter, path: string) {
     const [service = '', method = ''] = path === unknownPath ? [path, path] : path.slice(1).split('/');
+    const labels = { service, method };
     this.#meter = meter;
-    this.#labels = { service, method };
-    this.duration = meter.histogram(duration, this.#labels);
-    this.#received = meter.counter(received, this.#labels);
-    this.#sent = meter.counter(sent, this.#labels);
-    meter.gauge(inFlight, () => this.running, this.#labels);
-    this.#counter(0); // so that the first failure is seen as a share of something
+    this.#labels = labels;
+    this.duration = meter.histogram(duration, labels);
+    meter.observedCounter(received, () => this.receivedBytes, labels);
+    meter.observedCounter(sent, () => this.sentBytes, labels);
+    meter.gauge(inFlight, () => this.running, labels);
+    meter.observedCounter(calls, () => this.ok, { ...labels, code: statusName(0) });
   }
 
-  /** All but its duration. */
-  ended(call: EndedCall): void {
-    this.running -= 1;
-    (this.#byStatus[call.status] ?? this.#counter(call.status)).add();
-    this.#received.add(call.receivedBytes);
-    this.#sent.add(call.sentBytes);
-  }
-
-  #counter(status: number): Counter {
-    const counter = this.#meter.counter(calls, { ...this.#labels, code: statusName(status) });
-    this.#byStatus[status] = counter;
-    return counter;
+  failed(status: number): void {
+    const counter = this.#failed[status] ?? this.#meter.counter(calls, { ...this.#labels, code: statusName(status) });
+    this.#failed[status] = counter;
+    counter.add();
   }
 }
 
@@ -77,7 +74,11 @@ export class CallMetrics implements CallObserver {
   /** A call that is answered at once is timed by the end of its turn: what it waited for the others belongs to it. */
   ended(call: EndedCall): void {
     const metrics = call.observation as MethodMetrics;
-    metrics.ended(call);
+    metrics.running -= 1;
+    metrics.receivedBytes += call.receivedBytes;
+    metrics.sentBytes += call.sentBytes;
+    if (call.status === 0) metrics.ok += 1;
+    else metrics.failed(call.status);
     if (!call.atOnce) {
       metrics.duration.record(call.durationMs / 1_000);
       return;

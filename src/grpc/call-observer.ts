@@ -7,6 +7,8 @@ export interface StartedCall {
   readonly path: string;
   /** Set by the observer that traces, while the call begins; handlers hand it on to the stores. */
   trace?: Span | undefined;
+  /** The header of that name (W3C Trace Context); found once per distinct header block, since it is asked for with every call. */
+  readonly traceparent: string | undefined;
   /** First value of a request header. */
   header(name: string): string | undefined;
 }
@@ -26,7 +28,10 @@ export interface EndedCall extends StartedCall {
   readonly observation: unknown;
 }
 
-/** Must be cheap and must not throw: it runs inside of every call. */
+/**
+ * Must be cheap and must not throw: it runs inside of every call. There is one per server; several stand one around the
+ * other, and what is passed back and forth is the innermost one's.
+ */
 export interface CallObserver {
   /** Whatever is returned comes back with `ended`. Left out by an observer that needs only the end. */
   started?(call: StartedCall): unknown;

@@ -9,7 +9,8 @@ import { SimpleRequestSchema } from '../proto/gen/grpc/testing/messages_pb.ts';
 import { TestService } from '../proto/gen/grpc/testing/test_pb.ts';
 import { GrpcHarness, encoded, settle } from '../testing/grpc-harness.ts';
 import { RecordedTracer } from '../testing/recorded-tracer.ts';
-import { CallTraces } from './call-traces.ts';
+import type { CallObserver } from './call-observer.ts';
+import { TracedCalls } from './call-traces.ts';
 import { encodeBinaryMetadata } from './metadata.ts';
 import { implementService } from './service.ts';
 
@@ -24,7 +25,7 @@ interface Traced {
   readonly seen: (Span | undefined)[];
 }
 
-function tracedHarness(fail?: () => Error): Traced {
+function tracedHarness(fail?: () => Error, inner?: CallObserver): Traced {
   const tracer = new RecordedTracer();
   const seen: (Span | undefined)[] = [];
   const service = implementService(TestService, {
@@ -34,7 +35,7 @@ function tracedHarness(fail?: () => Error): Traced {
       return { payload: { body: new Uint8Array(10) } };
     },
   });
-  return { tracer, seen, harness: new GrpcHarness(service, {}, new CallTraces(tracer)) };
+  return { tracer, seen, harness: new GrpcHarness(service, {}, new TracedCalls(inner, tracer)) };
 }
 
 async function call({ harness }: Traced, headers: Record<string, string> = {}): Promise<number> {
@@ -96,6 +97,20 @@ describe('CallTraces', () => {
       assert.equal(traced.tracer.spans[0]?.attributes['reapi.tool.name'], undefined);
     });
   }
+
+  it('passes everything on, whether or not a call is traced', async () => {
+    const told: unknown[] = [];
+    const inner: CallObserver = {
+      started: ({ path }) => (told.push(path), 'mine'),
+      ended: ({ observation, status }) => told.push(observation, status),
+    };
+    const traced = tracedHarness(undefined, inner);
+    await call(traced);
+    traced.tracer.sampling = false;
+    await call(traced);
+    assert.deepEqual(told, [`${service}/UnaryCall`, 'mine', 0, `${service}/UnaryCall`, 'mine', 0]);
+    assert.equal(traced.tracer.spans.length, 1);
+  });
 
   it('makes nothing for a call that is not traced', async () => {
     const traced = tracedHarness();

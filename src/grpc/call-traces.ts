@@ -22,37 +22,43 @@ const serverFaults: ReadonlySet<number> = new Set([
   grpcStatusOf.data_loss,
 ]);
 
-export class CallTraces implements CallObserver {
+/** Traces calls beside `inner`, to which everything is passed on. A call that is not traced costs the decision and no more. */
+export class TracedCalls implements CallObserver {
+  readonly #inner: CallObserver | undefined;
   readonly #tracer: Tracer;
 
-  constructor(tracer: Tracer) {
+  constructor(inner: CallObserver | undefined, tracer: Tracer) {
+    this.#inner = inner;
     this.#tracer = tracer;
   }
 
-  started(call: StartedCall): Span | undefined {
-    const traceparent = call.header('traceparent');
-    if (!this.#tracer.samples(traceparent)) return undefined;
-    const [service, method] = namesOf(call.path);
-    const span = this.#tracer.start(
-      `${service}/${method}`,
-      { traceparent, tracestate: call.header('tracestate') },
-      { 'rpc.system': 'grpc', 'rpc.service': service, 'rpc.method': method, 'user_agent.original': call.header('user-agent'), ...buildOf(call) },
-    );
-    call.trace = span;
-    return span;
+  started(call: StartedCall): unknown {
+    if (this.#tracer.samples(call.traceparent)) call.trace = this.#begin(call);
+    return this.#inner?.started?.(call);
   }
 
   ended(call: EndedCall): void {
-    const span = call.observation as Span | undefined;
-    if (span === undefined) return;
-    const { status } = call;
-    span.set({
-      'rpc.grpc.status_code': status,
-      'rpc.server.request.size': call.receivedBytes,
-      'rpc.server.response.size': call.sentBytes,
-    });
-    span.end(serverFaults.has(status) ? statusName(status) : undefined);
+    this.#inner?.ended(call);
+    if (call.trace !== undefined) endSpan(call.trace, call);
   }
+
+  #begin(call: StartedCall): Span {
+    const [service, method] = namesOf(call.path);
+    return this.#tracer.start(
+      `${service}/${method}`,
+      { traceparent: call.traceparent, tracestate: call.header('tracestate') },
+      { 'rpc.system': 'grpc', 'rpc.service': service, 'rpc.method': method, 'user_agent.original': call.header('user-agent'), ...buildOf(call) },
+    );
+  }
+}
+
+function endSpan(span: Span, { status, receivedBytes, sentBytes }: EndedCall): void {
+  span.set({
+    'rpc.grpc.status_code': status,
+    'rpc.server.request.size': receivedBytes,
+    'rpc.server.response.size': sentBytes,
+  });
+  span.end(serverFaults.has(status) ? statusName(status) : undefined);
 }
 
 function namesOf(path: string): readonly [service: string, method: string] {

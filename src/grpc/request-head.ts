@@ -20,12 +20,19 @@ export class RequestHead {
   /** Depends on the headers, and on the rights of the moment. */
   readonly caller = new CallerMemo();
   #tool: string | undefined;
+  /** Null: not looked for yet. */
+  #traceparent: string | undefined | null = null;
 
   constructor(headers: HeaderBlock, method: Method, timeoutMs: number, encoding: MessageEncoding) {
     this.headers = headers;
     this.method = method;
     this.timeoutMs = timeoutMs;
     this.encoding = encoding;
+  }
+
+  get traceparent(): string | undefined {
+    if (this.#traceparent === null) this.#traceparent = this.headers.get('traceparent');
+    return this.#traceparent;
   }
 
   /** See `callingTool`. */

@@ -10,8 +10,8 @@ import type { MaybePromise } from '../base/maybe-promise.ts';
 import { RunningCount } from '../base/running-count.ts';
 import type { HeaderBlock, ServerStream, StreamAcceptor, StreamHandler } from '../h2/stream.ts';
 import { hotCodecs } from '../proto/hot-codecs.ts';
-import { CallRecord, unknownPath } from './call-record.ts';
-import type { CallObservation } from './call-record.ts';
+import { observeRefusal } from './call-observation.ts';
+import type { CallObservation } from './call-observation.ts';
 import type { CodecTable } from './codec.ts';
 import { Deadlines } from './deadlines.ts';
 import { defaultGrpcLimits } from './limits.ts';
@@ -74,7 +74,7 @@ export class GrpcRouter implements StreamAcceptor, CallHost {
   readonly budget: ByteBudget;
   readonly #options: GrpcRouterOptions;
   readonly #authenticator: Authenticator;
-  readonly #observed: CallObservation | undefined;
+  readonly observed: CallObservation | undefined;
   readonly #shared: SharedByVariants;
   readonly #methods: ReadonlyMap<string, Method>;
   readonly #running: RunningCount;
@@ -86,7 +86,7 @@ export class GrpcRouter implements StreamAcceptor, CallHost {
     this.log = options.log;
     this.#options = options;
     this.#authenticator = options.authenticator ?? { generation: 0, identify: () => anonymous };
-    this.#observed = options.observed;
+    this.observed = options.observed;
     this.#shared = shared ?? registered(services, options.codecs ?? hotCodecs, options.budget ?? unboundedByteBudget());
     this.#methods = this.#shared.methods;
     this.#running = this.#shared.running;
@@ -137,9 +137,8 @@ export class GrpcRouter implements StreamAcceptor, CallHost {
 
   onStream(stream: ServerStream, headers: HeaderBlock): StreamHandler {
     const head = this.#identified(this.#headOf(headers));
-    const observed = this.#observed;
     if (head instanceof Refusal) {
-      if (observed !== undefined) new CallRecord(head.method?.path ?? unknownPath, headers, observed).end(head.status);
+      if (this.observed !== undefined) observeRefusal(head, headers, this.observed);
       return new RefusedCall(stream, head, this);
     }
     const { method } = head;
@@ -151,10 +150,6 @@ export class GrpcRouter implements StreamAcceptor, CallHost {
 
   callerOf(head: RequestHead): MaybePromise<Caller> {
     return head.method.forEveryone ? anonymous : head.caller.callerOf(head.headers, this.#authenticator);
-  }
-
-  record(head: RequestHead): CallRecord | undefined {
-    return this.#observed === undefined ? undefined : new CallRecord(head.method.path, head.headers, this.#observed);
   }
 
   handlerStarted(): void {

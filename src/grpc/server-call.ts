@@ -6,13 +6,16 @@ import type { ByteBudget } from '../base/byte-budget.ts';
 import { CacheError } from '../base/cache-error.ts';
 import type { Timers } from '../base/clock.ts';
 import type { Log } from '../base/log.ts';
+import type { LoopTurn } from '../base/loop-turns.ts';
 import { isPromise } from '../base/maybe-promise.ts';
 import type { MaybePromise } from '../base/maybe-promise.ts';
 import type { Span } from '../base/tracer.ts';
 import { errorCode } from '../h2/error-code.ts';
 import { prepareHeaders } from '../h2/header-encoder.ts';
 import type { HeaderBlock, OutgoingHeaders, ServerStream, StreamHandler, StreamReset } from '../h2/stream.ts';
-import type { CallRecord } from './call-record.ts';
+import { notEnded } from './call-observation.ts';
+import type { CallObservation } from './call-observation.ts';
+import type { EndedCall } from './call-observer.ts';
 import type { DeadlineOwner, Deadlines } from './deadlines.ts';
 import type { GrpcLimits } from './limits.ts';
 import { frameMessage } from './message-frame.ts';
@@ -38,8 +41,8 @@ export interface CallHost {
   readonly budget: ByteBudget;
   /** Who makes the call. @throws CacheError `unauthenticated` or `unavailable`, then or by the promise. */
   callerOf(head: RequestHead): MaybePromise<Caller>;
-  /** What an observer is to be told of a call; undefined when there is none. */
-  record(head: RequestHead): CallRecord | undefined;
+  /** Who is told of calls; undefined when nobody wants to know. */
+  readonly observed: CallObservation | undefined;
   /** A handler did not answer at once, and has come to its end. Always in pairs. */
   handlerStarted(): void;
   handlerEnded(): void;
@@ -61,11 +64,17 @@ const preparedOkTrailers = prepareHeaders(okTrailers);
  *     └───── deadline ─▶ answered    └── reset, connection lost ──▶ answered (to nobody)
  * What a handler does after that has no effect; its signal is aborted if the answer was not its own.
  */
-export abstract class ServerCall implements StreamHandler, CallContext, DeadlineOwner {
+export abstract class ServerCall implements StreamHandler, CallContext, DeadlineOwner, EndedCall {
   protected readonly stream: ServerStream;
   protected readonly host: CallHost;
   readonly #head: RequestHead;
-  readonly #record: CallRecord | undefined;
+  // What observers are told, kept here: an object of its own for each call would cost as much as all that they do.
+  status = notEnded;
+  receivedBytes = 0;
+  sentBytes = 0;
+  trace: Span | undefined = undefined;
+  readonly observation: unknown;
+  readonly #turn: LoopTurn | undefined;
   /** A promise until it is known; no handler runs before. */
   #caller: MaybePromise<Caller>;
   /** Taken from the budget for a request message that waits for its end or for its handler. */
@@ -88,7 +97,9 @@ export abstract class ServerCall implements StreamHandler, CallContext, Deadline
     this.host = host;
     this.#head = head;
     this.#caller = host.callerOf(head);
-    this.#record = host.record(head);
+    const { observed } = host;
+    this.#turn = observed?.turns.current();
+    this.observation = observed?.observer.started?.(this);
     if (head.timeoutMs !== Infinity) host.deadlines.watch(this);
   }
 
@@ -111,8 +122,21 @@ export abstract class ServerCall implements StreamHandler, CallContext, Deadline
     return this.#head.tool;
   }
 
-  get trace(): Span | undefined {
-    return this.#record?.trace;
+  get path(): string {
+    return this.#head.method.path;
+  }
+
+  get traceparent(): string | undefined {
+    return this.#head.traceparent;
+  }
+
+  get durationMs(): number {
+    const { observed } = this.host;
+    return observed === undefined || this.#turn === undefined ? 0 : observed.turns.nowMs() - this.#turn.beganAtMs;
+  }
+
+  get atOnce(): boolean {
+    return this.#turn?.isOver === false;
   }
 
   header(name: string): string | undefined {
@@ -134,7 +158,7 @@ export abstract class ServerCall implements StreamHandler, CallContext, Deadline
       this.#discard?.drop(bytes.byteLength);
       return;
     }
-    if (this.#record !== undefined) this.#record.receivedBytes += bytes.byteLength;
+    this.receivedBytes += bytes.byteLength;
     try {
       this.receive(bytes);
     } catch (error) {
@@ -308,7 +332,7 @@ export abstract class ServerCall implements StreamHandler, CallContext, Deadline
 
   #sendMessage(message: unknown): void {
     const slices = frameMessage(this.method.response, message); // first, since it may throw
-    if (this.#record !== undefined) for (const { byteLength } of slices) this.#record.sentBytes += byteLength;
+    for (const { byteLength } of slices) this.sentBytes += byteLength;
     if (!this.#headersSent) this.#sendHeaders();
     this.stream.sendData(slices, false);
   }
@@ -351,7 +375,8 @@ export abstract class ServerCall implements StreamHandler, CallContext, Deadline
 
   #markAnswered(status: number): void {
     this.#answered = true;
-    this.#record?.end(status);
+    this.status = status;
+    this.host.observed?.observer.ended(this);
     // An answer that waits for the client to take what is before it is not there yet.
     if (this.stream.queuedBytes === 0) this.#deadline?.[Symbol.dispose]();
     this.#wake?.();

@@ -11,8 +11,8 @@ export interface SamplingLimits {
   readonly demandedPerSecondMax: number;
 }
 
-/** Random numbers drawn ahead: a call per number would cost more than all the rest of the decision. */
-const drawnAhead = 1024;
+/** Of a random number; as many as a double can tell apart. */
+const drawnBytes = 6;
 
 /**
  * The decisions of a parent-based sampler with a ratio for requests without a parent (OpenTelemetry, "ParentBased" over
@@ -23,9 +23,8 @@ export class HeadSampler {
   readonly #limits: SamplingLimits;
   readonly #clock: MonotonicClock;
   readonly #random: Random;
-  readonly #threshold: number;
-  #drawn = new Uint32Array(0);
-  #next = 0;
+  /** Undecided requests that are not traced before the next one that is. */
+  #skips: number;
   /** Demands that may still be met; grows with time, up to a second's worth. */
   #demandsLeft: number;
   #countedAtMs: number;
@@ -35,9 +34,9 @@ export class HeadSampler {
     this.#limits = limits;
     this.#clock = ports.clock;
     this.#random = ports.random;
-    this.#threshold = limits.ratio * 2 ** 32;
     this.#demandsLeft = limits.demandedPerSecondMax;
     this.#countedAtMs = ports.clock.nowMs();
+    this.#skips = this.#drawSkips();
   }
 
   /** See `Tracer.samples`. */
@@ -49,14 +48,24 @@ export class HeadSampler {
   }
 
   #draw(): boolean {
-    if (this.#next === this.#drawn.length) {
-      this.#drawn = new Uint32Array(drawnAhead);
-      new Uint8Array(this.#drawn.buffer).set(this.#random.bytes(this.#drawn.byteLength));
-      this.#next = 0;
+    if (this.#skips > 0) {
+      this.#skips -= 1;
+      return false;
     }
-    const drawn = this.#drawn[this.#next] ?? 0;
-    this.#next += 1;
-    return drawn < this.#threshold;
+    this.#skips = this.#drawSkips();
+    return true;
+  }
+
+  /**
+   * How many independent draws of the ratio fail in a row, drawn at once: the geometric distribution by inversion
+   * (Devroye, Non-Uniform Random Variate Generation, X.2). Infinity for a ratio of 0.
+   */
+  #drawSkips(): number {
+    const { ratio } = this.#limits;
+    if (ratio <= 0) return Infinity;
+    const drawn = Buffer.from(this.#random.bytes(drawnBytes)).readUIntLE(0, drawnBytes);
+    const uniform = (drawn + 1) / 2 ** (8 * drawnBytes); // above 0, at most 1
+    return Math.floor(Math.log(uniform) / Math.log1p(-ratio));
   }
 
   #meetsDemand(): boolean {

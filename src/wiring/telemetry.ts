@@ -6,7 +6,6 @@ import { LoopTurns } from '../base/loop-turns.ts';
 import type { Meter } from '../base/metrics.ts';
 import type { CallObserver } from '../grpc/call-observer.ts';
 import { LoggedCalls } from '../grpc/call-log.ts';
-import { combinedObserver } from '../grpc/call-observers.ts';
 import type { Scrape } from '../http/metrics-page.ts';
 import { loggedHttp } from '../http/request-log.ts';
 import { monotonicClock, timers } from '../platform/clocks.ts';
@@ -57,7 +56,7 @@ export async function openTelemetry(options: TelemetryOptions, { log, version }:
   const { meter } = counted;
   const traces = await openTraces(options.traces, { log, meter, version });
   const observation = { stallMs: options.diagnostics.storeStallMs, traced: traces !== undefined };
-  const calls = combinedObserver([counted.calls, traces?.calls].filter((observer) => observer !== undefined));
+  const calls = traces === undefined ? counted.calls : traces.observedCalls(counted.calls);
   let activity: Disposable | undefined;
   return {
     meter,

@@ -3,7 +3,7 @@ import type { Log } from '../base/log.ts';
 import type { Meter } from '../base/metrics.ts';
 import type { HttpHandler } from '../base/http-exchange.ts';
 import type { CallObserver } from '../grpc/call-observer.ts';
-import { CallTraces } from '../grpc/call-traces.ts';
+import { TracedCalls } from '../grpc/call-traces.ts';
 import { tracedHttp } from '../http/http-traces.ts';
 import { monotonicClock, timers } from '../platform/clocks.ts';
 import { systemRandom } from '../platform/random.ts';
@@ -17,8 +17,8 @@ export interface TraceOptions {
 
 /** Disposing it sends what was gathered, within seconds; it never fails. */
 export interface OpenTraces extends AsyncDisposable {
-  /** Of gRPC calls. */
-  readonly calls: CallObserver;
+  /** `inner` if there is one, with traces of the gRPC calls. */
+  observedCalls(inner: CallObserver | undefined): CallObserver;
   observedHttp(handler: HttpHandler): HttpHandler;
 }
 
@@ -40,7 +40,7 @@ export async function openTraces({ endpoint, sampleRatio, headers }: TraceOption
     { log, meter, clock: monotonicClock, timers, random: systemRandom },
   );
   return {
-    calls: new CallTraces(tracer),
+    observedCalls: (inner) => new TracedCalls(inner, tracer),
     observedHttp: (handler) => tracedHttp(handler, tracer),
     [Symbol.asyncDispose]: () => tracer[Symbol.asyncDispose](),
   };

@@ -6,7 +6,9 @@ import type { Code, FailureKind } from './failures.ts';
 /** What a program may act on. The message is for people and is never matched. */
 export type ErrorDetail =
   | { readonly kind: 'missing_blobs'; readonly blobs: readonly { readonly hash: string; readonly sizeBytes: number }[] }
-  | { readonly kind: 'retry_after'; readonly delayMs: number };
+  | { readonly kind: 'retry_after'; readonly delayMs: number }
+  /** A `google.protobuf.Any` that another server sent and Kiln knows nothing of: only passed on (REAPI ERR-1). */
+  | { readonly kind: 'other'; readonly typeUrl: string; readonly value: Uint8Array };
 
 /** A failure that somebody classified. `cause` keeps what was caught, for the log. */
 export class CacheError extends Error {

@@ -15,32 +15,23 @@ export interface ReadDetails {
   readonly details: readonly ErrorDetail[];
 }
 
-/** `status` is the number that came with them. What cannot be read, or is of a type that we do not know, is left out. */
+/** `status` is the number that came with them. What means nothing to us, or cannot be read, stays as it came. */
 export function readDetails(packed: readonly Any[], status: number): ReadDetails {
   let kind: FailureKind | undefined;
   const details: ErrorDetail[] = [];
   for (const one of packed) {
-    const read = readDetail(one, status);
-    if (typeof read === 'string') kind = read;
-    else if (read !== undefined) details.push(read);
+    const named = read(() => kindIn(one, status));
+    if (named === undefined) details.push(read(() => retryAfter(one) ?? missingBlobs(one)) ?? { kind: 'other', typeUrl: one.typeUrl, value: one.value });
+    else kind = named;
   }
   return { kind, details };
 }
 
-function readDetail(packed: Any, status: number): ErrorDetail | FailureKind | undefined {
+function read<T>(unpack: () => T | undefined): T | undefined {
   try {
-    switch (packed.typeUrl.slice(packed.typeUrl.lastIndexOf('/') + 1)) {
-      case RetryInfoSchema.typeName:
-        return retryAfter(packed);
-      case PreconditionFailureSchema.typeName:
-        return missingBlobs(packed);
-      case ErrorInfoSchema.typeName:
-        return kindIn(packed, status);
-      default:
-        return undefined;
-    }
+    return unpack();
   } catch {
-    return undefined;
+    return undefined; // not an encoding of what it says that it is
   }
 }
 
@@ -51,14 +42,16 @@ function retryAfter(packed: Any): ErrorDetail | undefined {
   return delayMs >= 0 ? { kind: 'retry_after', delayMs } : undefined;
 }
 
-/** `blobs/HASH/SIZE`, with the digest function in between where the hash does not say it (Execution.Execute). */
-const subjectForm = /^blobs\/(?:[a-z0-9]+\/)?([0-9a-f]+)\/(\d{1,15})$/;
+/** `blobs/HASH/SIZE` (Execution.Execute). */
+const subjectForm = /^blobs\/([0-9a-f]+)\/(\d{1,15})$/;
 
+/** Only where all violations are missing blobs: of others something would be lost on the way on. */
 function missingBlobs(packed: Any): ErrorDetail | undefined {
   const blobs: { readonly hash: string; readonly sizeBytes: number }[] = [];
   for (const { type, subject } of anyUnpack(packed, PreconditionFailureSchema)?.violations ?? []) {
     const [, hash, size] = (type === 'MISSING' ? subjectForm.exec(subject) : null) ?? [];
-    if (hash !== undefined) blobs.push({ hash, sizeBytes: Number(size) });
+    if (hash === undefined) return undefined;
+    blobs.push({ hash, sizeBytes: Number(size) });
   }
   return blobs.length === 0 ? undefined : { kind: 'missing_blobs', blobs };
 }

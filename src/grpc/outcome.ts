@@ -1,7 +1,7 @@
 // How a call ends, on the wire: status, text and details as trailers (gRPC over HTTP/2, "Responses").
 import { create, toBinary } from '@bufbuild/protobuf';
 import type { Any } from '@bufbuild/protobuf/wkt';
-import { anyPack } from '@bufbuild/protobuf/wkt';
+import { anyPack, AnySchema } from '@bufbuild/protobuf/wkt';
 import { assertNever } from '../base/assert.ts';
 import { CacheError } from '../base/cache-error.ts';
 import type { ErrorDetail } from '../base/cache-error.ts';
@@ -57,10 +57,17 @@ export const failureDomain = 'kiln';
 
 /**
  * Details of a `google.rpc.Status` (REAPI ERR-1, ERR-2; the MISSING violations are those of Execution.Execute). A kind
- * that the code does not say comes last, in capitals as the reason of an ErrorInfo. Empty where there is nothing to add.
+ * that the code does not say comes last, in capitals as the reason of an ErrorInfo. Details of other servers go on as they
+ * came, as far as there is room. Empty where there is nothing to add.
  */
 export function packDetails({ kind, code, details }: Pick<CacheError, 'kind' | 'code' | 'details'>): Any[] {
-  const packed = details.map(packDetail);
+  const packed: Any[] = [];
+  let bytes = 0;
+  for (const detail of details) {
+    const one = packDetail(detail);
+    bytes += one.typeUrl.length + one.value.byteLength;
+    if (detail.kind !== 'other' || bytes <= detailsBytesMax) packed.push(one);
+  }
   return kind === code ? packed : [...packed, anyPack(ErrorInfoSchema, create(ErrorInfoSchema, { reason: kind.toUpperCase(), domain: failureDomain }))];
 }
 
@@ -73,6 +80,8 @@ function packDetail(detail: ErrorDetail): Any {
     }
     case 'missing_blobs':
       return anyPack(PreconditionFailureSchema, create(PreconditionFailureSchema, { violations: violations(detail.blobs) }));
+    case 'other':
+      return create(AnySchema, { typeUrl: detail.typeUrl, value: detail.value });
     default:
       return assertNever(detail);
   }

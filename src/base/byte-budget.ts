@@ -137,7 +137,7 @@ export class ByteBudget {
     return true;
   }
 
-  /** Puts `waiter` at the end of the line. @throws CacheError `unavailable` with `retry_after` when the line is full. */
+  /** Puts `waiter` at the end of the line. @throws CacheError `busy` with `retry_after` when the line is full. */
   enterLine(waiter: RoomWaiter): void {
     assert(!this.#line.has(waiter), 'nobody stands in line twice');
     if (this.#line.size >= this.#waitersMax) throw this.refusal();
@@ -153,7 +153,7 @@ export class ByteBudget {
 
   /**
    * A reservation as soon as there is room; the caller gives it back.
-   * @throws CacheError `unavailable` with `retry_after` (refused), `cancelled` by the signal while in line.
+   * @throws CacheError `busy` with `retry_after` (refused), `cancelled` by the signal while in line.
    */
   async reserve(bytes: number, options?: CallOptions): Promise<void> {
     if (this.tryReserve(bytes)) return;
@@ -177,7 +177,7 @@ export class ByteBudget {
   /** A failure that says that there is no room, counted. */
   refusal(): CacheError {
     this.#refusedCount += 1;
-    return new CacheError('unavailable', 'too much is being sent and received at the same time for the memory of this server; try again', {
+    return new CacheError('busy', 'too much is being sent and received at the same time for the memory of this server; try again', {
       details: [{ kind: 'retry_after', delayMs: busyRetryMs }],
     });
   }

@@ -1,0 +1,188 @@
+// The contract through the decorator, and that reads wait for memory and give back what they took.
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { ByteBudget, unboundedByteBudget } from '../base/byte-budget.ts';
+import { byteSourceOf } from '../base/byte-source.ts';
+import type { ByteSource } from '../base/byte-source.ts';
+import { CacheError } from '../base/cache-error.ts';
+import { Digest } from '../digest/digest.ts';
+import { DigestList } from '../digest/digest-list.ts';
+import { blobStoreConformance } from '../testing/blob-store-conformance.ts';
+import { blobStoreWith } from '../testing/blob-store-with.ts';
+import { seededRandom } from '../testing/seeded-random.ts';
+import type { BlobStore } from './blob-store.ts';
+import { BudgetedBlobStore } from './budgeted-blob-store.ts';
+import { MemoryBlobStore } from './memory-blob-store.ts';
+
+const limits = { pieceBytes: 1_000, wholeBytesMax: 4_000 };
+const small = new Uint8Array(3_000).fill(1);
+const large = new Uint8Array(10_000).fill(2);
+const smallDigest = Digest.of(small);
+const largeDigest = Digest.of(large);
+
+/** So tight that what is reserved beside `tight` has to wait; nothing here is small enough to pass the line. */
+function tightBudget(): ByteBudget {
+  return new ByteBudget({ maxBytes: 16 * 1024 * 1024, waitersMax: 1_000 });
+}
+
+for (const sizes of [limits, { pieceBytes: 7_000, wholeBytesMax: 0 }]) {
+  blobStoreConformance(`budgeted over memory, whole up to ${sizes.wholeBytesMax}`, async () => {
+    const budget = unboundedByteBudget();
+    return {
+      store: new BudgetedBlobStore(inPieces(new MemoryBlobStore(), sizes.pieceBytes), budget, sizes),
+      async [Symbol.asyncDispose]() {
+        assert.equal(budget.usedBytes, 0);
+      },
+    };
+  });
+}
+
+/** As stores on disk answer: later, in pieces, or whole when small. */
+function inPieces(inner: BlobStore, pieceBytes: number): BlobStore {
+  return blobStoreWith(inner, {
+    async get(digest, options) {
+      const source = await inner.get(digest, options);
+      const bytes = source?.inMemory;
+      if (bytes === undefined || digest.sizeBytes <= limits.wholeBytesMax) return source;
+      return {
+        sizeBytes: bytes.byteLength,
+        async *[Symbol.asyncIterator]() {
+          for (let offset = 0; offset < bytes.byteLength; offset += pieceBytes) yield bytes.subarray(offset, offset + pieceBytes);
+        },
+        async [Symbol.asyncDispose]() {},
+      };
+    },
+    getMany: async (digests, options) => inner.getMany(digests, options),
+  });
+}
+
+async function filled(budget: ByteBudget): Promise<BudgetedBlobStore> {
+  const memory = new MemoryBlobStore();
+  await memory.put(smallDigest, byteSourceOf(small));
+  await memory.put(largeDigest, byteSourceOf(large));
+  return new BudgetedBlobStore(inPieces(memory, limits.pieceBytes), budget, limits);
+}
+
+async function opened(source: ReturnType<BlobStore['get']>): Promise<ByteSource> {
+  const found = await source;
+  assert.ok(found !== undefined);
+  return found;
+}
+
+describe('budgeted blob store', () => {
+  it('counts what a large blob holds while it is open, less what was delivered, and nothing once it is read, left or disposed', async () => {
+    const budget = unboundedByteBudget();
+    const store = await filled(budget);
+    for (const end of ['read', 'left', 'disposed'] as const) {
+      const source = await opened(store.get(largeDigest));
+      assert.equal(budget.usedBytes, 0);
+      const pieces = source[Symbol.asyncIterator]();
+      for (const bytes of [3_000, 2_000, 2_000]) {
+        await pieces.next();
+        assert.equal(budget.usedBytes, bytes);
+      }
+      if (end === 'read') while ((await pieces.next()).done !== true);
+      else if (end === 'left') await pieces.return?.();
+      else await source[Symbol.asyncDispose]();
+      assert.equal(budget.usedBytes, 0, end);
+      await source[Symbol.asyncDispose]();
+    }
+  });
+
+  it('counts a small blob that was read for as long as its source is open', async () => {
+    const budget = unboundedByteBudget();
+    const store = await filled(budget);
+    const source = await opened(store.get(smallDigest));
+    assert.equal(budget.usedBytes, 3_000);
+    assert.equal(source.inMemory?.byteLength, 3_000);
+    await source[Symbol.asyncDispose]();
+    await source[Symbol.asyncDispose]();
+    assert.equal(budget.usedBytes, 0);
+  });
+
+  it('counts a batch while it is read, and answers from memory without a promise', async () => {
+    const budget = unboundedByteBudget();
+    const store = await filled(budget);
+    const reading = store.getMany(DigestList.of(smallDigest));
+    assert.equal(budget.usedBytes, 3_000);
+    await reading;
+    assert.equal(budget.usedBytes, 0);
+    const memory = new MemoryBlobStore();
+    await memory.put(smallDigest, byteSourceOf(small));
+    assert.ok(Array.isArray(new BudgetedBlobStore(memory, budget, limits).getMany(DigestList.of(smallDigest))));
+    assert.equal(budget.usedBytes, 0);
+  });
+
+  it('gives back what it took for reads that fail or find nothing', async () => {
+    const budget = unboundedByteBudget();
+    const fail = (): never => {
+      throw new CacheError('unavailable', 'a sick disk');
+    };
+    const memory = new MemoryBlobStore();
+    for (const failing of [fail, async () => fail()]) {
+      const store = new BudgetedBlobStore(blobStoreWith(memory, { get: failing, getMany: failing }), budget, limits);
+      await assert.rejects(async () => store.get(smallDigest), { code: 'unavailable' });
+      await assert.rejects(async () => store.get(largeDigest), { code: 'unavailable' });
+      await assert.rejects(async () => store.getMany(DigestList.of(smallDigest)), { code: 'unavailable' });
+    }
+    const empty = new BudgetedBlobStore(inPieces(memory, 10), budget, limits);
+    assert.equal(await empty.get(smallDigest), undefined);
+    assert.equal(await empty.get(largeDigest), undefined);
+    assert.equal(budget.usedBytes, 0);
+  });
+
+  it('ERR-4: waits for memory that others hold, and gives up when it is refused or cancelled', async () => {
+    const budget = tightBudget();
+    const bytes = new Uint8Array(300_000);
+    const digest = Digest.of(bytes);
+    const memory = new MemoryBlobStore();
+    await memory.put(digest, byteSourceOf(bytes));
+    const store = new BudgetedBlobStore(inPieces(memory, 100_000), budget, { pieceBytes: 100_000, wholeBytesMax: 1_000 });
+    budget.take(12 * 1024 * 1024);
+    const [patient, refused, cancelled] = await Promise.all([1, 2, 3].map(() => opened(store.get(digest))));
+    const controller = new AbortController();
+    const abortable = await opened(store.get(digest, { signal: controller.signal }));
+    const waits = [refused, cancelled, abortable, patient].map((source) => source?.[Symbol.asyncIterator]().next() ?? assert.fail());
+    await new Promise((resolve) => setImmediate(resolve));
+    assert.equal(budget.waiterCount, 4);
+    controller.abort();
+    await assert.rejects(waits[2] ?? assert.fail(), { code: 'cancelled' });
+    await cancelled?.[Symbol.asyncDispose]();
+    for (let looks = 0; looks < 2; looks += 1) budget.look(1);
+    await assert.rejects(waits[0] ?? assert.fail(), { code: 'unavailable' });
+    await assert.rejects(waits[3] ?? assert.fail(), { code: 'unavailable' });
+    const again = await opened(store.get(digest));
+    const next = again[Symbol.asyncIterator]().next();
+    budget.give(12 * 1024 * 1024);
+    assert.equal((await next).value?.byteLength, 100_000);
+    await again[Symbol.asyncDispose]();
+    await Promise.allSettled(waits);
+    assert.equal(budget.usedBytes, 0);
+  });
+
+  it('balances under random reads that end in every way', async (t) => {
+    const random = seededRandom(t);
+    const budget = tightBudget();
+    const memory = new MemoryBlobStore();
+    const digests = await Promise.all(
+      [70_000, 300_000, 2_000_000].map(async (length) => {
+        const bytes = new Uint8Array(length).fill(length % 251);
+        await memory.put(Digest.of(bytes), byteSourceOf(bytes));
+        return Digest.of(bytes);
+      }),
+    );
+    const store = new BudgetedBlobStore(inPieces(memory, 256 * 1024), budget, { pieceBytes: 256 * 1024, wholeBytesMax: 100_000 });
+    const reader = async (): Promise<void> => {
+      const source = await opened(store.get(random.pick(digests)));
+      let pieces = random.integer(0, 9);
+      for await (const _ of source) {
+        if (pieces-- === 0) break;
+        if (random.integer(0, 3) === 0) await new Promise((resolve) => setImmediate(resolve));
+      }
+      await source[Symbol.asyncDispose]();
+    };
+    await Promise.all(Array.from({ length: 200 }, reader));
+    assert.equal(budget.usedBytes, 0);
+    assert.equal(budget.waiterCount, 0);
+  });
+});

@@ -2,7 +2,7 @@
 // docs/metrics.md is the same; and what is counted is what was done.
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
-import { readFile, readdir } from 'node:fs/promises';
+import { readFile, readdir, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { describe, it } from 'node:test';
 import grpc from '@grpc/grpc-js';
@@ -13,6 +13,7 @@ import {
   ContentAddressableStorage,
   RequestMetadataSchema,
 } from '../src/proto/gen/build/bazel/remote/execution/v2/remote_execution_pb.ts';
+import { makeServerCertificate } from '../src/testing/certificates.ts';
 import { parseExposition, sampleValue } from '../src/testing/exposition-parser.ts';
 import type { ParsedFamily } from '../src/testing/exposition-parser.ts';
 import { GrpcJsClient } from '../src/testing/grpc-js-client.ts';
@@ -38,8 +39,19 @@ function fromTool(toolName: string): { metadata: grpc.Metadata } {
   return { metadata };
 }
 
+/** Of a server that has all there is to count, and is scraped without TLS. */
+async function configurationWithTls(t: TestContext): Promise<string> {
+  const directory = await temporaryDirectory(t);
+  const { server } = makeServerCertificate();
+  await writeFile(join(directory, 'cert.pem'), server.certificate);
+  await writeFile(join(directory, 'key.pem'), server.key, { mode: 0o600 });
+  const file = join(directory, 'kiln.yaml');
+  await writeFile(file, 'listen: [{address: "127.0.0.1:0", tls: false}]\ntls: {certificate: cert.pem, key: key.pem}\n');
+  return file;
+}
+
 async function serve(t: TestContext, ...flags: string[]): Promise<KilnProcess> {
-  return serveKiln(t, ['--listen', '127.0.0.1:0', '--data', await temporaryDirectory(t), ...flags]);
+  return serveKiln(t, [...(flags[0] === '--config' ? [] : ['--listen', '127.0.0.1:0']), '--data', await temporaryDirectory(t), ...flags]);
 }
 
 async function scrape({ port }: KilnProcess): Promise<ReadonlyMap<string, ParsedFamily>> {
@@ -87,7 +99,7 @@ async function useEverything(kiln: KilnProcess): Promise<void> {
 
 describe('metrics of the server', () => {
   it('K11-10: every metric that is declared is shown after some load, and docs/metrics.md lists exactly these', async (t) => {
-    const kiln = await serve(t, '--traces-endpoint', 'http://127.0.0.1:9/v1/traces', '--traces-sample-ratio', '1');
+    const kiln = await serve(t, '--config', await configurationWithTls(t), '--traces-endpoint', 'http://127.0.0.1:9/v1/traces', '--traces-sample-ratio', '1');
     await useEverything(kiln);
     const families = await scrape(kiln);
     const declared = await declaredNames();

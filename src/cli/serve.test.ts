@@ -117,7 +117,7 @@ describe('kiln serve', () => {
 
   it('answers garbage before the preface with 400 and goes on', async (t) => {
     const kiln = await serveKiln(t, [...anyPort, '--data', await temporaryDirectory(t)]);
-    const garbage = Buffer.concat([Buffer.from('\x16\x03\x01'), preface, emptySettings]);
+    const garbage = Buffer.concat([Buffer.from('\x01\x03\x01'), preface, emptySettings]);
     assert.match(await sendRaw(kiln.port, garbage, { keepOpen: true }), /^HTTP\/1\.1 400 /);
     assert.equal((await fetchHttp(kiln.port, '/status')).status, 200);
   });

@@ -5,7 +5,7 @@ import { endpointsOf, startUpText } from './start-up-text.ts';
 import type { StartUpFacts } from './start-up-text.ts';
 
 const server: StartUpFacts['server'] = {
-  addresses: [{ kind: 'tcp', host: '127.0.0.1', port: 9092 }],
+  addresses: [{ kind: 'tcp', host: '127.0.0.1', port: 9092, tls: false }],
   dataDirectory: '/home/ada/.cache/kiln',
   usedBytes: 1.5 * 2 ** 30,
   maxBytes: 10 * 2 ** 30,
@@ -42,21 +42,31 @@ describe('start-up text', () => {
 
   it('names the machine for clients elsewhere and loopback for those here when every interface is served', () => {
     for (const [host, loopback] of [['0.0.0.0', '127.0.0.1'], ['::', '[::1]']] as const) {
-      const text = textOf({ addresses: [{ kind: 'tcp', host, port: 80 }], anonymousRight: 'read' });
+      const text = textOf({ addresses: [{ kind: 'tcp', host, port: 80, tls: false }], anonymousRight: 'read' });
       assert.match(text, /build --remote_cache=grpc:\/\/forge:80\n/);
       assert.ok(text.endsWith(`ready grpc://${loopback}:80 http://${loopback}:80\n`), text);
       assert.match(text, /connect to read\n/);
     }
   });
 
+  it('shows the schemes of TLS, and leaves out who cannot speak it', () => {
+    const text = textOf({ addresses: [{ kind: 'tcp', host: '0.0.0.0', port: 443, tls: true }, ...server.addresses] });
+    assert.match(text, /listens on {2}0\.0\.0\.0:443 \(TLS\), 127\.0\.0\.1:9092\n/);
+    assert.match(text, /build --remote_cache=grpcs:\/\/forge:443\n.*build --remote_cache=https:\/\/forge:443\n/s);
+    assert.match(text, /host: 'grpcs:\/\/forge:443'\n/);
+    assert.match(text, /--tls_certificate=CA\.pem\n/);
+    assert.doesNotMatch(text, /ccache/);
+    assert.ok(text.endsWith('ready grpcs://127.0.0.1:443 https://127.0.0.1:443\n'), text);
+  });
+
   it('speaks of the socket file when that is what is served first', () => {
-    const text = textOf({ addresses: [{ kind: 'unix', path: '/run/kiln.sock' }, ...server.addresses] });
+    const text = textOf({ addresses: [{ kind: 'unix', path: '/run/kiln.sock', tls: false }, ...server.addresses] });
     assert.match(text, /listens on {2}unix:\/run\/kiln\.sock, 127\.0\.0\.1:9092\n/);
     assert.match(text, /--remote_proxy=unix:\/run\/kiln\.sock\n/);
     assert.ok(text.endsWith('ready unix:/run/kiln.sock unix:/run/kiln.sock\n'));
   });
 
   it('puts an IPv6 address into brackets', () => {
-    assert.deepEqual(endpointsOf({ kind: 'tcp', host: '::1', port: 7 }), { grpc: 'grpc://[::1]:7', http: 'http://[::1]:7' });
+    assert.deepEqual(endpointsOf({ kind: 'tcp', host: '::1', port: 7, tls: false }), { grpc: 'grpc://[::1]:7', http: 'http://[::1]:7' });
   });
 });

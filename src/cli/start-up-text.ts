@@ -1,8 +1,7 @@
 // What `kiln serve` prints once it serves: where, what and for whom, lines to copy for build tools, and the ready line.
 import { formatListenAddress } from '../base/listen-address.ts';
-import type { ListenAddress } from '../base/listen-address.ts';
 import { formatByteSize } from '../base/units.ts';
-import type { RunningServer } from '../wiring/running-server.ts';
+import type { RunningServer, ServedAddress } from '../wiring/running-server.ts';
 
 /** What there is to say about a server that has started. */
 export interface StartUpFacts {
@@ -19,10 +18,15 @@ export interface Endpoints {
 }
 
 /** For clients on this machine; an address that stands for every interface is reached through loopback. */
-export function endpointsOf(address: ListenAddress): Endpoints {
+export function endpointsOf(address: ServedAddress): Endpoints {
   if (address.kind === 'unix') return { grpc: formatListenAddress(address), http: formatListenAddress(address) };
-  const authority = formatListenAddress({ ...address, host: loopbackFor.get(address.host) ?? address.host });
-  return { grpc: `grpc://${authority}`, http: `http://${authority}` };
+  return urlsOf(address, loopbackFor.get(address.host) ?? address.host);
+}
+
+function urlsOf({ tls, ...address }: ServedAddress & { kind: 'tcp' }, host: string): Endpoints {
+  const authority = formatListenAddress({ ...address, host });
+  const end = tls ? 's' : '';
+  return { grpc: `grpc${end}://${authority}`, http: `http${end}://${authority}` };
 }
 
 const loopbackFor: ReadonlyMap<string, string> = new Map([['0.0.0.0', '127.0.0.1'], ['::', '::1']]);
@@ -33,7 +37,7 @@ export function startUpText({ version, server, hostName }: StartUpFacts): string
   const { grpc, http } = endpointsOf(first);
   return [
     `Kiln ${version}`,
-    `  listens on  ${server.addresses.map(formatListenAddress).join(', ')}`,
+    `  listens on  ${server.addresses.map(listened).join(', ')}`,
     `  keeps       ${server.dataDirectory}: ${formatByteSize(server.usedBytes)} used of at most ${formatByteSize(server.maxBytes)}`,
     `  allows      ${whoMayWhat[server.anonymousRight]}`,
     '',
@@ -43,6 +47,10 @@ export function startUpText({ version, server, hostName }: StartUpFacts): string
     `ready ${grpc} ${http}`,
     '',
   ].join('\n');
+}
+
+function listened(address: ServedAddress): string {
+  return `${formatListenAddress(address)}${address.tls ? ' (TLS)' : ''}`;
 }
 
 const whoMayWhat: Readonly<Record<RunningServer['anonymousRight'], string>> = {
@@ -59,21 +67,28 @@ const credentialsHint: readonly string[] = [
   "    ccache  '|bearer-token=TOKEN' behind the address",
 ];
 
-function tcpSnippets(address: ListenAddress & { kind: 'tcp' }, hostName: string): readonly string[] {
+function tcpSnippets(address: ServedAddress & { kind: 'tcp' }, hostName: string): readonly string[] {
   // Clients of a cache that is open to the network are elsewhere, where this machine has its name.
-  const host = loopbackFor.has(address.host) ? hostName : address.host;
-  const authority = formatListenAddress({ ...address, host });
+  const { grpc, http } = urlsOf(address, loopbackFor.has(address.host) ? hostName : address.host);
   return [
     'Bazel   in .bazelrc (either line):',
-    `    build --remote_cache=grpc://${authority}`,
-    `    build --remote_cache=http://${authority}`,
+    `    build --remote_cache=${grpc}`,
+    `    build --remote_cache=${http}`,
     'moon    in .moon/workspace.yml:',
     '    remote:',
-    `      host: 'grpc://${authority}'`,
-    'ccache  in the environment:',
-    `    export CCACHE_REMOTE_STORAGE='http://${authority}/ccache|layout=bazel'`,
+    `      host: '${grpc}'`,
+    // ccache has no TLS of its own.
+    ...(address.tls ? [] : ['ccache  in the environment:', `    export CCACHE_REMOTE_STORAGE='${http}/ccache|layout=bazel'`]),
+    ...(address.tls ? tlsHint : []),
   ];
 }
+
+/** A public authority is known to every tool already. */
+const tlsHint: readonly string[] = [
+  'A certificate of an authority of your own is made known to',
+  '    Bazel   build --tls_certificate=CA.pem',
+  '    curl    --cacert CA.pem',
+];
 
 /** Of these tools, Bazel alone can use a socket file. */
 function unixSnippets(path: string): readonly string[] {

@@ -1,17 +1,12 @@
 // What is wrong only together: each value is fine by itself. Checked once everything else is all right.
 import type { ListenAddress } from '../base/listen-address.ts';
 import { formatListenAddress } from '../base/listen-address.ts';
+import type { Rule } from './rule.ts';
 import type { IdentityOptions } from './serve-options.ts';
 import type { ServeValues } from './serve-schema.ts';
 import { formatOrigin } from './source.ts';
 import type { Mistake, Origin } from './source.ts';
-
-interface Rule {
-  /** The key that the mistake is reported at, unless it has its default; then at the other. */
-  readonly keys: readonly [string, string];
-  /** Undefined when all is well. */
-  readonly wrong: (values: ServeValues) => readonly [problem: string, advice: string] | undefined;
-}
+import { tlsRules } from './tls-contradictions.ts';
 
 const rules: readonly Rule[] = [
   {
@@ -55,7 +50,7 @@ const rules: readonly Rule[] = [
   {
     keys: ['listen', 'listen'],
     wrong: (values) => {
-      const open = values['allow-anonymous'] === undefined && !hasIdentities(values) ? values.listen.find(isOpen) : undefined;
+      const open = values['allow-anonymous'] === undefined && !hasIdentities(values) ? values.listen.map(({ address }) => address).find(isOpen) : undefined;
       return open === undefined
         ? undefined
         : [
@@ -67,11 +62,19 @@ const rules: readonly Rule[] = [
   {
     keys: ['listen', 'listen'],
     wrong: ({ listen }) => {
-      const texts = listen.filter((address) => address.kind === 'unix' || address.port !== 0).map(formatListenAddress);
+      const texts = listen.map(({ address }) => address).filter((address) => address.kind === 'unix' || address.port !== 0).map(formatListenAddress);
       const twice = texts.find((text, index) => texts.indexOf(text) !== index);
       return twice === undefined ? undefined : [`${twice} is given twice`, 'give each address once'];
     },
   },
+  {
+    keys: ['listen', 'limits.batch-size'],
+    wrong: ({ listen, limits }) => {
+      const small = listen.find((entry) => (entry['message-size'] ?? Infinity) < limits['batch-size'] + batchFramingBytes);
+      return small === undefined ? undefined : [`the message-size of ${formatListenAddress(small.address)} has no room for a batch of limits.batch-size`, 'let it be at least 64KiB larger than limits.batch-size'];
+    },
+  },
+  ...tlsRules,
 ];
 
 /** Each blob of a batch adds digest and framing; this is room for some hundred of them. */

@@ -47,8 +47,14 @@ function linesOf(key: Key, configuration: Configuration, column: number): string
   }
   if (key.secret === true) return [`# ${name}: hidden, from ${origin}`];
   if (key.shape === 'nested') return commented([`${name}:`, ...stringify(value).trimEnd().split('\n').map((line) => `  ${line}`)], origin);
-  if (Array.isArray(value)) return commented([`${name}:`, ...value.map((one) => `  - ${scalar(String(one))}`)], origin);
+  if (Array.isArray(value)) return commented([`${name}:`, ...value.map((one) => `  - ${listed(one)}`)], origin);
   return typeof value === 'string' ? commented([`${name}: ${scalar(value)}`], origin) : [];
+}
+
+/** A value of a list: a text, or a structure of texts. */
+function listed(value: unknown): string {
+  if (typeof value !== 'object' || value === null) return scalar(String(value));
+  return `{${Object.entries(value).map(([name, text]) => `${name}: ${scalar(String(text))}`).join(', ')}}`;
 }
 
 /** Plain where that is what YAML reads again, and quoted otherwise. Numbers stay plain: editors expect them so. */

@@ -32,7 +32,7 @@ function formOf(schema: z.ZodMiniType): JsonForm {
 function valueForm({ shape, json }: KeyForm, { element }: SchemaPlace): JsonForm {
   switch (shape) {
     case 'one': return json;
-    case 'list': return { type: ['array', 'null'], items: json };
+    case 'list': return { type: ['array', 'null'], items: element === undefined || lookInto(element).members === undefined ? json : { anyOf: [json, formOf(element)] } };
     case 'pairs': return { type: ['object', 'null'], additionalProperties: json };
     case 'nested': return { type: ['array', 'null'], items: element === undefined ? {} : formOf(element) };
   }

@@ -15,6 +15,8 @@ export interface KeyFacts {
   readonly reload?: true;
   /** Its value is shown to nobody. */
   readonly secret?: true;
+  /** Of a list whose values may be structures: the member that a value alone stands for. */
+  readonly member?: string;
   /** Where it may be given; default: everywhere. A secret on a command line is seen by every process. */
   readonly from?: 'file' | 'file-and-environment';
 }
@@ -81,6 +83,23 @@ export function listKey<T>(type: ValueType<T>, facts: KeyFacts): z.ZodMiniPrefau
   return register(z.prefault(initial.length === 0 ? list : list.check(z.minLength(1)), initial), type, facts, 'list');
 }
 
+/**
+ * A key with a list of values, at least one, each of which may also be written as a structure: the value is its member
+ * `member` then. What the schema gives are structures.
+ */
+export function mixedListKey<T, Name extends string, Members extends z.core.$ZodLooseShape>(
+  type: ValueType<T>,
+  { member, others }: { readonly member: Name; readonly others: Members },
+  facts: KeyFacts & { readonly default: { readonly text: string } },
+): z.ZodMiniPrefault<z.ZodMiniArray<z.ZodMiniType<Record<Name, T> & z.output<z.ZodMiniObject<Members>>, unknown>>> {
+  const own = register(z.pipe(type.schema, z.transform((value: T) => value)), type, { ...facts, default: { derived: 'none' } }, 'one');
+  const whole = z.strictObject({ [member]: own, ...others });
+  const text = z.pipe(type.schema, z.transform((value: T) => ({ [member]: value })));
+  const element = z.union([text, whole]) as unknown as z.ZodMiniType<Record<Name, T> & z.output<z.ZodMiniObject<Members>>, unknown>;
+  const list = z.prefault(z.array(element).check(z.minLength(1)), [facts.default.text]);
+  return register(list, type, { ...facts, member }, 'list');
+}
+
 /** A key with names of the user's choice, each with a value. */
 export function pairsKey<T>(names: ValueType<string>, type: ValueType<T>, facts: KeyFacts): z.ZodMiniPrefault<z.ZodMiniRecord<z.ZodMiniType<string, string>, z.ZodMiniType<T, string>>> {
   return register(z.prefault(z.record(names.schema, type.schema), {}), type, facts, 'pairs');
@@ -125,12 +144,14 @@ export interface SchemaPlace {
 /** What stands at the root of `schema`. `above`: the innermost key above it. */
 export function lookInto(schema: z.ZodMiniType, above?: KeyForm): SchemaPlace {
   const key = keyRegistry.get(schema) ?? above;
-  const inner = schema instanceof z.ZodMiniPrefault || schema instanceof z.ZodMiniOptional ? (schema.def.innerType as z.ZodMiniType) : schema;
+  const unwrapped = schema instanceof z.ZodMiniPrefault || schema instanceof z.ZodMiniOptional ? (schema.def.innerType as z.ZodMiniType) : schema;
+  // Of a text and a structure, the text has no places in it.
+  const inner = unwrapped instanceof z.ZodMiniUnion ? (unwrapped.def.options[1] as z.ZodMiniType) : unwrapped;
   return {
     key,
     group: groupRegistry.get(schema),
     members: inner instanceof z.ZodMiniObject ? new Map(Object.entries(inner.shape as Record<string, z.ZodMiniType>)) : undefined,
-    required: inner === schema,
+    required: unwrapped === schema,
     element: inner instanceof z.ZodMiniArray ? (inner.def.element as z.ZodMiniType) : undefined,
   };
 }

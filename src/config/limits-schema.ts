@@ -1,6 +1,7 @@
 // Bounds that whoever runs Kiln may want to move. Those that protocols dictate, or that only make sense together, stay
 // constants where they are used.
 import { group, key, optionalKey } from './key.ts';
+import type { ValueType } from './value-type.ts';
 import { byteSize, count, duration, orOff } from './value-type.ts';
 
 const files = { min: '16', max: '100000' };
@@ -85,6 +86,9 @@ const http2Group = group(
   },
 );
 
+/** Of a gRPC message. */
+export const messageSize: ValueType<number> = byteSize({ min: '64KiB', max: '256MiB' });
+
 export const limitsGroup = group(
   { title: 'Limits', help: 'What is beyond a bound waits or is refused, and the metric of the bound says how near it is.' },
   {
@@ -120,7 +124,7 @@ export const limitsGroup = group(
       example: '4KiB',
       default: { text: '4KiB' },
     }),
-    'message-size': key(byteSize({ min: '64KiB', max: '256MiB' }), {
+    'message-size': key(messageSize, {
       help: 'Largest gRPC request message, unpacked. Must have room for a batch.',
       example: '8MiB',
       default: { text: '8MiB' },
@@ -159,6 +163,16 @@ export const limitsGroup = group(
       help: 'Files open for writing at a time; more writes wait.',
       example: '256',
       default: { text: '256' },
+    }),
+    'tls-handshakes': key(count({ min: '1', max: '100000' }), {
+      help: 'TLS handshakes under way at a time, over all addresses; more wait, and one that takes longer than two seconds then makes room.',
+      example: '256',
+      default: { text: '256' },
+    }),
+    'tls-handshake-timeout': key(duration({ min: '100ms', max: '1m' }), {
+      help: 'A connection whose TLS handshake is not complete by then is closed.',
+      example: '10s',
+      default: { text: '10s' },
     }),
     http2: http2Group,
     http1: http1Group,

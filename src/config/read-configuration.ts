@@ -14,9 +14,12 @@ import { schemaMistakes } from './schema-mistakes.ts';
 import { serveOptionsOf } from './serve-options.ts';
 import type { IdentityOptions, ServeOptions } from './serve-options.ts';
 import { serveKeys, serveSchema, startKeys, startSchema } from './serve-schema.ts';
+import type { ServeValues } from './serve-schema.ts';
 import { TreeBuilder, formatOrigin, valueAt } from './source.ts';
 import type { Mistake, Origin, Source, TextTree } from './source.ts';
 import type { StartContext } from './start-context.ts';
+import { readTlsMaterial, tlsFileBytesMax } from './tls-files.ts';
+import type { PemFile, TlsMaterial } from './tls-files.ts';
 
 /**
  * Reads the file at an absolute path, or the beginning of one that is longer than `bytesMax`.
@@ -96,14 +99,16 @@ async function assembled({ sources, file, context, readFile }: Parts): Promise<R
   const fromTokensFile = tokensFile === undefined ? [] : await readTokensFile(tokensFile, readFile, originOf('rights.tokens-file'));
   const identities = [...values.rights.identities, ...('mistakes' in fromTokensFile ? [] : fromTokensFile)];
   const htpasswdFile = values.rights['htpasswd-file'];
+  const tls = await readTls(values.tls, readFile, originOf);
   const mistakes = [
+    ...('mistakes' in tls ? tls.mistakes : []),
     ...('mistakes' in fromTokensFile ? fromTokensFile.mistakes : []),
     ...sharedTokens(identities, originOf(tokensFile === undefined ? 'rights.identities' : 'rights.tokens-file')),
     ...(htpasswdFile === undefined ? [] : await htpasswdMistakes(htpasswdFile, readFile, originOf('rights.htpasswd-file'))),
     ...contradictions(values, originOf),
   ];
-  if (mistakes.length > 0 || 'mistakes' in fromTokensFile) return { mistakes };
-  const options = serveOptionsOf(values, context, valueAt(given, ['listen']) === undefined);
+  if (mistakes.length > 0 || 'mistakes' in fromTokensFile || 'mistakes' in tls) return { mistakes };
+  const options = serveOptionsOf(values, context, { listenIsDefault: valueAt(given, ['listen']) === undefined, material: tls.material });
   const rights = { ...options.rights, identities };
   return { configuration: { options: { ...options, rights }, file, given, originOf } };
 }
@@ -114,6 +119,29 @@ async function readTokensFile(file: string, readFile: ReadFile, origin: Origin):
   const read = await readYaml({ file, schema: tokensSchema, readFile, origin });
   const mistakes = Array.isArray(read) ? read : mistakesIn(read, tokensSchema);
   return mistakes.length > 0 || Array.isArray(read) ? { mistakes } : z.parse(tokensSchema, read.source.tree);
+}
+
+/** What the files of TLS hold; undefined when no certificate is named, or another rule says what is missing. */
+async function readTls(tls: ServeValues['tls'], readFile: ReadFile, originOf: (name: string) => Origin): Promise<{ readonly material: TlsMaterial | undefined } | { readonly mistakes: readonly Mistake[] }> {
+  if (tls.certificate === undefined || tls.key === undefined) return { material: undefined };
+  const mistakes: Mistake[] = [];
+  const read = async (path: string, name: string): Promise<PemFile> => {
+    try {
+      return { path, text: Buffer.from(await readFile(path, tlsFileBytesMax)).toString('latin1') };
+    } catch (error) {
+      mistakes.push(unreadable(error, originOf(name)));
+      return { path, text: '' };
+    }
+  };
+  const certificate = await read(tls.certificate, 'tls.certificate');
+  const key = await read(tls.key, 'tls.key');
+  const clientCa = tls['client-ca'] === undefined ? undefined : await read(tls['client-ca'], 'tls.client-ca');
+  if (mistakes.length > 0) return { mistakes };
+  try {
+    return { material: readTlsMaterial({ certificate, key, clientCa }) };
+  } catch (error) {
+    return { mistakes: [unreadable(error, originOf('tls.certificate'))] };
+  }
 }
 
 /** Whoever checks passwords reads the file by itself; here its mistakes are found before a server is started with it. */
@@ -148,11 +176,14 @@ function unreadable(error: unknown, origin: Origin): Mistake {
 /** For every key the text of the strongest source that has one; paths are absolute. */
 function merged(sources: readonly Source[]): TextTree {
   const builder = new TreeBuilder();
-  for (const { path, resolve: resolved } of serveKeys) {
+  for (const { path, resolve: resolved, member } of serveKeys) {
     const source = sourceOf(sources, path);
     if (source === undefined) continue;
     const value = valueAt(source.tree, path);
-    const absolute = (text: unknown) => (typeof text === 'string' && resolved !== undefined ? resolved(text, source.directory) : text);
+    const absolute = (text: unknown): unknown => {
+      if (member !== undefined && typeof text === 'object' && text !== null) return { ...text, [member]: absolute(valueAt(text, [member])) };
+      return typeof text === 'string' && resolved !== undefined ? resolved(text, source.directory) : text;
+    };
     builder.set(path, Array.isArray(value) ? value.map(absolute) : absolute(value));
   }
   return builder.tree;

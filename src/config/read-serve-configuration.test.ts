@@ -1,6 +1,8 @@
 // Every way to give an option, and what comes of it.
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import type { ListenAddress } from '../base/listen-address.ts';
+import { besideTlsKey, exampleTlsFiles } from '../testing/example-tls-files.ts';
 import { optionHelp } from './option-help.ts';
 import { readServeConfiguration } from './read-serve-configuration.ts';
 import type { ServeOptions } from './serve-options.ts';
@@ -16,10 +18,12 @@ const context = (args: readonly string[] = [], environment: StartContext['enviro
 
 const readServeOptions = async (given: StartContext): Promise<ServeOptions> => (await readServeConfiguration(given, emptyFile)).options;
 
-const emptyFile = () => Promise.resolve(new Uint8Array());
+const emptyFile = (path: string) => Promise.resolve(Buffer.from(exampleTlsFiles.get(path) ?? ''));
+
+const listening = (...addresses: readonly ListenAddress[]) => addresses.map((address) => ({ address, tls: false, messageBytesMax: 8 * 2 ** 20 }));
 
 const defaults = {
-  listen: [{ kind: 'tcp', host: '127.0.0.1', port: 9092 }],
+  listen: listening({ kind: 'tcp', host: '127.0.0.1', port: 9092 }),
   listenIsDefault: true,
   allowedHosts: [],
   dataDirectory: '/home/ada/.cache/kiln',
@@ -27,6 +31,7 @@ const defaults = {
   allowAnonymous: undefined,
   readyFile: undefined,
   rights: { tokensFile: undefined, htpasswdFile: undefined, identities: [] },
+  tls: undefined,
   drain: { timeoutMs: 35_000, listenerTimeoutMs: 30_000, flushTimeoutMs: 30_000 },
   log: { level: 'info', format: 'auto', summaryIntervalMs: 60_000 },
   metrics: { enabled: true },
@@ -54,6 +59,8 @@ const defaults = {
     heldBodyBytesMax: 256 * 2 ** 20,
     openReadsMax: 512,
     openWritesMax: 256,
+    tlsHandshakesMax: 256,
+    tlsHandshakeTimeoutMs: 10_000,
     http2: {
       streamWindowBytes: 2 ** 20,
       connectionWindowBytes: 16 * 2 ** 20,
@@ -79,7 +86,7 @@ describe('options of kiln serve', () => {
     const options = await readServeOptions(context([...flags, '--allow-anonymous', 'read', '--log-level', 'debug', '--drain-timeout', '5s']));
     assert.deepEqual(options, {
       ...defaults,
-      listen: [{ kind: 'tcp', host: '::1', port: 0 }, { kind: 'unix', path: '/here/kiln.sock' }],
+      listen: listening({ kind: 'tcp', host: '::1', port: 0 }, { kind: 'unix', path: '/here/kiln.sock' }),
       listenIsDefault: false,
       dataDirectory: '/here/cache',
       maxBytes: 10 * 2 ** 30,
@@ -96,7 +103,7 @@ describe('options of kiln serve', () => {
     assert.equal(options.maxBytes, 2 * 2 ** 30);
     assert.equal(options.dataDirectory, '/flag');
     assert.equal(options.log.level, 'info', 'an empty variable counts as unset');
-    assert.deepEqual(options.listen, [{ kind: 'tcp', host: '127.0.0.1', port: 0 }, { kind: 'unix', path: '/run/k' }]);
+    assert.deepEqual(options.listen, listening({ kind: 'tcp', host: '127.0.0.1', port: 0 }, { kind: 'unix', path: '/run/k' }));
     assert.deepEqual(options.traces.headers, { a: 'b=c', d: 'e' });
   });
 
@@ -161,11 +168,12 @@ describe('options of kiln serve', () => {
   it('has a flag, a variable, an example that works and a help text for every option', async () => {
     const help = optionHelp(serveKeys);
     for (const key of serveKeys) {
+      const { environment } = besideTlsKey(key.name);
       assert.match(key.help, /^[A-Z].*\.$/s, key.name);
-      if (key.environment !== undefined) await assert.doesNotReject(readServeOptions(context([], { [key.environment]: key.example })), key.environment);
+      if (key.environment !== undefined) await assert.doesNotReject(readServeOptions(context([], { ...environment, [key.environment]: key.example })), key.environment);
       if (key.flag === undefined) continue;
       assert.equal(key.environment, `KILN_${key.flag.slice(2).replaceAll('-', '_').toUpperCase()}`);
-      await assert.doesNotReject(readServeOptions(context([key.flag, key.example])), key.flag);
+      await assert.doesNotReject(readServeOptions(context([key.flag, key.example], environment)), key.flag);
       assert.match(help, new RegExp(`  ${key.flag} .*\\n(      .*\\n)+      \\[${key.environment}; default: `));
     }
     for (const line of help.split('\n')) assert.ok(line.length <= 100, line);

@@ -1,6 +1,8 @@
 // What a reload applies, and what it leaves for a restart.
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import { makeCertificate } from '../testing/certificates.ts';
+import { exampleTlsFiles } from '../testing/example-tls-files.ts';
 import type { Configuration } from './read-configuration.ts';
 import { readServeConfiguration } from './read-serve-configuration.ts';
 import { planReload } from './reload-plan.ts';
@@ -9,8 +11,14 @@ import { serveKeys } from './serve-schema.ts';
 const hash = (digit: string) => `sha256:${digit.repeat(64)}`;
 const identity = (name: string, digit = '0') => `{name: ${name}, tokens: ["${hash(digit)}"], grants: [{instances: ["*"], rights: [read]}]}`;
 
-function configured(yaml: string, tokens = ''): Promise<Configuration> {
-  const files = new Map([['/kiln.yaml', yaml], ['/tokens.yaml', tokens], ['/other.yaml', ''], ['/etc/kiln/tokens.yaml', ''], ['/etc/kiln/htpasswd', '']]);
+const [certificate = '', key = '', authority = ''] = exampleTlsFiles.values();
+/** The same as those of the examples, under other names. */
+const tlsCopies: readonly (readonly [string, string])[] = [['/server.pem', certificate], ['/server.key', key], ['/clients.pem', authority]];
+const tlsWith = (name: string, value: string) => `tls: ${JSON.stringify({ certificate: '/server.pem', key: '/server.key', 'client-ca': '/clients.pem', [name]: value })}`;
+const withTls = tlsWith('certificate', '/server.pem');
+
+function configured(yaml: string, tokens = '', changed: readonly (readonly [string, string])[] = []): Promise<Configuration> {
+  const files = new Map([['/kiln.yaml', yaml], ['/tokens.yaml', tokens], ['/other.yaml', ''], ['/etc/kiln/tokens.yaml', ''], ['/etc/kiln/htpasswd', ''], ...exampleTlsFiles, ...tlsCopies, ...changed]);
   return readServeConfiguration(
     { args: ['--config', '/kiln.yaml'], environment: { HOME: '/home/ada' }, workingDirectory: '/', platform: 'linux' },
     async (path) => new TextEncoder().encode(files.get(path) ?? assert.fail(path)),
@@ -23,6 +31,7 @@ const otherValues: Readonly<Record<string, string>> = {
   'allowed-hosts': '[cache.example]',
   'allow-anonymous': 'read',
   'rights.identities': `[${identity('ci')}]`,
+  'tls.client-certificates': 'optional',
   'drain.timeout': '36s',
   'drain.listener-timeout': '20s',
   'drain.flush-timeout': '31s',
@@ -60,20 +69,23 @@ const otherValues: Readonly<Record<string, string>> = {
   'limits.held-bodies': '16MiB',
   'limits.open-reads': '16',
   'limits.open-writes': '16',
+  'limits.tls-handshakes': '255',
+  'limits.tls-handshake-timeout': '11s',
 };
 
 describe('planReload', () => {
   for (const key of serveKeys) {
     it(`${key.name} ${key.reload === true ? 'is applied' : 'waits for a restart'}`, async () => {
       const value = otherValues[key.name] ?? key.example;
-      const [running, next] = [await configured(''), await configured([...key.path.slice(0, -1).map((name, depth) => `${name}:\n${'  '.repeat(depth + 1)}`), `${key.path.at(-1)}: ${value}`].join(''))];
+      const isTls = key.path[0] === 'tls'; // for servers that speak it
+      const [running, next] = [await configured(isTls ? withTls : ''), await configured(isTls ? tlsWith(key.path[1] ?? '', value) : [...key.path.slice(0, -1).map((name, depth) => `${name}:\n${'  '.repeat(depth + 1)}`), `${key.path.at(-1)}: ${value}`].join(''))];
       const plan = planReload(running, next);
       assert.deepEqual(plan.changes.map(({ name, applied }) => [name, applied]), [[key.name, key.reload === true]]);
       const { options, given } = plan.configuration;
       assert.notDeepEqual(next.options, running.options);
       assert.deepEqual(options, key.reload === true ? next.options : running.options);
       assert.deepEqual(given, key.reload === true ? next.given : running.given);
-      assert.equal(plan.configuration.originOf(key.name).kind, key.reload === true ? 'file' : 'default');
+      if (!isTls) assert.equal(plan.configuration.originOf(key.name).kind, key.reload === true ? 'file' : 'default');
       assert.equal(plan.changes[0]?.to, key.secret === true ? 'hidden' : plan.changes[0]?.to.replace('topsecret', ''));
       assert.deepEqual(planReload(running, running).changes, []);
     });
@@ -101,6 +113,23 @@ describe('planReload', () => {
     assert.deepEqual(planReload(running, await configured(yaml.replace('tokens.yaml', 'other.yaml'))).changes, [
       { name: 'rights.tokens-file', from: '/tokens.yaml', to: '/other.yaml', applied: true },
     ]);
+  });
+
+  it('sees that a certificate was renewed in its file', async () => {
+    const running = await configured(withTls);
+    const renewed = makeCertificate({ key, notAfter: new Date('2049-12-31T00:00:00Z') }).certificate;
+    const { changes, configuration } = planReload(running, await configured(withTls, '', [['/server.pem', renewed]]));
+    assert.deepEqual(changes, [{ name: 'tls.certificate', from: `valid until ${running.options.tls?.material.validTo}`, to: 'valid until Dec 31 00:00:00 2049 GMT', applied: true }]);
+    assert.notEqual(configuration.options.tls?.material.fingerprint, running.options.tls?.material.fingerprint);
+  });
+
+  it('switches TLS neither on nor off', async () => {
+    const [plain, secure] = [await configured(''), await configured(withTls)];
+    for (const [running, next] of [[plain, secure], [secure, plain]] as const) {
+      const { changes, configuration } = planReload(running, next);
+      assert.ok(changes.length >= 3 && changes.every(({ name, applied }) => name.startsWith('tls.') && !applied));
+      assert.deepEqual(configuration.options, running.options);
+    }
   });
 
   it('does not fall back to trusting everybody: the addresses of the new file are not those that are open', async () => {

@@ -3,7 +3,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { Key } from './key.ts';
 import type { Configuration } from './read-configuration.ts';
-import type { ServeOptions } from './serve-options.ts';
+import type { ServeOptions, TlsOptions } from './serve-options.ts';
 import { serveKeys } from './serve-schema.ts';
 import { TreeBuilder, valueAt } from './source.ts';
 
@@ -30,13 +30,15 @@ export function planReload(running: Configuration, next: Configuration): ReloadP
     name: key.name,
     from: shown(key, valueAt(running.given, key.path)),
     to: shown(key, valueAt(next.given, key.path)),
-    applied: applies(key, next),
+    applied: applies(key, running, next),
   }));
-  return { changes: [...changes, ...tokensFileChange(running, next)], configuration: combined(running, next) };
+  return { changes: [...changes, ...tokensFileChange(running, next), ...certificateChange(running, next)], configuration: combined(running, next) };
 }
 
-function applies(key: Key, next: Configuration): boolean {
+function applies(key: Key, running: Configuration, next: Configuration): boolean {
   if (key.reload !== true) return false;
+  // Which addresses speak TLS at all was decided when they were opened.
+  if (key.path[0] === 'tls') return running.options.tls !== undefined && next.options.tls !== undefined;
   // Its default is to trust everybody on loopback, and whether this server is on loopback is not for the new
   // configuration to say: its addresses may have changed there, but not here.
   return key.name !== 'allow-anonymous' || next.options.allowAnonymous !== undefined || hasCredentials(next.options);
@@ -48,7 +50,7 @@ function hasCredentials({ rights }: ServeOptions): boolean {
 
 /** What of `next` applies, and everything else as it runs. That each key stands on its side is tested key by key. */
 function combined(running: Configuration, next: Configuration): Configuration {
-  const applied = new Set(serveKeys.filter((key) => applies(key, next)).map(({ name }) => name));
+  const applied = new Set(serveKeys.filter((key) => applies(key, running, next)).map(({ name }) => name));
   const given = new TreeBuilder();
   for (const { name, path } of serveKeys) {
     const value = valueAt((applied.has(name) ? next : running).given, path);
@@ -63,6 +65,7 @@ function combined(running: Configuration, next: Configuration): Configuration {
       ...before,
       allowAnonymous: applied.has('allow-anonymous') ? after.allowAnonymous : before.allowAnonymous,
       rights: after.rights,
+      tls: before.tls === undefined || after.tls === undefined ? before.tls : after.tls,
       drain: after.drain,
       log: { ...before.log, level: after.log.level },
       limits: { ...before.limits, connectionsMax: after.limits.connectionsMax, streamsMax: after.limits.streamsMax },
@@ -77,6 +80,14 @@ function tokensFileChange(running: Configuration, next: Configuration): KeyChang
   return [{ name: 'rights.tokens-file', from: identities(before.length), to: identities(after.length), applied: true }];
 }
 
+/** A renewed certificate is in the file that the old one was in. */
+function certificateChange(running: Configuration, next: Configuration): KeyChange[] {
+  const [before, after] = [running.options.tls, next.options.tls];
+  if (before === undefined || after === undefined || before.certificateFile !== after.certificateFile || before.material.fingerprint === after.material.fingerprint) return [];
+  const validity = ({ material }: TlsOptions) => `valid until ${material.validTo}`;
+  return [{ name: 'tls.certificate', from: validity(before), to: validity(after), applied: true }];
+}
+
 function identitiesOfTokensFile({ given, options }: Configuration): ServeOptions['rights']['identities'] {
   const own = valueAt(given, ['rights', 'identities']);
   return options.rights.identities.slice(Array.isArray(own) ? own.length : 0);
@@ -86,7 +97,13 @@ function shown(key: Key, value: unknown): string {
   if (value === undefined) return 'text' in key.default ? key.default.text : key.default.derived;
   if (key.secret === true) return 'hidden';
   if (key.shape === 'nested') return identities(Array.isArray(value) ? value.length : 0);
-  return Array.isArray(value) ? value.join(', ') : typeof value === 'string' ? value : '';
+  return Array.isArray(value) ? value.map(listed).join(', ') : typeof value === 'string' ? value : '';
+}
+
+/** A value of a list: a text, or a structure of texts. */
+function listed(value: unknown): string {
+  if (typeof value !== 'object' || value === null) return String(value);
+  return `{${Object.entries(value).map(([name, text]) => `${name}: ${String(text)}`).join(', ')}}`;
 }
 
 function identities(count: number): string {

@@ -1,6 +1,7 @@
 // Who may do what, as it is written in the configuration.
 import * as z from 'zod/mini';
 import { CacheError } from '../base/cache-error.ts';
+import { parseCertificatePattern } from '../rights/certificate-pattern.ts';
 import { parseInstancePattern } from '../rights/instance-pattern.ts';
 import { tokenHashForm } from '../rights/token.ts';
 import { group, listKey, nestedKey, optionalKey, requiredKey, requiredListKey } from './key.ts';
@@ -31,6 +32,11 @@ const grant = z.strictObject({
   }),
 });
 
+const certificatePattern = textType('PATTERN', { type: 'string' }, (text) => {
+  parseCertificatePattern(text);
+  return text;
+});
+
 /** Somebody, how they show that they are it, and what they may do. */
 export const identitySchema = z.strictObject({
   name: requiredKey(identityName, { help: 'For logs, and the user name of HTTP Basic. Entries of the same name add up.', example: 'ci' }),
@@ -40,6 +46,12 @@ export const identitySchema = z.strictObject({
     default: { derived: 'none' },
     from: 'file',
     secret: true, // what stands there by mistake
+  }),
+  certificates: listKey(certificatePattern, {
+    help: 'Client certificates that stand for it, of those that tls.client-ca believes: "cn:NAME", "subject:CN=NAME,O=...", "dns:NAME", "uri:URI", "email:ADDRESS", or "*" for all.',
+    example: 'cn:ci',
+    default: { derived: 'none' },
+    from: 'file',
   }),
   grants: nestedKey(grant, {
     help: 'What the identity may do, and where.',

@@ -16,8 +16,9 @@ const problemCharsMax = 500;
 export function schemaMistakes(schema: z.ZodMiniType, source: Source): Mistake[] {
   const read = z.safeParse(schema, source.tree);
   if (read.success) return [];
+  const issues = read.error.issues.flatMap((issue) => settledIssues(issue, source.tree));
   const misspelt = new Set<string>();
-  const mistakes = read.error.issues.flatMap((issue) => {
+  const mistakes = issues.flatMap((issue) => {
     const place = placeOf(issue);
     if (issue.code !== 'unrecognized_keys') return [];
     return issue.keys.map((name) => {
@@ -26,13 +27,21 @@ export function schemaMistakes(schema: z.ZodMiniType, source: Source): Mistake[]
       return mistake;
     });
   });
-  for (const issue of read.error.issues) {
+  for (const issue of issues) {
     const place = placeOf(issue);
     // What is missing only because its name is misspelt needs no second answer.
     if (issue.code === 'unrecognized_keys' || (valueAt(source.tree, place) === undefined && misspelt.has(JSON.stringify(place)))) continue;
     mistakes.push(wrongValue(issue, place, { found: schemaAt(schema, place), source }));
   }
   return mistakes.map((mistake) => ({ ...mistake, problem: shortened(mistake.problem) })).sort((one, other) => byPosition(one.origin, other.origin));
+}
+
+/** Where a text or a structure may stand: what is wrong with the one that does. */
+function settledIssues(issue: z.core.$ZodIssue, tree: unknown): z.core.$ZodIssue[] {
+  if (issue.code !== 'invalid_union') return [issue];
+  const value = valueAt(tree, placeOf(issue));
+  const own = issue.errors[typeof value === 'object' && value !== null ? 1 : 0] ?? [];
+  return own.map((inner) => ({ ...inner, path: [...issue.path, ...inner.path] }));
 }
 
 /** Whatever was pasted into the wrong place, its beginning is enough to find it. */
@@ -102,7 +111,7 @@ function formMistake(value: unknown, place: Place, found: Found): string {
   const { key, members, element } = found;
   if (value === nothing) return 'has no value';
   const is = Array.isArray(value) ? 'a list' : typeof value === 'object' ? 'a group of keys' : mayBeSecret(found) ? 'one value' : `the value ${JSON.stringify(value)}`;
-  if (members !== undefined) return `is ${is}, but should be a group of keys`;
+  if (members !== undefined) return `is ${is}, but should be ${key?.member === undefined ? '' : 'one value or '}a group of keys`;
   if (element !== undefined) return `is ${is}, but should be a list`;
   const isOneOfPairs = place.length > found.place.length;
   return key?.shape === 'pairs' && !isOneOfPairs ? `is ${is}, but should be names with a value each` : `is ${is}, but should be one value`;
@@ -114,7 +123,7 @@ function mayBeSecret({ key, members }: SchemaPlace): boolean {
 }
 
 function adviceOnForm({ key, members, element, place }: Found, source: Source): string {
-  if (members !== undefined && place.length > 0) return `write its keys on lines of their own below it, indented: ${[...members.keys()].join(', ')}`;
+  if (members !== undefined && place.length > 0 && key?.member === undefined) return `write its keys on lines of their own below it, indented: ${[...members.keys()].join(', ')}`;
   if (key !== undefined) return `example: ${source.example(place, key)}`;
   return element === undefined ? 'write "name: value"' : 'begin each element on a line of its own with "- ", as in "- name: ci"';
 }

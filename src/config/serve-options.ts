@@ -5,6 +5,7 @@ import type { ListenAddress } from '../base/listen-address.ts';
 import type { Right } from '../base/authorizer.ts';
 import type { ServeValues } from './serve-schema.ts';
 import type { StartContext } from './start-context.ts';
+import type { TlsMaterial } from './tls-files.ts';
 
 /** Somebody who can show who they are, and what they may do. */
 export interface IdentityOptions {
@@ -12,13 +13,33 @@ export interface IdentityOptions {
   readonly name: string;
   /** `sha256:` and 64 lower-case hexadecimal digits; may be empty. */
   readonly tokens: readonly string[];
+  /** Patterns of client certificates; may be empty. */
+  readonly certificates: readonly string[];
   readonly grants: readonly { readonly instances: readonly string[]; readonly rights: readonly Right[] }[];
+}
+
+/** One address to serve on. */
+export interface ListenerOptions {
+  readonly address: ListenAddress;
+  readonly tls: boolean;
+  readonly messageBytesMax: number;
+}
+
+export interface TlsOptions {
+  readonly certificateFile: string;
+  readonly keyFile: string;
+  readonly clientCaFile: string | undefined;
+  /** `off` where there is no `clientCaFile`. */
+  readonly clientCertificates: 'off' | 'optional' | 'required';
+  readonly minVersion: '1.2' | '1.3';
+  /** What was in the files when the configuration was read. */
+  readonly material: TlsMaterial;
 }
 
 /** Checked values; paths are absolute, durations 0 where something is off. */
 export interface ServeOptions {
   /** At least one. */
-  readonly listen: readonly ListenAddress[];
+  readonly listen: readonly ListenerOptions[];
   /** Nobody has said where to listen, so sockets that a service manager hands over go before `listen`. */
   readonly listenIsDefault: boolean;
   readonly allowedHosts: readonly string[];
@@ -34,6 +55,8 @@ export interface ServeOptions {
     /** Of the configuration file and of the tokens file; names are unique. */
     readonly identities: readonly IdentityOptions[];
   };
+  /** Undefined: no TLS. */
+  readonly tls: TlsOptions | undefined;
   readonly drain: {
     readonly timeoutMs: number;
     /** At most `timeoutMs`. */
@@ -85,6 +108,8 @@ export interface LimitOptions {
   readonly heldBodyBytesMax: number;
   readonly openReadsMax: number;
   readonly openWritesMax: number;
+  readonly tlsHandshakesMax: number;
+  readonly tlsHandshakeTimeoutMs: number;
   readonly http2: Http2LimitOptions;
   readonly http1: Http1LimitOptions;
 }
@@ -110,11 +135,22 @@ export interface Http1LimitOptions {
   readonly pipelinedRequestsMax: number;
 }
 
+/** What is known beside the values. */
+interface ReadBeside {
+  readonly listenIsDefault: boolean;
+  /** Of TLS; undefined when no certificate is named. */
+  readonly material: TlsMaterial | undefined;
+}
+
 /** @throws CacheError `invalid_argument` when there is no place for the data; first line what is wrong, second what to do. */
-export function serveOptionsOf(values: ServeValues, context: StartContext, listenIsDefault: boolean): ServeOptions {
+export function serveOptionsOf(values: ServeValues, context: StartContext, { listenIsDefault, material }: ReadBeside): ServeOptions {
   const { rights, drain, log, traces, diagnostics } = values;
   return {
-    listen: values.listen,
+    listen: values.listen.map((entry) => ({
+      address: entry.address,
+      tls: entry.tls ?? (material !== undefined && entry.address.kind === 'tcp'),
+      messageBytesMax: entry['message-size'] ?? values.limits['message-size'],
+    })),
     listenIsDefault,
     allowedHosts: values['allowed-hosts'],
     dataDirectory: values.data ?? defaultDataDirectory(context),
@@ -122,6 +158,7 @@ export function serveOptionsOf(values: ServeValues, context: StartContext, liste
     readyFile: values['ready-file'],
     allowAnonymous: values['allow-anonymous'],
     rights: { tokensFile: rights['tokens-file'], htpasswdFile: rights['htpasswd-file'], identities: rights.identities },
+    tls: material === undefined ? undefined : tlsOf(values.tls, material),
     drain: {
       timeoutMs: drain.timeout,
       listenerTimeoutMs: drain['listener-timeout'] ?? Math.min(30_000, drain.timeout),
@@ -142,6 +179,18 @@ export function serveOptionsOf(values: ServeValues, context: StartContext, liste
   };
 }
 
+function tlsOf(tls: ServeValues['tls'], material: TlsMaterial): TlsOptions {
+  const clientCaFile = tls['client-ca'];
+  return {
+    certificateFile: tls.certificate ?? '',
+    keyFile: tls.key ?? '',
+    clientCaFile,
+    clientCertificates: tls['client-certificates'] ?? (clientCaFile === undefined ? 'off' : 'required'),
+    minVersion: tls['min-version'],
+    material,
+  };
+}
+
 function limitsOf(limits: ServeValues['limits']): LimitOptions {
   return {
     connectionsMax: limits.connections,
@@ -158,6 +207,8 @@ function limitsOf(limits: ServeValues['limits']): LimitOptions {
     heldBodyBytesMax: limits['held-bodies'],
     openReadsMax: limits['open-reads'],
     openWritesMax: limits['open-writes'],
+    tlsHandshakesMax: limits['tls-handshakes'],
+    tlsHandshakeTimeoutMs: limits['tls-handshake-timeout'],
     http2: http2LimitsOf(limits.http2),
     http1: {
       headerBytesMax: limits.http1['header-size'],

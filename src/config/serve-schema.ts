@@ -1,10 +1,11 @@
 // Everything that can be said to `kiln serve`, in one schema: flags, variables, the file, defaults, errors, help, the
 // reference page and the JSON Schema for editors are all read off it.
 import * as z from 'zod/mini';
-import { group, key, keysOf, listKey, optionalKey, pairsKey } from './key.ts';
+import { group, key, keysOf, listKey, mixedListKey, optionalKey, pairsKey } from './key.ts';
 import type { Key } from './key.ts';
-import { limitsGroup } from './limits-schema.ts';
+import { limitsGroup, messageSize } from './limits-schema.ts';
 import { rightsGroup } from './rights-schema.ts';
+import { tlsGroup } from './tls-schema.ts';
 import { byteSize, duration, httpUrl, line, listenAddress, oneOf, orOff, path, percentage, ratio, secretLine, yesOrNo } from './value-type.ts';
 
 /** Shorter is a forgotten unit, longer a forgotten point. */
@@ -138,10 +139,24 @@ const configFile = optionalKey(path('FILE'), {
   default: { derived: 'none' },
 });
 
+/** What one address may have of its own, beside where it is. */
+const listenerMembers = {
+  tls: optionalKey(yesOrNo, {
+    help: 'Whether this address speaks TLS.',
+    example: 'false',
+    default: { derived: 'true for TCP when there is a tls.certificate' },
+  }),
+  'message-size': optionalKey(messageSize, {
+    help: 'Largest gRPC request message that comes by this address.',
+    example: '16MiB',
+    default: { derived: 'limits.message-size' },
+  }),
+};
+
 /** Groups come after the keys of the top level, so that the keys of a group stand together in help texts. */
 export const serveSchema = z.strictObject({
-  listen: listKey(listenAddress, {
-    help: 'Addresses to serve on. Port 0 picks a free one. An address that other machines can reach needs rights: identities, or allow-anonymous. Under systemd socket activation the default is the sockets handed over.',
+  listen: mixedListKey(listenAddress, { member: 'address', others: listenerMembers }, {
+    help: 'Addresses to serve on. Port 0 picks a free one. An address that other machines can reach needs rights: identities, or allow-anonymous. Under systemd socket activation the default is the sockets handed over. In the file, an address may have settings of its own: {address: HOST:PORT, tls: false, message-size: SIZE}.',
     example: '127.0.0.1:9092',
     default: { text: '127.0.0.1:9092' },
   }),
@@ -173,6 +188,7 @@ export const serveSchema = z.strictObject({
     default: { derived: 'none' },
   }),
   rights: rightsGroup,
+  tls: tlsGroup,
   drain: drainGroup,
   log: logGroup,
   metrics: metricsGroup,

@@ -9,9 +9,18 @@ const reason = 'these bytes begin neither HTTP/2 with prior knowledge nor an HTT
 
 /** SETTINGS and GOAWAY with PROTOCOL_ERROR. To be sent once, before the connection is closed. */
 export function prefaceRefusal(): Uint8Array {
+  return lastWords(errorCode.protocolError, reason);
+}
+
+/** The same with INADEQUATE_SECURITY, for a peer that speaks HTTP/2 without TLS where that is not done. */
+export function plaintextRefusal(text: string): Uint8Array {
+  return lastWords(errorCode.inadequateSecurity, text);
+}
+
+function lastWords(code: number, text: string): Uint8Array {
   const out = new OutputBatch();
   const frames = new FrameWriter(out);
   frames.settings([]);
-  frames.goaway(0, errorCode.protocolError, reason);
+  frames.goaway(0, code, text);
   return Buffer.concat(out.take());
 }

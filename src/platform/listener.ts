@@ -1,5 +1,5 @@
 // Accepts connections on one TCP address or unix socket and hands each to who speaks its protocol. Reads no
-// further than it must to tell HTTP/2 from the rest.
+// further than it must to tell HTTP/2 from the rest. Where it has TLS, that comes first, and nothing goes without.
 import { createServer } from 'node:net';
 import type { ListenOptions, Server, Socket } from 'node:net';
 import { assert } from '../base/assert.ts';
@@ -8,17 +8,20 @@ import { formatListenAddress } from '../base/listen-address.ts';
 import type { ListenAddress } from '../base/listen-address.ts';
 import type { Log } from '../base/log.ts';
 import { errorCodeOf } from './error-code-of.ts';
+import { readFirstBytes } from './first-bytes.ts';
 import { unixPathOf } from './inherited-sockets.ts';
 import type { InheritedSocket } from './inherited-sockets.ts';
 import { sniffProtocol } from './protocol-sniffer.ts';
+import type { SniffedProtocol } from './protocol-sniffer.ts';
+import type { TlsTerminator } from './tls-terminator.ts';
 import { claimUnixSocketPath } from './unix-socket-path.ts';
 
-/** A connection as the system gave it. */
+/** A connection as the system gave it, or what is inside of its TLS. */
 export type AcceptedConnection = Socket;
 
 /** Whoever is handed a connection owns it. */
 export interface ProtocolHandlers {
-  /** HTTP/2 with prior knowledge. `head` has been read already: the whole preface and what came with it. */
+  /** HTTP/2. `head` has been read already: the whole preface and what came with it; nothing where ALPN has said it. */
   http2(socket: AcceptedConnection, head: Uint8Array): void;
   /** Anything else. What was read has been put back. */
   other(socket: AcceptedConnection): void;
@@ -31,6 +34,13 @@ export interface ListenerLimits {
   readonly firstBytesTimeoutMs: number;
 }
 
+/** TLS for a listener. */
+export interface ListenerTls {
+  readonly terminator: TlsTerminator;
+  /** The last words to a client that speaks plain HTTP/1.1 or HTTP/2. */
+  readonly plaintextAnswers: { readonly http1: Uint8Array; readonly http2: Uint8Array };
+}
+
 /** Connections since the start, and now. */
 export interface ListenerCounts {
   readonly accepted: number;
@@ -40,11 +50,21 @@ export interface ListenerCounts {
   readonly failed: number;
   /** Closed because they did not show a protocol in time. */
   readonly silent: number;
+  /** Closed because they spoke plaintext where TLS is spoken. */
+  readonly plaintext: number;
+  /** Closed because they spoke TLS where it is not spoken. */
+  readonly tls: number;
   readonly open: number;
 }
 
 /** Finds dead peers, such as laptops that went to sleep, within the system's probe interval after this. */
 const keepAliveInitialDelayMs = 60_000;
+
+/** How long a client that was told something may take to read it, milliseconds. */
+const lastWordsLingerMs = 1_000;
+
+/** A fatal alert, handshake_failure (RFC 8446 §6): there is nobody here to shake hands with. */
+const tlsAlert = Buffer.from([0x15, 0x03, 0x03, 0x00, 0x02, 0x02, 0x28]);
 
 /** In a burst of failures, the first and every so-manieth are logged. */
 const failuresPerLogLine = 64;
@@ -54,6 +74,8 @@ const serverOptions = { allowHalfOpen: true, noDelay: true, keepAlive: true, kee
 export class Listener implements AsyncDisposable {
   #address: ListenAddress;
   readonly #server: Server;
+  readonly #log: Log;
+  readonly #tls: ListenerTls | undefined;
   #limits: ListenerLimits;
   #handlers: ProtocolHandlers | undefined;
   /** Connections that came before `serve`. Bounded by `connectionsMax`. */
@@ -61,13 +83,13 @@ export class Listener implements AsyncDisposable {
   /** Connections that have not shown their protocol. Bounded by `connectionsMax`. */
   readonly #undecided = new Set<Socket>();
   readonly #closed = Promise.withResolvers<void>();
-  readonly #counts = { accepted: 0, refused: 0, failed: 0, silent: 0, open: 0 };
+  readonly #counts = { accepted: 0, refused: 0, failed: 0, silent: 0, plaintext: 0, tls: 0, open: 0 };
 
   /**
-   * Listens on `address`, whose host is an IP address. Connections wait for `serve`.
+   * Listens on `address`, whose host is an IP address. Connections wait for `serve`. There is no TLS on unix sockets.
    * @throws CacheError `failed_precondition`; first line what is wrong, second line what to do.
    */
-  static async open(address: ListenAddress, limits: ListenerLimits, log: Log): Promise<Listener> {
+  static async open(address: ListenAddress, limits: ListenerLimits, log: Log, tls?: ListenerTls): Promise<Listener> {
     if (address.kind === 'unix') await claimUnixSocketPath(address.path);
     const server = createServer(serverOptions);
     try {
@@ -77,14 +99,14 @@ export class Listener implements AsyncDisposable {
     }
     const bound = server.address();
     const port = bound === null || typeof bound === 'string' ? 0 : bound.port;
-    return new Listener(server, address.kind === 'unix' ? address : { ...address, port }, { limits, log });
+    return new Listener(server, address.kind === 'unix' ? address : { ...address, port }, { limits, log, tls });
   }
 
   /**
    * Accepts from a socket that somebody else has opened, and owns it. Connections wait for `serve`.
    * @throws CacheError `failed_precondition` for what is no listening stream socket; two lines as above.
    */
-  static async adopt({ fd, name }: InheritedSocket, limits: ListenerLimits, log: Log): Promise<Listener> {
+  static async adopt({ fd, name }: InheritedSocket, limits: ListenerLimits, log: Log, tls?: ListenerTls): Promise<Listener> {
     const server = createServer(serverOptions);
     try {
       await listening(server, { fd });
@@ -100,16 +122,18 @@ export class Listener implements AsyncDisposable {
     // Node tells no path of a unix socket that it has not bound.
     const isUnix = bound === null || typeof bound === 'string';
     const address: ListenAddress = isUnix ? { kind: 'unix', path: name } : { kind: 'tcp', host: bound.address, port: bound.port };
-    const listener = new Listener(server, address, { limits, log });
+    const listener = new Listener(server, address, { limits, log, tls });
     const path = isUnix ? await unixPathOf(fd) : undefined;
     if (path !== undefined) listener.#address = { kind: 'unix', path };
     return listener;
   }
 
-  private constructor(server: Server, address: ListenAddress, parts: { limits: ListenerLimits; log: Log }) {
+  private constructor(server: Server, address: ListenAddress, parts: { limits: ListenerLimits; log: Log; tls: ListenerTls | undefined }) {
     this.#server = server;
     this.#address = address;
     this.#limits = parts.limits;
+    this.#log = parts.log;
+    this.#tls = address.kind === 'tcp' ? parts.tls : undefined;
     server.maxConnections = parts.limits.connectionsMax;
     server.on('connection', (socket) => this.#onConnection(socket));
     server.on('close', () => this.#closed.resolve());
@@ -119,6 +143,10 @@ export class Listener implements AsyncDisposable {
   /** With the port that was picked. */
   get address(): ListenAddress {
     return this.#address;
+  }
+
+  get speaksTls(): boolean {
+    return this.#tls !== undefined;
   }
 
   /** Hands every connection to `handlers`, those first that came before. Called once. */
@@ -174,44 +202,98 @@ export class Listener implements AsyncDisposable {
   }
 
   #accept(socket: Socket, handlers: ProtocolHandlers): void {
-    this.#undecided.add(socket);
     this.#counts.accepted += 1;
     this.#counts.open += 1;
     socket.once('close', () => (this.#counts.open -= 1));
-    let head = Buffer.alloc(0);
-    const settle = (): void => {
+    this.#readProtocol(socket, (protocol, head) => {
+      if (this.#tls === undefined) {
+        if (protocol === 'tls') this.#refuseTls(socket);
+        else handOver(socket, { protocol, head, handlers });
+      } else if (protocol === 'tls') {
+        socket.unshift(head);
+        this.#secure(socket, this.#tls, handlers);
+      } else {
+        this.#refusePlaintext(socket, { protocol, head, answers: this.#tls.plaintextAnswers });
+      }
+    });
+  }
+
+  /** Calls `known` as soon as the first bytes show a protocol; in good time, or the connection is closed. */
+  #readProtocol(socket: Socket, known: (protocol: Protocol, head: Buffer) => void): void {
+    this.#undecided.add(socket);
+    const decided = (protocol: Protocol | undefined, head: Buffer): void => {
       clearTimeout(deadline);
       this.#undecided.delete(socket);
-      socket.off('readable', onReadable).off('end', discard).off('error', discard).off('close', settle);
-    };
-    const discard = (): void => {
-      settle();
-      // Somebody must hear a late error, or it ends the process.
-      socket.on('error', ignore);
-      socket.destroy();
-    };
-    const onReadable = (): void => {
-      for (let chunk = readChunk(socket); chunk !== undefined; chunk = readChunk(socket)) {
-        head = head.byteLength === 0 ? chunk : Buffer.concat([head, chunk]);
-        const protocol = sniffProtocol(head);
-        if (protocol === 'undecided') continue;
-        settle();
-        if (protocol === 'http2') {
-          handlers.http2(socket, head);
-        } else {
-          socket.unshift(head);
-          handlers.other(socket);
-        }
+      if (protocol !== undefined) {
+        known(protocol, head);
         return;
       }
+      socket.on('error', ignore); // somebody must hear a late error, or it ends the process
+      socket.destroy();
     };
+    const watch = readFirstBytes(socket, { decide: decidedProtocol, decided });
     const deadline = setTimeout(() => {
       this.#counts.silent += 1;
-      discard();
+      watch[Symbol.dispose]();
+      decided(undefined, Buffer.alloc(0));
     }, this.#limits.firstBytesTimeoutMs);
     deadline.unref();
-    socket.on('readable', onReadable).on('end', discard).on('error', discard).on('close', settle);
   }
+
+  #secure(socket: Socket, { terminator }: ListenerTls, handlers: ProtocolHandlers): void {
+    this.#undecided.add(socket);
+    socket.once('close', () => this.#undecided.delete(socket));
+    terminator.secure(socket, (secure) => {
+      this.#undecided.delete(socket);
+      if (secure.alpnProtocol === 'h2') handlers.http2(secure, new Uint8Array(0));
+      else if (secure.alpnProtocol === 'http/1.1') handlers.other(secure);
+      // A client that names no protocol may speak either, as without TLS.
+      else this.#readProtocol(secure, (protocol, head) => handOver(secure, { protocol, head, handlers }));
+    });
+  }
+
+  #refusePlaintext(socket: Socket, { protocol, head, answers }: { protocol: Protocol; head: Buffer; answers: ListenerTls['plaintextAnswers'] }): void {
+    this.#counts.plaintext += 1;
+    this.#log.info('plaintext was sent to an address that speaks TLS; clients must use grpcs:// or https://', { address: formatListenAddress(this.#address), peer: peerOf(socket) });
+    // What is no text is no HTTP, and an answer in HTTP would mean nothing to its sender.
+    const isText = /^[A-Z]/.test(head.toString('latin1', 0, 1));
+    endWith(socket, protocol === 'http2' ? answers.http2 : isText ? answers.http1 : new Uint8Array(0));
+  }
+
+  #refuseTls(socket: Socket): void {
+    this.#counts.tls += 1;
+    this.#log.info('TLS was spoken to an address without it; clients must use grpc:// or http://, or tls.certificate be configured here', { address: formatListenAddress(this.#address), peer: peerOf(socket) });
+    endWith(socket, tlsAlert);
+  }
+}
+
+type Protocol = Exclude<SniffedProtocol, 'undecided'>;
+
+function decidedProtocol(head: Buffer): Protocol | undefined {
+  const protocol = sniffProtocol(head);
+  return protocol === 'undecided' ? undefined : protocol;
+}
+
+/** To who speaks the protocol. */
+function handOver(socket: Socket, { protocol, head, handlers }: { protocol: Protocol; head: Buffer; handlers: ProtocolHandlers }): void {
+  if (protocol === 'http2') {
+    handlers.http2(socket, head);
+    return;
+  }
+  socket.unshift(head);
+  handlers.other(socket);
+}
+
+/** Says one last thing; whoever does not take it is cut off. */
+function endWith(socket: Socket, words: Uint8Array): void {
+  socket.on('error', ignore);
+  socket.resume();
+  socket.end(words);
+  setTimeout(() => socket.destroy(), lastWordsLingerMs).unref();
+}
+
+function peerOf(socket: Socket): string {
+  return socket.remoteAddress === undefined ? 'unix' : `${socket.remoteAddress}:${socket.remotePort}`;
 }
 
 function ignore(): void {}
@@ -223,11 +305,6 @@ async function listening(server: Server, where: ListenOptions | { readonly fd: n
   server.listen(where, resolve); // throws for a descriptor that is no socket
   await promise;
   server.off('error', reject);
-}
-
-function readChunk(socket: Socket): Buffer<ArrayBuffer> | undefined {
-  const chunk: unknown = socket.read();
-  return chunk instanceof Buffer ? (chunk as Buffer<ArrayBuffer>) : undefined;
 }
 
 function listenFailure(address: ListenAddress, cause: unknown): CacheError {

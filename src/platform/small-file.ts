@@ -1,5 +1,5 @@
 // Files that people write and the program reads at once: configuration, tokens, passwords.
-import { open } from 'node:fs/promises';
+import { constants, open, stat } from 'node:fs/promises';
 import { CacheError } from '../base/cache-error.ts';
 import { errorCodeOf } from './error-code-of.ts';
 
@@ -26,6 +26,12 @@ export async function readSmallFile(path: string, bytesMax: number): Promise<Uin
     const [problem, advice] = words[code] ?? [`${path} cannot be read (${code})`, 'name a file that can be read'];
     throw new CacheError('invalid_argument', `${problem.replace('PATH', path)}\n${advice}`, { cause });
   }
+}
+
+/** Who may read the file besides its owner and group; undefined when that cannot be told. */
+export async function fileAccess(path: string): Promise<{ readonly othersMayRead: boolean } | undefined> {
+  const status = await stat(path).catch(() => undefined);
+  return status === undefined ? undefined : { othersMayRead: (status.mode & constants.S_IROTH) !== 0 };
 }
 
 const words: Readonly<Record<string, readonly [problem: string, advice: string]>> = {

@@ -36,10 +36,12 @@ function meterKind(meter: Meter, kind: Kind, { listeners }: ConnectionSources): 
     sum(listeners().filter(({ address }) => address.kind === kind), ({ counts }) => of(counts));
   meter.gauge({ name: 'kiln_connections', help: 'Connections that are open, by kind of address.' }, read(({ open }) => open), { kind });
   meter.observedCounter({ name: 'kiln_connections_accepted_total', help: 'Connections that were accepted.' }, read(({ accepted }) => accepted), { kind });
-  const refused = { name: 'kiln_connections_refused_total', help: 'Connections that were turned away, by reason: too_many, silent (no first bytes in time), failed (the system gave an error).' } as const;
+  const refused = { name: 'kiln_connections_refused_total', help: 'Connections that were turned away, by reason: too_many, silent (no first bytes in time), failed (the system gave an error), plaintext (where TLS is spoken), tls (where it is not).' } as const;
   meter.observedCounter(refused, read((counts) => counts.refused), { kind, reason: 'too_many' });
   meter.observedCounter(refused, read(({ silent }) => silent), { kind, reason: 'silent' });
   meter.observedCounter(refused, read(({ failed }) => failed), { kind, reason: 'failed' });
+  meter.observedCounter(refused, read(({ plaintext }) => plaintext), { kind, reason: 'plaintext' });
+  meter.observedCounter(refused, read(({ tls }) => tls), { kind, reason: 'tls' });
 }
 
 /** Counts what the HTTP/2 engine tells. Codes have a name each, and floods are told by one of a few fixed texts. */

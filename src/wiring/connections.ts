@@ -1,4 +1,5 @@
 // The connections of a server, whatever they speak: from being accepted to the end of the last call on them.
+import type { ConnectionCredentials } from '../base/authorizer.ts';
 import type { MonotonicClock, Timers } from '../base/clock.ts';
 import type { HttpHandler } from '../base/http-exchange.ts';
 import type { Log } from '../base/log.ts';
@@ -8,14 +9,13 @@ import { prefaceRefusal } from '../h2/preface-refusal.ts';
 import { serveHttp2 } from '../h2/session.ts';
 import type { Http2Session } from '../h2/session.ts';
 import type { StreamAcceptor } from '../h2/stream.ts';
+import { credentialsOf } from '../platform/client-certificate.ts';
 import type { AcceptedConnection, ProtocolHandlers } from '../platform/listener.ts';
 import { createHttp1Server } from '../platform/node-http.ts';
 import type { Http1Limits, Http1Parts, Http1Server } from '../platform/node-http.ts';
 import { nodeSocket } from '../platform/node-socket.ts';
 
 export interface ConnectionParts {
-  /** What HTTP/2 streams are handed to. */
-  readonly streams: StreamAcceptor;
   /** What HTTP/1.1 exchanges are handed to. */
   readonly exchanges: HttpHandler;
   readonly clock: MonotonicClock;
@@ -47,10 +47,12 @@ const goawayAnswerMs = 5_000;
 /** How long clients may take to receive the last answers to calls that were cut off. */
 const lastAnswersMs = 500;
 
-export class Connections implements ProtocolHandlers {
+/** What the HTTP/2 streams of a connection are handed to, given what it shows of its client. */
+export type StreamAcceptors = (credentials: ConnectionCredentials | undefined) => StreamAcceptor;
+
+export class Connections {
   readonly #parts: ConnectionParts;
   readonly #http1: Http1Server;
-  readonly #streams: StreamAcceptor;
   /** Bounded by the listeners' limit on connections. */
   readonly #http2 = new Set<Http2Session>();
   #draining = false;
@@ -58,27 +60,38 @@ export class Connections implements ProtocolHandlers {
 
   constructor(parts: ConnectionParts) {
     this.#parts = parts;
-    this.#streams = {
-      onStream: (stream, headers, endStream) => {
-        this.#openedStreams += 1;
-        return parts.streams.onStream(stream, headers, endStream);
-      },
-    };
     this.#http1 = createHttp1Server(parts.exchanges, parts.limits.http1, { log: parts.log, foreignAnswer: prefaceRefusal(), isBusy: parts.isBusy, ...parts.http1Events });
   }
 
-  http2(socket: AcceptedConnection, head: Uint8Array): void {
+  /** For connections of one kind; those of all kinds are counted and ended together. */
+  handlers(acceptors: StreamAcceptors): ProtocolHandlers {
+    const strangers = this.#counted(acceptors(undefined));
+    return {
+      http2: (socket, head) => {
+        const credentials = credentialsOf(socket);
+        this.#serveHttp2(socket, head, credentials === undefined ? strangers : this.#counted(acceptors(credentials)));
+      },
+      other: (socket) => this.#http1.adopt(socket, credentialsOf(socket)),
+    };
+  }
+
+  #counted(streams: StreamAcceptor): StreamAcceptor {
+    return {
+      onStream: (stream, headers, endStream) => {
+        this.#openedStreams += 1;
+        return streams.onStream(stream, headers, endStream);
+      },
+    };
+  }
+
+  #serveHttp2(socket: AcceptedConnection, head: Uint8Array, streams: StreamAcceptor): void {
     if (this.#draining) {
       socket.destroy();
       return;
     }
-    const session = serveHttp2(nodeSocket(socket, head), this.#streams, this.#parts.limits.http2(), this.#parts);
+    const session = serveHttp2(nodeSocket(socket, head), streams, this.#parts.limits.http2(), this.#parts);
     this.#http2.add(session);
     void session.closed.then(() => this.#http2.delete(session));
-  }
-
-  other(socket: AcceptedConnection): void {
-    this.#http1.adopt(socket);
   }
 
   get http1Count(): number {

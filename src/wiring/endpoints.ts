@@ -19,11 +19,13 @@ import type { Http1Limits } from '../platform/node-http.ts';
 import { isLoopbackAddress } from '../platform/resolve-host.ts';
 import { meterConnections, meteredConnectionEvents, meteredHttp1Events } from './connection-metrics.ts';
 import { Connections } from './connections.ts';
-import type { DrainedCalls } from './connections.ts';
+import type { DrainedCalls, StreamAcceptors } from './connections.ts';
 import { countedHandler } from './counted-handler.ts';
 import { DispatchAcceptor, refusingGrpcPaths } from './dispatch-acceptor.ts';
 import { endedWithin } from './drain.ts';
 import type { DrainLimits, DrainProgress } from './drain.ts';
+import type { OpenListener } from './listeners.ts';
+import type { ServedAddress } from './running-server.ts';
 import type { ServerLimits } from './server-limits.ts';
 import type { Served } from './services.ts';
 import type { Telemetry } from './telemetry.ts';
@@ -51,6 +53,12 @@ function audienceOf(address: ListenAddress): Audience {
   return isLoopbackAddress(address.host) ? 'loopback' : 'network';
 }
 
+/** Who answers the clients of one audience. */
+interface AudienceEnd {
+  readonly connections: Connections;
+  readonly acceptors: (router: GrpcRouter) => StreamAcceptors;
+}
+
 /** How the clients of a drain ended; see `StopOutcome`. */
 export interface DrainedClients extends DrainedCalls {
   readonly lateHandlers: number;
@@ -67,7 +75,7 @@ export class Endpoints implements AsyncDisposable {
   readonly #http1: Http1Limits;
   #http2: Http2Limits;
   #connectionsMax: number;
-  readonly #connections: Readonly<Record<Audience, Connections>>;
+  readonly #audiences: Readonly<Record<Audience, AudienceEnd>>;
   readonly #listeners: Listener[] = [];
   readonly #exchanges = new RunningCount();
   #drained: Promise<DrainedClients> | undefined;
@@ -86,31 +94,39 @@ export class Endpoints implements AsyncDisposable {
     this.#router = new GrpcRouter(served.services, { authenticator, timers, log, limits: limits.grpc, observed: calls && { observer: calls, turns } });
     const http = countedHandler(refusingGrpcPaths(served.http, this.#router), this.#exchanges);
     const policy = { allowedHosts, linkablePaths: served.pages.filter(({ linkable }) => linkable).map(({ path }) => path) };
-    this.#connections = {
-      loopback: this.#connectionsWith(guardedFromBrowsers(http, { ...policy, knownNamesOnly: true, anyAddress: false })),
+    this.#audiences = {
+      loopback: this.#audienceWith(guardedFromBrowsers(http, { ...policy, knownNamesOnly: true, anyAddress: false })),
       // By which names the network knows this machine is only known when somebody has said it.
-      network: this.#connectionsWith(guardedFromBrowsers(http, { ...policy, knownNamesOnly: allowedHosts.length > 0, anyAddress: true })),
+      network: this.#audienceWith(guardedFromBrowsers(http, { ...policy, knownNamesOnly: allowedHosts.length > 0, anyAddress: true })),
       // No browser can reach a socket file, and what its clients send as a host is arbitrary.
-      unix: this.#connectionsWith(http),
+      unix: this.#audienceWith(http),
     };
     meterConnections(meter, {
       listeners: () => this.#listeners,
-      connections: Object.values(this.#connections),
+      connections: this.#connections,
       connectionsMax: () => this.#connectionsMax,
       streamsMax: () => this.#http2.concurrentStreamsMax,
     });
   }
 
-  #connectionsWith(handler: HttpHandler): Connections {
+  #audienceWith(handler: HttpHandler): AudienceEnd {
     const log = this.#log;
     const exchanges = this.#telemetry.observedHttp(handler);
-    const http = httpAcceptor(exchanges, httpExchangeLimits, { httpDate: createHttpDate(wallClock), log });
-    return new Connections({ streams: new DispatchAcceptor(this.#router, http), exchanges, clock: monotonicClock, timers, log, events: this.#events, http1Events: this.#http1Events, isBusy: this.#isBusy, limits: { http1: this.#http1, http2: () => this.#http2 } });
+    const httpDate = createHttpDate(wallClock);
+    return {
+      connections: new Connections({ exchanges, clock: monotonicClock, timers, log, events: this.#events, http1Events: this.#http1Events, isBusy: this.#isBusy, limits: { http1: this.#http1, http2: () => this.#http2 } }),
+      acceptors: (router) => (credentials) =>
+        new DispatchAcceptor(credentials === undefined ? router : router.forClient(credentials), httpAcceptor(exchanges, httpExchangeLimits, { httpDate, log, credentials })),
+    };
+  }
+
+  get #connections(): readonly Connections[] {
+    return Object.values(this.#audiences).map(({ connections }) => connections);
   }
 
   /** As bound, in the order they were opened. */
-  get addresses(): readonly ListenAddress[] {
-    return this.#listeners.map(({ address }) => address);
+  get addresses(): readonly ServedAddress[] {
+    return this.#listeners.map(({ address, speaksTls }) => ({ ...address, tls: speaksTls }));
   }
 
   /** Handlers at work over gRPC and HTTP that did not answer at once; cancelled ones count until they have noticed. */
@@ -126,15 +142,16 @@ export class Endpoints implements AsyncDisposable {
   }
 
   /** Serves whoever connects to `listener`, and owns it. */
-  serve(listener: Listener): void {
+  serve({ listener, messageBytesMax }: OpenListener): void {
     assert(!this.#served.health.draining, 'a server that stops does not begin to listen');
     this.#listeners.push(listener);
-    listener.serve(this.#connections[audienceOf(listener.address)]);
+    const { connections, acceptors } = this.#audiences[audienceOf(listener.address)];
+    listener.serve(connections.handlers(acceptors(this.#router.withMessagesUpTo(messageBytesMax))));
   }
 
   /** What is going on at the moment. */
   get progress(): DrainProgress {
-    const all = Object.values(this.#connections);
+    const all = this.#connections;
     return { calls: sum(all, ({ runningCalls }) => runningCalls), connections: sum(all, ({ size }) => size), handlers: this.runningHandlers };
   }
 
@@ -152,7 +169,7 @@ export class Endpoints implements AsyncDisposable {
     const startedMs = monotonicClock.nowMs();
     this.#served.health.drain(); // first of all: whoever asks before it connects goes elsewhere (HC-3)
     for (const listener of this.#listeners) listener.stopAccepting();
-    const drained = await Promise.all(Object.values(this.#connections).map((connections) => connections.drain(Math.min(listenerTimeoutMs, timeoutMs))));
+    const drained = await Promise.all(this.#connections.map((connections) => connections.drain(Math.min(listenerTimeoutMs, timeoutMs))));
     await Promise.all(this.#listeners.map((listener) => listener[Symbol.asyncDispose]()));
     await this.#handlersEnded(Math.max(startedMs + timeoutMs - monotonicClock.nowMs(), cancelledHandlersMsMin));
     return {

@@ -5,7 +5,7 @@ import { parseListenAddress } from '../base/listen-address.ts';
 import { listenTargets } from './listen-targets.ts';
 import type { RightsOptions } from './rights.ts';
 
-const asked = (...texts: string[]) => texts.map(parseListenAddress);
+const asked = (...texts: string[]) => texts.map((text) => ({ address: parseListenAddress(text), tls: false, messageBytesMax: 1 }));
 
 function options(allowAnonymous?: RightsOptions['allowAnonymous'], rights: Partial<RightsOptions['rights']> = {}): RightsOptions {
   return { allowAnonymous, rights: { tokensFile: undefined, htpasswdFile: undefined, identities: [], ...rights } };
@@ -24,7 +24,7 @@ describe('listenTargets', () => {
   });
 
   it('gives names their address', async () => {
-    assert.match(JSON.stringify(await listenTargets(asked('localhost:1'), options())), /^\[\{"kind":"tcp","host":"(?:127\.0\.0\.1|::1)","port":1\}\]$/);
+    assert.match(JSON.stringify(await listenTargets(asked('localhost:1'), options())), /^\[\{"address":\{"kind":"tcp","host":"(?:127\.0\.0\.1|::1)","port":1\},/);
   });
 
   for (const text of ['0.0.0.0:1', '[::]:1', '10.1.2.3:1', '[fe80::1]:1', '[::ffff:10.1.2.3]:1']) {

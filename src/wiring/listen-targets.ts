@@ -2,7 +2,7 @@
 // network by accident.
 import { CacheError } from '../base/cache-error.ts';
 import { formatListenAddress } from '../base/listen-address.ts';
-import type { ListenAddress } from '../base/listen-address.ts';
+import type { ListenerOptions } from '../config/serve-options.ts';
 import { resolveHost } from '../platform/resolve-host.ts';
 import { credentialsConfigured } from './rights.ts';
 import type { RightsOptions } from './rights.ts';
@@ -12,15 +12,16 @@ import type { RightsOptions } from './rights.ts';
  * @throws CacheError `invalid_argument` (an address that others can reach, without a decision about rights; or rights
  *   for nobody), `failed_precondition` (a name without an address); first line what is wrong, the rest what to do.
  */
-export async function listenTargets(asked: readonly ListenAddress[], options: RightsOptions): Promise<readonly ListenAddress[]> {
+export async function listenTargets(asked: readonly ListenerOptions[], options: RightsOptions): Promise<readonly ListenerOptions[]> {
   const hasCredentials = credentialsConfigured(options);
   if (options.allowAnonymous === 'none' && !hasCredentials) {
     throw new CacheError('invalid_argument', `nobody could use this server: callers without credentials may do nothing, and there are no credentials\n${waysToCredentials}`);
   }
-  const targets: ListenAddress[] = [];
-  for (const address of asked) {
+  const targets: ListenerOptions[] = [];
+  for (const entry of asked) {
+    const { address } = entry;
     if (address.kind === 'unix') {
-      targets.push(address);
+      targets.push(entry);
       continue;
     }
     const host = await resolveHost(address.host);
@@ -32,7 +33,7 @@ export async function listenTargets(asked: readonly ListenAddress[], options: Ri
           'or let everyone in with --allow-anonymous read (download) or --allow-anonymous write (upload as well), or listen on 127.0.0.1',
       );
     }
-    targets.push({ ...address, host: host.address });
+    targets.push({ ...entry, address: { ...address, host: host.address } });
   }
   return targets;
 }

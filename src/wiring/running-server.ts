@@ -1,17 +1,23 @@
 // What there is to see of a server that runs, and how to end it.
 import type { ListenAddress } from '../base/listen-address.ts';
+import type { TlsOptions } from '../config/serve-options.ts';
 import type { RightsOptions } from './rights.ts';
 import type { DrainLimits, DrainProgress, StopOutcome } from './drain.ts';
 
+/** Where clients find the server. */
+export type ServedAddress = ListenAddress & { readonly tls: boolean };
+
 /** What can change in a running server. */
 export interface ReloadOptions extends RightsOptions {
+  /** Heeded by a server that speaks TLS. */
+  readonly tls: TlsOptions | undefined;
   readonly drain: DrainLimits;
   readonly limits: { readonly connectionsMax: number; readonly streamsMax: number };
 }
 
 export interface RunningServer {
   /** As bound, in the order asked for; at least one. */
-  readonly addresses: readonly ListenAddress[];
+  readonly addresses: readonly ServedAddress[];
   readonly dataDirectory: string;
   readonly maxBytes: number;
   readonly usedBytes: number;

@@ -21,6 +21,8 @@ const given: LimitOptions = {
   openWritesMax: 1_012,
   busyStallTimeoutMs: 1_013,
   stallBytesMin: 1_014,
+  tlsHandshakesMax: 1_015,
+  tlsHandshakeTimeoutMs: 1_016,
   http2: {
     streamWindowBytes: 1_020,
     connectionWindowBytes: 1_021,
@@ -36,8 +38,9 @@ const given: LimitOptions = {
 };
 
 it('hands every limit to those it is for', () => {
-  const { listener, http1, http2, grpc, services, http } = serverLimits(given);
+  const { listener, tls, http1, http2, grpc, services, http } = serverLimits(given);
   assert.deepEqual(listener, { connectionsMax: 1_001, firstBytesTimeoutMs: 1_002 });
+  assert.deepEqual(tls, { handshakesMax: 1_015, handshakeTimeoutMs: 1_016 });
   assert.equal(http2.concurrentStreamsMax, 1_003);
   assert.deepEqual([http1.stallTimeoutMs, grpc.stallMs], [1_004, 1_004]);
   assert.equal(grpc.messageBytesMax, 1_005);

@@ -6,6 +6,7 @@ import { http2Limits } from '../h2/limits.ts';
 import type { Http2Limits } from '../h2/limits.ts';
 import { httpLimits } from '../http/routes.ts';
 import type { HttpLimits } from '../http/routes.ts';
+import type { HandshakeLimits } from '../platform/handshake-line.ts';
 import type { ListenerLimits } from '../platform/listener.ts';
 import { http1Limits } from '../platform/node-http.ts';
 import type { Http1Limits } from '../platform/node-http.ts';
@@ -14,6 +15,7 @@ import type { ServiceLimits } from '../services/limits.ts';
 
 export interface ServerLimits {
   readonly listener: ListenerLimits;
+  readonly tls: HandshakeLimits;
   readonly http1: Http1Limits;
   readonly http2: Http2Limits;
   readonly grpc: GrpcLimits;
@@ -26,6 +28,7 @@ export function serverLimits(given: LimitOptions): ServerLimits {
   const stall = { stallTimeoutMs, busyStallTimeoutMs, stallBytesMin };
   return {
     listener: { connectionsMax, firstBytesTimeoutMs },
+    tls: { handshakesMax: given.tlsHandshakesMax, handshakeTimeoutMs: given.tlsHandshakeTimeoutMs },
     http1: { ...http1Limits, ...given.http1, ...stall },
     http2: http2LimitsOf(given),
     grpc: { ...defaultGrpcLimits, messageBytesMax, stallMs: stallTimeoutMs },

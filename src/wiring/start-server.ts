@@ -1,6 +1,5 @@
 // From options to a running server, and back: opens part after part, ends them in reverse.
 import { formatListenAddress } from '../base/listen-address.ts';
-import type { ListenAddress } from '../base/listen-address.ts';
 import type { Supervisor } from '../base/supervisor.ts';
 import type { ServeOptions } from '../config/serve-options.ts';
 import { monotonicClock, timers } from '../platform/clocks.ts';
@@ -19,11 +18,13 @@ import { repeat } from './repeat.ts';
 import { openRights } from './rights.ts';
 import type { OpenRights } from './rights.ts';
 import { meteredRights } from './rights-metrics.ts';
-import type { ReloadOptions, RunningServer } from './running-server.ts';
+import type { ReloadOptions, RunningServer, ServedAddress } from './running-server.ts';
 import { serverLimits } from './server-limits.ts';
 import { createServed } from './services.ts';
 import { openTelemetry } from './telemetry.ts';
 import type { Telemetry } from './telemetry.ts';
+import { openTls } from './tls.ts';
+import type { OpenTls } from './tls.ts';
 
 /** What a server needs from the process it runs in. */
 export interface ServerSurroundings {
@@ -53,13 +54,16 @@ export async function startServer(options: ServeOptions, surroundings: ServerSur
   const limits = serverLimits(options.limits);
   // Ended in reverse: clients first, then the stores they use, at last what observes both.
   await using opening = new AsyncDisposableStack();
-  const handedOver = opening.use(await takeHandedOver(inheritedSockets, limits.listener, log));
+  const tls = options.tls === undefined ? undefined : opening.use(await openTls(options.tls, limits.tls, log));
+  const listenerParts = { limits: limits.listener, log, tls: tls?.listener };
+  const handedOver = opening.use(await takeHandedOver(inheritedSockets, options, listenerParts));
   const addresses = await listenTargets(wishedAddresses(options, handedOver, log), options);
   const telemetry = opening.use(await openTelemetry(options, { log, version }));
   const { meter, usage, scrape } = telemetry;
+  tls?.meter(meter);
   const openedRights = opening.use(await openRights(options, { log, meter }));
   const rights = meteredRights(openedRights.rights, meter);
-  const owner = { pid, startedAt, listen: addresses.map(formatListenAddress).join(', ') };
+  const owner = { pid, startedAt, listen: addresses.map(({ address }) => formatListenAddress(address)).join(', ') };
   const stores = telemetry.observedStores(opening.use(await openStores(options, owner, { log, meter })));
   const diagnostics = opening.use(await openDiagnostics(options, { log, meter }));
   const served = createServed({ blobs: stores.blobs, values: stores.values, authenticator: rights, authorizer: rights, limits, log, version, meter, usage, scrape, pages: diagnostics.pages });
@@ -74,13 +78,13 @@ export async function startServer(options: ServeOptions, surroundings: ServerSur
       log,
     }),
   );
-  const listening = opening.use(await openListeners(addresses, handedOver, { limits: limits.listener, log }));
-  await stores.announce(listening.listeners.map(({ address }) => formatListenAddress(address)).join(', '));
-  const server = new Server({ options, surroundings, rights: openedRights, telemetry, stores, diagnostics, endpoints });
+  const listening = opening.use(await openListeners(addresses, handedOver, listenerParts));
+  await stores.announce(listening.listeners.map(({ listener }) => formatListenAddress(listener.address)).join(', '));
+  const server = new Server({ options, surroundings, tls, rights: openedRights, telemetry, stores, diagnostics, endpoints });
   telemetry.watch(server);
   diagnostics.watch();
   // Last, and in the turn in which the caller gets the server: nobody is served by one that cannot be stopped politely.
-  for (const listener of listening.listeners) endpoints.serve(listener);
+  for (const one of listening.listeners) endpoints.serve(one);
   opening.move(); // from here on `stop` ends them
   return server;
 }
@@ -88,6 +92,8 @@ export async function startServer(options: ServeOptions, surroundings: ServerSur
 interface ServerParts {
   readonly options: ServeOptions;
   readonly surroundings: ServerSurroundings;
+  /** Undefined: no TLS. */
+  readonly tls: OpenTls | undefined;
   readonly rights: OpenRights;
   readonly telemetry: Telemetry;
   readonly stores: OpenStores;
@@ -110,12 +116,16 @@ class Server implements RunningServer {
   }
 
   async reload(options: ReloadOptions): Promise<void> {
-    await this.#parts.rights.reload(options); // first, since it alone can fail
+    const { rights, tls } = this.#parts;
+    // First, since they alone can fail. The certificate before the rights: it is checked whole before it is replaced, and
+    // a token that is revoked in the same file must not stay because of it.
+    if (tls !== undefined && options.tls !== undefined) await tls.reload(options.tls);
+    await rights.reload(options);
     this.#parts.endpoints.limit(options.limits);
     this.#drainLimits = options.drain;
   }
 
-  get addresses(): readonly ListenAddress[] {
+  get addresses(): readonly ServedAddress[] {
     return this.#parts.endpoints.addresses;
   }
 
@@ -141,10 +151,11 @@ class Server implements RunningServer {
   }
 
   async #stop(): Promise<StopOutcome> {
-    const { surroundings, rights, telemetry, stores, diagnostics, endpoints } = this.#parts;
+    const { surroundings, rights, tls, telemetry, stores, diagnostics, endpoints } = this.#parts;
     const { log, supervisor } = surroundings;
     const outcome = await drain({ clients: endpoints, stores }, this.#drainLimits, { clock: monotonicClock, timers, log, supervisor });
     rights[Symbol.dispose]();
+    tls?.[Symbol.dispose]();
     const observersEnded = Promise.all([diagnostics[Symbol.asyncDispose](), telemetry[Symbol.asyncDispose]()]);
     await endedWithin(observersEndMs, observersEnded.then(() => true), timers);
     logOutcome(outcome, log);

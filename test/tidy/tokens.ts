@@ -29,7 +29,7 @@ const pureModules: Readonly<Record<string, RegExp>> = {
   'node:assert': /./,
   'node:assert/strict': /./,
   'node:buffer': /./,
-  'node:crypto': /^(?:createHash|createHmac|hash|getHashes|timingSafeEqual|Hash|Hmac)$/,
+  'node:crypto': /^(?:createHash|createHmac|hash|getHashes|timingSafeEqual|Hash|Hmac|X509Certificate|KeyObject|createPrivateKey)$/,
   'node:events': /./,
   'node:path': /./,
   'node:path/posix': /./,

@@ -1,0 +1,141 @@
+// The files of TLS: read, and checked as far as they can be without knowing what time it is. What comes out fits
+// together; what does not is said in words before a server is started with it, since OpenSSL's words help few.
+import { X509Certificate, createPrivateKey } from 'node:crypto';
+import type { KeyObject } from 'node:crypto';
+import { CacheError } from '../base/cache-error.ts';
+
+/** Bytes; a chain of ten certificates has a fifth of it. */
+export const tlsFileBytesMax: number = 256 * 1024;
+
+/** A file as it was read. */
+export interface PemFile {
+  readonly path: string;
+  readonly text: string;
+}
+
+/** What a server shows and asks for. The key is a secret. */
+export interface TlsMaterial {
+  /** The server's certificate first; as PEM. */
+  readonly certificateChain: string;
+  /** PEM. */
+  readonly key: string;
+  /** PEM; undefined where no client certificates are believed. */
+  readonly clientAuthorities: string | undefined;
+  /** The server's own certificate, and its validity as milliseconds since the Unix epoch. */
+  readonly subject: string;
+  readonly fingerprint: string;
+  readonly notBeforeMs: number;
+  readonly notAfterMs: number;
+  /** The same for people, as in `Nov 21 15:55:08 2027 GMT`. */
+  readonly validFrom: string;
+  readonly validTo: string;
+}
+
+interface TlsFiles {
+  readonly certificate: PemFile;
+  readonly key: PemFile;
+  readonly clientCa: PemFile | undefined;
+}
+
+/** @throws CacheError `invalid_argument`; first line what is wrong with which file, second line what to do. */
+export function readTlsMaterial({ certificate, key, clientCa }: TlsFiles): TlsMaterial {
+  const chain = certificatesIn(certificate, key);
+  const [leaf] = chain;
+  const privateKey = readKey(key);
+  checkKeyBelongs(chain, privateKey, { certificate, key });
+  checkOrder(chain, certificate);
+  if (clientCa !== undefined) checkAuthorities(certificatesIn(clientCa), clientCa);
+  return {
+    certificateChain: chain.map((one) => one.toString()).join(''),
+    key: privateKey.export({ type: 'pkcs8', format: 'pem' }).toString(),
+    clientAuthorities: clientCa?.text,
+    subject: nameOf(leaf),
+    fingerprint: leaf.fingerprint256,
+    notBeforeMs: leaf.validFromDate.getTime(),
+    notAfterMs: leaf.validToDate.getTime(),
+    validFrom: leaf.validFrom,
+    validTo: leaf.validTo,
+  };
+}
+
+/** What a person calls a certificate. */
+function nameOf(certificate: X509Certificate): string {
+  const subject = (certificate.subject ?? '').split('\n').reverse().join(',');
+  return subject === '' ? (certificate.subjectAltName ?? `serial number ${certificate.serialNumber}`) : subject;
+}
+
+type Chain = readonly [X509Certificate, ...X509Certificate[]];
+
+const certificateBlock = /-----BEGIN (?:X509 |TRUSTED )?CERTIFICATE-----[^-]+-----END (?:X509 |TRUSTED )?CERTIFICATE-----/g;
+const keyBlock = /-----BEGIN ([A-Z0-9 ]*)PRIVATE KEY-----[^]+?-----END [A-Z0-9 ]*PRIVATE KEY-----/;
+
+/** @param key where the key should be, if this file may have been taken for that one. */
+function certificatesIn(file: PemFile, key?: PemFile): Chain {
+  const { path, text } = file;
+  const blocks = text.match(certificateBlock) ?? [];
+  const chain = blocks.map((block, index) => {
+    try {
+      return new X509Certificate(block);
+    } catch (cause) {
+      throw wrong(`${blocks.length === 1 ? 'the certificate' : `certificate ${index + 1} of ${blocks.length}`} in ${path} cannot be read: it is damaged`, 'copy the file again, whole and as text', cause);
+    }
+  });
+  const [leaf, ...others] = chain;
+  if (leaf !== undefined) return [leaf, ...others];
+  if (keyBlock.test(text)) throw wrong(`${path} has a private key and no certificate`, key !== undefined && (key.text.match(certificateBlock) ?? []).length > 0 ? 'tls.certificate and tls.key are swapped' : 'name the file with the certificate');
+  if (/-----BEGIN CERTIFICATE REQUEST-----/.test(text)) throw wrong(`${path} has a request for a certificate, not the certificate`, 'name the file that the authority gave you for it');
+  throw notPem(file, 'certificate', `openssl x509 -inform der -in ${path} -out NEW.pem`);
+}
+
+function readKey(file: PemFile): KeyObject {
+  const { path, text } = file;
+  const block = keyBlock.exec(text);
+  if (block === null) {
+    if ((text.match(certificateBlock) ?? []).length > 0) throw wrong(`${path} has a certificate and no private key`, 'name the file with the private key of the certificate');
+    throw notPem(file, 'private key', `openssl pkey -inform der -in ${path} -out NEW.pem`);
+  }
+  if (block[1] === 'ENCRYPTED ' || /Proc-Type: 4,ENCRYPTED/.test(block[0])) {
+    throw wrong(`the private key in ${path} is encrypted, and nobody is there to ask for its passphrase`, `decrypt it, and keep the file to the user that runs Kiln: openssl pkey -in ${path} -out NEW.pem`);
+  }
+  try {
+    return createPrivateKey(block[0]);
+  } catch (cause) {
+    throw wrong(`the private key in ${path} cannot be read: it is damaged, or of an unknown kind`, 'copy the file again, or make a new key and certificate', cause);
+  }
+}
+
+/** A DER file begins with the tag of a sequence. */
+function notPem({ path, text }: PemFile, what: string, conversion: string): CacheError {
+  if (text.trim() === '') return wrong(`${path} is empty`, `put the ${what} into it, as PEM`);
+  if (text.charCodeAt(0) === 0x30) return wrong(`${path} is not PEM; it looks like DER or PKCS#12`, `convert it: ${conversion}`);
+  return wrong(`${path} has no ${what}: there is no "-----BEGIN ${what.toUpperCase()}-----" in it`, `name a file with a ${what} in PEM`);
+}
+
+function checkKeyBelongs(chain: Chain, key: KeyObject, files: Pick<TlsFiles, 'certificate' | 'key'>): void {
+  if (chain[0].checkPrivateKey(key)) return;
+  const { path } = files.certificate;
+  const owner = chain.findIndex((one) => one.checkPrivateKey(key));
+  if (owner !== -1) throw wrong(`the chain in ${path} is in the wrong order: the certificate of the key is number ${owner + 1}, after ${nameOf(chain[0])}`, 'put the certificate of the server first, then the one that issued it, and so on');
+  throw wrong(`the private key in ${files.key.path} does not belong to the certificate in ${path} (${nameOf(chain[0])})`, 'name the key that the certificate was made for; if both have just been renewed, one of the files is still the old one');
+}
+
+/** Each is followed by who issued it, as far as that is in the file: old clients look no further. */
+function checkOrder(chain: Chain, { path }: PemFile): void {
+  for (const [index, certificate] of chain.slice(0, -1).entries()) {
+    const next = chain[index + 1];
+    if (next === undefined || certificate.checkIssued(next)) continue;
+    const issuer = chain.findIndex((one, at) => at > index && certificate.checkIssued(one));
+    if (issuer === -1) throw wrong(`certificate ${index + 2} in ${path} (${nameOf(next)}) did not issue the one before it (${nameOf(certificate)})`, 'take it out, or put the certificate of the issuer there');
+    throw wrong(`the chain in ${path} is in the wrong order: ${nameOf(certificate)} was issued by number ${issuer + 1}, and followed by ${nameOf(next)}`, 'put the certificate of the server first, then the one that issued it, and so on');
+  }
+}
+
+function checkAuthorities(authorities: Chain, { path }: PemFile): void {
+  // One that signed itself is its own authority, whatever it says.
+  const other = authorities.find((one) => !one.ca && !one.checkIssued(one));
+  if (other !== undefined) throw wrong(`${path} has a certificate that is no authority's: ${nameOf(other)}`, 'name the certificates of the authorities that issue client certificates');
+}
+
+function wrong(problem: string, advice: string, cause?: unknown): CacheError {
+  return new CacheError('invalid_argument', `${problem}\n${advice}`, { cause });
+}

@@ -1,0 +1,92 @@
+// How many TLS handshakes are under way at a time: each takes the memory of an engine of its own, and whoever begins one
+// need not know anything. A pure step-by-step part: what is begun and ended is somebody else's.
+import type { MonotonicClock, Timers } from '../base/clock.ts';
+
+export interface HandshakeLimits {
+  /** At a time; more wait in line. */
+  readonly handshakesMax: number;
+  /** From the first byte of a client to the end of its handshake, the time in line included. */
+  readonly handshakeTimeoutMs: number;
+}
+
+/** While others wait, a handshake that takes longer makes room: an honest one takes a few round trips. */
+const crowdedPatienceMs = 2_000;
+
+/** Why a handshake is given up. */
+export type HandshakeEnd = 'timeout' | 'crowded';
+
+export interface HandshakeLinePorts<T> {
+  readonly clock: MonotonicClock;
+  readonly timers: Timers;
+  begin(item: T): void;
+  /** To give one up that was entered, begun or not. It has left then. */
+  giveUp(item: T, why: HandshakeEnd): void;
+}
+
+export class HandshakeLine<T> {
+  readonly #limits: HandshakeLimits;
+  readonly #ports: HandshakeLinePorts<T>;
+  /** When they began, in that order. Bounded by `handshakesMax`. */
+  readonly #running = new Map<T, number>();
+  /** Bounded by the connections of the listeners. */
+  readonly #waiting = new Set<T>();
+  readonly #deadlines = new Map<T, Disposable>();
+  #crowded: Disposable | undefined;
+
+  constructor(limits: HandshakeLimits, ports: HandshakeLinePorts<T>) {
+    this.#limits = limits;
+    this.#ports = ports;
+  }
+
+  get running(): number {
+    return this.#running.size;
+  }
+
+  get waiting(): number {
+    return this.#waiting.size;
+  }
+
+  enter(item: T): void {
+    this.#deadlines.set(item, this.#ports.timers.after(this.#limits.handshakeTimeoutMs, () => this.#giveUp(item, 'timeout')));
+    this.#waiting.add(item);
+    this.#advance();
+  }
+
+  /** It is done, however it ended. Does nothing for one that has left. */
+  leave(item: T): void {
+    this.#deadlines.get(item)?.[Symbol.dispose]();
+    this.#deadlines.delete(item);
+    this.#waiting.delete(item);
+    if (this.#running.delete(item)) this.#advance();
+  }
+
+  #giveUp(item: T, why: HandshakeEnd): void {
+    this.leave(item);
+    this.#ports.giveUp(item, why);
+  }
+
+  #advance(): void {
+    for (const item of this.#waiting) {
+      if (this.#running.size >= this.#limits.handshakesMax) {
+        this.#watchOldest();
+        return;
+      }
+      this.#waiting.delete(item);
+      this.#running.set(item, this.#ports.clock.nowMs());
+      this.#ports.begin(item);
+    }
+  }
+
+  #watchOldest(): void {
+    const [oldest] = this.#running;
+    if (this.#crowded !== undefined || oldest === undefined) return;
+    const leftMs = oldest[1] + crowdedPatienceMs - this.#ports.clock.nowMs();
+    this.#crowded = this.#ports.timers.after(Math.max(leftMs, 0), () => {
+      this.#crowded = undefined;
+      if (this.#waiting.size === 0) return;
+      const [next] = this.#running;
+      if (next !== undefined && next[1] + crowdedPatienceMs <= this.#ports.clock.nowMs()) this.#giveUp(next[0], 'crowded');
+      else this.#watchOldest();
+    });
+  }
+}

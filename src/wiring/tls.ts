@@ -1,0 +1,119 @@
+// TLS of a server: made from the options, replaced by a reload, and watched so that nobody is surprised by a certificate
+// that has expired.
+import { CacheError } from '../base/cache-error.ts';
+import type { Log } from '../base/log.ts';
+import type { Meter } from '../base/metrics.ts';
+import type { TlsOptions } from '../config/serve-options.ts';
+import { plaintextRefusal } from '../h2/preface-refusal.ts';
+import { timers, wallClock } from '../platform/clocks.ts';
+import type { HandshakeLimits } from '../platform/handshake-line.ts';
+import type { ListenerTls } from '../platform/listener.ts';
+import { fileAccess } from '../platform/small-file.ts';
+import { TlsTerminator, requireUsable } from '../platform/tls-terminator.ts';
+import type { HandshakeFailure, TlsSettings } from '../platform/tls-terminator.ts';
+import { repeat } from './repeat.ts';
+
+const dayMs = 86_400_000;
+
+/** Certificates of 90 days are renewed after 60; who renews later than this has probably forgotten it. */
+const expiryWarningMs = 14 * dayMs;
+
+/** A clock that is a little behind, as of a machine that has just started, is no reason to refuse a new certificate. */
+const clockToleranceMs = 300_000;
+
+/** Disposing it ends the watch for the expiry. */
+export interface OpenTls extends Disposable {
+  readonly listener: ListenerTls;
+  /** @throws CacheError `invalid_argument`; first line what is wrong, second what to do. Nothing has changed then. */
+  reload(options: TlsOptions): Promise<void>;
+  /** Adds what there is to count. */
+  meter(meter: Meter): void;
+}
+
+/** Something that works and should not stay as it is. */
+export interface TlsWarning {
+  readonly problem: string;
+  readonly advice: string;
+}
+
+/** @throws CacheError as `checkTls`. */
+export async function openTls(options: TlsOptions, limits: HandshakeLimits, log: Log): Promise<OpenTls> {
+  let current = options;
+  const warnings = await checkTls(options);
+  for (const warning of warnings) warn(warning, log);
+  const terminator = new TlsTerminator(settingsOf(options), limits, log);
+  const daily = repeat(dayMs, () => {
+    const warning = expiryWarning(current);
+    if (warning !== undefined) warn(warning, log);
+  }, timers);
+  return {
+    listener: { terminator, plaintextAnswers },
+    async reload(next) {
+      const warnings = await checkTls(next);
+      terminator.replace(settingsOf(next));
+      current = next;
+      for (const warning of warnings) warn(warning, log);
+    },
+    meter: (meter) => meterTls(terminator, () => current, { meter, limits }),
+    [Symbol.dispose]: () => daily[Symbol.dispose](),
+  };
+}
+
+/**
+ * What is right by itself and wrong at this moment or on this machine.
+ * @throws CacheError `invalid_argument` for a certificate that no client would take, or that OpenSSL does not.
+ */
+export async function checkTls(options: TlsOptions): Promise<readonly TlsWarning[]> {
+  const { certificateFile, keyFile, material } = options;
+  const nowMs = wallClock.nowMs();
+  if (material.notAfterMs <= nowMs) throw wrong(`the certificate in ${certificateFile} (${material.subject}) has expired on ${material.validTo}`, 'renew it; no client would take this one');
+  if (material.notBeforeMs > nowMs + clockToleranceMs) {
+    throw wrong(`the certificate in ${certificateFile} (${material.subject}) is not valid before ${material.validFrom}, by the clock of this machine`, 'wait, or set the clock right');
+  }
+  requireUsable(settingsOf(options));
+  const warnings = [expiryWarning(options)];
+  const access = await fileAccess(keyFile);
+  if (access?.othersMayRead === true) {
+    warnings.push({ problem: `the private key in ${keyFile} can be read by every user of this machine`, advice: `take that right away: chmod o-rwx ${keyFile}` });
+  }
+  return warnings.filter((warning) => warning !== undefined);
+}
+
+function expiryWarning({ certificateFile, material }: TlsOptions): TlsWarning | undefined {
+  const leftMs = material.notAfterMs - wallClock.nowMs();
+  if (leftMs > expiryWarningMs) return undefined;
+  const days = Math.floor(leftMs / dayMs);
+  const when = leftMs <= 0 ? 'has expired' : `expires in ${days === 0 ? 'less than a day' : days === 1 ? '1 day' : `${days} days`}`;
+  return { problem: `the certificate in ${certificateFile} ${when}, on ${material.validTo}`, advice: 'renew it, and send SIGHUP ("systemctl reload kiln")' };
+}
+
+function warn({ problem, advice }: TlsWarning, log: Log): void {
+  log.warn(problem, { fix: advice });
+}
+
+function wrong(problem: string, advice: string): CacheError {
+  return new CacheError('invalid_argument', `${problem}\n${advice}`);
+}
+
+function settingsOf({ material, clientCertificates, minVersion }: TlsOptions): TlsSettings {
+  const { certificateChain, key, clientAuthorities } = material;
+  return { certificateChain, key, clientAuthorities, clientCertificates, minVersion };
+}
+
+const plaintextText = 'this port speaks TLS: use https:// for HTTP and grpcs:// for gRPC';
+
+const plaintextAnswers: ListenerTls['plaintextAnswers'] = {
+  http1: Buffer.from(
+    `HTTP/1.1 400 Bad Request\r\ncontent-type: text/plain; charset=utf-8\r\nconnection: close\r\ncontent-length: ${plaintextText.length + 1}\r\n\r\n${plaintextText}\n`,
+  ),
+  http2: plaintextRefusal(plaintextText),
+};
+
+function meterTls(terminator: TlsTerminator, current: () => TlsOptions, { meter, limits }: { readonly meter: Meter; readonly limits: HandshakeLimits }): void {
+  const handshakes = { name: 'kiln_tls_handshakes_total', help: 'TLS handshakes that have ended, by outcome: ok, or why not.' } as const;
+  meter.observedCounter(handshakes, () => terminator.counts.done, { outcome: 'ok' });
+  for (const failure of Object.keys(terminator.counts.failed) as HandshakeFailure[]) meter.observedCounter(handshakes, () => terminator.counts.failed[failure], { outcome: failure });
+  meter.gauge({ name: 'kiln_tls_handshakes_in_progress', help: 'TLS handshakes under way, and in line.' }, () => terminator.handshakes);
+  meter.gauge({ name: 'kiln_tls_handshakes_in_progress_max', help: 'The bound of handshakes under way (limits.tls-handshakes).' }, () => limits.handshakesMax);
+  meter.gauge({ name: 'kiln_tls_certificate_expiry_timestamp_seconds', help: 'When the certificate of the server expires, in seconds since the Unix epoch.' }, () => current().material.notAfterMs / 1_000);
+}

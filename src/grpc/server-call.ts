@@ -274,7 +274,7 @@ export abstract class ServerCall implements StreamHandler, CallContext, Deadline
       for await (const response of respond()) {
         if (this.#answered) break; // returns the generator, so that its `finally` and `using` run
         this.#sendMessage(response);
-        if (this.stream.queuedBytes > this.host.limits.sendQueueBytesMax) await this.#drained();
+        if (this.stream.queuedBytes > this.#queueBytesMax()) await this.#drained();
         if (this.#answered) break;
       }
       this.#finish(okStatus, okTrailers);
@@ -392,6 +392,11 @@ export abstract class ServerCall implements StreamHandler, CallContext, Deadline
     this.#stopReason = reason;
     this.abandonRequest(reason);
     this.#abort?.abort(reason);
+  }
+
+  /** While others wait for memory, nothing is fetched before the last message has left. */
+  #queueBytesMax(): number {
+    return this.host.budget.isPressed ? 0 : this.host.limits.sendQueueBytesMax;
   }
 
   async #drained(): Promise<void> {

@@ -1,6 +1,7 @@
 // The memory for request bodies: taken as bytes come, given back in every case.
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import { unboundedByteBudget } from '../base/byte-budget.ts';
 import { collect } from '../base/byte-source.ts';
 import { BodyMemory } from './held-body.ts';
 
@@ -10,7 +11,7 @@ async function* body(...lengths: readonly number[]): AsyncGenerator<Uint8Array, 
 
 describe('BodyMemory', () => {
   it('holds a body up to the limit, whole', async () => {
-    const memory = new BodyMemory(100);
+    const memory = new BodyMemory(100, unboundedByteBudget());
     {
       using held = await memory.hold(body(3, 0, 4), 7);
       assert.deepEqual([held.complete, held.bytes.byteLength, memory.heldBytes], [true, 7, 7]);
@@ -20,14 +21,14 @@ describe('BodyMemory', () => {
   });
 
   it('holds the start of a longer one, and gives the rest behind it', async () => {
-    const memory = new BodyMemory(100);
+    const memory = new BodyMemory(100, unboundedByteBudget());
     using held = await memory.hold(body(3, 4, 5), 6);
     assert.deepEqual([held.complete, held.bytes.byteLength], [false, 7]);
     assert.equal((await collect(held.all(), 100)).byteLength, 12);
   });
 
   it('is given back once, however often a body is disposed', async () => {
-    const memory = new BodyMemory(100);
+    const memory = new BodyMemory(100, unboundedByteBudget());
     const other = await memory.hold(body(5), 10);
     const held = await memory.hold(body(3), 10);
     held[Symbol.dispose]();
@@ -38,7 +39,7 @@ describe('BodyMemory', () => {
   });
 
   it('refuses when it is used up, says when to come back, and keeps nothing of what was refused', async () => {
-    const memory = new BodyMemory(10);
+    const memory = new BodyMemory(10, unboundedByteBudget());
     const held = await memory.hold(body(6), 10);
     await assert.rejects(memory.hold(body(3, 2), 10), { code: 'unavailable', details: [{ kind: 'retry_after', delayMs: 1000 }] });
     assert.equal(memory.heldBytes, 6);
@@ -48,7 +49,7 @@ describe('BodyMemory', () => {
   });
 
   it('keeps nothing of a body that breaks off', async () => {
-    const memory = new BodyMemory(10);
+    const memory = new BodyMemory(10, unboundedByteBudget());
     async function* broken() {
       yield Buffer.alloc(4);
       throw new Error('gone');

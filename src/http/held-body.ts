@@ -1,5 +1,7 @@
 // Request bodies that have to be in memory before it is known what they are or how long. All of them together stay
-// within one bound.
+// within one bound, and are counted with all else that waits.
+import { HeldBytes } from '../base/byte-budget.ts';
+import type { ByteBudget } from '../base/byte-budget.ts';
 import { concatenate } from '../base/byte-source.ts';
 import { CacheError } from '../base/cache-error.ts';
 
@@ -18,15 +20,18 @@ export interface HeldBody extends Disposable {
 /** Memory for held bodies. */
 export class BodyMemory {
   readonly #bytesMax: number;
-  #heldBytes = 0;
+  readonly #budget: ByteBudget;
+  readonly #held: HeldBytes;
 
   /** @param bytesMax of all bodies held at a time, at least the largest single one. */
-  constructor(bytesMax: number) {
+  constructor(bytesMax: number, budget: ByteBudget) {
     this.#bytesMax = bytesMax;
+    this.#budget = budget;
+    this.#held = new HeldBytes(budget);
   }
 
   get heldBytes(): number {
-    return this.#heldBytes;
+    return this.#held.bytes;
   }
 
   /**
@@ -50,23 +55,28 @@ export class BodyMemory {
         chunks.push(next.value);
       }
     } catch (error) {
-      this.#heldBytes -= length;
+      this.#give(length);
       throw error;
     }
     const only = chunks.length === 1 ? chunks[0] : undefined;
-    return this.#held(only ?? concatenate(chunks, length), complete, iterator);
+    return this.#bodyOf(only ?? concatenate(chunks, length), complete, iterator);
   }
 
   #take(bytes: number): void {
-    if (this.#heldBytes + bytes > this.#bytesMax) {
+    if (this.#budget.refusesGrowth) throw this.#budget.refusal();
+    if (this.#held.bytes + bytes > this.#bytesMax) {
       throw new CacheError('busy', 'too many request bodies at a time that have to be held in memory; try again', {
         details: [{ kind: 'retry_after', delayMs: busyRetryMs }],
       });
     }
-    this.#heldBytes += bytes;
+    this.#held.set(this.#held.bytes + bytes);
   }
 
-  #held(bytes: Uint8Array, complete: boolean, rest: AsyncIterator<Uint8Array>): HeldBody {
+  #give(bytes: number): void {
+    this.#held.set(this.#held.bytes - bytes);
+  }
+
+  #bodyOf(bytes: Uint8Array, complete: boolean, rest: AsyncIterator<Uint8Array>): HeldBody {
     let held = bytes.byteLength;
     return {
       bytes,
@@ -76,7 +86,7 @@ export class BodyMemory {
         if (!complete) yield* remaining(rest);
       },
       [Symbol.dispose]: () => {
-        this.#heldBytes -= held;
+        this.#give(held);
         held = 0;
       },
     };

@@ -1,5 +1,7 @@
 // Everything that is served over HTTP, found by its path. The only place that answers failures.
 import type { Authenticator, Authorizer, Caller } from '../base/authorizer.ts';
+import { unboundedByteBudget } from '../base/byte-budget.ts';
+import type { ByteBudget } from '../base/byte-budget.ts';
 import { CacheError } from '../base/cache-error.ts';
 import type { HttpExchange, HttpHandler } from '../base/http-exchange.ts';
 import type { Log } from '../base/log.ts';
@@ -39,6 +41,8 @@ export interface HttpDependencies extends Omit<ActionRouteDependencies, 'memory'
   readonly pages: readonly Page[];
   readonly log: Log;
   readonly limits: HttpLimits;
+  /** Of what waits in memory; without a bound, if left out. */
+  readonly budget?: ByteBudget | undefined;
   readonly meter: Meter;
 }
 
@@ -73,7 +77,7 @@ export function standingPages({ version, isDraining, scrape }: PageSources): rea
 /** The handler answers every failure itself and throws nothing but bugs. */
 export function createHttpHandler(deps: HttpDependencies): HttpHandler {
   const { blobs, limits, log, authenticator, authorizer } = deps;
-  const memory = new BodyMemory(limits.heldBodyBytesMax);
+  const memory = new BodyMemory(limits.heldBodyBytesMax, deps.budget ?? unboundedByteBudget());
   meterMemory(memory, deps);
   const buildCache = new BuildCache(new BlobRoute(blobs, memory, limits), new ActionRoute({ ...deps, memory }, limits), authorizer);
   const pages = new Map(deps.pages.map((page) => [page.path, page]));

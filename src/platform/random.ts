@@ -21,7 +21,7 @@ class SystemRandom implements Random {
     }
     const from = this.#given;
     this.#given += length;
-    const bytes = this.#pool.slice(from, this.#given);
+    const bytes = new Uint8Array(this.#pool.subarray(from, this.#given)); // a copy, which `slice` of a Buffer is not
     this.#pool.fill(0, from, this.#given); // given once, and then to nobody
     return bytes;
   }

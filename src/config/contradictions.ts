@@ -17,6 +17,15 @@ const rules: readonly Rule[] = [
         : undefined,
   },
   {
+    keys: ['limits.buffered-bytes', 'limits.message-size'],
+    wrong: ({ limits, listen }) => {
+      const messageBytes = Math.max(limits['message-size'], ...listen.map((address) => address['message-size'] ?? 0));
+      return (limits['buffered-bytes'] ?? Infinity) < 4 * messageBytes
+        ? ['limits.buffered-bytes has no room for four messages of the largest message-size', 'raise it, or lower message-size']
+        : undefined;
+    },
+  },
+  {
     keys: ['limits.http2.connection-window', 'limits.http2.stream-window'],
     wrong: ({ limits: { http2 } }) =>
       http2['stream-window'] > http2['connection-window']

@@ -149,6 +149,11 @@ export const limitsGroup = group(
       example: '128MiB',
       default: { text: '128MiB' },
     }),
+    'buffered-bytes': optionalKey(byteSize({ min: '32MiB', max: '1TiB' }), {
+      help: 'Memory for everything of requests and answers that waits: half-received messages, uploads ahead of the disk, answers that clients take slowly. From three quarters on large calls wait; used up, nothing is read until some is free. At least four times message-size.',
+      example: '512MiB',
+      default: { derived: 'a quarter of the memory of the machine or the container, at least 64MiB and at most 512MiB' },
+    }),
     'held-bodies': key(byteSize({ min: '16MiB', max: '1TiB' }), {
       help: 'Memory for HTTP bodies that must be held: action results, and uploads without a length.',
       example: '256MiB',

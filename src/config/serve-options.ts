@@ -105,6 +105,8 @@ export interface LimitOptions {
   readonly blobBytesMax: number | undefined;
   readonly valueBytesMax: number;
   readonly hotBytesMax: number;
+  /** Undefined: derived from the memory there is. */
+  readonly bufferedBytesMax: number | undefined;
   readonly heldBodyBytesMax: number;
   readonly openReadsMax: number;
   readonly openWritesMax: number;
@@ -204,6 +206,7 @@ function limitsOf(limits: ServeValues['limits']): LimitOptions {
     blobBytesMax: limits['blob-size'],
     valueBytesMax: limits['value-size'],
     hotBytesMax: limits['hot-memory'],
+    bufferedBytesMax: limits['buffered-bytes'],
     heldBodyBytesMax: limits['held-bodies'],
     openReadsMax: limits['open-reads'],
     openWritesMax: limits['open-writes'],

@@ -1,5 +1,6 @@
 // The connections of a server, whatever they speak: from being accepted to the end of the last call on them.
 import type { ConnectionCredentials } from '../base/authorizer.ts';
+import type { ByteBudget } from '../base/byte-budget.ts';
 import type { MonotonicClock, Timers } from '../base/clock.ts';
 import type { HttpHandler } from '../base/http-exchange.ts';
 import type { Log } from '../base/log.ts';
@@ -21,6 +22,8 @@ export interface ConnectionParts {
   readonly clock: MonotonicClock;
   readonly timers: Timers;
   readonly log: Log;
+  /** Of what connections keep. */
+  readonly budget: ByteBudget;
   /** Told of what goes wrong on HTTP/2 connections. */
   readonly events?: ConnectionEvents | undefined;
   /** Told of what HTTP/1.1 refuses by itself. */
@@ -60,7 +63,7 @@ export class Connections {
 
   constructor(parts: ConnectionParts) {
     this.#parts = parts;
-    this.#http1 = createHttp1Server(parts.exchanges, parts.limits.http1, { log: parts.log, foreignAnswer: prefaceRefusal(), isBusy: parts.isBusy, ...parts.http1Events });
+    this.#http1 = createHttp1Server(parts.exchanges, parts.limits.http1, { log: parts.log, budget: parts.budget, foreignAnswer: prefaceRefusal(), isBusy: parts.isBusy, ...parts.http1Events });
   }
 
   /** For connections of one kind; those of all kinds are counted and ended together. */
@@ -92,6 +95,13 @@ export class Connections {
     const session = serveHttp2(nodeSocket(socket, head), streams, this.#parts.limits.http2(), this.#parts);
     this.#http2.add(session);
     void session.closed.then(() => this.#http2.delete(session));
+  }
+
+  /** See `Http2Session.evictStalled`; HTTP/1.1 ends stalled exchanges by itself while the server is busy. */
+  evictStalled(isEnough: () => boolean): number {
+    let evicted = 0;
+    for (const session of this.#http2) evicted += session.evictStalled(isEnough);
+    return evicted;
   }
 
   get http1Count(): number {

@@ -2,6 +2,7 @@
 // how to end them all; what is behind the services is ended by others.
 import { assert } from '../base/assert.ts';
 import type { Authenticator } from '../base/authorizer.ts';
+import type { ByteBudget } from '../base/byte-budget.ts';
 import type { HttpHandler } from '../base/http-exchange.ts';
 import type { ListenAddress } from '../base/listen-address.ts';
 import type { Log } from '../base/log.ts';
@@ -18,6 +19,7 @@ import type { Listener } from '../platform/listener.ts';
 import type { Http1Limits } from '../platform/node-http.ts';
 import { isLoopbackAddress } from '../platform/resolve-host.ts';
 import { meterConnections, meteredConnectionEvents, meteredHttp1Events } from './connection-metrics.ts';
+import { ByteBudgetKeeper } from './byte-budget.ts';
 import { Connections } from './connections.ts';
 import type { DrainedCalls, StreamAcceptors } from './connections.ts';
 import { countedHandler } from './counted-handler.ts';
@@ -40,6 +42,7 @@ export interface EndpointParts {
   /** Names of the server besides those of loopback; see browser-guard.ts. */
   readonly allowedHosts: readonly string[];
   readonly limits: ServerLimits;
+  readonly budget: ByteBudget;
   /** Whether calls wait in the stores for others that are not complete. */
   readonly isBusy: () => boolean;
   readonly log: Log;
@@ -70,6 +73,8 @@ export class Endpoints implements AsyncDisposable {
   readonly #events: ConnectionEvents;
   readonly #http1Events: ReturnType<typeof meteredHttp1Events>;
   readonly #isBusy: () => boolean;
+  readonly #budget: ByteBudget;
+  readonly #keeper: ByteBudgetKeeper;
   readonly #log: Log;
   readonly #router: GrpcRouter;
   readonly #http1: Http1Limits;
@@ -80,18 +85,22 @@ export class Endpoints implements AsyncDisposable {
   readonly #exchanges = new RunningCount();
   #drained: Promise<DrainedClients> | undefined;
 
-  constructor({ served, telemetry, authenticator, allowedHosts, limits, isBusy, log }: EndpointParts) {
+  constructor({ served, telemetry, authenticator, allowedHosts, limits, budget, isBusy, log }: EndpointParts) {
     const { calls, meter, turns } = telemetry;
+    this.#budget = budget;
     this.#served = served;
     this.#telemetry = telemetry;
     this.#events = meteredConnectionEvents(meter);
     this.#http1Events = meteredHttp1Events(meter);
     this.#isBusy = isBusy;
     this.#log = log;
+    // Stalled clients of HTTP/1.1 and of HTTP/2 are ended after about the same time.
+    const patienceMs = limits.http1.busyStallTimeoutMs / 2;
+    this.#keeper = new ByteBudgetKeeper(budget, { patienceMs }, { evictors: () => [this], clock: monotonicClock, timers, log, meter });
     this.#http1 = limits.http1;
     this.#http2 = limits.http2;
     this.#connectionsMax = limits.listener.connectionsMax;
-    this.#router = new GrpcRouter(served.services, { authenticator, timers, log, limits: limits.grpc, observed: calls && { observer: calls, turns } });
+    this.#router = new GrpcRouter(served.services, { authenticator, timers, log, limits: limits.grpc, budget, observed: calls && { observer: calls, turns } });
     const http = countedHandler(refusingGrpcPaths(served.http, this.#router), this.#exchanges);
     const policy = { allowedHosts, linkablePaths: served.pages.filter(({ linkable }) => linkable).map(({ path }) => path) };
     this.#audiences = {
@@ -114,14 +123,19 @@ export class Endpoints implements AsyncDisposable {
     const exchanges = this.#telemetry.observedHttp(handler);
     const httpDate = createHttpDate(wallClock);
     return {
-      connections: new Connections({ exchanges, clock: monotonicClock, timers, log, events: this.#events, http1Events: this.#http1Events, isBusy: this.#isBusy, limits: { http1: this.#http1, http2: () => this.#http2 } }),
+      connections: new Connections({ exchanges, clock: monotonicClock, timers, log, budget: this.#budget, events: this.#events, http1Events: this.#http1Events, isBusy: this.#isBusy, limits: { http1: this.#http1, http2: () => this.#http2 } }),
       acceptors: (router) => (credentials) =>
-        new DispatchAcceptor(credentials === undefined ? router : router.forClient(credentials), httpAcceptor(exchanges, httpExchangeLimits, { httpDate, log, credentials })),
+        new DispatchAcceptor(credentials === undefined ? router : router.forClient(credentials), httpAcceptor(exchanges, httpExchangeLimits, { httpDate, log, budget: this.#budget, credentials })),
     };
   }
 
   get #connections(): readonly Connections[] {
     return Object.values(this.#audiences).map(({ connections }) => connections);
+  }
+
+  /** See `Evictor`. */
+  evictStalled(isEnough: () => boolean): number {
+    return sum(this.#connections, (connections) => connections.evictStalled(isEnough));
   }
 
   /** As bound, in the order they were opened. */
@@ -171,6 +185,7 @@ export class Endpoints implements AsyncDisposable {
     for (const listener of this.#listeners) listener.stopAccepting();
     const drained = await Promise.all(this.#connections.map((connections) => connections.drain(Math.min(listenerTimeoutMs, timeoutMs))));
     await Promise.all(this.#listeners.map((listener) => listener[Symbol.asyncDispose]()));
+    this.#keeper[Symbol.dispose]();
     await this.#handlersEnded(Math.max(startedMs + timeoutMs - monotonicClock.nowMs(), cancelledHandlersMsMin));
     return {
       finishedCalls: sum(drained, ({ finishedCalls }) => finishedCalls),

@@ -12,6 +12,8 @@ const given: LimitOptions = {
   stallTimeoutMs: 1_004,
   messageBytesMax: 1_005,
   batchBytesMax: 1_006,
+  // Of the budget of the process, which is made before all of them.
+  bufferedBytesMax: 1_000_000_000,
   heldBodyBytesMax: 1_007,
   // Of the stores, which take them as they are.
   blobBytesMax: 1_008,

@@ -2,9 +2,11 @@
 import { formatListenAddress } from '../base/listen-address.ts';
 import type { Supervisor } from '../base/supervisor.ts';
 import type { ServeOptions } from '../config/serve-options.ts';
+import { BudgetedBlobStore, readBudgetLimits } from '../blob/budgeted-blob-store.ts';
 import { monotonicClock, timers } from '../platform/clocks.ts';
 import type { InheritedSocket } from '../platform/inherited-sockets.ts';
 import type { PinoLog } from '../platform/pino-log.ts';
+import { createByteBudget } from './byte-budget.ts';
 import { openDiagnostics } from './diagnostics.ts';
 import type { RunningDiagnostics } from './diagnostics.ts';
 import { drain, endedWithin, logOutcome } from './drain.ts';
@@ -66,7 +68,9 @@ export async function startServer(options: ServeOptions, surroundings: ServerSur
   const owner = { pid, startedAt, listen: addresses.map(({ address }) => formatListenAddress(address)).join(', ') };
   const stores = telemetry.observedStores(opening.use(await openStores(options, owner, { log, meter })));
   const diagnostics = opening.use(await openDiagnostics(options, { log, meter }));
-  const served = createServed({ blobs: stores.blobs, values: stores.values, authenticator: rights, authorizer: rights, limits, log, version, meter, usage, scrape, pages: diagnostics.pages });
+  const budget = createByteBudget(options.limits.bufferedBytesMax, Math.max(...addresses.map(({ messageBytesMax }) => messageBytesMax)));
+  const blobs = new BudgetedBlobStore(stores.blobs, budget, readBudgetLimits);
+  const served = createServed({ blobs, values: stores.values, authenticator: rights, authorizer: rights, limits, log, version, meter, usage, scrape, pages: diagnostics.pages });
   const endpoints = opening.use(
     new Endpoints({
       served,
@@ -74,7 +78,8 @@ export async function startServer(options: ServeOptions, surroundings: ServerSur
       authenticator: rights,
       allowedHosts: options.allowedHosts,
       limits,
-      isBusy: () => stores.usage.waitingReads + stores.usage.waitingWrites > 0,
+      budget,
+      isBusy: () => budget.isPressed || stores.usage.waitingReads + stores.usage.waitingWrites > 0,
       log,
     }),
   );

@@ -3,7 +3,7 @@ import type { CallOptions } from '../base/call-options.ts';
 import type { MaybePromise } from '../base/maybe-promise.ts';
 import type { DigestFunction } from '../digest/digest-function.ts';
 import type { InstanceName } from '../digest/instance-name.ts';
-import type { ActionResult } from '../proto/gen/build/bazel/remote/execution/v2/remote_execution_pb.ts';
+import type { EncodedActionResult } from '../proto/encoded-action-result.ts';
 
 /** What names an action. A Digest is one; an HTTP path has no size. It need not be the digest of an Action (AC-7). */
 export interface ActionDigest {
@@ -26,15 +26,14 @@ export interface ActionKey {
 /**
  * - Absence is a value. A result that cannot be read back whole is absent; a store that cannot tell throws.
  * - The last put wins, as a whole (AC-10).
- * - Results are immutable once they were given or taken: nobody writes to their fields.
  */
 export interface ActionCache {
   /** The result as it was put (AC-9), or undefined. */
-  get(key: ActionKey, options?: CallOptions): MaybePromise<ActionResult | undefined>;
+  get(key: ActionKey, options?: CallOptions): MaybePromise<EncodedActionResult | undefined>;
 
   /**
    * Resolves once the result survives what the store below promises.
    * @throws CacheError `invalid_argument` (too large), `resource_exhausted` (the store is full).
    */
-  put(key: ActionKey, result: ActionResult, options?: CallOptions): Promise<void>;
+  put(key: ActionKey, result: EncodedActionResult, options?: CallOptions): Promise<void>;
 }

@@ -2,20 +2,19 @@
 // a result for which it gives a reason is served to nobody: a client without local copies could not go on.
 import { CacheError } from '../base/cache-error.ts';
 import type { CallOptions } from '../base/call-options.ts';
+import type { NextTurn } from '../base/clock.ts';
 import { runSteps, step } from '../base/maybe-promise.ts';
 import type { MaybePromise } from '../base/maybe-promise.ts';
 import { Semaphore } from '../base/semaphore.ts';
 import type { BlobStore, GetResult } from '../blob/blob-store.ts';
 import type { DigestFunction } from '../digest/digest-function.ts';
 import { DigestList } from '../digest/digest-list.ts';
-import type {
-  ActionResult,
-  Digest as DigestMessage,
-  Directory,
-} from '../proto/gen/build/bazel/remote/execution/v2/remote_execution_pb.ts';
+import type { ActionReferences } from '../proto/action-result-walk.ts';
+import type { EncodedActionResult } from '../proto/encoded-action-result.ts';
+import type { ReceivedDigests } from '../proto/packed-digests.ts';
 import { blobBatches } from './blob-batches.ts';
-import { parseTree } from './tree-message.ts';
-import { parseDirectory } from './walk-directories.ts';
+import { DirectoryGathering, giveTurn, tooMany } from './directory-gathering.ts';
+import type { Incompleteness, Steps } from './directory-gathering.ts';
 
 /** What one check may read and hold. A result beyond a limit counts as incomplete: nobody has seen it whole. */
 export interface CompletenessLimits {
@@ -50,31 +49,31 @@ export const completenessLimits: CompletenessLimits = {
   largeReadWaitersMax: 1024,
 };
 
-/** Why a result may not be served, for logs; undefined when it is complete. */
-export type Incompleteness = string | undefined;
+/** So many digests are asked for at a time: some milliseconds where the store answers from memory. */
+const questionDigestsMax = 5_000;
 
-/** One generator for both ways: it waits only where a store does. */
-type Steps<T> = Generator<Promise<unknown>, T, unknown>;
-
-/** Where a check collects what it meets, within the limits. */
-interface Gathering {
-  readonly files: DigestMessage[];
-  directories: number;
+/** What was read for one result so far. */
+interface Reading {
+  readonly gathering: DirectoryGathering;
   messageBytes: number;
 }
 
 /**
  * Checks results against one store. What is found present counts as used (AC-3): the store renews its leases.
- * Two questions to the store per result at most, however many files there are, beside reading its directories.
+ * Two questions to the store per result, however many files there are (but for thousands), beside reading its
+ * directories.
  */
 export class CompletenessCheck {
   readonly #blobs: BlobStore;
   readonly #limits: CompletenessLimits;
   readonly #largeReads: Semaphore;
+  readonly #nextTurn: NextTurn;
 
-  constructor(blobs: BlobStore, limits: CompletenessLimits) {
+  /** Work that takes long is done in parts, with others having their turn between them. */
+  constructor(blobs: BlobStore, limits: CompletenessLimits, nextTurn: NextTurn) {
     this.#blobs = blobs;
     this.#limits = limits;
+    this.#nextTurn = nextTurn;
     this.#largeReads = new Semaphore('action results with large directories', { permitsMax: limits.largeReadsMax, waitersMax: limits.largeReadWaitersMax });
   }
 
@@ -84,13 +83,13 @@ export class CompletenessCheck {
    * @throws what the store throws when it cannot tell, and `unavailable` when too many large results are checked at
    *   the same time: that is no incompleteness.
    */
-  whyIncomplete(result: ActionResult, digestFunction: DigestFunction, options?: CallOptions): MaybePromise<Incompleteness> {
-    return runSteps(this.#check(result, digestFunction, options));
+  whyIncomplete(result: EncodedActionResult, digestFunction: DigestFunction, options?: CallOptions): MaybePromise<Incompleteness> {
+    return runSteps(this.#check(result.references, digestFunction, options));
   }
 
-  *#check(result: ActionResult, digestFunction: DigestFunction, options?: CallOptions): Steps<Incompleteness> {
+  *#check(references: ActionReferences, digestFunction: DigestFunction, options?: CallOptions): Steps<Incompleteness> {
     try {
-      return yield* this.#checkAll(result, digestFunction, options);
+      return yield* this.#checkAll(references, digestFunction, options);
     } catch (error) {
       // All that is asked here comes from the result. What the edge would refuse (a malformed digest, the wrong
       // size of a present blob) is a fault of the result: nobody could fetch it.
@@ -99,79 +98,66 @@ export class CompletenessCheck {
     }
   }
 
-  *#checkAll(result: ActionResult, digestFunction: DigestFunction, options?: CallOptions): Steps<Incompleteness> {
-    const { direct, trees, roots } = referencesOf(result);
-    if (direct.length > this.#limits.digestsMax) return tooMany('digests', this.#limits.digestsMax);
-    const missing = yield* this.#missing(parseList(digestFunction, direct), options);
-    if (missing !== undefined || (trees.length === 0 && roots.length === 0)) return missing;
+  *#checkAll({ files, trees, roots, withoutDigest }: ActionReferences, digestFunction: DigestFunction, options?: CallOptions): Steps<Incompleteness> {
+    if (withoutDigest !== undefined) return `${JSON.stringify(withoutDigest)} has no digest`;
+    const hasDirectories = trees.hashes.length > 0 || roots.hashes.length > 0;
+    const direct = hasDirectories ? joined(files, trees, roots) : files;
+    if (direct.hashes.length > this.#limits.digestsMax) return tooMany('digests', this.#limits.digestsMax);
+    const missing = yield* this.#missing(digestFunction, direct, options);
+    if (missing !== undefined || !hasDirectories) return missing;
 
-    const gathering: Gathering = { files: [], directories: 0, messageBytes: 0 };
+    const gathering = new DirectoryGathering(digestFunction, this.#limits, this.#nextTurn, options);
+    const reading = { gathering, messageBytes: 0 };
     const incomplete =
-      (yield* this.#gatherTrees(parseList(digestFunction, trees), gathering, options)) ??
-      (yield* this.#gatherHierarchies(parseList(digestFunction, roots), gathering, options));
-    if (incomplete !== undefined) return incomplete;
-    return yield* this.#missing(parseList(digestFunction, gathering.files), options);
+      (yield* this.#gatherTrees(DigestList.check(digestFunction, trees), reading, options)) ??
+      (yield* this.#gatherHierarchies(DigestList.check(digestFunction, roots), reading, options));
+    return incomplete ?? (yield* this.#missing(digestFunction, gathering.files, options));
   }
 
-  *#missing(digests: DigestList, options?: CallOptions): Steps<Incompleteness> {
-    if (digests.length === 0) return undefined;
-    const missing = yield* step(this.#blobs.findMissing(digests, options));
-    return missing.length === 0 ? undefined : `${missing.length} of its blobs are absent, the first is ${missing.at(0).toString()}`;
+  *#missing(digestFunction: DigestFunction, digests: ReceivedDigests, options?: CallOptions): Steps<Incompleteness> {
+    const { length } = digests.hashes;
+    for (let from = 0; from < length; from += questionDigestsMax) {
+      if (from > 0) yield* giveTurn(this.#nextTurn, options);
+      const asked = DigestList.check(digestFunction, length <= questionDigestsMax ? digests : part(digests, from));
+      const missing = yield* step(this.#blobs.findMissing(asked, options));
+      if (missing.length > 0) return `${missing.length} of its blobs are absent, the first is ${missing.at(0).toString()}`;
+    }
+    return undefined;
   }
 
-  *#gatherTrees(trees: DigestList, into: Gathering, options?: CallOptions): Steps<Incompleteness> {
+  *#gatherTrees(trees: DigestList, reading: Reading, options?: CallOptions): Steps<Incompleteness> {
     for (const batch of blobBatches(trees, this.#limits)) {
       using _turn = yield* this.#turnFor(batch, options);
-      const messages = yield* this.#read(batch, into, options);
+      const messages = yield* this.#read(batch, reading, options);
       if (typeof messages === 'string') return messages;
       for (const bytes of messages) {
-        const tree = parseTree(bytes, this.#limits.directoriesMax - into.directories);
-        if (tree === undefined) return 'one of its trees is no Tree message, or has too many directories';
-        const known = new Set(tree.children.map((child) => digestText(trees.function.hashHex(child), child.byteLength)));
-        for (const directoryBytes of [tree.root, ...tree.children]) {
-          const directory = parseDirectory(directoryBytes); // one at a time: all of them could fill the memory
-          if (directory === undefined) return 'one of its trees has a directory that is no Directory message';
-          const incomplete = this.#gatherFiles(directory, into);
-          if (incomplete !== undefined) return incomplete;
-          const lost = directory.directories.find(({ digest }) => !known.has(digestText(digest?.hash, digest?.sizeBytes)));
-          // A client makes the directories from the Tree alone, so having them as blobs would not help.
-          if (lost !== undefined) return `one of its trees lacks the directory ${JSON.stringify(lost.name)}`;
-        }
+        const incomplete = yield* reading.gathering.tree(bytes);
+        if (incomplete !== undefined) return incomplete;
       }
     }
     return undefined;
   }
 
-  *#gatherHierarchies(roots: DigestList, into: Gathering, options?: CallOptions): Steps<Incompleteness> {
+  *#gatherHierarchies(roots: DigestList, reading: Reading, options?: CallOptions): Steps<Incompleteness> {
+    const { gathering } = reading;
     const seen = new Set<string>();
     let level = roots;
     for (let depth = 0; level.length > 0; depth += 1) {
       if (depth >= this.#limits.depthMax) return tooMany('levels of directories', this.#limits.depthMax);
-      const children: DigestMessage[] = [];
+      const children = new UnseenDigests(seen);
       for (const batch of blobBatches(level, this.#limits)) {
         using _turn = yield* this.#turnFor(batch, options);
-        const messages = yield* this.#read(batch, into, options);
+        const messages = yield* this.#read(batch, reading, options);
         if (typeof messages === 'string') return messages;
         for (const bytes of messages) {
-          const directory = parseDirectory(bytes);
-          if (directory === undefined) return 'one of its directories is no Directory message';
-          const incomplete = this.#gatherFiles(directory, into);
-          if (incomplete !== undefined) return incomplete;
-          collectUnseen(directory, seen, children);
+          const found = yield* gathering.directory(bytes);
+          if (typeof found === 'string') return found;
+          children.add(found);
         }
       }
-      if (into.directories + children.length > this.#limits.directoriesMax) return tooMany('directories', this.#limits.directoriesMax);
-      level = parseList(roots.function, children);
+      if (gathering.directories + children.hashes.length > this.#limits.directoriesMax) return tooMany('directories', this.#limits.directoriesMax);
+      level = DigestList.check(roots.function, children);
     }
-    return undefined;
-  }
-
-  /** Counts one directory and takes the digests of its files. */
-  #gatherFiles(directory: Directory, into: Gathering): Incompleteness {
-    into.directories += 1;
-    if (into.directories > this.#limits.directoriesMax) return tooMany('directories', this.#limits.directoriesMax);
-    if (into.files.length + directory.files.length > this.#limits.digestsMax) return tooMany('files', this.#limits.digestsMax);
-    for (const file of directory.files) into.files.push(required(file.digest, file.name));
     return undefined;
   }
 
@@ -181,7 +167,7 @@ export class CompletenessCheck {
   }
 
   /** The blobs of a batch, or why they cannot be had. */
-  *#read(batch: DigestList, into: Gathering, options?: CallOptions): Steps<readonly Uint8Array[] | string> {
+  *#read(batch: DigestList, into: Reading, options?: CallOptions): Steps<readonly Uint8Array[] | string> {
     into.messageBytes += batch.totalBytes;
     if (into.messageBytes > this.#limits.messageBytesMax) return tooMany('bytes of directories', this.#limits.messageBytesMax);
     if (options?.signal?.aborted === true) throw new CacheError('cancelled', 'the call was cancelled during a completeness check');
@@ -196,46 +182,36 @@ export class CompletenessCheck {
   }
 }
 
-function collectUnseen(directory: Directory, seen: Set<string>, into: DigestMessage[]): void {
-  for (const { digest, name } of directory.directories) {
-    const child = required(digest, name);
-    if (!seen.has(child.hash)) into.push(child);
-    seen.add(child.hash);
-  }
-}
+/** Digests that were not seen before, each once. */
+class UnseenDigests implements ReceivedDigests {
+  readonly hashes: string[] = [];
+  readonly sizes: (number | bigint)[] = [];
+  lowerHex = true;
+  readonly #seen: Set<string>;
 
-/** All that the result names itself; trees and roots are part of `direct` too. */
-function referencesOf(result: ActionResult) {
-  const direct: DigestMessage[] = [];
-  const trees: DigestMessage[] = [];
-  const roots: DigestMessage[] = [];
-  for (const file of result.outputFiles) direct.push(required(file.digest, file.path));
-  for (const { path, treeDigest, rootDirectoryDigest } of result.outputDirectories) {
-    if (treeDigest === undefined) roots.push(required(rootDirectoryDigest, path));
-    else {
-      trees.push(treeDigest);
-      if (rootDirectoryDigest !== undefined) roots.push(rootDirectoryDigest);
+  constructor(seen: Set<string>) {
+    this.#seen = seen;
+  }
+
+  add({ hashes, sizes, lowerHex }: ReceivedDigests): void {
+    if (!lowerHex) this.lowerHex = false;
+    for (const [index, hash] of hashes.entries()) {
+      if (this.#seen.size === this.#seen.add(hash).size) continue;
+      this.hashes.push(hash);
+      this.sizes.push(sizes[index] ?? 0);
     }
   }
-  if (result.stdoutDigest !== undefined) direct.push(result.stdoutDigest);
-  if (result.stderrDigest !== undefined) direct.push(result.stderrDigest);
-  direct.push(...trees, ...roots);
-  return { direct, trees, roots };
 }
 
-function required(digest: DigestMessage | undefined, name: string): DigestMessage {
-  if (digest !== undefined) return digest;
-  throw new CacheError('invalid_argument', `${JSON.stringify(name)} has no digest`);
+function joined(...parts: readonly ReceivedDigests[]): ReceivedDigests {
+  return {
+    hashes: parts.flatMap(({ hashes }) => hashes),
+    sizes: parts.flatMap(({ sizes }) => sizes),
+    lowerHex: parts.every(({ lowerHex }) => lowerHex),
+  };
 }
 
-function parseList(digestFunction: DigestFunction, digests: readonly DigestMessage[]): DigestList {
-  return digests.length === 0 ? DigestList.empty : DigestList.parse(digestFunction, digests, (digest) => digest);
-}
-
-function digestText(hash: string | undefined, sizeBytes: bigint | number | undefined): string {
-  return `${hash}/${sizeBytes}`;
-}
-
-function tooMany(what: string, limit: number): string {
-  return `it has more than the ${limit} ${what} that are checked here`;
+function part({ hashes, sizes, lowerHex }: ReceivedDigests, from: number): ReceivedDigests {
+  const to = from + questionDigestsMax;
+  return { hashes: hashes.slice(from, to), sizes: sizes.slice(from, to), lowerHex };
 }

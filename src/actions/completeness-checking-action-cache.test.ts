@@ -13,11 +13,12 @@ import { Digest } from '../digest/digest.ts';
 import { blake3, sha256 } from '../digest/digest-function.ts';
 import type { DigestFunction } from '../digest/digest-function.ts';
 import { parseInstanceName } from '../digest/instance-name.ts';
+import { EncodedActionResult } from '../proto/encoded-action-result.ts';
 import { ActionResultSchema, DirectorySchema, TreeSchema } from '../proto/gen/build/bazel/remote/execution/v2/remote_execution_pb.ts';
-import type { ActionResult, Directory } from '../proto/gen/build/bazel/remote/execution/v2/remote_execution_pb.ts';
+import type { Directory } from '../proto/gen/build/bazel/remote/execution/v2/remote_execution_pb.ts';
 import { blobStoreWith } from '../testing/blob-store-with.ts';
 import { RecordedLog } from '../testing/recorded-log.ts';
-import { completenessLimits } from './completeness-check.ts';
+import { CompletenessCheck, completenessLimits } from './completeness-check.ts';
 import type { CompletenessLimits } from './completeness-check.ts';
 import { CompletenessCheckingActionCache } from './completeness-checking-action-cache.ts';
 import { StoredActionCache, storedActionCacheLimits } from './stored-action-cache.ts';
@@ -27,7 +28,7 @@ type Replace = (inner: BlobStore) => Partial<BlobStore>;
 
 function setUp(limits: Partial<CompletenessLimits> = {}, digestFunction: DigestFunction = sha256, replace: Replace = () => ({})) {
   const store = new EmptyAwareBlobStore(new MemoryBlobStore());
-  const counts = { questions: 0, reads: 0, digestsRead: 0 };
+  const counts = { questions: 0, reads: 0, digestsRead: 0, turns: 0 };
   const changed = blobStoreWith(store, replace(store));
   const blobs = blobStoreWith(changed, {
     findMissing(digests) {
@@ -41,8 +42,11 @@ function setUp(limits: Partial<CompletenessLimits> = {}, digestFunction: DigestF
     },
   });
   const log = new RecordedLog();
+  const takeTurn = async () => {
+    counts.turns += 1;
+  };
   const inner = new StoredActionCache(new MemoryValueStore(), storedActionCacheLimits, log);
-  const cache = new CompletenessCheckingActionCache(inner, blobs, { ...completenessLimits, ...limits }, log);
+  const cache = new CompletenessCheckingActionCache(inner, new CompletenessCheck(blobs, { ...completenessLimits, ...limits }, takeTurn), log);
   const key = { instance: parseInstanceName(''), actionDigest: Digest.of(Buffer.from('action'), digestFunction) };
   const wire = (digest: Digest) => ({ hash: digest.hash, sizeBytes: BigInt(digest.sizeBytes) });
   /** The digest of a text; stored unless told otherwise. */
@@ -58,25 +62,27 @@ function setUp(limits: Partial<CompletenessLimits> = {}, digestFunction: DigestF
     if (stored) await blobs.put(digest, byteSourceOf(bytes));
     return wire(digest);
   };
-  const get = async (init: MessageInitShape<typeof ActionResultSchema>): Promise<ActionResult | undefined> => {
-    await cache.put(key, create(ActionResultSchema, init));
+  const get = async (init: MessageInitShape<typeof ActionResultSchema>): Promise<EncodedActionResult | undefined> => {
+    await cache.put(key, encoded(init));
     return cache.get(key);
   };
   return { blobs, counts, log, cache, inner, key, file, message, get };
 }
+
+const encoded = (init: MessageInitShape<typeof ActionResultSchema>) => EncodedActionResult.of(create(ActionResultSchema, init));
 
 type SetUp = ReturnType<typeof setUp>;
 
 describe('CompletenessCheckingActionCache', () => {
   it('AC-2: serves a result whose blobs are all there, the object that was read', async () => {
     const { cache, key, file, blobs, counts } = setUp();
-    await cache.put(key, create(ActionResultSchema, { outputFiles: [{ path: 'a', digest: await file('a') }], stdoutDigest: await file('out') }));
+    await cache.put(key, encoded({ outputFiles: [{ path: 'a', digest: await file('a') }], stdoutDigest: await file('out') }));
     const result = cache.get(key);
     assert.ok(!(result instanceof Promise), 'memory stores answer at once, so the check does');
-    assert.equal(result?.outputFiles[0]?.path, 'a');
+    assert.equal(result?.message.outputFiles[0]?.path, 'a');
     assert.equal(counts.questions, 1);
-    const served = create(ActionResultSchema, { exitCode: 3 });
-    const fixed = new CompletenessCheckingActionCache({ get: () => served, put: async () => {} }, blobs, completenessLimits, new RecordedLog());
+    const served = encoded({ exitCode: 3 });
+    const fixed = new CompletenessCheckingActionCache({ get: () => served, put: async () => {} }, new CompletenessCheck(blobs, completenessLimits, async () => {}), new RecordedLog());
     assert.equal(fixed.get(key), served);
   });
 
@@ -152,7 +158,7 @@ describe('CompletenessCheckingActionCache', () => {
     const tree = await message(TreeSchema, { root: { symlinks: [{ name: 's', target: 't' }] } });
     const root = await message(DirectorySchema, { symlinks: [{ name: 's', target: 't' }] }, false);
     assert.equal(await get({ stdoutDigest: await file('out'), outputDirectories: [{ path: 'd', treeDigest: tree, rootDirectoryDigest: root }] }), undefined);
-    assert.deepEqual(counts, { questions: 1, reads: 0, digestsRead: 0 });
+    assert.deepEqual(counts, { questions: 1, reads: 0, digestsRead: 0, turns: 0 });
   });
 
   const malformed: readonly (readonly [string, MessageInitShape<typeof ActionResultSchema>])[] = [
@@ -251,7 +257,7 @@ describe('CompletenessCheckingActionCache', () => {
       },
     }));
     const tree = await message(TreeSchema, { root: { symlinks: [{ name: 'link', target: 'somewhere' }] } });
-    await inner.put(key, create(ActionResultSchema, { outputDirectories: [{ path: 'd', treeDigest: tree }] }));
+    await inner.put(key, encoded({ outputDirectories: [{ path: 'd', treeDigest: tree }] }));
     const served = Array.from({ length: 5 }, async () => cache.get(key));
     await assert.rejects(async () => cache.get(key), { code: 'unavailable' });
     gate.resolve();

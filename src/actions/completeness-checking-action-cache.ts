@@ -3,11 +3,10 @@ import type { CallOptions } from '../base/call-options.ts';
 import type { Log } from '../base/log.ts';
 import { isPromise } from '../base/maybe-promise.ts';
 import type { MaybePromise } from '../base/maybe-promise.ts';
-import type { BlobStore } from '../blob/blob-store.ts';
-import type { ActionResult } from '../proto/gen/build/bazel/remote/execution/v2/remote_execution_pb.ts';
+import type { EncodedActionResult } from '../proto/encoded-action-result.ts';
 import type { ActionCache, ActionKey } from './action-cache.ts';
-import { CompletenessCheck } from './completeness-check.ts';
-import type { CompletenessLimits, Incompleteness } from './completeness-check.ts';
+import type { CompletenessCheck } from './completeness-check.ts';
+import type { Incompleteness } from './directory-gathering.ts';
 
 /**
  * Reads the entry once and gives that very object when it is complete, else undefined (AC-2). The entry stays:
@@ -19,28 +18,28 @@ export class CompletenessCheckingActionCache implements ActionCache {
   readonly #check: CompletenessCheck;
   readonly #log: Log;
 
-  constructor(inner: ActionCache, blobs: BlobStore, limits: CompletenessLimits, log: Log) {
+  constructor(inner: ActionCache, check: CompletenessCheck, log: Log) {
     this.#inner = inner;
-    this.#check = new CompletenessCheck(blobs, limits);
+    this.#check = check;
     this.#log = log;
   }
 
-  get(key: ActionKey, options?: CallOptions): MaybePromise<ActionResult | undefined> {
+  get(key: ActionKey, options?: CallOptions): MaybePromise<EncodedActionResult | undefined> {
     const result = this.#inner.get(key, options);
     return isPromise(result) ? result.then((found) => this.#checked(key, found, options)) : this.#checked(key, result, options);
   }
 
-  put(key: ActionKey, result: ActionResult, options?: CallOptions): Promise<void> {
+  put(key: ActionKey, result: EncodedActionResult, options?: CallOptions): Promise<void> {
     return this.#inner.put(key, result, options);
   }
 
-  #checked(key: ActionKey, result: ActionResult | undefined, options?: CallOptions): MaybePromise<ActionResult | undefined> {
+  #checked(key: ActionKey, result: EncodedActionResult | undefined, options?: CallOptions): MaybePromise<EncodedActionResult | undefined> {
     if (result === undefined) return undefined;
     const why = this.#check.whyIncomplete(result, key.actionDigest.function, options);
     return isPromise(why) ? why.then((known) => this.#decide(key, result, known)) : this.#decide(key, result, why);
   }
 
-  #decide({ instance, actionDigest }: ActionKey, result: ActionResult, why: Incompleteness): ActionResult | undefined {
+  #decide({ instance, actionDigest }: ActionKey, result: EncodedActionResult, why: Incompleteness): EncodedActionResult | undefined {
     if (why === undefined) return result;
     // Ordinary after eviction, so it is no warning.
     this.#log.debug('an action result is incomplete and not served', { instance, hash: actionDigest.hash, why });

@@ -6,25 +6,25 @@ import type { CallOptions } from '../base/call-options.ts';
 import type { BlobBytes, BlobStore } from '../blob/blob-store.ts';
 import { Digest } from '../digest/digest.ts';
 import type { DigestFunction } from '../digest/digest-function.ts';
+import { EncodedActionResult } from '../proto/encoded-action-result.ts';
 import { DigestSchema } from '../proto/gen/build/bazel/remote/execution/v2/remote_execution_pb.ts';
-import type {
-  ActionResult,
-  Digest as DigestMessage,
-} from '../proto/gen/build/bazel/remote/execution/v2/remote_execution_pb.ts';
+import type { Digest as DigestMessage } from '../proto/gen/build/bazel/remote/execution/v2/remote_execution_pb.ts';
 
 const noBytes = new Uint8Array(0);
 
 /**
- * Stores what is inlined in `result`, and gives the same result with digests in its place; `result` itself when
+ * Stores what is inlined in `encoded`, and gives the same result with digests in its place; `encoded` itself when
  * nothing is inlined. It is bounded as the message was.
  * @throws CacheError `invalid_argument` when inlined bytes do not have the digest beside them, and what a put throws.
  */
 export async function storeInlinedOutputs(
-  result: ActionResult,
+  encoded: EncodedActionResult,
   digestFunction: DigestFunction,
   blobs: BlobStore,
   options?: CallOptions,
-): Promise<ActionResult> {
+): Promise<EncodedActionResult> {
+  if (!encoded.references.inlines) return encoded;
+  const result = encoded.message;
   const inlined: BlobBytes[] = [];
   const take = (bytes: Uint8Array, beside: DigestMessage | undefined, what: string): DigestMessage | undefined => {
     if (bytes.byteLength === 0) return beside;
@@ -41,14 +41,13 @@ export async function storeInlinedOutputs(
     const digest = take(file.contents, file.digest, `output file ${JSON.stringify(file.path)}`);
     return file.contents.byteLength === 0 ? file : { ...file, contents: noBytes, ...(digest && { digest }) };
   });
-  if (inlined.length === 0) return result;
   for (const failure of await blobs.putMany(inlined, options)) if (failure !== undefined) throw failure;
-  return {
+  return EncodedActionResult.of({
     ...result,
     stdoutRaw: noBytes,
     stderrRaw: noBytes,
     outputFiles,
     ...(stdoutDigest && { stdoutDigest }),
     ...(stderrDigest && { stderrDigest }),
-  };
+  });
 }

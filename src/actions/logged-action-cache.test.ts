@@ -7,13 +7,14 @@ import { MemoryValueStore } from '../blob/memory-value-store.ts';
 import { Digest } from '../digest/digest.ts';
 import { sha256 } from '../digest/digest-function.ts';
 import { parseInstanceName } from '../digest/instance-name.ts';
+import { EncodedActionResult } from '../proto/encoded-action-result.ts';
 import { ActionResultSchema } from '../proto/gen/build/bazel/remote/execution/v2/remote_execution_pb.ts';
 import { RecordedLog } from '../testing/recorded-log.ts';
 import { LoggedActionCache } from './logged-action-cache.ts';
 import { StoredActionCache, storedActionCacheLimits } from './stored-action-cache.ts';
 
 const key = { instance: parseInstanceName('main'), actionDigest: Digest.of(Buffer.from('action'), sha256) };
-const result = create(ActionResultSchema, { exitCode: 7 });
+const result = EncodedActionResult.of(create(ActionResultSchema, { exitCode: 7 }));
 
 describe('logged action cache', () => {
   for (const debugEnabled of [true, false]) {
@@ -23,7 +24,7 @@ describe('logged action cache', () => {
       const cache = new LoggedActionCache(new StoredActionCache(new MemoryValueStore(), storedActionCacheLimits, log), log);
       assert.equal(await cache.get(key), undefined);
       await cache.put(key, result);
-      assert.equal((await cache.get(key))?.exitCode, 7);
+      assert.equal((await cache.get(key))?.message.exitCode, 7);
       const fields = `"instance":"main","function":"sha256","hash":"${key.actionDigest.hash}"`;
       const lines = [`debug get action result {${fields},"found":false}`, `debug put action result {${fields}}`, `debug get action result {${fields},"found":true}`];
       assert.deepEqual(log.lines, debugEnabled ? lines : []);

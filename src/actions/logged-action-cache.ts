@@ -5,7 +5,7 @@ import type { CallOptions } from '../base/call-options.ts';
 import type { Log } from '../base/log.ts';
 import { isPromise } from '../base/maybe-promise.ts';
 import type { MaybePromise } from '../base/maybe-promise.ts';
-import type { ActionResult } from '../proto/gen/build/bazel/remote/execution/v2/remote_execution_pb.ts';
+import type { EncodedActionResult } from '../proto/encoded-action-result.ts';
 import type { ActionCache, ActionKey } from './action-cache.ts';
 
 /** Outermost, so that it shows what clients were told: an incomplete result is a miss. */
@@ -18,19 +18,19 @@ export class LoggedActionCache implements ActionCache {
     this.#log = log;
   }
 
-  get(key: ActionKey, options?: CallOptions): MaybePromise<ActionResult | undefined> {
+  get(key: ActionKey, options?: CallOptions): MaybePromise<EncodedActionResult | undefined> {
     const result = this.#inner.get(key, options);
     if (!this.#log.debugEnabled) return result;
     if (!isPromise(result)) return this.#toldGet(key, result);
     return result.then((found) => this.#toldGet(key, found));
   }
 
-  put(key: ActionKey, result: ActionResult, options?: CallOptions): Promise<void> {
+  put(key: ActionKey, result: EncodedActionResult, options?: CallOptions): Promise<void> {
     const done = this.#inner.put(key, result, options);
     return this.#log.debugEnabled ? this.#toldPut(key, done) : done;
   }
 
-  #toldGet(key: ActionKey, found: ActionResult | undefined): ActionResult | undefined {
+  #toldGet(key: ActionKey, found: EncodedActionResult | undefined): EncodedActionResult | undefined {
     this.#log.debug('get action result', { ...fieldsOf(key), found: found !== undefined });
     return found;
   }

@@ -2,7 +2,8 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { describe, it } from 'node:test';
-import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
+import { create } from '@bufbuild/protobuf';
+import type { MessageInitShape } from '@bufbuild/protobuf';
 import { byteSourceOf } from '../base/byte-source.ts';
 import type { ByteSource } from '../base/byte-source.ts';
 import { CacheError } from '../base/cache-error.ts';
@@ -11,6 +12,7 @@ import type { ValueKey, ValueStore } from '../blob/value-store.ts';
 import { Digest } from '../digest/digest.ts';
 import { blake3, sha256 } from '../digest/digest-function.ts';
 import { parseInstanceName } from '../digest/instance-name.ts';
+import { EncodedActionResult } from '../proto/encoded-action-result.ts';
 import { ActionResultSchema } from '../proto/gen/build/bazel/remote/execution/v2/remote_execution_pb.ts';
 import { RecordedLog } from '../testing/recorded-log.ts';
 import type { ActionKey } from './action-cache.ts';
@@ -19,7 +21,8 @@ import { decodeStoredActionResult, encodeStoredActionResult } from './stored-act
 
 const action = Digest.of(Buffer.from('the action'));
 const key: ActionKey = { instance: parseInstanceName('main'), actionDigest: action };
-const result = create(ActionResultSchema, { exitCode: 7 });
+const encoded = (fields: MessageInitShape<typeof ActionResultSchema>) => EncodedActionResult.of(create(ActionResultSchema, fields));
+const result = encoded({ exitCode: 7 });
 
 function setUp(values: ValueStore = new MemoryValueStore(), actionResultBytesMax = storedActionCacheLimits.actionResultBytesMax) {
   const log = new RecordedLog();
@@ -55,10 +58,10 @@ describe('StoredActionCache', () => {
     await cache.put(key, result);
     const found = cache.get(key);
     assert.ok(!(found instanceof Promise));
-    assert.equal(found?.exitCode, 7);
+    assert.equal(found?.message.exitCode, 7);
     const streamed = setUp(streaming(new MemoryValueStore()));
     await streamed.cache.put(key, result);
-    assert.equal((await streamed.cache.get(key))?.exitCode, 7);
+    assert.equal((await streamed.cache.get(key))?.message.exitCode, 7);
   });
 
   it('AC-9: keys by instance, function and hash; another size finds nothing, no size finds any', async () => {
@@ -76,38 +79,38 @@ describe('StoredActionCache', () => {
 
   it('AC-9: keeps fields that are not known here', async () => {
     const { cache } = setUp();
-    const bytes = Buffer.concat([toBinary(ActionResultSchema, result), Buffer.from([0xfa, 0x06, 0x03, 0x61, 0x62, 0x63])]); // field 111: "abc"
-    await cache.put(key, fromBinary(ActionResultSchema, bytes));
+    const bytes = Buffer.concat([result.bytes, Buffer.from([0xfa, 0x06, 0x03, 0x61, 0x62, 0x63])]); // field 111: "abc"
+    await cache.put(key, EncodedActionResult.parse(bytes));
     const found = await cache.get(key);
     assert.ok(found);
-    assert.deepEqual(Buffer.from(toBinary(ActionResultSchema, found)), bytes);
+    assert.deepEqual(Buffer.from(found.bytes), bytes);
   });
 
   it('AC-8: never keeps an empty message', async () => {
     const { cache } = setUp();
-    await cache.put(key, create(ActionResultSchema));
+    await cache.put(key, encoded({}));
     const found = await cache.get(key);
-    assert.equal(found?.executionMetadata?.worker, 'kiln');
+    assert.equal(found?.message.executionMetadata?.worker, 'kiln');
   });
 
   it('AC-10: the last put wins', async () => {
     const { cache } = setUp();
     await cache.put(key, result);
-    await cache.put(key, create(ActionResultSchema, { exitCode: 8 }));
-    assert.equal((await cache.get(key))?.exitCode, 8);
+    await cache.put(key, encoded({ exitCode: 8 }));
+    assert.equal((await cache.get(key))?.message.exitCode, 8);
   });
 
   it('refuses a result above the limit, names it, and keeps the one before', async () => {
     const { cache } = setUp(new MemoryValueStore(), 100);
     await cache.put(key, result);
-    const large = create(ActionResultSchema, { stdoutRaw: Buffer.alloc(200) });
+    const large = encoded({ stdoutRaw: Buffer.alloc(200) });
     await assert.rejects(cache.put(key, large), (error: CacheError) => error.code === 'invalid_argument' && /203 bytes; at most 100/.test(error.message));
-    assert.equal((await cache.get(key))?.exitCode, 7);
+    assert.equal((await cache.get(key))?.message.exitCode, 7);
   });
 
   it('does not serve what a lowered limit forbids, and says so', async () => {
     const { values, cache } = setUp();
-    await cache.put(key, create(ActionResultSchema, { stdoutRaw: Buffer.alloc(200) }));
+    await cache.put(key, encoded({ stdoutRaw: Buffer.alloc(200) }));
     const lowered = setUp(values, 100);
     assert.equal(await lowered.cache.get(key), undefined);
     assert.match(lowered.log.lines.join(), /warn .*size limit/);
@@ -151,7 +154,7 @@ describe('the format of stored action results', () => {
     const bytes = Buffer.from(example.replaceAll(' ', ''), 'hex');
     const decoded = decodeStoredActionResult(bytes);
     assert.equal(decoded?.actionSizeBytes, 142);
-    assert.equal(decoded?.result.exitCode, 7);
+    assert.equal(decoded?.result.message.exitCode, 7);
     assert.deepEqual(Buffer.from(encodeStoredActionResult({ actionSizeBytes: 142, result })), bytes);
   });
 });

@@ -8,7 +8,7 @@ import type { Log } from '../base/log.ts';
 import { isPromise } from '../base/maybe-promise.ts';
 import type { MaybePromise } from '../base/maybe-promise.ts';
 import type { ValueKey, ValueStore } from '../blob/value-store.ts';
-import type { ActionResult } from '../proto/gen/build/bazel/remote/execution/v2/remote_execution_pb.ts';
+import type { EncodedActionResult } from '../proto/encoded-action-result.ts';
 import type { ActionCache, ActionKey } from './action-cache.ts';
 import { decodeStoredActionResult, encodeStoredActionResult, headerBytes } from './stored-action-result.ts';
 
@@ -36,13 +36,13 @@ export class StoredActionCache implements ActionCache {
     this.#valueBytesMax = Math.min(headerBytes + limits.actionResultBytesMax, values.capabilities.valueBytesMax);
   }
 
-  get(key: ActionKey, options?: CallOptions): MaybePromise<ActionResult | undefined> {
+  get(key: ActionKey, options?: CallOptions): MaybePromise<EncodedActionResult | undefined> {
     const value = this.#values.get(valueKey(key), options);
     if (isPromise(value)) return value.then((bytes) => this.#read(key, bytes, options));
     return this.#read(key, value, options);
   }
 
-  async put(key: ActionKey, result: ActionResult, options?: CallOptions): Promise<void> {
+  async put(key: ActionKey, result: EncodedActionResult, options?: CallOptions): Promise<void> {
     const value = encodeStoredActionResult({ actionSizeBytes: key.actionDigest.sizeBytes, result });
     if (value.byteLength > this.#valueBytesMax) {
       throw new CacheError(
@@ -54,14 +54,14 @@ export class StoredActionCache implements ActionCache {
     await this.#values.put(valueKey(key), byteSourceOf(value), options);
   }
 
-  #read(key: ActionKey, value: ByteSource | undefined, options?: CallOptions): MaybePromise<ActionResult | undefined> {
+  #read(key: ActionKey, value: ByteSource | undefined, options?: CallOptions): MaybePromise<EncodedActionResult | undefined> {
     if (value === undefined) return undefined;
     if (value.sizeBytes > this.#valueBytesMax) return this.#refuse(key, value);
     if (value.inMemory !== undefined) return this.#decode(key, value.inMemory);
     return this.#collect(key, value, options);
   }
 
-  async #collect(key: ActionKey, value: ByteSource, options?: CallOptions): Promise<ActionResult | undefined> {
+  async #collect(key: ActionKey, value: ByteSource, options?: CallOptions): Promise<EncodedActionResult | undefined> {
     await using source = value;
     return this.#decode(key, await collect(source, this.#valueBytesMax, options));
   }
@@ -73,7 +73,7 @@ export class StoredActionCache implements ActionCache {
     return undefined;
   }
 
-  #decode(key: ActionKey, value: Uint8Array): ActionResult | undefined {
+  #decode(key: ActionKey, value: Uint8Array): EncodedActionResult | undefined {
     const stored = decodeStoredActionResult(value);
     if (stored === undefined) {
       this.#report(key, 'a stored action result does not decode and counts as absent', value.byteLength);

@@ -1,45 +1,41 @@
 // Reads a Tree message (REAPI Tree) as bytes: its directories must be told by the hash of the bytes that stand in
 // it, and decoding and encoding them again could give others (DG-8).
-import { BinaryReader, WireType } from '@bufbuild/protobuf/wire';
+import { WireError, WireReader } from '../proto/wire-reader.ts';
 
-/**
- * The Directory messages of a Tree, as the bytes that stand in it: views. Decoding them is for the caller, one at a
- * time, since all of them at once may take ten times the memory of the Tree.
- */
-export interface TreeMessage {
-  readonly root: Uint8Array;
-  /** In the order of the message. */
-  readonly children: readonly Uint8Array[];
-}
-
+const rootTag = 10;
+const childrenTag = 18;
 const rootFieldNumber = 1;
 const childrenFieldNumber = 2;
-/** An absent root field means an empty root directory. */
-const emptyBytes = new Uint8Array(0);
 
-/** Undefined when the bytes are no Tree as far as its own fields go, or one with more than `directoriesMax` directories. */
-export function parseTree(bytes: Uint8Array, directoriesMax: number): TreeMessage | undefined {
-  try {
-    const reader = new BinaryReader(bytes);
-    const children: Uint8Array[] = [];
-    let rootBytes: Uint8Array | undefined;
-    while (reader.pos < reader.len) {
-      const [fieldNumber, wireType] = reader.tag();
-      if (fieldNumber !== rootFieldNumber && fieldNumber !== childrenFieldNumber) {
-        reader.skip(wireType, fieldNumber);
-        continue;
+/**
+ * The Directory messages of a Tree, one after the other, as views of the bytes that stand in it. Whether they are
+ * Directory messages is for the caller to find out.
+ */
+export class TreeReader {
+  readonly #reader: WireReader;
+  #hasRoot = false;
+
+  constructor(bytes: Uint8Array) {
+    this.#reader = new WireReader(bytes);
+  }
+
+  /**
+   * The next directory, undefined at the end. A Tree without a root has an empty one, which is not given here.
+   * @throws WireError when the bytes are no Tree as far as its own fields go.
+   */
+  next(): { readonly isRoot: boolean; readonly bytes: Uint8Array } | undefined {
+    for (let tag = this.#reader.tag(); tag !== 0; tag = this.#reader.tag()) {
+      if (tag === childrenTag) return { isRoot: false, bytes: this.#reader.bytes() };
+      if (tag === rootTag) {
+        // A second root would be merged with the first by some readers and replace it for others.
+        if (this.#hasRoot) throw new WireError('a Tree has one root');
+        this.#hasRoot = true;
+        return { isRoot: true, bytes: this.#reader.bytes() };
       }
-      // A second root would be merged with the first by some readers and replace it for others.
-      if (wireType !== WireType.LengthDelimited || (fieldNumber === rootFieldNumber && rootBytes !== undefined)) return undefined;
-      const bytesOfDirectory = reader.bytes();
-      if (fieldNumber === rootFieldNumber) {
-        rootBytes = bytesOfDirectory;
-        continue;
-      }
-      if (children.push(bytesOfDirectory) >= directoriesMax) return undefined;
+      const number = tag >>> 3;
+      if (number === rootFieldNumber || number === childrenFieldNumber) throw new WireError(`field ${number} has the wrong wire type ${tag & 7}`);
+      this.#reader.skip(tag);
     }
-    return { root: rootBytes ?? emptyBytes, children };
-  } catch {
-    return undefined; // truncated or no protobuf at all
+    return undefined;
   }
 }

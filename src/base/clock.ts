@@ -11,6 +11,9 @@ export interface WallClock {
   nowMs(): number;
 }
 
+/** Resolves in a later turn of the event loop, when what waits meanwhile has had its turn. For long work in parts. */
+export type NextTurn = () => Promise<void>;
+
 /** A callback later. Disposing the timer cancels it; disposing twice, or after it fired, does nothing. */
 export interface Timers {
   /** Calls `callback` once, not before `delayMs` have passed. */

@@ -11,6 +11,7 @@ import { Digest } from '../digest/digest.ts';
 import type { DigestFunction } from '../digest/digest-function.ts';
 import { DigestList } from '../digest/digest-list.ts';
 import type { InstanceName } from '../digest/instance-name.ts';
+import { EncodedActionResult } from '../proto/encoded-action-result.ts';
 import { ActionResultSchema } from '../proto/gen/build/bazel/remote/execution/v2/remote_execution_pb.ts';
 import type { ActionResult } from '../proto/gen/build/bazel/remote/execution/v2/remote_execution_pb.ts';
 import type { RestartableBytes } from './retrying-blob-store.ts';
@@ -148,11 +149,13 @@ export class StoreCacheClient implements CacheClient {
   }
 
   async getActionResult(actionDigest: Digest, options?: CacheCallOptions): Promise<ActionResult | undefined> {
-    return this.#parts.actions.get({ instance: this.#parts.instance, actionDigest }, options);
+    const result = await this.#parts.actions.get({ instance: this.#parts.instance, actionDigest }, options);
+    return result?.message;
   }
 
   async putActionResult(actionDigest: Digest, result: ActionResultFields, options?: CacheCallOptions): Promise<void> {
-    await this.#parts.actions.put({ instance: this.#parts.instance, actionDigest }, create(ActionResultSchema, result), options);
+    const encoded = EncodedActionResult.of(create(ActionResultSchema, result));
+    await this.#parts.actions.put({ instance: this.#parts.instance, actionDigest }, encoded, options);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

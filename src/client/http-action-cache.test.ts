@@ -9,6 +9,7 @@ import { Digest } from '../digest/digest.ts';
 import { blake3, sha256 } from '../digest/digest-function.ts';
 import type { DigestFunction } from '../digest/digest-function.ts';
 import { parseInstanceName } from '../digest/instance-name.ts';
+import { EncodedActionResult } from '../proto/encoded-action-result.ts';
 import { ActionResultSchema } from '../proto/gen/build/bazel/remote/execution/v2/remote_execution_pb.ts';
 import { fetchHttp } from '../testing/http-client.ts';
 import { openRemoteBlobs } from '../testing/remote-blobs.ts';
@@ -17,7 +18,7 @@ import { HttpActionCache } from './http-action-cache.ts';
 const limits = { resultBytesMax: 100_000 };
 const hash = 'ab'.repeat(32);
 const keyOf = (instance: string, digestFunction: DigestFunction = sha256): ActionKey => ({ instance: parseInstanceName(instance), actionDigest: { function: digestFunction, hash, sizeBytes: 7 } });
-const resultOf = (fields: MessageInitShape<typeof ActionResultSchema>) => create(ActionResultSchema, fields);
+const resultOf = (fields: MessageInitShape<typeof ActionResultSchema>) => EncodedActionResult.of(create(ActionResultSchema, fields));
 
 describe('HttpActionCache', () => {
   it('gives a result back as it was put, by instance and function, and the last one', async () => {
@@ -32,11 +33,11 @@ describe('HttpActionCache', () => {
     await cache.put(keyOf('a/b'), first);
     await cache.put(keyOf('a/b', blake3), resultOf({ exitCode: 5 }));
     const found = await cache.get(keyOf('a/b'));
-    assert.ok(found !== undefined && equals(ActionResultSchema, found, first));
+    assert.ok(found !== undefined && equals(ActionResultSchema, found.message, first.message));
     assert.equal(await cache.get(keyOf('a')), undefined);
-    assert.equal((await cache.get(keyOf('a/b', blake3)))?.exitCode, 5);
+    assert.equal((await cache.get(keyOf('a/b', blake3)))?.message.exitCode, 5);
     await cache.put(keyOf('a/b'), second);
-    assert.equal((await cache.get(keyOf('a/b')))?.exitCode, 2);
+    assert.equal((await cache.get(keyOf('a/b')))?.message.exitCode, 2);
   });
 
   it('AC-2: does not give a result whose blobs are gone', async () => {
@@ -52,7 +53,7 @@ describe('HttpActionCache', () => {
     for (const fields of [{}, { exitCode: 3 }, { stdoutRaw: Buffer.from('printed') }]) {
       await cache.put(keyOf(''), resultOf(fields));
       const found = await cache.get(keyOf(''));
-      assert.ok(found !== undefined && equals(ActionResultSchema, found, resultOf(fields)), JSON.stringify(fields));
+      assert.ok(found !== undefined && equals(ActionResultSchema, found.message, resultOf(fields).message), JSON.stringify(fields));
     }
   });
 

@@ -1,11 +1,9 @@
 // Action results of a Kiln server over its HTTP build cache, in the binary form that its gRPC clients share.
-import { fromBinary, toBinary } from '@bufbuild/protobuf';
 import type { ActionCache, ActionKey } from '../actions/action-cache.ts';
 import { byteSourceOf, collect } from '../base/byte-source.ts';
 import { CacheError } from '../base/cache-error.ts';
 import type { CallOptions } from '../base/call-options.ts';
-import { ActionResultSchema } from '../proto/gen/build/bazel/remote/execution/v2/remote_execution_pb.ts';
-import type { ActionResult } from '../proto/gen/build/bazel/remote/execution/v2/remote_execution_pb.ts';
+import { EncodedActionResult } from '../proto/encoded-action-result.ts';
 import type { HttpCalls } from './http-calls.ts';
 import { cachePath } from './http-paths.ts';
 
@@ -32,20 +30,19 @@ export class HttpActionCache implements ActionCache {
   }
 
   /** What another tool has put under the key in a form of its own is no result: absent. */
-  async get(key: ActionKey, options?: CallOptions): Promise<ActionResult | undefined> {
+  async get(key: ActionKey, options?: CallOptions): Promise<EncodedActionResult | undefined> {
     await using reply = await this.#calls.send({ method: 'GET', target: pathOf(key), headers: { accept: 'application/octet-stream' } }, options);
     if (reply.status === 404 || (reply.contentLength ?? 0) > this.#limits.resultBytesMax) return undefined;
     const bytes = await collect(reply.body, this.#limits.resultBytesMax, options);
     try {
-      return fromBinary(ActionResultSchema, bytes);
+      return EncodedActionResult.parse(bytes);
     } catch {
       return undefined;
     }
   }
 
-  async put(key: ActionKey, result: ActionResult, options?: CallOptions): Promise<void> {
-    const message = toBinary(ActionResultSchema, result);
-    const bytes = message.byteLength === 0 ? zeroExitCode : message;
+  async put(key: ActionKey, result: EncodedActionResult, options?: CallOptions): Promise<void> {
+    const bytes = result.bytes.byteLength === 0 ? zeroExitCode : result.bytes;
     if (bytes.byteLength > this.#limits.resultBytesMax) {
       throw new CacheError('invalid_argument', `the action result has ${bytes.byteLength} bytes; at most ${this.#limits.resultBytesMax} are stored`);
     }

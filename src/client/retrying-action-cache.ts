@@ -1,7 +1,7 @@
 // A decorator that tries again what failed for a reason that may pass.
 import type { ActionCache, ActionKey } from '../actions/action-cache.ts';
 import type { CallOptions } from '../base/call-options.ts';
-import type { ActionResult } from '../proto/gen/build/bazel/remote/execution/v2/remote_execution_pb.ts';
+import type { EncodedActionResult } from '../proto/encoded-action-result.ts';
 import type { Retries } from './retries.ts';
 
 /** A result put twice is the same result, unless somebody put another one in between: the last put wins anyway. */
@@ -14,11 +14,11 @@ export class RetryingActionCache implements ActionCache {
     this.#retries = retries;
   }
 
-  get(key: ActionKey, options?: CallOptions): Promise<ActionResult | undefined> {
+  get(key: ActionKey, options?: CallOptions): Promise<EncodedActionResult | undefined> {
     return this.#retries.run(async () => this.#inner.get(key, options), options);
   }
 
-  put(key: ActionKey, result: ActionResult, options?: CallOptions): Promise<void> {
+  put(key: ActionKey, result: EncodedActionResult, options?: CallOptions): Promise<void> {
     return this.#retries.run(() => this.#inner.put(key, result, options), options);
   }
 }

@@ -9,8 +9,8 @@ import type { CompletenessCheck } from '../actions/completeness-check.ts';
 import { storeInlinedOutputs } from '../actions/inlined-outputs.ts';
 import type { BlobStore } from '../blob/blob-store.ts';
 import type { ValueKey, ValueStore } from '../blob/value-store.ts';
-import type { ActionResult } from '../proto/gen/build/bazel/remote/execution/v2/remote_execution_pb.ts';
-import { classifyActionValue, encodeBinary, encodeJson, mayBeJson } from './action-value.ts';
+import type { EncodedActionResult } from '../proto/encoded-action-result.ts';
+import { classifyActionValue, encodeJson, mayBeJson } from './action-value.ts';
 import { absentAnswer, bytesAnswer, jsonAnswer, storedAnswer, textAnswer } from './answer.ts';
 import type { HttpAnswer } from './answer.ts';
 import { tooLarge } from './blob-route.ts';
@@ -71,7 +71,7 @@ export class ActionRoute {
     }
   }
 
-  async #putResult(exchange: HttpExchange, path: BuildCachePath, result: ActionResult): Promise<void> {
+  async #putResult(exchange: HttpExchange, path: BuildCachePath, result: EncodedActionResult): Promise<void> {
     const stored = await storeInlinedOutputs(result, path.digestFunction, this.#deps.blobs, exchange);
     await this.#deps.actions.put(actionKey(path), stored, exchange);
   }
@@ -104,8 +104,8 @@ export class ActionRoute {
   }
 }
 
-function resultAnswer(result: ActionResult, asJson: boolean): HttpAnswer {
-  return asJson ? jsonAnswer(encodeJson(result)) : bytesAnswer(encodeBinary(result));
+function resultAnswer(result: EncodedActionResult, asJson: boolean): HttpAnswer {
+  return asJson ? jsonAnswer(encodeJson(result.message)) : bytesAnswer(result.bytes);
 }
 
 /** The whole value when it begins like JSON, else the source as it was. */

@@ -1,9 +1,9 @@
 // Tells what was put under an action's key: the binary message of REAPI, its JSON form (moon), or bytes that mean
 // something to one tool only (ccache). The HTTP cache has no type that says so.
-import { fromBinary, fromJsonString, toBinary, toJsonString } from '@bufbuild/protobuf';
+import { fromJsonString, toJsonString } from '@bufbuild/protobuf';
 import { Digest } from '../digest/digest.ts';
 import type { DigestFunction } from '../digest/digest-function.ts';
-import { FieldLimit } from '../proto/field-limit.ts';
+import { EncodedActionResult } from '../proto/encoded-action-result.ts';
 import { ActionResultSchema } from '../proto/gen/build/bazel/remote/execution/v2/remote_execution_pb.ts';
 import type {
   ActionResult,
@@ -11,15 +11,14 @@ import type {
 } from '../proto/gen/build/bazel/remote/execution/v2/remote_execution_pb.ts';
 
 export type ActionValue =
-  | { readonly kind: 'binary'; readonly result: ActionResult }
-  | { readonly kind: 'json'; readonly result: ActionResult }
+  | { readonly kind: 'binary'; readonly result: EncodedActionResult }
+  | { readonly kind: 'json'; readonly result: EncodedActionResult }
   | { readonly kind: 'foreign' };
 
 const foreign: ActionValue = { kind: 'foreign' };
 const openingBrace = 0x7b;
 /** Well above what fits into a result that can be served, in either form; so many take some 150 MiB decoded. */
 const partsMax = 500_000;
-const fieldLimit = new FieldLimit(ActionResultSchema, partsMax);
 
 /**
  * What `bytes` are. Strict, because a wrong guess would mix what one tool keeps for itself with what others build
@@ -30,15 +29,11 @@ export function classifyActionValue(bytes: Uint8Array, digestFunction: DigestFun
   // anything has used (group 15).
   const kind = mayBeJson(bytes) ? 'json' : 'binary';
   const result = kind === 'json' ? resultOfJson(bytes) : resultOfBinary(bytes);
-  return result !== undefined && isPlausible(result, digestFunction) ? { kind, result } : foreign;
+  return result !== undefined && isPlausible(result.message, digestFunction) ? { kind, result } : foreign;
 }
 
 export function mayBeJson(bytes: Uint8Array): boolean {
   return bytes[0] === openingBrace;
-}
-
-export function encodeBinary(result: ActionResult): Uint8Array {
-  return toBinary(ActionResultSchema, result);
 }
 
 /** ProtoJSON; what the result holds beside the known fields has no JSON form and is left out. */
@@ -46,20 +41,20 @@ export function encodeJson(result: ActionResult): Uint8Array {
   return Buffer.from(toJsonString(ActionResultSchema, result));
 }
 
-function resultOfJson(bytes: Uint8Array): ActionResult | undefined {
+function resultOfJson(bytes: Uint8Array): EncodedActionResult | undefined {
   if (countOf(bytes, openingBrace) > partsMax) return undefined;
   try {
     const text = new TextDecoder('utf-8', { fatal: true }).decode(bytes);
-    return fromJsonString(ActionResultSchema, text, { ignoreUnknownFields: true });
+    return EncodedActionResult.of(fromJsonString(ActionResultSchema, text, { ignoreUnknownFields: true }));
   } catch {
     return undefined;
   }
 }
 
-function resultOfBinary(bytes: Uint8Array): ActionResult | undefined {
+/** Keeps `bytes`. */
+function resultOfBinary(bytes: Uint8Array): EncodedActionResult | undefined {
   try {
-    fieldLimit.check(bytes);
-    return fromBinary(ActionResultSchema, bytes);
+    return EncodedActionResult.parse(bytes);
   } catch {
     return undefined;
   }

@@ -1,9 +1,12 @@
 // The real clocks and timers.
-import type { MonotonicClock, Timers, WallClock } from '../base/clock.ts';
+import type { MonotonicClock, NextTurn, Timers, WallClock } from '../base/clock.ts';
 
 export const monotonicClock: MonotonicClock = { nowMs: () => performance.now() };
 
 export const wallClock: WallClock = { nowMs: () => Date.now() };
+
+/** After sockets and files were looked at once. */
+export const nextTurn: NextTurn = () => new Promise((resolve) => setImmediate(resolve));
 
 /** Node fires a timer at once, with a warning, when its delay is above this; a longer wait is cut to it. */
 const delayMsMax = 2 ** 31 - 1;

@@ -1,4 +1,5 @@
 // The messages that have a codec of their own. A row is earned by a profile and has a differential test.
+import { actionResultCodec, getActionResultRequestCodec, updateActionResultRequestCodec } from './action-result-codec.ts';
 import { batchReadBlobsRequestCodec, batchReadBlobsResponseCodec } from './batch-read-codec.ts';
 import { batchUpdateBlobsRequestCodec, batchUpdateBlobsResponseCodec } from './batch-update-codec.ts';
 import { readRequestCodec, writeRequestCodec, writeResponseCodec } from './byte-stream-codec.ts';
@@ -14,6 +15,9 @@ export const hotCodecs: ReadonlyMap<string, MessageCodec<unknown, never>> = new 
   ['build.bazel.remote.execution.v2.BatchReadBlobsResponse', batchReadBlobsResponseCodec],
   ['build.bazel.remote.execution.v2.BatchUpdateBlobsRequest', batchUpdateBlobsRequestCodec],
   ['build.bazel.remote.execution.v2.BatchUpdateBlobsResponse', batchUpdateBlobsResponseCodec],
+  ['build.bazel.remote.execution.v2.GetActionResultRequest', getActionResultRequestCodec],
+  ['build.bazel.remote.execution.v2.UpdateActionResultRequest', updateActionResultRequestCodec],
+  ['build.bazel.remote.execution.v2.ActionResult', actionResultCodec],
   ['google.bytestream.ReadRequest', readRequestCodec],
   ['google.bytestream.ReadResponse', readResponseCodec],
   ['google.bytestream.WriteRequest', writeRequestCodec],

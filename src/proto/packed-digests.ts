@@ -33,27 +33,53 @@ export class PackedDigests implements ReceivedDigests {
   readonly hashes: string[] = [];
   readonly sizes: (number | bigint)[] = [];
   lowerHex = true;
+  /** Passed over within them. */
+  unknownFields = 0;
   readonly #countMax: number;
 
   constructor(countMax: number) {
     this.#countMax = countMax;
   }
 
-  /** Reads the message of a Digest field. @throws WireError, also when there are too many. */
-  read(reader: WireReader): void {
-    if (this.hashes.length === this.#countMax) throw new WireError(`it has more than ${this.#countMax} digests; ask for fewer at a time`);
+  get length(): number {
+    return this.hashes.length;
+  }
+
+  /** Reads the message of a Digest field, and returns its index. @throws WireError, also when there are too many. */
+  read(reader: WireReader): number {
+    if (this.length === this.#countMax) throw new WireError(`it has more than ${this.#countMax} digests; ask for fewer at a time`);
+    this.hashes.push('');
+    this.sizes.push(0);
+    this.merge(this.length - 1, reader);
+    return this.length - 1;
+  }
+
+  /** Reads the message of a Digest field again that occurs once: what it has comes in place of what it had. */
+  merge(index: number, reader: WireReader): void {
     const outerEnd = reader.enter();
-    let hash = '';
-    let size: number | bigint = 0;
+    let hash = this.hashes[index] ?? '';
+    let size = this.sizes[index] ?? 0;
     for (let tag = reader.tag(); tag !== 0; tag = reader.tag()) {
       if (tag === 10) hash = reader.hash();
       else if (tag === 16) size = reader.size();
-      else skipUnknown(reader, tag, digestFields);
+      else {
+        this.unknownFields += 1;
+        skipUnknown(reader, tag, digestFields);
+      }
     }
     reader.leave(outerEnd);
-    this.hashes.push(hash);
-    this.sizes.push(size);
-    this.lowerHex = reader.onlyLowerHex;
+    this.hashes[index] = hash;
+    this.sizes[index] = size;
+    if (!reader.onlyLowerHex) this.lowerHex = false;
+  }
+
+  /** Takes the digests of `others` as well, however many. */
+  append(others: ReceivedDigests): void {
+    for (let index = 0; index < others.hashes.length; index += 1) {
+      this.hashes.push(others.hashes[index] ?? '');
+      this.sizes.push(others.sizes[index] ?? 0);
+    }
+    if (!others.lowerHex) this.lowerHex = false;
   }
 }
 

@@ -40,6 +40,11 @@ export class WireReader {
     return this.#longTag();
   }
 
+  /** Bytes read. */
+  get position(): number {
+    return this.#at;
+  }
+
   /** Of the innermost message. */
   get atEnd(): boolean {
     return this.#at === this.#end;
@@ -99,6 +104,13 @@ export class WireReader {
     if (bits >= 0x80 && !isUtf8(this.#bytes.subarray(from, this.#at))) throw new WireError('a string is not UTF-8');
   }
 
+  /** Passes over bytes, and gives their number. */
+  skipBytes(): number {
+    const length = this.#length();
+    this.#at += length;
+    return length;
+  }
+
   /** A view. */
   bytes(): Uint8Array {
     const length = this.#length();
@@ -112,18 +124,8 @@ export class WireReader {
 
   /** An int64 as a number where it is a safe one. */
   size(): number | bigint {
-    let value = 0;
-    // Four bytes of seven bits: a number that needs no care about signs.
-    for (let shift = 0; shift < 28; shift += 7) {
-      const at = this.#at + shift / 7;
-      if (at >= this.#end) throw new WireError('a number is cut off');
-      const byte = this.#bytes[at] ?? 0;
-      value |= (byte & 0x7f) << shift;
-      if (byte < 0x80) {
-        this.#at = at + 1;
-        return value;
-      }
-    }
+    const small = this.#smallVarint();
+    if (small >= 0) return small;
     const large = BigInt.asIntN(64, this.#varint());
     const number = Number(large);
     return Number.isSafeInteger(number) ? number : large;
@@ -159,7 +161,7 @@ export class WireReader {
   #skip(tag: number, depth: number): void {
     switch (tag & 7) {
       case 0:
-        this.#varint();
+        if (this.#smallVarint() < 0) this.#varint();
         return;
       case 1:
         this.#advance(8);
@@ -193,9 +195,8 @@ export class WireReader {
 
   /** Of a string or message; checked to lie within the message. */
   #length(): number {
-    let length = this.#at < this.#end ? (this.#bytes[this.#at] ?? 0) : 0x80;
-    if (length < 0x80) this.#at += 1;
-    else length = Number(this.#varint());
+    let length = this.#smallVarint();
+    if (length < 0) length = Number(this.#varint());
     if (length > this.#end - this.#at) throw new WireError('a field is longer than its message');
     return length;
   }
@@ -206,6 +207,23 @@ export class WireReader {
     const lengthMax = 5;
     if (this.#at - from > lengthMax || tag > 0xffff_ffff || tag < 8) throw new WireError('a field has an impossible number');
     return tag;
+  }
+
+  /** A number of up to four bytes, seven bits each, that needs no care about signs; -1, with nothing read, for longer ones. */
+  #smallVarint(): number {
+    let value = 0;
+    let at = this.#at;
+    for (let shift = 0; shift < 28; shift += 7) {
+      if (at >= this.#end) throw new WireError('a number is cut off');
+      const byte = this.#bytes[at] ?? 0;
+      at += 1;
+      value |= (byte & 0x7f) << shift;
+      if (byte < 0x80) {
+        this.#at = at;
+        return value;
+      }
+    }
+    return -1;
   }
 
   /** Unsigned, up to ten bytes, of which bits beyond the 64th are dropped. */

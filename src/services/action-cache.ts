@@ -12,12 +12,9 @@ import type { Digest } from '../digest/digest.ts';
 import { parseInstanceName } from '../digest/instance-name.ts';
 import { implementService } from '../grpc/service.ts';
 import type { CallContext, ServiceImplementation } from '../grpc/service.ts';
+import type { GetActionResultQuery, UpdateActionResultQuery } from '../proto/action-result-codec.ts';
+import type { EncodedActionResult } from '../proto/encoded-action-result.ts';
 import { ActionCache } from '../proto/gen/build/bazel/remote/execution/v2/remote_execution_pb.ts';
-import type {
-  ActionResult,
-  GetActionResultRequest,
-  UpdateActionResultRequest,
-} from '../proto/gen/build/bazel/remote/execution/v2/remote_execution_pb.ts';
 import { inlineOutputs } from './inline-outputs.ts';
 import type { ServiceLimits } from './limits.ts';
 import { checkResultDigests, requestDigest } from './request-digest.ts';
@@ -32,11 +29,11 @@ export interface ActionCacheDependencies {
 
 export function createActionCacheService({ blobs, actions, authorizer, limits, usage }: ActionCacheDependencies): ServiceImplementation {
   const answer = (
-    request: GetActionResultRequest,
+    request: GetActionResultQuery,
     actionDigest: Digest,
-    result: ActionResult | undefined,
+    result: EncodedActionResult | undefined,
     context: CallContext,
-  ): MaybePromise<ActionResult> => {
+  ): MaybePromise<EncodedActionResult> => {
     if (result === undefined) throw new CacheError('not_found', `no result of action ${actionDigest.toString()} is in the cache`);
     if (!request.inlineStdout && !request.inlineStderr && request.inlineOutputFiles.length === 0) return result;
     const from = { blobs, digestFunction: actionDigest.function, answerBytesMax: limits.answerBytesMax };
@@ -44,12 +41,12 @@ export function createActionCacheService({ blobs, actions, authorizer, limits, u
   };
 
   return implementService(ActionCache, {
-    getActionResult(request: GetActionResultRequest, context: CallContext) {
+    getActionResult(request: GetActionResultQuery, context: CallContext) {
       const instance = parseInstanceName(request.instanceName);
       authorizer.require(context.caller, 'read', instance);
       const actionDigest = requestDigest(request.digestFunction, request.actionDigest, 'action_digest');
       const { actions: lookups } = usage.of(context.tool, instance);
-      const counted = (found: ActionResult | undefined): MaybePromise<ActionResult> => {
+      const counted = (found: EncodedActionResult | undefined): MaybePromise<EncodedActionResult> => {
         lookups.add(found === undefined ? 0 : 1, found === undefined ? 1 : 0);
         return answer(request, actionDigest, found, context);
       };
@@ -58,7 +55,7 @@ export function createActionCacheService({ blobs, actions, authorizer, limits, u
     },
 
     /** Any results_cache_policy is accepted: no range of priorities is advertised (AC-11). */
-    async updateActionResult(request: UpdateActionResultRequest, context: CallContext) {
+    async updateActionResult(request: UpdateActionResultQuery, context: CallContext) {
       const instance = parseInstanceName(request.instanceName);
       authorizer.require(context.caller, 'write', instance);
       const actionDigest = requestDigest(request.digestFunction, request.actionDigest, 'action_digest');

@@ -1,13 +1,14 @@
 // Puts the bytes of outputs into an action result for readers who asked for them (AC-4). It is a courtesy: what
 // does not fit or cannot be had right now is left out, and the reader fetches it by its digest.
-import { create, toBinary } from '@bufbuild/protobuf';
+import { create } from '@bufbuild/protobuf';
 import { CacheError } from '../base/cache-error.ts';
 import type { CallOptions } from '../base/call-options.ts';
 import type { BlobStore, GetResult } from '../blob/blob-store.ts';
 import { Digest } from '../digest/digest.ts';
 import type { DigestFunction } from '../digest/digest-function.ts';
 import { DigestList } from '../digest/digest-list.ts';
-import { ActionResultSchema, OutputFileSchema } from '../proto/gen/build/bazel/remote/execution/v2/remote_execution_pb.ts';
+import { EncodedActionResult } from '../proto/encoded-action-result.ts';
+import { OutputFileSchema } from '../proto/gen/build/bazel/remote/execution/v2/remote_execution_pb.ts';
 import type { ActionResult, Digest as DigestMessage, OutputFile } from '../proto/gen/build/bazel/remote/execution/v2/remote_execution_pb.ts';
 
 /** What a reader wants to have inline. */
@@ -32,23 +33,24 @@ const framingBytes = 16;
  * when there is nothing to add. Digests stay set. The result given is not written to.
  */
 export async function inlineOutputs(
-  result: ActionResult,
+  encoded: EncodedActionResult,
   hints: InlineHints,
   from: { readonly blobs: BlobStore; readonly digestFunction: DigestFunction; readonly answerBytesMax: number },
   options?: CallOptions,
-): Promise<ActionResult> {
+): Promise<EncodedActionResult> {
+  const result = encoded.message;
   const candidates = candidatesOf(result, hints, from.digestFunction);
-  if (candidates.length === 0) return result;
-  let leftBytes = from.answerBytesMax - toBinary(ActionResultSchema, result).byteLength;
+  if (candidates.length === 0) return encoded;
+  let leftBytes = from.answerBytesMax - encoded.bytes.byteLength;
   const chosen = candidates.filter(({ digest }) => {
     const bytes = digest.sizeBytes + framingBytes;
     if (bytes > leftBytes) return false;
     leftBytes -= bytes;
     return true;
   });
-  if (chosen.length === 0) return result;
+  if (chosen.length === 0) return encoded;
   const found = await from.blobs.getMany(DigestList.from(chosen.map(({ digest }) => digest)), options);
-  return withInlined(result, chosen, found);
+  return EncodedActionResult.of(withInlined(result, chosen, found));
 }
 
 /** In the order of usefulness: the streams, which every reader shows, then the files. */

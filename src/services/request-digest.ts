@@ -3,7 +3,9 @@ import { CacheError } from '../base/cache-error.ts';
 import { Digest } from '../digest/digest.ts';
 import { digestFunctionOfLength, resolveDigestFunction, sha256 } from '../digest/digest-function.ts';
 import type { DigestFunction } from '../digest/digest-function.ts';
-import type { ActionResult } from '../proto/gen/build/bazel/remote/execution/v2/remote_execution_pb.ts';
+import { DigestList } from '../digest/digest-list.ts';
+import type { ActionReferences } from '../proto/action-result-walk.ts';
+import type { EncodedActionResult } from '../proto/encoded-action-result.ts';
 import type { ReceivedDigest } from '../proto/packed-digests.ts';
 
 /**
@@ -35,7 +37,10 @@ export function batchDigestFunction(wireFunction: number, hashes: Iterable<strin
 }
 
 /** @throws CacheError `invalid_argument` for the first digest of the result that no blob can have. */
-export function checkResultDigests(result: ActionResult, digestFunction: DigestFunction): void {
+export function checkResultDigests(encoded: EncodedActionResult, digestFunction: DigestFunction): void {
+  if (areWellFormed(encoded.references, digestFunction)) return;
+  // Something is wrong, or stands in the result itself: the message tells where.
+  const result = encoded.message;
   const check = (digest: ReceivedDigest, what: string): void => {
     try {
       Digest.parse(digestFunction, digest.hash, digest.sizeBytes);
@@ -58,5 +63,16 @@ export function checkResultDigests(result: ActionResult, digestFunction: DigestF
     if (treeDigest === undefined && rootDirectoryDigest === undefined) {
       throw new CacheError('invalid_argument', `output directory ${JSON.stringify(path)} has neither tree nor root directory`);
     }
+  }
+}
+
+function areWellFormed({ files, trees, roots, withoutDigest }: ActionReferences, digestFunction: DigestFunction): boolean {
+  if (withoutDigest !== undefined) return false;
+  try {
+    for (const digests of [files, trees, roots]) DigestList.check(digestFunction, digests);
+    return true;
+  } catch (error) {
+    if (error instanceof CacheError) return false;
+    throw error;
   }
 }

@@ -2,7 +2,7 @@
 import type { DescMessage, DescMethodClientStreaming, DescMethodServerStreaming, DescMethodUnary, MessageInitShape, MessageShape } from '@bufbuild/protobuf';
 import type { ClientWritableStream } from '@grpc/grpc-js';
 import { CompletenessCheckingActionCache } from '../actions/completeness-checking-action-cache.ts';
-import { completenessLimits } from '../actions/completeness-check.ts';
+import { CompletenessCheck, completenessLimits } from '../actions/completeness-check.ts';
 import { StoredActionCache, storedActionCacheLimits } from '../actions/stored-action-cache.ts';
 import { walkLimits } from '../actions/walk-directories.ts';
 import type { Authorizer, Right } from '../base/authorizer.ts';
@@ -17,6 +17,7 @@ import { MemoryValueStore } from '../blob/memory-value-store.ts';
 import { Digest } from '../digest/digest.ts';
 import { sha256 } from '../digest/digest-function.ts';
 import type { DigestFunction } from '../digest/digest-function.ts';
+import { nextTurn } from '../platform/clocks.ts';
 import { createActionCacheService } from '../services/action-cache.ts';
 import { createByteStreamService } from '../services/byte-stream.ts';
 import { createCapabilitiesService } from '../services/capabilities.ts';
@@ -111,7 +112,7 @@ export async function serveCache(options: ServeCacheOptions = {}): Promise<Serve
   const blobs = new EmptyAwareBlobStore(options.blobs ?? new MemoryBlobStore());
   const log = new RecordedLog();
   const stored = new StoredActionCache(new MemoryValueStore(), storedActionCacheLimits, log);
-  const actions = new CompletenessCheckingActionCache(stored, blobs, completenessLimits, log);
+  const actions = new CompletenessCheckingActionCache(stored, new CompletenessCheck(blobs, completenessLimits, nextTurn), log);
   const limits = { ...defaultServiceLimits, ...options.limits };
   const authorizer = authorizerOf(options.rights ?? ['read', 'write']);
   const dependencies = { blobs, actions, authorizer, limits, walkLimits, usage: options.usage ?? noCacheUsage, log };

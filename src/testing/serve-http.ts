@@ -19,6 +19,7 @@ import { prefaceRefusal } from '../h2/preface-refusal.ts';
 import { createHttpHandler, httpLimits, standingPages } from '../http/routes.ts';
 import type { Scrape } from '../http/metrics-page.ts';
 import type { HttpLimits, PageSources } from '../http/routes.ts';
+import { nextTurn } from '../platform/clocks.ts';
 import { createHttp1Server, http1Limits } from '../platform/node-http.ts';
 import type { Http1Limits, Http1Server } from '../platform/node-http.ts';
 import { everythingAllowed, nobodyKnown } from './open-rights.ts';
@@ -51,11 +52,12 @@ export interface ServeHttpOptions {
 export function createTestHandler(options: ServeHttpOptions, log: Log) {
   const blobs = options.blobs ?? new EmptyAwareBlobStore(new MemoryBlobStore());
   const values = options.values ?? new MemoryValueStore();
+  const completeness = new CompletenessCheck(blobs, completenessLimits, nextTurn);
   const handler = createHttpHandler({
     blobs,
     values,
-    actions: new CompletenessCheckingActionCache(new StoredActionCache(values, storedActionCacheLimits, log), blobs, completenessLimits, log),
-    completeness: new CompletenessCheck(blobs, completenessLimits),
+    actions: new CompletenessCheckingActionCache(new StoredActionCache(values, storedActionCacheLimits, log), completeness, log),
+    completeness,
     authenticator: options.authenticator ?? nobodyKnown,
     authorizer: options.authorizer ?? everythingAllowed,
     pages: standingPages({ version: '1.2.3', isDraining: options.isDraining ?? (() => false), scrape: options.scrape }),

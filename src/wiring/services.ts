@@ -16,6 +16,7 @@ import type { ServiceImplementation } from '../grpc/service.ts';
 import type { Scrape } from '../http/metrics-page.ts';
 import type { Page } from '../http/page.ts';
 import { createHttpHandler, standingPages } from '../http/routes.ts';
+import { nextTurn } from '../platform/clocks.ts';
 import { Health } from '../proto/gen/grpc/health/v1/health_pb.ts';
 import { createActionCacheService } from '../services/action-cache.ts';
 import { createByteStreamService } from '../services/byte-stream.ts';
@@ -54,8 +55,8 @@ export function createServed(parts: ServedParts): Served {
   const { blobs, values, authenticator, authorizer, log, version, meter, usage, scrape } = parts;
   const limits = parts.limits.services;
   const stored = new StoredActionCache(values, storedActionCacheLimits, log);
-  const actions: ActionCache = new LoggedActionCache(new CompletenessCheckingActionCache(stored, blobs, completenessLimits, log), log);
-  const completeness = new CompletenessCheck(blobs, completenessLimits);
+  const completeness = new CompletenessCheck(blobs, completenessLimits, nextTurn);
+  const actions: ActionCache = new LoggedActionCache(new CompletenessCheckingActionCache(stored, completeness, log), log);
   const cache = [
     createCapabilitiesService({ blobs, authorizer, limits }),
     createContentAddressableStorageService({ blobs, authorizer, limits, walkLimits, usage, log }),

@@ -78,7 +78,7 @@ function scan(data: string): { readonly results: number; readonly dangling: read
     const stored = decodeStoredActionResult(file.subarray(32 + file.readUInt16LE(12) + file.readUInt16LE(14)));
     assert.ok(stored, `${entry.name} is whole`);
     results += 1;
-    for (const { digest } of stored.result.outputFiles) {
+    for (const { digest } of stored.result.message.outputFiles) {
       if (digest === undefined || sizeOf(data, digest.hash) !== Number(digest.sizeBytes)) dangling.push(`${entry.name}: ${digest?.hash}`);
     }
   }

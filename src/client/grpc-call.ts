@@ -199,6 +199,7 @@ export class GrpcCall implements StreamWaiter, AttemptOwner {
     this.#tries += 1;
     this.#lastFailure = failure;
     const [host, plan] = [this.#host, this.#plan];
+    if (host.pool.closed !== undefined) return this.#end(host.pool.closed);
     const delayMs = host.retries.delayMsAfter(failure, this.#tries, plan.attemptsMax);
     if (delayMs === undefined || !plan.requests.isReplayable || host.clock.nowMs() + delayMs >= this.#deadlineMs) return this.#end(failure);
     this.#rest = host.timers.after(delayMs, () => host.pool.request(this));

@@ -87,6 +87,11 @@ export class GrpcPool implements ConnectionOwner {
     return this.#lastFailure;
   }
 
+  /** Why no call is taken any more. */
+  get closed(): GrpcError | undefined {
+    return this.#closed;
+  }
+
   /** Asks for a stream. */
   request(waiter: StreamWaiter): void {
     if (this.#closed !== undefined) return waiter.onRefused(this.#closed, true);
@@ -152,6 +157,7 @@ export class GrpcPool implements ConnectionOwner {
   }
 
   #connectIfUseful(): void {
+    for (const connection of this.#connections) if (connection.loss !== undefined) this.#onGone(connection); // its socket closes in a while
     if (this.#connecting !== undefined || !this.#hasRoom()) return;
     if (this.#backoff === undefined) this.#connecting = this.#connect();
     else this.#onUnreachable();
@@ -204,7 +210,7 @@ export class GrpcPool implements ConnectionOwner {
   }
 
   #onGone(connection: GrpcConnection): void {
-    this.#connections.delete(connection);
+    if (!this.#connections.delete(connection)) return;
     connection[Symbol.dispose]();
     if (connection.wasGood) this.#failures = 0;
     else if (this.#closed === undefined) {

@@ -2,14 +2,15 @@
 import type { Benchmark } from './harness/context.ts';
 import { largeWrites, smallUploads, smallWrites } from './workloads/durable-writes.ts';
 import { latency } from './workloads/latency.ts';
-import { actionResult, findMissingHundred, unary } from './workloads/lookups.ts';
+import { actionResult, findMissingHundred, unary, unaryTls } from './workloads/lookups.ts';
 import { findMissingRandom, startUp } from './workloads/many-blobs.ts';
 import { memoryGrowth } from './workloads/memory-growth.ts';
 import { telemetry } from './workloads/telemetry.ts';
-import { batchRead, batchUpdate, httpGet, streamRead, streamWrite } from './workloads/transfers.ts';
+import { batchRead, batchUpdate, httpGet, streamRead, streamWrite, transportRead, transportWrite } from './workloads/transfers.ts';
 
 export const benchmarks: readonly Benchmark[] = [
   unary,
+  unaryTls,
   findMissingHundred,
   findMissingRandom,
   actionResult,
@@ -17,6 +18,8 @@ export const benchmarks: readonly Benchmark[] = [
   batchUpdate,
   streamRead,
   streamWrite,
+  transportRead,
+  transportWrite,
   httpGet,
   smallWrites,
   smallUploads,

@@ -15,10 +15,12 @@ import { isInMemory, measureSync } from './harness/disk-sync.ts';
 import { checkNames, parseWords, usage } from './harness/options.ts';
 import type { BenchOptions } from './harness/options.ts';
 import { findPinning } from './harness/pinning.ts';
-import { killAll, removeTree } from './harness/processes.ts';
+import { killAll } from './harness/children.ts';
+import { removeTree } from './harness/processes.ts';
 import { describeMachine, exitStatus, reportJson, reportVersion } from './harness/report.ts';
 import type { Report, Section } from './harness/report.ts';
 import { machineText, sectionText } from './harness/table.ts';
+import { writeTlsFiles } from './harness/tls-files.ts';
 
 const syncTimes = 50;
 
@@ -33,10 +35,21 @@ async function main(): Promise<number> {
     console.error(`${thrown instanceof Error ? thrown.message : String(thrown)}\n\n${usage}`);
     return 2;
   }
+  if (options.help) {
+    console.log(usage);
+    return 0;
+  }
   if (options.list) return list();
   if (process.platform !== 'linux') {
     console.error('benchmarks need Linux: CPU time and memory of the servers are read from /proc');
     return 1;
+  }
+  try {
+    // Before an hour of measuring, not after it.
+    if (options.jsonFile !== undefined) writeFileSync(options.jsonFile, '', { flag: 'a' });
+  } catch (thrown) {
+    console.error(`--json ${options.jsonFile}: ${thrown instanceof Error ? thrown.message : String(thrown)}`);
+    return 2;
   }
   const report = await run(options, `npm run bench -- ${words.join(' ')}`.trim());
   if (options.jsonFile !== undefined) writeFileSync(options.jsonFile, reportJson(report));
@@ -49,10 +62,11 @@ async function run(options: BenchOptions, command: string): Promise<Report> {
   await using stack = new AsyncDisposableStack();
   const root = mkdtempSync(join(tmpdir(), 'kiln-bench-'));
   stack.defer(() => removeTree(root));
+  process.on('exit', killAll); // however this ends, nobody is left behind
   for (const signal of ['SIGINT', 'SIGTERM'] as const) {
     process.once(signal, () => {
       killAll();
-      removeTree(root);
+      removeTree(root); // what is killed may still be writing; removeTree tries again
       process.exit(signal === 'SIGINT' ? 130 : 143);
     });
   }
@@ -77,6 +91,7 @@ async function run(options: BenchOptions, command: string): Promise<Report> {
     kiln: ready(kiln),
     references: known.filter(({ lacking }) => lacking === undefined).map(ready),
     h2load: findProgram(['h2load']),
+    tls: writeTlsFiles(root),
     newDirectory: () => mkdtempSync(join(root, 'place-')),
     report(section) {
       sections.push(section);

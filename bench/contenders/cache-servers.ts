@@ -100,6 +100,7 @@ function contender(server: CacheServer): Contender {
     lacking: program === undefined ? 'not on PATH' : undefined,
     canonical: false,
     durable: true,
+    speaksTls: false,
     start: (at) => startCacheServer(server, program ?? name, at),
   };
 }

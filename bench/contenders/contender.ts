@@ -1,5 +1,6 @@
 // What can be measured: Kiln, references of ours, and other servers found on the machine.
 import type { ServerProcess } from '../harness/processes.ts';
+import type { TlsFiles } from '../harness/tls-files.ts';
 
 /** What a workload asks of a server. `cas`, `action-cache` and `byte-stream` are gRPC, `http` is GET and PUT of /cas/HASH over HTTP/1.1. */
 export type Protocol = 'cas' | 'action-cache' | 'byte-stream' | 'http';
@@ -22,7 +23,14 @@ export interface Contender {
   readonly canonical: boolean;
   /** Keeps what is written through a power cut, or says so. */
   readonly durable: boolean;
-  start(at: StartPlace): Promise<ServerProcess>;
+  /** Can be started with `tls`. */
+  readonly speaksTls: boolean;
+  readonly start: (at: StartPlace) => Promise<ServerProcess>;
+  /**
+   * The same transport with nothing behind it: uploads are taken and thrown away, and what is read is `answer`, from
+   * memory. Absent where there is only the one or only the other.
+   */
+  readonly startTransport?: (at: StartPlace) => Promise<ServerProcess>;
 }
 
 /** Where and with what a server is to start. */
@@ -36,6 +44,8 @@ export interface StartPlace {
   readonly files: ReadonlyMap<string, Uint8Array>;
   readonly answer: Uint8Array;
   readonly protocol: Protocol;
+  /** Absent: plaintext. */
+  readonly tls?: TlsFiles | undefined;
 }
 
 export const grpcProtocols: readonly Protocol[] = ['cas', 'action-cache', 'byte-stream'];

@@ -2,8 +2,10 @@
 import { join } from 'node:path';
 import { startServer } from '../harness/processes.ts';
 import type { ServerProcess } from '../harness/processes.ts';
+import type { TlsFiles } from '../harness/tls-files.ts';
 import { grpcProtocols } from './contender.ts';
 import type { Contender } from './contender.ts';
+import { answerFile, startProgram } from './own-program.ts';
 
 const launcher = new URL('../../bin/kiln', import.meta.url).pathname;
 
@@ -13,15 +15,22 @@ export interface KilnPlace {
   readonly directory: string;
   readonly data?: string;
   readonly core: number | undefined;
+  readonly tls?: TlsFiles | undefined;
   /** Further flags of `kiln serve`. */
   readonly flags?: readonly string[];
 }
 
-export function startKiln({ name = 'kiln', directory, data, core, flags = [] }: KilnPlace): Promise<ServerProcess> {
+export function startKiln({ name = 'kiln', directory, data, core, tls, flags = [] }: KilnPlace): Promise<ServerProcess> {
   const readyFile = join(directory, 'ready.json');
-  const words = [launcher, 'serve', '--listen', '127.0.0.1:0', '--data', data ?? join(directory, 'data'), '--ready-file', readyFile, ...flags];
-  return startServer({ name, words, core, readiness: { kind: 'ready-file', path: readyFile } });
+  const words = [launcher, 'serve', '--listen', '127.0.0.1:0', '--data', data ?? join(directory, 'data'), '--ready-file', readyFile, ...tlsFlags(tls), ...flags];
+  return startServer({ name, words, core, authority: tls?.authority, readiness: { kind: 'ready-file', path: readyFile } });
 }
+
+function tlsFlags(tls: TlsFiles | undefined): readonly string[] {
+  return tls === undefined ? [] : ['--tls-certificate', tls.certificateFile, '--tls-key', tls.keyFile];
+}
+
+const transportServer = new URL('../reference/kiln-transport-server.ts', import.meta.url);
 
 export const kiln: Contender = {
   name: 'kiln',
@@ -31,5 +40,7 @@ export const kiln: Contender = {
   lacking: undefined,
   canonical: true,
   durable: true,
-  start: ({ directory, core }) => startKiln({ directory, core }),
+  speaksTls: true,
+  start: ({ directory, core, tls }) => startKiln({ directory, core, tls }),
+  startTransport: (at) => startProgram('kiln', { file: transportServer, detail: answerFile(at), at }),
 };

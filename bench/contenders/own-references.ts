@@ -1,9 +1,7 @@
 // Reference servers of ours: the same cache in memory on the transports of this platform, and a bare socket.
-import { writeFileSync } from 'node:fs';
-import { join } from 'node:path';
-import { startServer } from '../harness/processes.ts';
 import { grpcProtocols } from './contender.ts';
 import type { Contender, Protocol, StartPlace } from './contender.ts';
+import { answerFile, startProgram } from './own-program.ts';
 
 interface Reference {
   readonly name: string;
@@ -11,12 +9,15 @@ interface Reference {
   readonly about: string;
   readonly protocols: readonly Protocol[];
   readonly filling: Contender['filling'];
+  readonly speaksTls: boolean;
   /** The second word of the program. */
   readonly detail: (at: StartPlace) => string;
+  /** See Contender; the second word is the file with the answer. */
+  readonly transport?: URL;
 }
 
-function reference({ name, file, about, protocols, filling, detail }: Reference): Contender {
-  return {
+function reference({ name, file, about, protocols, filling, speaksTls, detail, transport }: Reference): Contender {
+  const contender: Contender = {
     name,
     about,
     filling,
@@ -24,12 +25,10 @@ function reference({ name, file, about, protocols, filling, detail }: Reference)
     lacking: undefined,
     canonical: true,
     durable: false,
-    start(at) {
-      const readyFile = join(at.directory, 'ready.json');
-      const words = [process.execPath, file.pathname, readyFile, detail(at)];
-      return startServer({ name, words, core: at.core, readiness: { kind: 'ready-file', path: readyFile } });
-    },
+    speaksTls,
+    start: (at) => startProgram(name, { file, detail: detail(at), at }),
   };
+  return transport === undefined ? contender : { ...contender, startTransport: (at) => startProgram(name, { file: transport, detail: answerFile(at), at }) };
 }
 
 export const ownReferences: readonly Contender[] = [
@@ -39,7 +38,9 @@ export const ownReferences: readonly Contender[] = [
     about: 'a cache in memory on raw node:http2, with protobuf-es',
     protocols: grpcProtocols,
     filling: 'api',
+    speaksTls: true,
     detail: ({ numbered }) => String(numbered),
+    transport: new URL('../reference/node-http2-transport-server.ts', import.meta.url),
   }),
   reference({
     name: 'grpc-js',
@@ -47,6 +48,7 @@ export const ownReferences: readonly Contender[] = [
     about: 'the same on @grpc/grpc-js',
     protocols: grpcProtocols,
     filling: 'api',
+    speaksTls: true,
     detail: ({ numbered }) => String(numbered),
   }),
   reference({
@@ -55,18 +57,16 @@ export const ownReferences: readonly Contender[] = [
     about: 'the same cache behind HTTP/1.1, on node:http',
     protocols: ['http'],
     filling: 'api',
+    speaksTls: false,
     detail: () => '0',
   }),
   reference({
     name: 'socket',
     file: new URL('../reference/bare-socket-server.ts', import.meta.url),
-    about: 'a node:net socket that sends one prepared answer: the ceiling of this platform',
+    about: 'a node:net (or node:tls) socket that sends one prepared answer: the ceiling of this platform',
     protocols: [...grpcProtocols, 'http'],
     filling: 'answer',
-    detail: ({ directory, protocol, answer }) => {
-      const file = join(directory, 'answer');
-      writeFileSync(file, answer);
-      return `${protocol === 'http' ? 'http1' : 'grpc'}:${file}`;
-    },
+    speaksTls: true,
+    detail: (at) => `${at.protocol === 'http' ? 'http1' : 'grpc'}:${answerFile(at)}`,
   }),
 ];

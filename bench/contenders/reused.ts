@@ -3,14 +3,14 @@
 import type { ServerProcess } from '../harness/processes.ts';
 import type { Contender } from './contender.ts';
 
-/** Starts at most one server per kind of protocol; `stack` ends them. Servers that need to hold something from their start are not shared. */
+/** Starts at most one server per kind of protocol; `stack` ends them. Servers that need to hold something from their start, or that speak TLS, are not shared. */
 export function reused(contender: Contender, stack: AsyncDisposableStack): Contender {
   if (contender.filling !== 'api') return contender;
   const running = new Map<string, Promise<ServerProcess>>();
   return {
     ...contender,
     async start(at) {
-      if (at.numbered > 0) return contender.start(at);
+      if (at.numbered > 0 || at.tls !== undefined) return contender.start(at);
       const kind = at.protocol === 'http' ? 'http' : 'grpc';
       const started = running.get(kind) ?? contender.start(at).then((server) => stack.use(server));
       running.set(kind, started);

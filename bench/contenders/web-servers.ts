@@ -3,6 +3,7 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { freePort, startServer } from '../harness/processes.ts';
 import type { ServerProcess } from '../harness/processes.ts';
+import { grpcProtocols } from './contender.ts';
 import type { Contender, StartPlace } from './contender.ts';
 import { findProgram } from './installed-program.ts';
 
@@ -18,8 +19,9 @@ function writeDocuments({ directory, files }: StartPlace): string {
 
 async function startNghttpd(program: string, at: StartPlace): Promise<ServerProcess> {
   const port = await freePort();
-  const words = [program, '--no-tls', '-a', '127.0.0.1', '-n', '1', '-m', '1000', '-d', writeDocuments(at), String(port)];
-  return startServer({ name: 'nghttpd', words, core: at.core, readiness: { kind: 'port', port } });
+  const common = ['-a', '127.0.0.1', '-n', '1', '-m', '1000', '-d', writeDocuments(at)];
+  const words = at.tls === undefined ? [program, '--no-tls', ...common, String(port)] : [program, ...common, String(port), at.tls.keyFile, at.tls.certificateFile];
+  return startServer({ name: 'nghttpd', words, core: at.core, authority: at.tls?.authority, readiness: { kind: 'port', port } });
 }
 
 async function startNginx(program: string, at: StartPlace): Promise<ServerProcess> {
@@ -49,7 +51,7 @@ async function startNginx(program: string, at: StartPlace): Promise<ServerProces
   return startServer({ name: 'nginx', words, core: at.core, readiness: { kind: 'port', port } });
 }
 
-function webServer(name: string, details: { about: string; protocols: Contender['protocols']; start: (program: string, at: StartPlace) => Promise<ServerProcess> }): Contender {
+function webServer(name: string, details: { about: string; protocols: Contender['protocols']; speaksTls: boolean; start: (program: string, at: StartPlace) => Promise<ServerProcess> }): Contender {
   const program = findProgram([name]) ?? findProgram([name], '/usr/sbin');
   return {
     name,
@@ -59,13 +61,14 @@ function webServer(name: string, details: { about: string; protocols: Contender[
     lacking: program === undefined ? 'not on PATH' : undefined,
     canonical: false,
     durable: false,
+    speaksTls: details.speaksTls,
     start: (at) => details.start(program ?? name, at),
   };
 }
 
 export function webServers(): readonly Contender[] {
   return [
-    webServer('nghttpd', { about: "nghttp2's server in C++, sending a file with the answer", protocols: ['cas', 'action-cache', 'byte-stream'], start: startNghttpd }),
-    webServer('nginx', { about: 'sends the same bytes as a file over HTTP/1.1', protocols: ['http'], start: startNginx }),
+    webServer('nghttpd', { about: "nghttp2's server in C++, sending a file with the answer", protocols: grpcProtocols, speaksTls: true, start: startNghttpd }),
+    webServer('nginx', { about: 'sends the same bytes as a file over HTTP/1.1', protocols: ['http'], speaksTls: false, start: startNginx }),
   ];
 }

@@ -2,6 +2,7 @@
 import type { Contender } from '../contenders/contender.ts';
 import type { Pinning } from './pinning.ts';
 import type { Section } from './report.ts';
+import type { TlsFiles } from './tls-files.ts';
 
 export interface BenchContext {
   readonly quick: boolean;
@@ -13,6 +14,8 @@ export interface BenchContext {
   readonly references: readonly Contender[];
   /** Path of h2load; undefined where it is not installed. */
   readonly h2load: string | undefined;
+  /** For servers that are measured over TLS. */
+  readonly tls: TlsFiles;
   /** A directory that nobody else has and that goes with the run. */
   newDirectory(): string;
   /** A table is complete. */

@@ -1,12 +1,15 @@
 // The load generator for one call over and over: h2load of nghttp2. It does not look into answers; they are checked
 // by hand beforehand, and the bytes received are counted here.
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { grpcHeaders } from '../traffic/grpc-call.ts';
 import type { RunOutcome } from '../traffic/traffic.ts';
+import { runToEnd } from './children.ts';
 import { pinnedTo } from './pinning.ts';
 import { endedChildrenCpuSeconds } from './process-usage.ts';
+import { runTimeoutMs } from './run.ts';
 import type { Run } from './run.ts';
+
+/** The same for all servers, whatever they would choose by themselves. h2load trusts any certificate. */
+const tlsCipher = 'TLS_AES_128_GCM_SHA256';
 
 /** What h2load prints of a run. */
 export interface LoadSummary {
@@ -18,15 +21,14 @@ export interface LoadSummary {
 /** @throws Error unless all calls succeeded and brought the right number of bytes. */
 export async function runH2load(program: string, run: Run): Promise<RunOutcome> {
   const { server, operations, protocol, core } = run;
-  const [command, ...words] = pinnedTo(core, [program, ...(protocol === 'http' ? http1Words(run) : grpcWords(run)), `http://${server.host}:${server.port}${run.path}`]);
+  const secure = server.authority !== undefined;
+  const words = [...(protocol === 'http' ? http1Words(run) : grpcWords(run)), ...(secure ? ['--tls13-ciphers', tlsCipher] : [])];
+  const url = `${secure ? 'https' : 'http'}://${server.host}:${server.port}${run.path}`;
   const cpuBefore = endedChildrenCpuSeconds();
-  const child = spawn(command, words, { stdio: ['ignore', 'pipe', 'inherit'] });
-  let output = '';
-  child.stdout.on('data', (chunk: Buffer) => (output += chunk.toString()));
-  await once(child, 'close');
+  const { output, complaint } = await runToEnd(pinnedTo(core, [program, ...words, url]), runTimeoutMs);
   const cpuSeconds = endedChildrenCpuSeconds() - cpuBefore;
   const summary = parseSummary(output);
-  if (summary?.succeeded !== operations) throw new Error(`h2load against ${server.name} failed:\n${output}`);
+  if (summary?.succeeded !== operations) throw new Error(`h2load against ${server.name} failed:\n${output}${complaint}`);
   if (summary.dataBytes !== operations * run.answerBytes) {
     throw new Error(`${server.name} sent ${summary.dataBytes} bytes where ${operations * run.answerBytes} were right`);
   }

@@ -42,25 +42,38 @@ export function loadBenchmark(name: string, title: string, make: (quick: boolean
 }
 
 async function runWorkload(workload: Workload, context: BenchContext): Promise<void> {
+  if (workload.shapes.every((shape) => generatorOf(workload, shape, context) === undefined)) return context.missing(`${workload.name}: ${needsH2load}`);
   await using stack = new AsyncDisposableStack();
   const subjects: Subject[] = [];
   for (const contender of [context.kiln, ...context.references]) {
-    const serves = contender.protocols.includes(workload.protocol) && workload.without?.includes(contender.filling) !== true;
-    const subject = serves ? await prepare(contender, workload, { context, stack }) : undefined;
+    const subject = await prepare(contender, workload, { context, stack });
     if (subject !== undefined) subjects.push(subject);
   }
   for (const shape of workload.shapes) await measureShape(workload, shape, { subjects, context });
 }
 
-/** Starts, fills and checks; undefined, and told to the context, when that is not possible. */
+/** How a contender is started for `workload`; undefined where it does not serve such calls. */
+function starterOf(contender: Contender, { protocol, overTls = false, transportOnly = false, without = [] }: Workload): Contender['start'] | undefined {
+  const serves = contender.protocols.includes(protocol) && !without.includes(contender.filling) && (contender.speaksTls || !overTls);
+  if (!serves) return undefined;
+  if (!transportOnly) return contender.start;
+  // Those that only send files or one answer have nothing behind their transport anyway.
+  return contender.filling === 'api' ? contender.startTransport : contender.start;
+}
+
+/** Starts, fills and checks; undefined when that is not possible, which the context is told. */
 async function prepare(contender: Contender, workload: Workload, { context, stack }: { context: BenchContext; stack: AsyncDisposableStack }): Promise<Subject | undefined> {
   const { fixture, protocol } = workload;
+  const start = starterOf(contender, workload);
+  if (start === undefined) return undefined;
   const directory = context.newDirectory();
   const files = new Map([[fixture.path, fixture.answer]]);
+  const tls = workload.overTls === true ? context.tls : undefined;
+  const filling = contender.filling === 'api' && workload.transportOnly === true ? 'answer' : contender.filling;
   try {
-    const server = stack.use(await contender.start({ directory, core: context.pinning.server, numbered: 0, files, answer: fixture.answer, protocol }));
-    if (contender.filling === 'api') await fill(server, workload);
-    const answer = await checkedAnswer(server, workload, contender.filling);
+    const server = stack.use(await start({ directory, core: context.pinning.server, numbered: 0, files, answer: fixture.answer, protocol, tls }));
+    if (filling === 'api') await fill(server, workload);
+    const answer = await checkedAnswer(server, workload, filling);
     return { server, run: { ...written(directory, fixture.request, answer), server, protocol, path: fixture.path, compare: contender.canonical ? 'bytes' : 'length', core: context.pinning.generator } };
   } catch (thrown) {
     if (thrown instanceof WrongAnswer || contender === context.kiln) context.wrong(`${workload.name}: ${String(thrown)}`);
@@ -79,10 +92,19 @@ export function written(directory: string, request: Uint8Array, answer: Uint8Arr
   return { directory: own, requestFile, answerFile, answerBytes: answer.byteLength };
 }
 
+/** What a shape needs to know of its workload. */
+type Load = Pick<Workload, 'name' | 'title' | 'protocol' | 'overTls'>;
+
+const needsH2load = 'needs h2load (Debian: nghttp2-client)';
+
+function generatorOf({ protocol, overTls = false }: Load, { traffic }: Shape, { h2load }: BenchContext): 'h2load' | 'own' | undefined {
+  return generatorFor({ protocol, traffic, secure: overTls }, h2load);
+}
+
 /** Reports the table of one shape. A server that fails under load is left out of it, and told. */
-export async function measureShape(workload: Pick<Workload, 'name' | 'title' | 'protocol'>, shape: Shape, { subjects, context }: { subjects: readonly Subject[]; context: BenchContext }): Promise<void> {
-  const generator = generatorFor(workload.protocol, shape.traffic, context.h2load);
-  if (generator === undefined) return context.missing(`${workload.name} ${shape.label}: needs h2load (Debian: nghttp2-client)`);
+export async function measureShape(workload: Load, shape: Shape, { subjects, context }: { subjects: readonly Subject[]; context: BenchContext }): Promise<void> {
+  const generator = generatorOf(workload, shape, context);
+  if (generator === undefined) return context.missing(`${workload.name} ${shape.label}: ${needsH2load}`);
   const measuring = subjects.map((subject) => new Measuring(subject, shape, context));
   const isWell = async (one: Measuring, step: () => Promise<void>): Promise<void> => {
     try {

@@ -13,6 +13,7 @@ export interface BenchOptions {
   /** References to compare with; undefined: all that are found. */
   readonly references: readonly string[] | undefined;
   readonly list: boolean;
+  readonly help: boolean;
 }
 
 const roundsDefault = 5;
@@ -25,7 +26,10 @@ export const usage = `npm run bench -- [NAME ...] [--quick] [--rounds N] [--json
   --rounds N         interleaved rounds of each measurement (default: ${roundsDefault}; --quick: 1)
   --json FILE        write the figures there as well; docs/benchmarks.md has the format
   --reference NAME   compare with that one only; may be repeated, or be a list with commas; "none" measures Kiln alone
-  --list             what can be measured and compared with here`;
+  --list             what can be measured and compared with here
+  --help             this
+
+The status is 1 when an answer was wrong, 2 when the words make no sense, and never anything because of a time.`;
 
 /** @throws Error whose text is meant for the person at the terminal. */
 export function parseWords(words: readonly string[]): BenchOptions {
@@ -38,6 +42,7 @@ export function parseWords(words: readonly string[]): BenchOptions {
       json: { type: 'string' },
       reference: { type: 'string', multiple: true },
       list: { type: 'boolean', default: false },
+      help: { type: 'boolean', short: 'h', default: false },
     },
   });
   return {
@@ -47,6 +52,7 @@ export function parseWords(words: readonly string[]): BenchOptions {
     jsonFile: values.json,
     references: values.reference?.flatMap((list) => list.split(',')).filter((name) => name !== 'none' && name !== ''),
     list: values.list,
+    help: values.help,
   };
 }
 

@@ -1,10 +1,10 @@
 // The generator of ours, for calls that differ, uploads in several messages and steady rates; in bench/generator/.
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { GeneratorJob, RunOutcome } from '../traffic/traffic.ts';
+import { runToEnd } from './children.ts';
 import { pinnedTo } from './pinning.ts';
+import { runTimeoutMs } from './run.ts';
 import type { Run } from './run.ts';
 
 const ownGenerator = new URL('../generator/main.ts', import.meta.url).pathname;
@@ -25,13 +25,7 @@ export async function runOwn({ server, core, directory, ...run }: Run): Promise<
   };
   const jobFile = join(directory, 'job.json');
   writeFileSync(jobFile, JSON.stringify(job));
-  const [command, ...words] = pinnedTo(core, [process.execPath, ownGenerator, jobFile]);
-  const child = spawn(command, words, { stdio: ['ignore', 'pipe', 'pipe'] });
-  let output = '';
-  let complaint = '';
-  child.stdout.on('data', (chunk: Buffer) => (output += chunk.toString()));
-  child.stderr.on('data', (chunk: Buffer) => (complaint += chunk.toString()));
-  const [status] = (await once(child, 'close')) as [number | null];
+  const { status, output, complaint } = await runToEnd(pinnedTo(core, [process.execPath, ownGenerator, jobFile]), runTimeoutMs);
   if (status !== 0) throw new Error(`the generator against ${server.name} failed: ${/^(?:\w*Error|AssertionError).*$/m.exec(complaint)?.[0] ?? complaint}`);
   return JSON.parse(output) as RunOutcome;
 }

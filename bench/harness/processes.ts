@@ -1,10 +1,10 @@
 // Servers under measurement: started in a directory of their own and pinned, found ready, ended by pid.
-import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, readFileSync, rmSync } from 'node:fs';
 import { connect, createServer } from 'node:net';
 import type { AddressInfo } from 'node:net';
+import { killGroup, startChild } from './children.ts';
 import { pinnedTo } from './pinning.ts';
 
 /** A server that answers. Disposing it ends the process. */
@@ -14,6 +14,8 @@ export interface ServerProcess extends AsyncDisposable {
   readonly pid: number;
   readonly host: string;
   readonly port: number;
+  /** PEM of who has signed its certificate; absent where it speaks plaintext. */
+  readonly authority?: string;
   /** From the start of the process until it was known to be ready. */
   readonly readyMs: number;
 }
@@ -23,29 +25,17 @@ export interface ServerCommand {
   readonly words: readonly string[];
   readonly core: number | undefined;
   readonly readiness: Readiness;
+  /** See ServerProcess. */
+  readonly authority?: string | undefined;
   /** Default: one that even a million files do not need. */
   readonly startTimeoutMs?: number;
 }
 
 export type Readiness =
-  /** Writes `{"pid": n, "grpc" or "http": "scheme://HOST:PORT"}` to the file once it answers. */
+  /** Writes `{"pid": n, "grpc" or "http": "scheme://HOST:PORT"}` (with TLS "grpcs") to the file once it answers. */
   | { readonly kind: 'ready-file'; readonly path: string }
   /** Listens on that port of 127.0.0.1 once it answers. */
   | { readonly kind: 'port'; readonly port: number };
-
-/** What runs now, so that an end by a signal leaves nothing behind. Bounded by what a benchmark starts: a dozen. */
-const runningPids = new Set<number>();
-
-/** Kills what is still there. For when this process is told to end and nobody will dispose of anything. */
-export function killAll(): void {
-  for (const pid of runningPids) {
-    try {
-      process.kill(pid, 'SIGKILL');
-    } catch {
-      // It has ended by itself.
-    }
-  }
-}
 
 const startTimeoutMsDefault = 300_000;
 /** A start-up is measured with it: short against what is measured, long against what looking costs. */
@@ -55,20 +45,17 @@ const endTimeoutMs = 60_000;
 
 /** @throws Error that says what the server said, when it ends before it is ready or is not ready in time. */
 export async function startServer(command: ServerCommand): Promise<ServerProcess> {
-  const [program, ...words] = pinnedTo(command.core, command.words);
   const startedMs = performance.now();
-  const child = spawn(program, words, { stdio: ['ignore', 'ignore', 'pipe'] });
+  const child = startChild(pinnedTo(command.core, command.words), 'ignore');
   const said = lastLines(child);
-  const startedPid = child.pid;
-  if (startedPid !== undefined) runningPids.add(startedPid);
-  child.on('exit', () => void (startedPid !== undefined && runningPids.delete(startedPid)));
   let failure: Error | undefined;
   child.on('error', (error) => (failure = error));
   const found = await untilReady(command, child, () => failure).catch((error: unknown) => {
-    child.kill('SIGKILL');
+    killGroup(child);
     throw new Error(`${command.name} did not start: ${String(error)}\n${said()}`, { cause: error });
   });
-  return { name: command.name, ...found, readyMs: performance.now() - startedMs, [Symbol.asyncDispose]: () => end(child, found.pid) };
+  const { name, authority } = command;
+  return { name, ...found, ...(authority === undefined ? {} : { authority }), readyMs: performance.now() - startedMs, [Symbol.asyncDispose]: () => end(child, found.pid) };
 }
 
 interface Found {
@@ -94,7 +81,7 @@ async function untilReady(command: ServerCommand, child: ChildProcess, failure: 
 function readReadyFile(path: string): Found | undefined {
   if (!existsSync(path)) return undefined;
   const { pid, grpc, http } = JSON.parse(readFileSync(path, 'utf8')) as { pid: number; grpc?: string; http?: string };
-  const { hostname, port } = new URL((grpc ?? http ?? '').replace('grpc://', 'http://'));
+  const { hostname, port } = new URL((grpc ?? http ?? '').replace(/^grpcs?:/, 'http:'));
   return { pid, host: hostname, port: Number(port) };
 }
 
@@ -119,7 +106,7 @@ async function end(child: ChildProcess, pid: number): Promise<void> {
   if (child.exitCode !== null || child.signalCode !== null) return;
   const ended = once(child, 'exit');
   process.kill(pid, 'SIGTERM');
-  const killer = setTimeout(() => child.kill('SIGKILL'), endTimeoutMs);
+  const killer = setTimeout(() => killGroup(child), endTimeoutMs);
   await ended;
   clearTimeout(killer);
 }

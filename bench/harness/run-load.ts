@@ -7,6 +7,6 @@ import type { Run } from './run.ts';
 
 /** @throws Error when an answer was wrong or a call failed. */
 export async function runLoad(run: Run, h2load: string | undefined): Promise<RunOutcome> {
-  const generator = generatorFor(run.protocol, run.traffic, h2load);
+  const generator = generatorFor({ ...run, secure: run.server.authority !== undefined }, h2load);
   return generator === 'h2load' && h2load !== undefined ? runH2load(h2load, run) : runOwn(run);
 }

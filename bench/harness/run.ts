@@ -22,8 +22,11 @@ export interface Run {
   readonly directory: string;
 }
 
+/** A round is meant to take a second, and the longest ones take some: what takes so long hangs. */
+export const runTimeoutMs = 300_000;
+
 /** Which generator a run needs: h2load where it can do it, since a C program disturbs least. */
-export function generatorFor(protocol: Protocol, traffic: Traffic, h2load: string | undefined): 'h2load' | 'own' | undefined {
-  if (protocol === 'http') return h2load === undefined ? undefined : 'h2load';
+export function generatorFor({ protocol, traffic, secure = false }: { readonly protocol: Protocol; readonly traffic: Traffic; readonly secure?: boolean }, h2load: string | undefined): 'h2load' | 'own' | undefined {
+  if (protocol === 'http' || secure) return h2load === undefined ? undefined : 'h2load';
   return traffic.kind === 'same' && h2load !== undefined ? 'h2load' : 'own';
 }

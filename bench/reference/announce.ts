@@ -1,17 +1,20 @@
 // How a reference server is started and how it says where it listens: the same ready file as Kiln's.
-import { renameSync, writeFileSync } from 'node:fs';
+import { readFileSync, renameSync, writeFileSync } from 'node:fs';
 
 export interface ReferenceArguments {
   readonly readyFile: string;
   /** How many of the numbered blobs are to be there from the start; for some servers a file to answer with. */
   readonly detail: string;
+  /** PEM; absent where plaintext is spoken. */
+  readonly tls: { readonly cert: Buffer; readonly key: Buffer } | undefined;
 }
 
 /** The words after the program. @throws Error when there are too few. */
 export function referenceArguments(): ReferenceArguments {
-  const [, , readyFile, detail] = process.argv;
-  if (readyFile === undefined || detail === undefined) throw new Error('usage: server READY_FILE DETAIL');
-  return { readyFile, detail };
+  const [, , readyFile, detail, certificateFile, keyFile] = process.argv;
+  if (readyFile === undefined || detail === undefined) throw new Error('usage: server READY_FILE DETAIL [CERTIFICATE KEY]');
+  const tls = certificateFile === undefined || keyFile === undefined ? undefined : { cert: readFileSync(certificateFile), key: readFileSync(keyFile) };
+  return { readyFile, detail, tls };
 }
 
 /** Writes the ready file and ends the process on SIGTERM. */

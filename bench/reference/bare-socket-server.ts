@@ -1,15 +1,17 @@
-// Reference: a node:net socket that sends prepared bytes back for whatever comes in, the ceiling of any server on this
-// platform. It looks for the end of each request and for nothing else: no HPACK, no limits, no flow control towards a
-// client, so it serves small answers and clients with large windows only.
-// Usage: READY_FILE PROTOCOL:FILE, where PROTOCOL is "grpc" (FILE holds the DATA of every answer) or "http1" (its body).
+// Reference: a node:net or node:tls socket that sends prepared bytes back for whatever comes in, the ceiling of any server
+// on this platform. It looks for the end of each request and for nothing else: no HPACK, no limits, no flow control towards
+// a client, so it serves clients only whose windows take an answer whole. Large answers are sent as slices of one buffer.
+// Usage: READY_FILE PROTOCOL:FILE [CERTIFICATE KEY], where PROTOCOL is "grpc" (FILE holds the DATA of every answer) or
+// "http1" (its body).
 import { readFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import type { AddressInfo, Socket } from 'node:net';
+import { createServer as createTlsServer } from 'node:tls';
 import { clientPreface, flag, frameBytesDefault, frameHeaderBytes, frameType, settingId, windowBytesDefault, windowBytesLimit } from '../../src/h2/frames.ts';
 import { encodeHeaders } from '../../src/h2/header-encoder.ts';
 import { announce, referenceArguments } from './announce.ts';
 
-const { readyFile, detail } = referenceArguments();
+const { readyFile, detail, tls } = referenceArguments();
 const [protocol, ...file] = detail.split(':');
 const prepared = readFileSync(file.join(':'));
 
@@ -27,14 +29,38 @@ function uint32(value: number): Buffer {
   return bytes;
 }
 
-/** All frames of an answer, and where in them the stream id goes. */
-function answerFrames(): { bytes: Buffer; idOffsets: number[] } {
-  const frames = [frame(frameType.headers, flag.endHeaders, encodeHeaders([[':status', '200'], ['content-type', 'application/grpc']]))];
-  for (let at = 0; at < prepared.length; at += frameBytesDefault) frames.push(frame(frameType.data, 0, prepared.subarray(at, at + frameBytesDefault)));
-  frames.push(frame(frameType.headers, flag.endHeaders | flag.endStream, encodeHeaders([['grpc-status', '0']])));
-  let length = 0;
-  const idOffsets = frames.map((one) => (length += one.length) - one.length + 5);
-  return { bytes: Buffer.concat(frames), idOffsets };
+/** An answer as pieces to be written one after the other; where a stream id is to go they are copied for each stream. */
+interface Piece {
+  readonly bytes: Buffer;
+  readonly idOffsets: readonly number[];
+}
+
+/** Above this a slice of its own is cheaper than a copy. */
+const copiedBytesMax = 4_096;
+
+function answerPieces(): readonly Piece[] {
+  const head = frame(frameType.headers, flag.endHeaders, encodeHeaders([[':status', '200'], ['content-type', 'application/grpc']]));
+  const trailers = frame(frameType.headers, flag.endHeaders | flag.endStream, encodeHeaders([['grpc-status', '0']]));
+  const idOffset = 5;
+  if (prepared.length <= copiedBytesMax) {
+    const frames = [head, frame(frameType.data, 0, prepared), trailers];
+    let length = 0;
+    return [{ bytes: Buffer.concat(frames), idOffsets: frames.map((one) => (length += one.length) - one.length + idOffset) }];
+  }
+  const pieces: Piece[] = [{ bytes: head, idOffsets: [idOffset] }];
+  for (let at = 0; at < prepared.length; at += frameBytesDefault) {
+    const payload = prepared.subarray(at, at + frameBytesDefault);
+    pieces.push({ bytes: frame(frameType.data, 0, payload).subarray(0, frameHeaderBytes), idOffsets: [idOffset] }, { bytes: payload, idOffsets: [] });
+  }
+  return [...pieces, { bytes: trailers, idOffsets: [idOffset] }];
+}
+
+/** The same for the stream whose id is the four bytes at `at`. */
+function forStream({ bytes, idOffsets }: Piece, id: Buffer, at: number): Buffer {
+  if (idOffsets.length === 0) return bytes;
+  const copy = Buffer.from(bytes);
+  for (const offset of idOffsets) id.copy(copy, offset, at, at + 4);
+  return copy;
 }
 
 /** Largest windows at once, so that uploads never wait. */
@@ -46,8 +72,9 @@ const settingsAck = frame(frameType.settings, flag.ack, Buffer.alloc(0));
 /** Uploaded bytes after which the connection's window is filled up again. */
 const creditBytes = 16 * 1024 * 1024;
 
+const pieces = protocol === 'http1' ? [] : answerPieces();
+
 function serveHttp2(socket: Socket): void {
-  const answer = answerFrames();
   let rest: Buffer = Buffer.alloc(0);
   let prefaceLeft = clientPreface.byteLength;
   let uploadedBytes = 0;
@@ -64,9 +91,7 @@ function serveHttp2(socket: Socket): void {
       if (type === frameType.settings && (flags & flag.ack) === 0) out.push(settingsAck);
       if (type === frameType.data) uploadedBytes += length;
       if ((type === frameType.data || type === frameType.headers) && (flags & flag.endStream) !== 0) {
-        const copy = Buffer.from(answer.bytes);
-        for (const offset of answer.idOffsets) bytes.copy(copy, offset, at + 5, at + frameHeaderBytes);
-        out.push(copy);
+        for (const piece of pieces) out.push(forStream(piece, bytes, at + 5));
       }
       at += frameHeaderBytes + length;
     }
@@ -75,8 +100,19 @@ function serveHttp2(socket: Socket): void {
       out.push(frame(frameType.windowUpdate, 0, uint32(uploadedBytes)));
       uploadedBytes = 0;
     }
-    if (out.length > 0) socket.write(out.length === 1 ? (out[0] ?? settingsAck) : Buffer.concat(out));
+    writeAll(socket, out);
   });
+}
+
+/** Small pieces joined, large ones in one gathered write. */
+function writeAll(socket: Socket, out: readonly Buffer[]): void {
+  if (out.every(({ length }) => length <= copiedBytesMax)) {
+    if (out.length > 0) socket.write(Buffer.concat(out));
+    return;
+  }
+  socket.cork();
+  for (const piece of out) socket.write(piece);
+  socket.uncork();
 }
 
 function serveHttp1(socket: Socket): void {
@@ -89,9 +125,12 @@ function serveHttp1(socket: Socket): void {
   });
 }
 
-const server = createServer({ noDelay: true }, (socket) => {
+function serve(socket: Socket): void {
+  socket.setNoDelay(true);
   socket.on('error', () => undefined);
   if (protocol === 'http1') serveHttp1(socket);
   else serveHttp2(socket);
-});
+}
+
+const server = tls === undefined ? createServer(serve) : createTlsServer({ ...tls, ALPNProtocols: ['h2'] }, serve);
 server.listen(0, '127.0.0.1', () => announce(readyFile, (server.address() as AddressInfo).port));

@@ -9,7 +9,8 @@ type Answer = (error: { code: number; details: string } | null, message?: Buffer
 
 const identity = (bytes: Buffer): Buffer => bytes;
 const serialization = { requestSerialize: identity, requestDeserialize: identity, responseSerialize: identity, responseDeserialize: identity };
-const unlimited = { 'grpc.max_receive_message_length': -1, 'grpc.max_send_message_length': -1 };
+/** No limits, and windows at least as large as Kiln's. */
+const options = { 'grpc.max_receive_message_length': -1, 'grpc.max_send_message_length': -1, 'grpc-node.flow_control_window': 16 * 1024 * 1024 };
 
 function buffer(message: Uint8Array): Buffer {
   return Buffer.from(message.buffer, message.byteOffset, message.byteLength);
@@ -19,9 +20,9 @@ function failed(thrown: unknown): { code: number; details: string } {
   return { code: thrown instanceof CallFailure ? thrown.status : 13, details: String(thrown) };
 }
 
-const { readyFile, detail } = referenceArguments();
+const { readyFile, detail, tls } = referenceArguments();
 const cache = new MemoryCache(Number(detail));
-const server = new Server(unlimited);
+const server = new Server(options);
 for (const [index, [path, handle]] of Object.entries(cache.unary).entries()) {
   const method = { path, requestStream: false, responseStream: false, ...serialization };
   server.addService(
@@ -64,7 +65,8 @@ server.addService(
     },
   },
 );
-server.bindAsync('127.0.0.1:0', ServerCredentials.createInsecure(), (error, port) => {
+const credentials = tls === undefined ? ServerCredentials.createInsecure() : ServerCredentials.createSsl(null, [{ cert_chain: tls.cert, private_key: tls.key }]);
+server.bindAsync('127.0.0.1:0', credentials, (error, port) => {
   if (error !== null) throw error;
   announce(readyFile, port);
 });

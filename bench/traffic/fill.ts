@@ -13,7 +13,7 @@ import {
   updateActionResultRequest,
   uploadPieces,
 } from './calls.ts';
-import { GrpcCaller } from './grpc-call.ts';
+import { GrpcCaller, answerTimeoutMs } from './grpc-call.ts';
 import { framed } from './grpc-frame.ts';
 
 /** A server's answer is not what it must be: not a matter of speed. */
@@ -79,12 +79,12 @@ async function callOnce(server: ServerProcess, fixture: Fixture, filling: Conten
 }
 
 async function putOverHttp({ name, host, port }: ServerProcess, blob: Uint8Array): Promise<void> {
-  const response = await fetch(`http://${host}:${port}/cas/${digestOf(blob).hash}`, { method: 'PUT', body: Buffer.from(blob) });
+  const response = await fetch(`http://${host}:${port}/cas/${digestOf(blob).hash}`, { method: 'PUT', body: Buffer.from(blob), signal: AbortSignal.timeout(answerTimeoutMs) });
   if (!response.ok) throw new Error(`${name} refused a PUT with status ${response.status}: ${await response.text()}`);
 }
 
 async function getOverHttp({ host, port }: ServerProcess, path: string): Promise<Buffer> {
-  const response = await fetch(`http://${host}:${port}${path}`);
+  const response = await fetch(`http://${host}:${port}${path}`, { signal: AbortSignal.timeout(answerTimeoutMs) });
   if (response.status !== 200) throw new Error(`HTTP status ${response.status}`);
   return Buffer.from(await response.arrayBuffer());
 }

@@ -7,20 +7,23 @@ import type { ServerProcess } from '../harness/processes.ts';
 
 export const grpcHeaders = { 'content-type': 'application/grpc', te: 'trailers' } as const;
 
+/** A server that has not answered a single call by then hangs. */
+export const answerTimeoutMs = 60_000;
+
 /** A connection for such calls. Disposing it closes it. */
 export class GrpcCaller implements Disposable {
   readonly #name: string;
   readonly #session: ClientHttp2Session;
 
-  constructor(server: Pick<ServerProcess, 'name' | 'host' | 'port'>) {
-    this.#name = server.name;
-    this.#session = connect(`http://${server.host}:${server.port}`);
+  constructor({ name, host, port, authority }: Pick<ServerProcess, 'name' | 'host' | 'port' | 'authority'>) {
+    this.#name = name;
+    this.#session = authority === undefined ? connect(`http://${host}:${port}`) : connect(`https://${host}:${port}`, { ca: authority });
     this.#session.on('error', () => undefined); // the call that it ends reports it
   }
 
   /**
    * The DATA of the answer. `body` is one or more framed messages.
-   * @throws Error unless the call ends with grpc-status 0 (where `statusless` is not set).
+   * @throws Error unless the call ends with grpc-status 0 (where `statusless` is not set), within a minute.
    */
   async call(path: string, body: Uint8Array, { statusless = false } = {}): Promise<Buffer> {
     const stream = this.#session.request({ ':method': 'POST', ':path': path, ...grpcHeaders });
@@ -39,6 +42,8 @@ export class GrpcCaller implements Disposable {
     const chunks: Buffer[] = [];
     stream.on('data', (chunk: Buffer) => chunks.push(chunk));
     stream.end(body);
+    stream.on('error', (error) => (text ??= error.message)); // said together with the status, or with its absence
+    stream.setTimeout(answerTimeoutMs, () => stream.close(constants.NGHTTP2_CANCEL));
     await once(stream, 'close');
     const rightStatus = statusless ? httpStatus === 200 : status === '0';
     if (rightStatus) return Buffer.concat(chunks);

@@ -27,6 +27,15 @@ export const unary = loadBenchmark('unary', 'FindMissingBlobs of one absent dige
   shapes: quick ? [sameCall(4, 32)] : [sameCall(4, 32), sameCall(1, 100), sameCall(16, 1), sameCall(1, 1)],
 }));
 
+export const unaryTls = loadBenchmark('unary-tls', 'FindMissingBlobs of one absent digest, over TLS', (quick) => ({
+  name: 'unary-tls',
+  title: 'FindMissingBlobs of one absent digest over TLS 1.3 (AES-128-GCM, key on P-256)',
+  protocol: 'cas',
+  overTls: true,
+  fixture: oneMissing,
+  shapes: quick ? [sameCall(4, 32)] : [sameCall(4, 32), sameCall(16, 1), sameCall(1, 1)],
+}));
+
 export const findMissingHundred = loadBenchmark('find-missing-100', 'FindMissingBlobs of 100 digests, half of them there', (): Workload => {
   const present = randomBlobs(50, 1_024);
   const asked = present.flatMap((blob, index) => [digestOf(blob), { ...absentDigest, hash: index.toString(16).padStart(64, '0') }]);

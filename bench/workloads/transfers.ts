@@ -7,7 +7,7 @@ import { batchReadAnswer, batchReadRequest, batchUpdateAnswer, batchUpdateReques
 import { framed, messagesIn } from '../traffic/grpc-frame.ts';
 import { contentMeaning, randomBlobs, unaryFixture } from './fixtures.ts';
 import { sameCall } from './lookups.ts';
-import { narrowWindowBits, wideWindowBits } from './workload.ts';
+import { largeWindowBits, narrowWindowBits, wideWindowBits } from './workload.ts';
 import type { Fixture, Shape, Workload } from './workload.ts';
 
 const batchCount = 99;
@@ -76,9 +76,32 @@ export const streamRead = loadBenchmark('stream-read', 'ByteStream.Read of 1 MiB
     fixture: readFixture(blob),
     // The bare socket knows no flow control.
     without: ['answer'],
-    shapes: quick ? [reading(4, 2, narrowWindowBits)] : [reading(4, 2, narrowWindowBits), reading(4, 2, wideWindowBits)],
+    shapes: quick ? [reading(4, 2, narrowWindowBits)] : [reading(4, 2, narrowWindowBits), reading(4, 2, largeWindowBits)],
   };
 });
+
+export const transportRead = loadBenchmark('transport-read', 'ByteStream.Read of 1 MiB, transport alone', (): Workload => {
+  const [blob = new Uint8Array(0)] = randomBlobs(1, mebibyte);
+  return {
+    name: 'transport-read',
+    title: 'ByteStream.Read of 1 MiB from memory, with no cache behind the transport',
+    protocol: 'byte-stream',
+    transportOnly: true,
+    fixture: readFixture(blob),
+    // Windows that the bare socket, which knows no flow control, does not overrun.
+    shapes: [reading(4, 2, largeWindowBits)],
+  };
+});
+
+export const transportWrite = loadBenchmark('transport-write', 'ByteStream.Write of 1 MiB, received and thrown away, transport alone', (): Workload => ({
+  name: 'transport-write',
+  title: 'ByteStream.Write of 1 MiB that is received and thrown away, with no cache behind the transport',
+  protocol: 'byte-stream',
+  transportOnly: true,
+  fixture: { ...uploadFixture(mebibyte), storedAfterwards: [] },
+  without: ['files'],
+  shapes: [{ ...sameCall(4, 8), contentBytes: mebibyte, operationsMax: 20_000, notes: ['frames of 16 KiB, messages of 64 KiB; windows of the servers of 1 MiB a stream and 16 MiB a connection, the socket without any'] }],
+}));
 
 /** Uploads of blobs that nobody has, `operationsMax` a round. */
 export function uploading(label: string, blobBytes: number, details: { readonly connections: number; readonly streams: number; readonly operationsMax: number }): Shape {

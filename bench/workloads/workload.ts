@@ -11,6 +11,10 @@ export interface Workload {
   readonly protocol: Protocol;
   readonly fixture: Fixture;
   readonly shapes: readonly Shape[];
+  /** Over TLS, with HTTP/2 agreed on by ALPN; only for gRPC. Default: plaintext. */
+  readonly overTls?: boolean;
+  /** Servers with nothing behind their transport; see Contender. Default: whole ones. */
+  readonly transportOnly?: boolean;
   /** Fillings that cannot give this answer, such as one prepared answer where each differs. */
   readonly without?: readonly Contender['filling'][];
 }
@@ -46,5 +50,7 @@ export interface Shape {
 export const unlimited = 1_000_000;
 /** What h2load and gRPC libraries in C++ open by default, so that flow control is never in the way. */
 export const wideWindowBits = 30;
+/** 16 MiB less one: what clients set that care about large answers. */
+export const largeWindowBits = 24;
 /** The default of HTTP/2, and of many clients: 64 KiB less one. */
 export const narrowWindowBits = 16;

@@ -12,8 +12,11 @@ import { formatInput, parseInput } from './fuzz-input.ts';
 import type { FuzzInput } from './fuzz-input.ts';
 import { mutateInput } from './mutate-input.ts';
 import { limitShapes, limitsOf, runInput } from './run-input.ts';
+import { serverSession } from './server-session-generator.ts';
 
 type Role = FuzzInput['role'];
+
+export const bothRoles: readonly Role[] = ['server', 'client'];
 
 export const corpusDirectory: string = join(import.meta.dirname, 'corpus');
 const isEngine = (url: string): boolean => url.includes('/src/h2/');
@@ -36,7 +39,8 @@ export function readCorpus(): { readonly path: string; readonly input: FuzzInput
 /** An input that keeps every rule. */
 export function validInput(role: Role, random: SeededRandom): FuzzInput {
   const base: FuzzInput = { role, limits: random.integer(0, limitShapes.length - 1), application: random.integer(0, 2 ** 31), items: [] };
-  return { ...base, items: clientSession(random, limitsOf(base), { steps: sessionSteps }).frames };
+  const session = role === 'server' ? clientSession : serverSession; // what the other end sends
+  return { ...base, items: session(random, limitsOf(base), { steps: sessionSteps }).frames };
 }
 
 /** What went wrong with `input`, in words without the numbers that change from input to input; '' when nothing did. */
@@ -153,7 +157,7 @@ function main(): void {
     options: { minutes: { type: 'string', default: '1' }, role: { type: 'string' }, seed: { type: 'string' }, grow: { type: 'boolean', default: false }, prune: { type: 'boolean', default: false }, replay: { type: 'boolean', default: false } },
   });
   const [minutes, seed] = [Number(values.minutes), Number(values.seed ?? Date.now() % 2 ** 31)];
-  const roles: readonly Role[] = values.role === 'server' || values.role === 'client' ? [values.role] : ['server'];
+  const roles: readonly Role[] = values.role === 'server' || values.role === 'client' ? [values.role] : bothRoles;
   if (!(minutes > 0) || !Number.isInteger(seed) || values.replay !== positionals.length > 0) {
     console.error('usage: npm run fuzz -- [--minutes N] [--role server|client] [--seed N] [--grow] | --prune | --replay FILE ...');
     process.exitCode = 2;

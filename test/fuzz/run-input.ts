@@ -9,6 +9,7 @@ import { parseFrames } from '../../src/testing/http2-peer.ts';
 import type { Frame } from '../../src/testing/http2-peer.ts';
 import { ManualClock } from '../../src/testing/manual-clock.ts';
 import { SeededRandom } from '../../src/testing/seeded-random.ts';
+import { clientUnderTest } from './client-under-test.ts';
 import type { EngineUnderTest } from './engine-under-test.ts';
 import type { FuzzInput } from './fuzz-input.ts';
 import { partBytesMax } from './scripted-stream.ts';
@@ -63,7 +64,8 @@ class InputRun {
     this.#limits = limitsOf(input);
     this.#random = new SeededRandom(input.application);
     this.#checker = new SentFramesChecker(input.role, this.#limits);
-    this.#engine = serverUnderTest({ limits: this.#limits, random: this.#random, clock: this.#clock, budget: this.#budget, wake: () => this.#wakes++ });
+    const underTest = input.role === 'server' ? serverUnderTest : clientUnderTest;
+    this.#engine = underTest({ limits: this.#limits, random: this.#random, clock: this.#clock, budget: this.#budget, wake: () => this.#wakes++ });
   }
 
   run(): RunOutcome {

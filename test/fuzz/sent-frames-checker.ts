@@ -102,7 +102,7 @@ export class SentFramesChecker {
     else if (type === 4 && streamId === 0) this.#onPeerSettings(frame);
     else if (type === 6 && (frame.flags & flags.ack) === 0) this.#pingsToAnswer.push(payload.toString('hex'));
     else if (type === 8 && payload.length === 4) this.#onPeerGrant(streamId, payload.readUInt32BE() & 0x7fff_ffff);
-    else if (type === 7 && payload.length >= 8) this.#sawPeerGoaway = true;
+    else if (type === 7 && streamId === 0 && payload.length >= 8) this.#sawPeerGoaway = true;
   }
 
   /** Output of the engine, in pieces of any size. */

@@ -12,12 +12,21 @@ export interface SocketHandler {
   onClose(error?: Error): void;
 }
 
+/** Totals of one connection, for those who look at it from time to time. */
+export interface SocketTraffic {
+  readonly receivedBytes: number;
+  /** Taken by the kernel: it rises as the peer takes what it is sent, byte by byte. */
+  readonly sentBytes: number;
+}
+
 /** A connected byte stream. All calls are legal at any time; after the end they do nothing. */
 export interface Socket {
   /** Whom we talk to, for logs: "127.0.0.1:41234" or "unix". */
   readonly peerName: string;
   /** Bytes written and not yet taken by the kernel. */
   readonly queuedBytes: number;
+  /** What has gone through it, where that is known. */
+  readonly traffic?: SocketTraffic;
   start(handler: SocketHandler): void;
   /** Writes the slices in order as one unit. They must not change until `queuedBytes` is 0 again. */
   write(slices: readonly Uint8Array[]): void;

@@ -11,8 +11,6 @@ export interface GrpcLimits {
   readonly discardBytesMax: number;
   /** How long it may take it. */
   readonly discardMs: number;
-  /** How long a client may send nothing of an upload that is waited for, or take nothing of an answer that waits. */
-  readonly stallMs: number;
 }
 
 /**
@@ -31,6 +29,4 @@ export const defaultGrpcLimits: GrpcLimits = {
   // A blob that turned out to be present while it was uploaded: let the client finish most of them in peace.
   discardBytesMax: 64 * 1024 * 1024,
   discardMs: 30_000,
-  // As for HTTP/1.1: longer than any pause of a client at work, shorter than the life of a connection it forgot.
-  stallMs: 120_000,
 };

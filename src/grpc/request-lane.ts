@@ -23,8 +23,6 @@ export interface LaneOptions {
   decode(message: ReceivedMessage): unknown;
   /** What comes breaks the rules; the call ends with this. */
   onFault(error: unknown): void;
-  /** Called when who takes begins to wait for the other side, disposed when that is over. */
-  watch?(receivedBytes: () => number): Disposable;
 }
 
 /**
@@ -49,7 +47,6 @@ export class RequestLane implements AsyncIterable<unknown>, AsyncIterator<unknow
   /** Of the message that the handler has and has not asked for the next one. */
   #handedOutBytes = 0;
   #uncreditedBytes = 0;
-  #receivedBytes = 0;
   /** The last message was pushed, or the handler wants no more. */
   #ended = false;
   #unwanted = false;
@@ -73,9 +70,13 @@ export class RequestLane implements AsyncIterable<unknown>, AsyncIterator<unknow
     return this.#reader.pendingBytes > 0 && this.#queue.length === 0 && !this.#reader.isInLine;
   }
 
+  /** Somebody waits for a message, and not for memory to hold it. */
+  get isAwaited(): boolean {
+    return this.#waiting !== undefined && !this.#reader.isInLine;
+  }
+
   /** A piece of the request. @throws StatusError when it breaks gRPC's framing, CacheError when there is no memory for it. */
   push(bytes: Uint8Array): void {
-    this.#receivedBytes += bytes.byteLength;
     this.#uncreditedBytes += bytes.byteLength;
     if (this.#unwanted) return; // without credit: the client waits until the call is answered
     if (this.#queuedBytes + this.#backlogBytes > partialBytesMin && this.#budget.refusesGrowth) throw this.#budget.refusal();
@@ -119,7 +120,7 @@ export class RequestLane implements AsyncIterable<unknown>, AsyncIterator<unknow
   async next(): Promise<IteratorResult<unknown, undefined>> {
     assert(this.#waiting === undefined, 'one consumer pulls, one message at a time');
     this.#handedOutBytes = 0;
-    const message = this.#take() ?? (await this.#waitWatched());
+    const message = this.#take() ?? (await this.#wait());
     if (message === undefined) return { done: true, value: undefined };
     return { done: false, value: this.#options.decode(message) };
   }
@@ -130,13 +131,6 @@ export class RequestLane implements AsyncIterable<unknown>, AsyncIterator<unknow
     this.#handedOutBytes = 0;
     this.#drop();
     return { done: true, value: undefined };
-  }
-
-  async #waitWatched(): Promise<ReceivedMessage | undefined> {
-    const arrival = this.#wait();
-    if (arrival === undefined) return undefined;
-    using _watch = this.#options.watch?.(() => this.#receivedBytes);
-    return await arrival;
   }
 
   #wait(): Promise<ReceivedMessage | undefined> | undefined {

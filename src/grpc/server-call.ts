@@ -27,7 +27,6 @@ import { grpcContentType } from './request-head.ts';
 import type { RequestHead } from './request-head.ts';
 import { RequestDiscard } from './request-discard.ts';
 import type { CallContext } from './service.ts';
-import { StallWatch } from './stall-watch.ts';
 import { StatusError } from './status-error.ts';
 import { grpcStatusOf, okStatus } from './status.ts';
 
@@ -167,6 +166,7 @@ export abstract class ServerCall implements StreamHandler, CallContext, Deadline
   }
 
   abstract get awaitsPeer(): boolean;
+  abstract get awaitsRequest(): boolean;
 
   onEnd(_trailers: HeaderBlock | undefined): void {
     this.#requestEnded = true;
@@ -200,6 +200,11 @@ export abstract class ServerCall implements StreamHandler, CallContext, Deadline
   /** Shutting down (REAPI ERR-4): whoever comes again finds the next server. */
   onCutOff(): void {
     this.stop(new CacheError('unavailable', 'the server is shutting down', { details: [{ kind: 'retry_after', delayMs: restartRetryMs }] }));
+  }
+
+  /** The client may say that it did not want to wait so long; what waits of the answer is dropped by the stream. */
+  onStalled(reason: string): void {
+    this.stop(new CacheError('deadline_exceeded', reason));
   }
 
   /** Others need the memory, and the client has let it lie: whoever comes again may find some. */
@@ -284,14 +289,6 @@ export abstract class ServerCall implements StreamHandler, CallContext, Deadline
       this.releaseRequest();
       this.host.handlerEnded();
     }
-  }
-
-  /** Ends the call when nothing more of its request comes for long. */
-  protected watchUpload(receivedBytes: () => number): Disposable {
-    const { timers, limits } = this.host;
-    return new StallWatch(timers, limits.stallMs, receivedBytes, () => {
-      this.stop(new CacheError('deadline_exceeded', `nothing more of the request came for ${limits.stallMs} ms`));
-    });
   }
 
   /** Ends the call with the status of `error`. */
@@ -400,13 +397,8 @@ export abstract class ServerCall implements StreamHandler, CallContext, Deadline
   }
 
   async #drained(): Promise<void> {
-    const { timers, limits } = this.host;
     const { promise, resolve } = Promise.withResolvers<void>();
     this.#wake = resolve;
-    using _watch = new StallWatch(timers, limits.stallMs, () => this.stream.queuedBytes, () => {
-      this.stop(new CacheError('deadline_exceeded', `nothing of the answer was taken for ${limits.stallMs} ms`));
-      this.stream.reset(errorCode.cancel); // the status would wait behind what is not taken
-    });
     await promise;
     this.#wake = undefined;
   }

@@ -30,6 +30,10 @@ export class SingleRequestCall extends ServerCall {
     return this.#requestBytes > 0 || (this.#reader !== undefined && this.#reader.pendingBytes > 0 && !this.#waitsForRoom());
   }
 
+  override get awaitsRequest(): boolean {
+    return !this.answered && !this.#waitsForRoom();
+  }
+
   protected override receive(bytes: Uint8Array): void {
     if (this.#waitsForRoom()) {
       this.#uncreditedBytes += bytes.byteLength; // returned when there is room

@@ -58,17 +58,16 @@ describe('server streaming', () => {
     let returned = false;
     const server = harness(
       { async *streamingOutputCall() { try { for (;;) yield { payload: { body: new Uint8Array(1000) } }; } finally { returned = true; } } },
-      { sendQueueBytesMax: 5000, stallMs: 1000 },
+      { sendQueueBytesMax: 5000 },
     );
     const { stream, handler } = server.open(outputPath, {}, 0);
     handler.onData(ask);
     handler.onEnd(undefined);
     await settle();
-    server.clock.advance(999);
-    assert.equal(stream.resetCode, undefined);
-    server.clock.advance(1);
+    handler.onStalled?.('too little was taken');
+    assert.ok(stream.queuedBytes > 0, 'so that the stream is reset');
+    stream.reset(8);
     await server.router.idle();
-    assert.equal(stream.resetCode, 8);
     assert.equal(returned, true);
     assert.equal(server.clock.pendingTimers, 0);
   });
@@ -262,20 +261,37 @@ describe('client streaming', () => {
     assert.equal(made.clock.pendingTimers, 0);
   });
 
-  it('an upload of which nothing more comes ends, one that trickles goes on', async () => {
-    const made = harness({ streamingInputCall: sum }, { stallMs: 1000 });
+  it('says whether an upload waits for its client, and ends with the reason when that takes too long', async () => {
+    const taken = Promise.withResolvers<void>();
+    const made = harness({
+      async streamingInputCall(requests) {
+        for await (const _ of requests) await taken.promise;
+        return {};
+      },
+    });
     const { stream, handler } = made.open(inputPath);
-    const bytes = input(100);
-    for (let at = 0; at < 5; at += 1) {
-      handler.onData(bytes.subarray(at, at + 1));
-      await settle();
-      made.clock.advance(1000);
-    }
-    assert.equal(stream.answered, false);
-    made.clock.advance(1000);
+    assert.equal(handler.awaitsRequest, true);
+    handler.onData(input(1));
+    await settle();
+    assert.equal(handler.awaitsRequest, false, 'the handler is at work');
+    taken.resolve();
+    await settle();
+    assert.equal(handler.awaitsRequest, true);
+    handler.onStalled?.('less than 10 bytes came within 1000 ms');
     await made.router.idle();
+    assert.equal(handler.awaitsRequest, false);
     assert.equal(stream.status('grpc-status'), '4');
     assert.match(stream.status('grpc-message') ?? '', /1000 ms/);
+  });
+
+  it('a request of one message is waited for until it is there; a conversation never is', async () => {
+    const unary = harness({ unaryCall: () => ({}) }).open('/grpc.testing.TestService/UnaryCall').handler;
+    assert.equal(unary.awaitsRequest, true);
+    unary.onStalled?.('nothing came');
+    assert.equal(unary.awaitsRequest, false);
+    const talking = harness({ async *fullDuplexCall(requests) { for await (const _ of requests) yield {}; } }).open('/grpc.testing.TestService/FullDuplexCall').handler;
+    await settle();
+    assert.equal(talking.awaitsRequest, false);
   });
 
   it('HT-8: a reset ends the wait for the next message with cancelled', async () => {

@@ -7,21 +7,19 @@ import { RequestLane } from './request-lane.ts';
 import type { CallHost } from './server-call.ts';
 import { ServerCall } from './server-call.ts';
 
-const unwatched: Disposable = { [Symbol.dispose]() {} };
-
 /** The handler runs at once and pulls the messages as they come. */
 export class StreamRequestCall extends ServerCall {
   readonly #lane: RequestLane;
+  readonly #isUpload: boolean;
 
   constructor(stream: ServerStream, head: RequestHead, method: StreamRequestMethod, host: CallHost) {
     super(stream, head, host);
+    this.#isUpload = method.kind === 'client_streaming';
     this.#lane = new RequestLane(stream, {
       limits: host.limits,
       budget: host.budget,
       decode: (message) => this.decode(message),
       onFault: (error) => this.stop(error),
-      // A conversation may rest as long as both sides like; an upload may not.
-      watch: (receivedBytes) => (method.kind === 'client_streaming' ? this.watchUpload(receivedBytes) : unwatched),
     });
     if (method.kind === 'client_streaming') this.answer(() => method.handler(this.#lane, this));
     else void this.answerStream(() => method.handler(this.#lane, this));
@@ -29,6 +27,11 @@ export class StreamRequestCall extends ServerCall {
 
   override get awaitsPeer(): boolean {
     return this.#lane.awaitsPeer;
+  }
+
+  /** A conversation may rest as long as both sides like; an upload may not. */
+  override get awaitsRequest(): boolean {
+    return this.#isUpload && !this.answered && this.#lane.isAwaited;
   }
 
   protected override receive(bytes: Uint8Array): void {

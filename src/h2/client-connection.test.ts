@@ -480,11 +480,13 @@ describe('client: PING', () => {
 describe('client: floods of a hostile server (HT-12)', () => {
   const floods: readonly (readonly [string, (id: number) => Buffer])[] = [
     ['PING', () => frame(6, 0, 0, Buffer.alloc(8))],
+    ['PING with ACK', () => frame(6, 1, 0, Buffer.alloc(8))],
+    ['WINDOW_UPDATE', () => frame(8, 0, 1, uint32(1))],
     ['SETTINGS', () => settings()],
     ['PRIORITY', () => frame(2, 0, 1, Buffer.alloc(5))],
     ['empty DATA', () => data(1, false, 0)],
     ['interim answer', () => answer(3, false, [[':status', '103']])],
-    ['HEADERS on a stream that we reset', () => answer(5, false)],
+    ['HEADERS on a closed stream', () => answer(5, false)],
     ['of an unknown type', () => frame(0x10, 0, 0)],
     ['GOAWAY', () => goaway(0x7fff_ffff, 0)],
   ];

@@ -188,11 +188,7 @@ export class ClientConnection implements ConnectionRole {
 
   onHeaders(streamId: number): void {
     if (this.isIdle(streamId)) throw new ConnectionError(errorCode.protocolError, 'HEADERS on a stream that we did not open');
-    if (this.#core.streams.get(streamId) !== undefined) return;
-    if (this.#core.howClosed(streamId) === 'ended' && !this.ignores(streamId)) {
-      throw new ConnectionError(errorCode.streamClosed, 'HEADERS on a closed stream');
-    }
-    this.#core.guard.spend('HEADERS on a stream that we reset'); // decoded all the same, or the tables would drift apart
+    if (this.#core.streams.get(streamId) === undefined) this.#core.onHeadersOnClosed(streamId);
   }
 
   onBlock(block: DecodedBlock, head: BlockHead): void {
@@ -221,11 +217,12 @@ export class ClientConnection implements ConnectionRole {
     this.#changed = true;
   }
 
-  onPingAnswer(payload: Uint8Array): void {
+  onPingAnswer(payload: Uint8Array): boolean {
     const ping = this.#ping;
-    if (ping === undefined || !ping.payload.every((octet, index) => octet === payload[index])) return;
+    if (ping === undefined || !ping.payload.every((octet, index) => octet === payload[index])) return false;
     this.#ping = undefined;
     ping.answer.resolve(this.#clock.nowMs() - ping.sentAtMs);
+    return true;
   }
 
   /** The server takes no new streams; those above the last one it names were not processed (RFC 9113 §6.8). */

@@ -53,8 +53,8 @@ export interface ConnectionRole {
   onBlock(block: DecodedBlock, head: BlockHead): void;
   /** The peer's SETTINGS, in force by now as far as the core is concerned. */
   onSettings(change: SettingsChange): void;
-  /** The answer to a PING of ours; `payload` has eight bytes and is valid during the call only. */
-  onPingAnswer(payload: Uint8Array): void;
+  /** A PING with ACK; `payload` has eight bytes and is valid during the call only. False when it answers no PING of ours. */
+  onPingAnswer(payload: Uint8Array): boolean;
   /** `message`: the beginning of its debug data, for people. */
   onGoaway(lastStreamId: number, code: number, message: string): void;
   /** This end has found a fault, and the connection is about to be over. */
@@ -121,6 +121,16 @@ export class ConnectionCore<S extends StreamCore> implements FrameSink, StreamOw
   /** Nothing more is read or begun: write what is left, then close. */
   get isOver(): boolean {
     return this.#over;
+  }
+
+  /** The peer's SETTINGS have come. */
+  get sawSettings(): boolean {
+    return this.#sawSettings;
+  }
+
+  /** The stream of a header block that is not complete; 0 when there is none. */
+  get openBlockStreamId(): number {
+    return this.#headers.isOpen ? this.#headers.streamId : 0;
   }
 
   /** Of frames and header blocks that are not complete. */
@@ -201,9 +211,15 @@ export class ConnectionCore<S extends StreamCore> implements FrameSink, StreamOw
     this.outlet.touch();
   }
 
-  /** How a stream that is not in the table closed; undefined when it never was, or closed long ago. */
-  howClosed(streamId: number): ClosedHow | undefined {
-    return this.#closed.find(streamId);
+  /**
+   * HEADERS on a stream that is in the table no more. Those on their way when we reset the stream, or on one that is not
+   * served, are decoded all the same, or the tables would drift apart, and dropped; that work is not for free.
+   */
+  onHeadersOnClosed(streamId: number): void {
+    const how = this.#role.ignores(streamId) ? 'reset' : this.#closed.find(streamId);
+    if (how === 'ended') throw new ConnectionError(errorCode.streamClosed, 'HEADERS on a closed stream');
+    if (how === undefined) throw new ConnectionError(errorCode.protocolError, 'HEADERS on a stream that closed long ago, or never was');
+    this.guard.spend('HEADERS on a closed stream');
   }
 
   /** Resets a stream of the peer's that was never opened here; `what` is told to the flood guard. */
@@ -314,16 +330,29 @@ export class ConnectionCore<S extends StreamCore> implements FrameSink, StreamOw
   #onWindowUpdate(id: number, bytes: Uint8Array, from: number, end: number): void {
     if (end - from !== 4) throw new ConnectionError(errorCode.frameSizeError, 'WINDOW_UPDATE has 4 bytes');
     const increment = readUint31(bytes, from);
-    if (id === 0) {
-      if (increment === 0) throw new ConnectionError(errorCode.protocolError, 'WINDOW_UPDATE by 0');
-      if (!this.outlet.openWindow(increment)) throw new ConnectionError(errorCode.flowControlError, 'connection window above 2^31-1');
-      return;
-    }
+    if (id === 0) this.#openWindow(increment);
+    if (id !== 0 && !this.#openStreamWindow(id, increment)) this.guard.spend('WINDOW_UPDATE against the rules');
+    else if (!this.outlet.takeEarnedUpdate()) this.guard.spend('WINDOW_UPDATE');
+    this.#checkTinyWindows();
+  }
+
+  #openWindow(increment: number): void {
+    if (increment === 0) throw new ConnectionError(errorCode.protocolError, 'WINDOW_UPDATE by 0');
+    if (!this.outlet.openWindow(increment)) throw new ConnectionError(errorCode.flowControlError, 'connection window above 2^31-1');
+  }
+
+  /** False when the stream was reset for it. */
+  #openStreamWindow(id: number, increment: number): boolean {
     this.#checkNotIdle(id, 'WINDOW_UPDATE');
     const stream = this.streams.get(id);
-    if (stream === undefined) return;
-    if (increment === 0) stream.reset(errorCode.protocolError);
-    if (stream.closed || !stream.openSendWindow(increment)) this.guard.spend('WINDOW_UPDATE against the rules');
+    if (stream === undefined) return true;
+    return increment === 0 ? stream.refuse(errorCode.protocolError, 'WINDOW_UPDATE by 0') : stream.openSendWindow(increment);
+  }
+
+  /** A peer that opens windows by a few bytes makes us send a frame for each few. */
+  #checkTinyWindows(): void {
+    const count = this.outlet.takeTinyFrames();
+    if (count > 0) this.guard.spend('a tiny window', undefined, count);
   }
 
   #onSettings(frame: FrameHeader, bytes: Uint8Array, from: number, end: number): void {
@@ -365,15 +394,15 @@ export class ConnectionCore<S extends StreamCore> implements FrameSink, StreamOw
   #onPing(frame: FrameHeader, bytes: Uint8Array, from: number, end: number): void {
     if (frame.streamId !== 0) throw new ConnectionError(errorCode.protocolError, 'PING on a stream');
     if (end - from !== 8) throw new ConnectionError(errorCode.frameSizeError, 'PING has 8 bytes');
-    // Clients measure the path by a PING for what they receive, each round trip; only a PING without that is idle (HT-2).
-    if (!this.outlet.takeHasAnswered()) this.guard.spend('PING', 'too_many_pings'); // gRPC clients know this text and ping less (gRPC keepalive, A8)
     const payload = bytes.subarray(from, end);
     if (frame.flags & flag.ack) {
-      this.#role.onPingAnswer(payload);
-    } else {
-      this.outlet.frames.ping(payload, true);
-      this.outlet.touch();
+      if (!this.#role.onPingAnswer(payload)) this.guard.spend('PING with ACK');
+      return;
     }
+    // Clients measure the path by a PING for what they receive, each round trip; only a PING without that is idle (HT-2).
+    if (!this.outlet.takeHasAnswered()) this.guard.spend('PING', 'too_many_pings'); // gRPC clients know this text and ping less (gRPC keepalive, A8)
+    this.outlet.frames.ping(payload, true);
+    this.outlet.touch();
   }
 
   #onRstStream(id: number, bytes: Uint8Array, from: number, end: number): void {

@@ -3,6 +3,7 @@ import { assert } from '../base/assert.ts';
 import { unboundedByteBudget } from '../base/byte-budget.ts';
 import type { ByteBudget } from '../base/byte-budget.ts';
 import type { ConnectionCredentials } from '../base/authorizer.ts';
+import { CacheError } from '../base/cache-error.ts';
 import { byteSourceOf } from '../base/byte-source.ts';
 import type { ByteSource } from '../base/byte-source.ts';
 import type { HttpExchange, HttpHeaders } from '../base/http-exchange.ts';
@@ -87,6 +88,15 @@ export class HttpStreamExchange implements HttpExchange, StreamHandler {
 
   get awaitsPeer(): boolean {
     return this.#body.isAwaited;
+  }
+
+  /** Of what nobody reads any more, only so much is taken, but it has to come. */
+  get awaitsRequest(): boolean {
+    return this.#body.isAwaited || this.#answer === 'done';
+  }
+
+  onStalled(reason: string): void {
+    if (this.#answer === 'none') this.#body.break(new CacheError('deadline_exceeded', reason));
   }
 
   /** An answer that has begun cannot tell; its stream is reset if it does not get on. */

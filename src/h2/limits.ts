@@ -1,7 +1,9 @@
 // What one peer may make us keep or do. Everything a connection holds is bounded by these figures.
 
+import type { SessionLimits } from './session-watch.ts';
+
 /** Bounds of one connection. */
-export interface Http2Limits {
+export interface Http2Limits extends SessionLimits {
   /** SETTINGS_MAX_CONCURRENT_STREAMS; one more is refused, which tells the client that it may try again. */
   readonly concurrentStreamsMax: number;
   /** SETTINGS_MAX_FRAME_SIZE, at least 16,384. DATA is handed on in pieces, so only other frames are ever held whole. */
@@ -47,4 +49,11 @@ export const http2Limits: Http2Limits = {
   outputBytesMax: 1_048_576,
   idleFramesBurst: 1_000,
   idleFramesPerSecond: 100,
+  handshakeTimeoutMs: 10_000,
+  idleTimeoutMs: 600_000,
+  pingIntervalMs: 30_000,
+  pingTimeoutMs: 20_000,
+  stallTimeoutMs: 120_000,
+  busyStallTimeoutMs: 10_000,
+  stallBytesMin: 4_096,
 };

@@ -11,6 +11,20 @@ import type { SendQueue } from './send-queue.ts';
 /** How much one stream may send before the next one has its turn. */
 const turnBytes = 65_536;
 
+/**
+ * WINDOW_UPDATE frames that a peer may send for what it received: two per frame of ours, one for the stream and one for
+ * the connection, and more for long ones, since some clients return credit piece by piece as they read.
+ */
+const updatesPerFrame = 2;
+const bytesPerUpdate = 512;
+/** More are not saved up. */
+const updatesMax = 10_000;
+
+/** A frame with less, because a window lets no more out, costs more than it brings. */
+const tinyFrameBytes = 256;
+/** Every window comes to its end with a frame of some length. With so much since the last tiny one, that is all it was. */
+const fairBytes = 16_384;
+
 /** What the outlet needs to know of a stream that has queued DATA. */
 export interface QueuedSender {
   readonly id: number;
@@ -42,6 +56,12 @@ export class Outlet {
   #windowBytes = windowBytesDefault;
   #frameBytesMax = frameBytesDefault;
   #backlogBytes = 0;
+  /** WINDOW_UPDATE frames that the peer has earned by what we sent. */
+  #earnedUpdates = 0;
+  #sentFromQueuesBytes = 0;
+  #tinyFrames = 0;
+  /** `#sentFromQueuesBytes` after the last frame of a few bytes. */
+  #sentAtTinyFrame = -fairBytes;
 
   /** `wake` is called once when there is something to take, unless the taker is known to come (`expectTaker`). */
   constructor(outputBytesMax: number, wake: () => void, budget: ByteBudget) {
@@ -55,11 +75,35 @@ export class Outlet {
     return this.#batch.bytes > 0;
   }
 
+  /** Streams with queued DATA that only the connection keeps from going out. */
+  get readyCount(): number {
+    return this.#ready.size;
+  }
+
+  /** What has left the queues of all streams so far. */
+  get sentFromQueuesBytes(): number {
+    return this.#sentFromQueuesBytes;
+  }
+
+  /** DATA frames of a few bytes, one behind the other, for windows that had no room for more, since this was asked last. */
+  takeTinyFrames(): number {
+    const count = this.#tinyFrames;
+    this.#tinyFrames = 0;
+    return count;
+  }
+
   /** Whether HEADERS or DATA went out since this was asked last. */
   takeHasAnswered(): boolean {
     const answered = this.#hasAnswered;
     this.#hasAnswered = false;
     return answered;
+  }
+
+  /** Whether a WINDOW_UPDATE that came is for something that was sent, or asks for nothing. */
+  takeEarnedUpdate(): boolean {
+    if (this.#earnedUpdates <= 0) return false;
+    this.#earnedUpdates = Math.min(this.#earnedUpdates, updatesMax) - 1;
+    return true;
   }
 
   /** The caller will take the output after what it is doing now. */
@@ -79,6 +123,11 @@ export class Outlet {
     return this.#batch.take();
   }
 
+  /** What `onBacklog` was told last. It may be less by now, never more. */
+  get backlogBytes(): number {
+    return this.#backlogBytes;
+  }
+
   /** How much of what was taken is still waiting below; 0 frees the buffer. Sends what has room now. */
   onBacklog(bytes: number): void {
     this.#backlogBytes = bytes;
@@ -89,6 +138,7 @@ export class Outlet {
   /** A header block as HEADERS. */
   headers(streamId: number, block: Uint8Array, endStream: boolean): void {
     this.#hasAnswered = true;
+    this.#earnedUpdates += updatesPerFrame;
     this.frames.headers(streamId, this.#tableNotice.open(block), { endStream, frameBytesMax: this.#frameBytesMax });
     this.touch();
   }
@@ -102,6 +152,7 @@ export class Outlet {
       stream.sendWindowBytes -= bytes;
     }
     this.#hasAnswered = true;
+    this.#earnedUpdates += updatesPerFrame;
     this.frames.dataHeader(stream.id, bytes, endStream);
     for (const slice of slices) this.#batch.append(slice);
     this.touch();
@@ -167,14 +218,22 @@ export class Outlet {
       const bytes = Math.min(stream.queue.bytes, stream.sendWindowBytes, this.#windowBytes, this.#frameBytesMax);
       if (bytes <= 0) return;
       this.#hasAnswered = true;
+      this.#earnedUpdates += updatesPerFrame + Math.floor(bytes / bytesPerUpdate);
       this.frames.dataHeader(stream.id, bytes, stream.endsWithData && bytes === stream.queue.bytes);
       stream.queue.moveTo(this.#batch, bytes);
       stream.sentFromQueueBytes += bytes;
+      this.#sentFromQueuesBytes += bytes;
+      if (bytes < tinyFrameBytes && stream.queue.bytes > 0) this.#onTinyFrame();
       this.#budget.give(bytes);
       stream.sendWindowBytes -= bytes;
       this.#windowBytes -= bytes;
       leftBytes -= bytes;
     }
+  }
+
+  #onTinyFrame(): void {
+    if (this.#sentFromQueuesBytes - this.#sentAtTinyFrame < fairBytes) this.#tinyFrames += 1;
+    this.#sentAtTinyFrame = this.#sentFromQueuesBytes;
   }
 
   #isBackedUp(): boolean {

@@ -1,5 +1,8 @@
 // The server's end of one HTTP/2 connection (RFC 9113): streams that the client opens are handed to an acceptor, and a
 // drain in two steps. What both ends do alike is connection-core.ts.
+import { ProgressWatch } from '../base/progress-watch.ts';
+import type { ProgressAt } from '../base/progress-watch.ts';
+import type { ConnectionEvents, StalledSide } from './connection-events.ts';
 import { ConnectionCore } from './connection-core.ts';
 import type { BlockHead, ConnectionRole, CoreParts } from './connection-core.ts';
 import { ConnectionError, errorCode } from './error-code.ts';
@@ -19,12 +22,21 @@ export interface ServerConnectionParts extends CoreParts {
 /** Payload of the PING whose answer tells that the peer has seen our first GOAWAY. */
 const drainPing: Uint8Array = Buffer.from('draining', 'latin1');
 
+/** Payload of the PING that only asks whether the peer is there; any sign of life answers it. */
+const alivePing: Uint8Array = Buffer.from('alive?  ', 'latin1');
+
+/** A list of headers that is too long costs as much to decode as so many idle frames. */
+const longListCost = 20;
+
 /** See `ConnectionCore` for what becomes of faults and of handlers that throw. */
 export class ServerConnection implements ConnectionRole {
   readonly resetsCost = true;
   readonly #core: ConnectionCore<RequestStream>;
   readonly #acceptor: StreamAcceptor;
   readonly #limits: Http2Limits;
+  readonly #events: ConnectionEvents | undefined;
+  /** Of what waits for the window of the connection, or for the system. */
+  readonly #outletProgress = new ProgressWatch();
   #lastStreamId = 0;
   /** `announced`: the first GOAWAY is out. `final`: the second, with the last stream that is served. */
   #drain: 'serving' | 'announced' | 'final' = 'serving';
@@ -34,6 +46,7 @@ export class ServerConnection implements ConnectionRole {
   constructor(parts: ServerConnectionParts) {
     this.#acceptor = parts.acceptor;
     this.#limits = parts.limits;
+    this.#events = parts.events;
     this.#core = new ConnectionCore(this, parts, clientPreface);
     this.#core.writeSettings([[settingId.maxConcurrentStreams, parts.limits.concurrentStreamsMax]]);
   }
@@ -55,6 +68,20 @@ export class ServerConnection implements ConnectionRole {
     return this.#core.streams.size;
   }
 
+  /** Of the stream that the peer opened last; 0 before the first. */
+  get lastStreamId(): number {
+    return this.#lastStreamId;
+  }
+
+  get sawSettings(): boolean {
+    return this.#core.sawSettings;
+  }
+
+  /** See `ConnectionCore.openBlockStreamId`. */
+  get openBlockStreamId(): number {
+    return this.#core.openBlockStreamId;
+  }
+
   /** Never above what an earlier GOAWAY named: those requests were not processed (RFC 9113 §6.8). */
   get servedStreamId(): number {
     return Math.min(this.#lastStreamId, this.#servedStreamIdMax);
@@ -68,6 +95,18 @@ export class ServerConnection implements ConnectionRole {
   /** Ends the connection for a bug of ours: a handler threw, and nobody knows what state things are in. */
   fail(): void {
     this.#core.fail(errorCode.internalError, 'internal error');
+  }
+
+  /** Ends the connection of a peer that has been too slow to say what it wants. */
+  failSlow(code: number, message: string): void {
+    this.#core.fail(code, message);
+  }
+
+  /** Whatever comes next from the peer is the answer. */
+  ping(): void {
+    if (this.isOver) return;
+    this.outlet.frames.ping(alivePing, false);
+    this.outlet.touch();
   }
 
   /** Takes no new streams and is over when the last one has ended (RFC 9113 §6.8). */
@@ -107,6 +146,20 @@ export class ServerConnection implements ConnectionRole {
     return evicted;
   }
 
+  /** Ends streams whose peer sends, or takes, too little. To be called from time to time. `isRead`: what it sends comes in. */
+  endStalled(at: ProgressAt, isRead: boolean): void {
+    const { outlet } = this;
+    const ready = outlet.readyCount;
+    // What only the connection holds back is one stream of bytes, which all that wait share.
+    const isOutletStuck = this.#outletProgress.isStalled(ready > 0, outlet.sentFromQueuesBytes, { ...at, bytesMin: at.bytesMin * Math.max(1, ready) });
+    for (const stream of this.#core.streams.all()) {
+      const side = stream.stalledSide(at, { isOutletStuck, isRead });
+      if (side === undefined) continue;
+      this.#events?.onStalled?.(side);
+      stream.endStalled(reasonOf(side, at));
+    }
+  }
+
   /** The peer is gone. Every stream still open is told. */
   abort(): void {
     this.#core.end({ code: errorCode.cancel, byPeer: true, unprocessed: false });
@@ -122,11 +175,7 @@ export class ServerConnection implements ConnectionRole {
 
   onHeaders(streamId: number): void {
     if (streamId % 2 === 0) throw new ConnectionError(errorCode.protocolError, 'HEADERS on a stream that no client may open');
-    if (streamId > this.#lastStreamId || this.#core.streams.get(streamId) !== undefined) return;
-    const how = this.#core.howClosed(streamId);
-    if (how === 'reset') return; // on its way when we reset the stream
-    if (how === 'ended') throw new ConnectionError(errorCode.streamClosed, 'HEADERS on a closed stream');
-    throw new ConnectionError(errorCode.protocolError, 'HEADERS on a stream below the highest one');
+    if (streamId <= this.#lastStreamId && this.#core.streams.get(streamId) === undefined) this.#core.onHeadersOnClosed(streamId);
   }
 
   onBlock(block: DecodedBlock, head: BlockHead): void {
@@ -141,8 +190,10 @@ export class ServerConnection implements ConnectionRole {
   /** They concern only what a server does not send. */
   onSettings(): void {}
 
-  onPingAnswer(payload: Uint8Array): void {
-    if (this.#drain === 'announced' && drainPing.every((octet, index) => octet === payload[index])) this.refuseNew();
+  onPingAnswer(payload: Uint8Array): boolean {
+    const answersDrain = this.#drain === 'announced' && drainPing.every((octet, index) => octet === payload[index]);
+    if (answersDrain) this.refuseNew();
+    return answersDrain;
   }
 
   /** It limits streams that we would open, and a server opens none. */
@@ -163,6 +214,7 @@ export class ServerConnection implements ConnectionRole {
       this.#core.resetUnopened(id, errorCode.refusedStream, 'a request after GOAWAY');
       return;
     }
+    if (block.tooLong) this.#core.guard.spend('headers above the limit', undefined, longListCost);
     const refusal = this.#refusalOf(block, head);
     if (refusal !== undefined) {
       this.#core.resetUnopened(id, refusal, 'a refused request');
@@ -198,4 +250,9 @@ export class ServerConnection implements ConnectionRole {
       this.#core.endRemote(stream, block);
     }
   }
+}
+
+function reasonOf(side: StalledSide, { stallMs, bytesMin }: ProgressAt): string {
+  const what = side === 'request' ? 'of the request came' : 'of the answer were taken';
+  return `less than ${bytesMin} bytes ${what} within ${stallMs} ms`;
 }

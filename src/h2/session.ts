@@ -1,11 +1,15 @@
 // One HTTP/2 connection being served over a socket.
 import type { ByteBudget } from '../base/byte-budget.ts';
+import { assertNever } from '../base/assert.ts';
 import type { MonotonicClock } from '../base/clock.ts';
 import type { Log } from '../base/log.ts';
-import type { Socket } from '../base/socket.ts';
+import type { Socket, SocketTraffic } from '../base/socket.ts';
 import type { ConnectionEvents } from './connection-events.ts';
 import type { Http2Limits } from './limits.ts';
+import { errorCode } from './error-code.ts';
 import { ServerConnection } from './server-connection.ts';
+import { SessionWatch } from './session-watch.ts';
+import type { SessionVerdict } from './session-watch.ts';
 import { SocketDriver } from './socket-driver.ts';
 import type { StreamAcceptor } from './stream.ts';
 
@@ -35,6 +39,11 @@ export interface Http2Session {
    * where nothing has moved since the last call, until there is enough. Returns how many that were.
    */
   evictStalled(isEnough: () => boolean): number;
+  /**
+   * To be called from time to time: ends calls and connections whose peer is idle, gone, or too slow. `isBusy`: others
+   * wait for what such calls hold, so they get less time.
+   */
+  look(nowMs: number, isBusy: boolean): void;
   /** Ends the connection at once; streams in progress are reset. */
   close(): void;
 }
@@ -46,9 +55,17 @@ export function serveHttp2(socket: Socket, acceptor: StreamAcceptor, limits: Htt
 
 class ServerSession implements Http2Session {
   readonly #driver: SocketDriver<ServerConnection>;
+  readonly #socket: Socket;
+  readonly #limits: Http2Limits;
+  readonly #events: ConnectionEvents | undefined;
+  readonly #watch: SessionWatch;
 
   constructor(socket: Socket, acceptor: StreamAcceptor, limits: Http2Limits, ports: Http2Ports) {
     const { budget } = ports;
+    this.#socket = socket;
+    this.#limits = limits;
+    this.#events = ports.events;
+    this.#watch = new SessionWatch(limits, ports.clock.nowMs());
     const parts = { log: ports.log, outputBytesMax: limits.outputBytesMax, budget };
     this.#driver = new SocketDriver(socket, parts, (wake) => new ServerConnection({ acceptor, limits, clock: ports.clock, events: ports.events, budget, wake }));
     this.#driver.start();
@@ -85,6 +102,41 @@ class ServerSession implements Http2Session {
     this.#driver.guarded(() => (evicted = this.#driver.connection.evictStalled(isEnough)));
     this.#driver.flush();
     return evicted;
+  }
+
+  look(nowMs: number, isBusy: boolean): void {
+    const { traffic } = this.#socket;
+    if (traffic === undefined || this.#driver.connection.isOver) return;
+    const stallMs = isBusy ? this.#limits.busyStallTimeoutMs : this.#limits.stallTimeoutMs;
+    this.#obey(this.#verdict(traffic, nowMs, stallMs));
+    this.#driver.guarded(() => this.#driver.connection.endStalled({ nowMs, stallMs, bytesMin: this.#limits.stallBytesMin }, this.#driver.isReading));
+    this.#driver.flush();
+  }
+
+  #verdict({ receivedBytes, sentBytes }: SocketTraffic, nowMs: number, stallMs: number): SessionVerdict {
+    const { streamCount, lastStreamId, sawSettings, openBlockStreamId } = this.#driver.connection;
+    const { isReading } = this.#driver;
+    const { queuedBytes } = this.#socket;
+    return this.#watch.look({ streamCount, lastStreamId, sawSettings, openBlockStreamId, isReading, receivedBytes, sentBytes, queuedBytes }, nowMs, stallMs);
+  }
+
+  #obey(verdict: SessionVerdict): void {
+    const { connection } = this.#driver;
+    switch (verdict) {
+      case 'fine': return;
+      case 'ping': return connection.ping();
+      case 'drain':
+        this.#events?.onEnded?.('idle');
+        return connection.drain();
+      case 'refuse_new': return connection.refuseNew();
+      case 'silent': return connection.failSlow(errorCode.settingsTimeout, 'no SETTINGS came in time');
+      case 'slow_headers': return connection.failSlow(errorCode.enhanceYourCalm, 'a header block did not come to its end in time');
+      case 'dead':
+      case 'stalled':
+        this.#events?.onEnded?.(verdict);
+        return this.close();
+      default: return assertNever(verdict);
+    }
   }
 
   close(): void {

@@ -61,6 +61,11 @@ export class SocketDriver<C extends DrivenConnection> implements SocketHandler, 
     this.connection = make(() => queueMicrotask(() => this.flush()));
   }
 
+  /** Whether what comes is read. */
+  get isReading(): boolean {
+    return !this.#paused;
+  }
+
   start(): void {
     this.#socket.start(this);
     this.#watch = this.#budget.watch(this);
@@ -133,6 +138,8 @@ export class SocketDriver<C extends DrivenConnection> implements SocketHandler, 
     const { connection } = this;
     const { outlet } = connection;
     if (connection.onTake !== undefined) this.guarded(() => connection.onTake?.());
+    // What is small leaves without a word: sockets tell of a drain only when they had asked to wait for it.
+    if (outlet.backlogBytes > 0) this.guarded(() => outlet.onBacklog(this.#socket.queuedBytes));
     for (;;) {
       const slices = outlet.take();
       if (slices.length === 0) break;

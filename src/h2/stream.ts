@@ -65,6 +65,13 @@ export interface StreamHandler {
    * stream that has queued DATA after it is reset.
    */
   onEvicted?(): void;
+  /** Nothing goes on before more of the request comes. False for a conversation that may rest. */
+  readonly awaitsRequest?: boolean;
+  /**
+   * The peer has sent, or taken, too little for too long; `reason` says what and how long. The last moment to send an
+   * answer: a stream that has queued DATA after it, or goes on to await the request, is reset.
+   */
+  onStalled?(reason: string): void;
 }
 
 /** What both roles do with a stream of theirs. Calls after the stream ended do nothing. */

@@ -1,7 +1,8 @@
 // net.Socket (and tls.TLSSocket) as the Socket port.
 import type * as net from 'node:net';
-import type { Socket, SocketHandler } from '../base/socket.ts';
+import type { Socket, SocketHandler, SocketTraffic } from '../base/socket.ts';
 import { moveToReusedInput } from './reused-input.ts';
+import { sentBytes } from './sent-bytes.ts';
 
 /** How long a connection whose end was sent may wait for the peer's end, in milliseconds. */
 const lingerMs = 2_000;
@@ -14,7 +15,7 @@ export function nodeSocket(socket: net.Socket, initialBytes?: Uint8Array): Socke
   return new NodeSocket(socket, initialBytes);
 }
 
-class NodeSocket implements Socket {
+class NodeSocket implements Socket, SocketTraffic {
   readonly peerName: string;
   #socket: net.Socket;
   #initialBytes: Uint8Array | undefined;
@@ -30,6 +31,18 @@ class NodeSocket implements Socket {
   /** What the stream keeps, and what the kernel did not take yet: a large write leaves `writableNeedDrain` behind. */
   get queuedBytes(): number {
     return this.#socket.writableLength;
+  }
+
+  get traffic(): SocketTraffic {
+    return this;
+  }
+
+  get receivedBytes(): number {
+    return this.#socket.bytesRead;
+  }
+
+  get sentBytes(): number {
+    return sentBytes(this.#socket);
   }
 
   start(handler: SocketHandler): void {

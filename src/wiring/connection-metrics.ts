@@ -52,6 +52,10 @@ export function meteredConnectionEvents(meter: Meter): ConnectionEvents {
   const byServer = memoised(resets('server'));
   const faults = memoised((code) => meter.counter({ name: 'kiln_http2_faults_total', help: 'HTTP/2 connections that were ended with GOAWAY for a fault, by code.' }, { code }));
   const floods = memoised((frames) => meter.counter({ name: 'kiln_http2_floods_total', help: 'HTTP/2 connections that were ended for too many frames that ask for nothing, by the last of them.' }, { frames }));
+  const stalled = memoised((side) => meter.counter({ name: 'kiln_http2_stalls_total', help: 'HTTP/2 calls that were ended because too little of their request came, or of their answer was taken.' }, { side }));
+  const ended = memoised((reason) => endedConnections(meter, 'http2', reason));
+  for (const side of ['request', 'answer']) stalled(side);
+  for (const reason of ['idle', 'dead', 'stalled']) ended(reason);
   faults('PROTOCOL_ERROR');
   floods('PING');
   byClient('CANCEL');
@@ -62,6 +66,8 @@ export function meteredConnectionEvents(meter: Meter): ConnectionEvents {
       faults(errorCodeName(code)).add();
       if (flood !== undefined) floods(flood).add();
     },
+    onStalled: (side) => stalled(side).add(),
+    onEnded: (reason) => ended(reason).add(),
   };
 }
 

@@ -4,6 +4,7 @@ import type { ByteBudget } from '../base/byte-budget.ts';
 import type { MonotonicClock, Timers } from '../base/clock.ts';
 import type { HttpHandler } from '../base/http-exchange.ts';
 import type { Log } from '../base/log.ts';
+import { lookIntervalMs } from '../base/progress-watch.ts';
 import type { ConnectionEvents } from '../h2/connection-events.ts';
 import type { Http2Limits } from '../h2/limits.ts';
 import { prefaceRefusal } from '../h2/preface-refusal.ts';
@@ -15,6 +16,7 @@ import type { AcceptedConnection, ProtocolHandlers } from '../platform/listener.
 import { createHttp1Server } from '../platform/node-http.ts';
 import type { Http1Limits, Http1Parts, Http1Server } from '../platform/node-http.ts';
 import { nodeSocket } from '../platform/node-socket.ts';
+import { repeat } from './repeat.ts';
 
 export interface ConnectionParts {
   /** What HTTP/1.1 exchanges are handed to. */
@@ -58,6 +60,7 @@ export class Connections {
   readonly #http1: Http1Server;
   /** Bounded by the listeners' limit on connections. */
   readonly #http2 = new Set<Http2Session>();
+  #looks: Disposable | undefined;
   #draining = false;
   #openedStreams = 0;
 
@@ -94,7 +97,8 @@ export class Connections {
     }
     const session = serveHttp2(nodeSocket(socket, head), streams, this.#parts.limits.http2(), this.#parts);
     this.#http2.add(session);
-    void session.closed.then(() => this.#http2.delete(session));
+    this.#looks ??= this.#lookFromTimeToTime();
+    void session.closed.then(() => this.#onClosed(session));
   }
 
   /** See `Http2Session.evictStalled`; HTTP/1.1 ends stalled exchanges by itself while the server is busy. */
@@ -102,6 +106,25 @@ export class Connections {
     let evicted = 0;
     for (const session of this.#http2) evicted += session.evictStalled(isEnough);
     return evicted;
+  }
+
+  #onClosed(session: Http2Session): void {
+    this.#http2.delete(session);
+    if (this.#http2.size > 0) return;
+    this.#looks?.[Symbol.dispose]();
+    this.#looks = undefined;
+  }
+
+  /** One timer for all connections, while there are any. */
+  #lookFromTimeToTime(): Disposable {
+    const { clock, timers, isBusy, limits } = this.#parts;
+    const { handshakeTimeoutMs, idleTimeoutMs, pingIntervalMs, pingTimeoutMs, busyStallTimeoutMs } = limits.http2();
+    const look = (): void => {
+      const nowMs = clock.nowMs();
+      const busy = isBusy?.() === true;
+      for (const session of this.#http2) session.look(nowMs, busy);
+    };
+    return repeat(lookIntervalMs(handshakeTimeoutMs, idleTimeoutMs, pingIntervalMs, pingTimeoutMs, busyStallTimeoutMs), look, timers);
   }
 
   get http1Count(): number {

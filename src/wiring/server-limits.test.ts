@@ -44,7 +44,7 @@ it('hands every limit to those it is for', () => {
   assert.deepEqual(listener, { connectionsMax: 1_001, firstBytesTimeoutMs: 1_002 });
   assert.deepEqual(tls, { handshakesMax: 1_015, handshakeTimeoutMs: 1_016 });
   assert.equal(http2.concurrentStreamsMax, 1_003);
-  assert.deepEqual([http1.stallTimeoutMs, grpc.stallMs], [1_004, 1_004]);
+  assert.equal(http2.handshakeTimeoutMs, 1_002);
   assert.equal(grpc.messageBytesMax, 1_005);
   assert.equal(services.batchBytesMax, 1_006);
   assert.equal(http.heldBodyBytesMax, 1_007);
@@ -52,6 +52,7 @@ it('hands every limit to those it is for', () => {
   assert.deepEqual({ ...http1, ...given.http1 }, http1);
   const stall = { stallTimeoutMs: 1_004, busyStallTimeoutMs: 1_013, stallBytesMin: 1_014 };
   assert.deepEqual({ ...http1, ...stall }, http1);
+  assert.deepEqual({ ...http2, ...stall }, http2);
 });
 
 it('lets a list of headers in that is as long as it may be, however it is packed', () => {

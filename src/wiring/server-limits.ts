@@ -30,8 +30,8 @@ export function serverLimits(given: LimitOptions): ServerLimits {
     listener: { connectionsMax, firstBytesTimeoutMs },
     tls: { handshakesMax: given.tlsHandshakesMax, handshakeTimeoutMs: given.tlsHandshakeTimeoutMs },
     http1: { ...http1Limits, ...given.http1, ...stall },
-    http2: http2LimitsOf(given),
-    grpc: { ...defaultGrpcLimits, messageBytesMax, stallMs: stallTimeoutMs },
+    http2: { ...http2LimitsOf(given), ...stall, handshakeTimeoutMs: firstBytesTimeoutMs },
+    grpc: { ...defaultGrpcLimits, messageBytesMax },
     services: { ...defaultServiceLimits, batchBytesMax },
     http: { ...httpLimits, heldBodyBytesMax },
   };

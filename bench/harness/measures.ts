@@ -26,8 +26,7 @@ export const measures = {
   readyCpuMs: { head: 'CPU ms', unit: 'milliseconds of CPU from the start of the process until it serves', better: 'less', digits: 0 },
   residentMegabytes: { head: 'RSS MB', unit: 'megabytes (10^6 bytes) resident once it serves', better: 'less', digits: 0 },
   bytesPerBlob: { head: 'B/blob', unit: 'resident bytes more than with no blobs, per blob', better: 'less', digits: 0 },
-  relativeCpu: { head: 'CPU against off', unit: 'server CPU per operation over that of the variant "off" in the same round', digits: 3 },
-  relativeRate: { head: 'rate against off', unit: 'operations per second over those of the variant "off" in the same round', digits: 3 },
+  relativeCpu: { head: 'CPU against off', unit: 'server CPU per operation over that of the two servers that are off, a sample for each start', digits: 3 },
 } as const satisfies Record<string, MeasureInfo>;
 
 export type MeasureName = keyof typeof measures;

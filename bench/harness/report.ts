@@ -6,7 +6,7 @@ import type { Measured } from './measures.ts';
 import type { Pinning } from './pinning.ts';
 import type { Spread } from './statistics.ts';
 
-export const reportVersion = 1;
+export const reportVersion = 2;
 
 /** The figures of one server in one table. */
 export interface Result {

@@ -1,7 +1,7 @@
 // The arithmetic of the figures: medians, spreads, percentiles, slopes.
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { median, percentile, slope, spread } from './statistics.ts';
+import { meanWithin, median, percentile, slope, spread } from './statistics.ts';
 
 describe('median', () => {
   it('is the middle of an odd count, in whatever order the values come', () => {
@@ -43,6 +43,18 @@ describe('percentile', () => {
   });
   it('is not a number of nothing', () => {
     assert.ok(Number.isNaN(percentile([], 0.5)));
+  });
+});
+
+describe('meanWithin', () => {
+  it('is the mean with the half width of its 95 % interval', () => {
+    // Standard deviation 1, five values: 2.78 / sqrt(5).
+    const { mean, within } = meanWithin([9, 9.5, 10, 10.5, 11].map((value) => 10 + (value - 10) / Math.sqrt(0.625)));
+    assert.ok(Math.abs(mean - 10) < 1e-9);
+    assert.ok(Math.abs(within - 2.78 / Math.sqrt(5)) < 1e-9, String(within));
+  });
+  it('is nothing that could be trusted for a single value', () => {
+    assert.deepEqual(meanWithin([7]), { mean: 7, within: NaN });
   });
 });
 

@@ -31,6 +31,16 @@ export function percentile(ascending: ArrayLike<number>, share: number): number 
   return ascending[rank - 1] ?? NaN;
 }
 
+/** Student's t for 95 %, both sides, by degrees of freedom from 1 on; beyond the list it is 2 and a little. */
+const studentT: readonly number[] = [12.71, 4.3, 3.18, 2.78, 2.57, 2.45, 2.36, 2.31, 2.26, 2.23, 2.2, 2.18, 2.16, 2.14, 2.13, 2.12, 2.11, 2.1, 2.09, 2.09];
+
+/** The mean, and how far from it the true one is at most, with 95 %: independent values, about normally distributed. NaN for fewer than two. */
+export function meanWithin(values: readonly number[]): { readonly mean: number; readonly within: number } {
+  const mean = values.reduce((sum, value) => sum + value, 0) / values.length;
+  const variance = values.reduce((sum, value) => sum + (value - mean) ** 2, 0) / (values.length - 1);
+  return { mean, within: (studentT[values.length - 2] ?? 2.08) * Math.sqrt(variance / values.length) };
+}
+
 /** Slope of the least-squares line through the points. */
 export function slope(points: readonly { readonly x: number; readonly y: number }[]): number {
   const meanX = points.reduce((sum, point) => sum + point.x, 0) / points.length;

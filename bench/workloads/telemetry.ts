@@ -1,6 +1,7 @@
 // What telemetry costs: the same Kiln with everything off, with metrics alone, with its defaults, and with traces of one
-// call in a hundred sent to a collector, in turns. Two processes of the same program differ by some per cent for as
-// long as they live, so all are started anew several times, and what counts is the ratio to "off" within a round.
+// call in a hundred sent to a collector, in turns. Two processes of the same program differ by up to a tenth for as long as
+// they live, by what the compiler happened to do first. So all are started anew many times, each start gives one ratio, and
+// two servers that are both off show what such a ratio is worth.
 import { join } from 'node:path';
 import { startKiln } from '../contenders/kiln.ts';
 import type { BenchContext, Benchmark } from '../harness/context.ts';
@@ -11,8 +12,9 @@ import type { ServerProcess } from '../harness/processes.ts';
 import { cpuBetween, readCpu } from '../harness/process-usage.ts';
 import type { CpuReading } from '../harness/process-usage.ts';
 import { runLoad } from '../harness/run-load.ts';
+import type { Result } from '../harness/report.ts';
 import type { Run } from '../harness/run.ts';
-import { median } from '../harness/statistics.ts';
+import { meanWithin, median, spread } from '../harness/statistics.ts';
 import { checkedAnswer } from '../traffic/fill.ts';
 import type { RunOutcome } from '../traffic/traffic.ts';
 import { oneMissing, sameCall } from './lookups.ts';
@@ -33,13 +35,15 @@ interface Variant {
   readonly flags: (collector: string) => readonly string[];
 }
 
-/** The first is what the others are compared with. */
+/** The first two are the same, and what all are compared with. */
 const variants: readonly Variant[] = [
   { name: 'off', about: 'no metrics, traces, summary or diagnostics; log of errors only', flags: () => [...quietFlags, '--metrics-enabled', 'false'] },
+  { name: 'off again', about: 'the same once more, as a control', flags: () => [...quietFlags, '--metrics-enabled', 'false'] },
   { name: 'metrics', about: 'off, but with metrics', flags: () => quietFlags },
   { name: 'default', about: 'no flags', flags: () => [] },
   { name: 'traces 1%', about: 'the default and traces of 1 % of the calls', flags: (collector) => ['--traces-endpoint', `${collector}/v1/traces`, '--traces-sample-ratio', '0.01'] },
 ];
+const controls = 2;
 
 /** A variant that runs, and what its rounds gave so far. */
 interface Running {
@@ -49,46 +53,73 @@ interface Running {
 }
 
 const warmUpCalls = 150_000;
-/** Short, so that what else the machine does meets all variants alike; many, so that it averages out. */
-const roundCalls = 5_000;
-const generationsFull = 3;
-const turnsPerRound = 16;
+/** About a second: what else the machine does must not be most of it. */
+const roundCalls = 100_000;
+const roundsPerStart = 3;
+/** For each round that was asked for: how alike two starts are limits what can be told, not how long each is measured. */
+const startsPerRound = 2;
 /** Spans are sent in batches some time later; that belongs to the round that made them. */
 const settleMs = 2_500;
+
+/** By variant, for each start its rounds. */
+type Starts = ReadonlyMap<string, Sample[][]>;
 
 export const telemetry: Benchmark = {
   name,
   title: 'server CPU with telemetry off, at its default, and with traces at 1 %',
   async run(context) {
-    const samples = new Map<string, Sample[]>(variants.map((variant) => [variant.name, []]));
-    const generations = context.quick ? 1 : generationsFull;
-    for (let generation = 0; generation < generations; generation += 1) await runGeneration(context, samples);
-    const results = variants.map((variant) => ({ server: variant.name, operations: callsOf(context, roundCalls), measured: summed(samples.get(variant.name) ?? []) }));
-    const ratios = variants.map((variant) => `${variant.name} ${ratiosByStart(samples, variant.name, generations).map((ratio) => ratio.toFixed(3)).join(' ')}`);
+    const starts: Starts = new Map(variants.map((variant) => [variant.name, []]));
+    const count = context.quick ? 1 : context.rounds * startsPerRound;
+    for (let start = 0; start < count; start += 1) await runStart(context, starts);
     context.report({
       benchmark: name,
       shape: shape.label,
-      description: `${workload.title}; ${shape.concurrency.connections} connections x ${shape.concurrency.streams} calls; all variants started ${generations} times, ratios within a round`,
-      results,
+      description: `${workload.title}; ${shape.concurrency.connections} connections x ${shape.concurrency.streams} calls; all variants started ${count} times, ${roundsOf(context)} rounds each in turns`,
+      results: variants.map((variant) => resultOf(variant.name, starts, context)),
       notes: [
         ...variants.map((variant) => `${variant.name}: ${variant.about}`),
         'CPU of a round is counted until the next round of the same server, so what it does later counts as well',
-        `median CPU against that of off, start by start, which says how far to trust it: ${ratios.join('; ')}`,
+        'CPU against off: one figure for each start, the median of its rounds over that of both servers that are off',
+        ...conclusions(starts),
       ],
     });
   },
 };
 
-/** For each start of all variants the median CPU of that one over that of the first. */
-function ratiosByStart(samples: ReadonlyMap<string, readonly Sample[]>, variant: string, starts: number): number[] {
-  return Array.from({ length: starts }, (_, start) => {
-    const medianOf = (of: string): number => {
-      const all = samples.get(of) ?? [];
-      const rounds = all.length / starts;
-      return median(all.slice(start * rounds, (start + 1) * rounds).map(({ cpuPerOperation = NaN }) => cpuPerOperation));
-    };
-    return medianOf(variant) / medianOf(variants[0]?.name ?? '');
-  });
+function resultOf(variant: string, starts: Starts, context: BenchContext): Result {
+  const samples = (starts.get(variant) ?? []).flat();
+  return { server: variant, operations: callsOf(context, roundCalls), measured: { ...summed(samples), relativeCpu: spread(ratios(starts, variant)) } };
+}
+
+/** What the telemetry of each variant costs, and how far that can be trusted. */
+function conclusions(starts: Starts): string[] {
+  const [off = '', again = '', ...others] = variants.map((variant) => variant.name);
+  const control = meanWithin(startCpus(starts, again).map((cpu, start) => cpu / (startCpus(starts, off)[start] ?? NaN)));
+  const told = ({ mean, within }: { readonly mean: number; readonly within: number }): string =>
+    `${percent(mean - 1)} (${Number.isNaN(within) ? 'of a single start, which says nothing' : `within ${(within * 100).toFixed(1)} % with a confidence of 95 %`})`;
+  return [
+    ...others.map((variant) => `CPU of ${variant} against off, mean of the starts: ${told(meanWithin(ratios(starts, variant)))}`),
+    `control, off again against off: ${told(control)}; differences of that size are none`,
+  ];
+}
+
+function percent(share: number): string {
+  return `${share < 0 ? '' : '+'}${(share * 100).toFixed(1)} %`;
+}
+
+/** For each start the median over its rounds of the CPU for a call. */
+function startCpus(starts: Starts, variant: string): number[] {
+  return (starts.get(variant) ?? []).map((rounds) => median(rounds.map(({ cpuPerOperation = NaN }) => cpuPerOperation)));
+}
+
+/** For each start the CPU of that variant over the mean of those that are off. */
+function ratios(starts: Starts, variant: string): number[] {
+  const controlCpus = variants.slice(0, controls).map((control) => startCpus(starts, control.name));
+  return startCpus(starts, variant).map((cpu, start) => cpu / (controlCpus.reduce((sum, cpus) => sum + (cpus[start] ?? NaN), 0) / controls));
+}
+
+function roundsOf({ quick }: BenchContext): number {
+  return quick ? 1 : roundsPerStart;
 }
 
 function callsOf({ quick }: BenchContext, calls: number): number {
@@ -101,8 +132,8 @@ interface Turns {
   readonly outcomes: RunOutcome[];
 }
 
-/** Starts all variants, lets them take turns, and adds what came of it to `samples`. */
-async function runGeneration(context: BenchContext, samples: ReadonlyMap<string, Sample[]>): Promise<void> {
+/** Starts all variants, lets them take turns, and adds what came of it to `starts`. */
+async function runStart(context: BenchContext, starts: Starts): Promise<void> {
   await using stack = new AsyncDisposableStack();
   const collector = stack.use(await startCollector(context));
   const running: Running[] = [];
@@ -110,7 +141,7 @@ async function runGeneration(context: BenchContext, samples: ReadonlyMap<string,
   for (const { run } of running) await runLoad({ ...run, operations: callsOf(context, warmUpCalls) }, context.h2load);
   await settle(context);
   const records = running.map((): Turns => ({ cpu: [], outcomes: [] }));
-  const rounds = context.quick ? 1 : context.rounds * turnsPerRound;
+  const rounds = roundsOf(context);
   for (let round = 0; round < rounds; round += 1) {
     for (let turn = 0; turn < running.length; turn += 1) {
       // Who comes first changes, so that nobody always runs beside the same work of the machine.
@@ -123,8 +154,10 @@ async function runGeneration(context: BenchContext, samples: ReadonlyMap<string,
   }
   await settle(context);
   for (const [at, { server }] of running.entries()) records[at]?.cpu.push(readCpu(server.pid));
-  const byVariant = records.map(roundSamples);
-  for (const [at, { variant }] of running.entries()) samples.get(variant.name)?.push(...relativeTo(byVariant[0] ?? [], byVariant[at] ?? []));
+  for (const [at, { variant }] of running.entries()) {
+    const record = records[at];
+    if (record !== undefined) starts.get(variant.name)?.push(roundSamples(record));
+  }
   await checkCollector(collector, context);
 }
 
@@ -134,15 +167,6 @@ function roundSamples({ cpu, outcomes }: Turns): Sample[] {
     const nanoseconds = before === undefined || after === undefined ? NaN : cpuBetween(before, after);
     return { operationsPerSecond: operations / seconds, cpuPerOperation: nanoseconds / 1_000 / operations, generatorCores };
   });
-}
-
-/** Each sample with its ratios to what `off` did in the same round. */
-function relativeTo(off: readonly Sample[], samples: readonly Sample[]): Sample[] {
-  return samples.map((sample, round) => ({
-    ...sample,
-    relativeCpu: (sample.cpuPerOperation ?? NaN) / (off[round]?.cpuPerOperation ?? NaN),
-    relativeRate: (sample.operationsPerSecond ?? NaN) / (off[round]?.operationsPerSecond ?? NaN),
-  }));
 }
 
 async function start(variant: Variant, { context, collector, stack }: { context: BenchContext; collector: ServerProcess; stack: AsyncDisposableStack }): Promise<Running> {

@@ -13,6 +13,8 @@ export interface SamplingLimits {
 
 /** Of a random number; as many as a double can tell apart. */
 const drawnBytes = 6;
+/** Numbers drawn together: code that runs once in a hundred calls finds nothing of its own in the caches. */
+const drawnAhead = 256;
 
 /**
  * The decisions of a parent-based sampler with a ratio for requests without a parent (OpenTelemetry, "ParentBased" over
@@ -25,6 +27,8 @@ export class HeadSampler {
   readonly #random: Random;
   /** Undecided requests that are not traced before the next one that is. */
   #skips: number;
+  readonly #drawn = new Float64Array(drawnAhead);
+  #given = drawnAhead;
   /** Demands that may still be met; grows with time, up to a second's worth. */
   #demandsLeft: number;
   #countedAtMs: number;
@@ -56,16 +60,21 @@ export class HeadSampler {
     return true;
   }
 
-  /**
-   * How many independent draws of the ratio fail in a row, drawn at once: the geometric distribution by inversion
-   * (Devroye, Non-Uniform Random Variate Generation, X.2). Infinity for a ratio of 0.
-   */
+  /** How many independent draws of the ratio fail in a row. */
   #drawSkips(): number {
+    if (this.#given === drawnAhead) this.#drawAhead();
+    return this.#drawn[this.#given++] ?? 0;
+  }
+
+  /** The geometric distribution by inversion (Devroye, Non-Uniform Random Variate Generation, X.2). Infinity for a ratio of 0. */
+  #drawAhead(): void {
     const { ratio } = this.#limits;
-    if (ratio <= 0) return Infinity;
-    const drawn = Buffer.from(this.#random.bytes(drawnBytes)).readUIntLE(0, drawnBytes);
-    const uniform = (drawn + 1) / 2 ** (8 * drawnBytes); // above 0, at most 1
-    return Math.floor(Math.log(uniform) / Math.log1p(-ratio));
+    const bytes = Buffer.from(this.#random.bytes(drawnAhead * drawnBytes));
+    for (let index = 0; index < drawnAhead; index += 1) {
+      const uniform = (bytes.readUIntLE(index * drawnBytes, drawnBytes) + 1) / 2 ** (8 * drawnBytes); // above 0, at most 1
+      this.#drawn[index] = ratio === 0 ? Infinity : Math.floor(Math.log(uniform) / Math.log1p(-ratio));
+    }
+    this.#given = 0;
   }
 
   #meetsDemand(): boolean {

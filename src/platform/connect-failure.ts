@@ -33,6 +33,7 @@ const lasting: Readonly<Record<string, Words>> = {
   CERT_NOT_YET_VALID: () => 'its certificate is not valid yet, by the clock of this machine',
   CERT_REVOKED: () => 'its certificate was revoked',
   CERT_UNTRUSTED: () => unknownSigner,
+  CERT_SIGNATURE_FAILURE: () => 'its certificate names an authority that is trusted here, and was not signed by it; is the file with the authority an old one?',
   DEPTH_ZERO_SELF_SIGNED_CERT: () => 'its certificate is signed by itself; if it is the right one, name it as the authority to trust',
   SELF_SIGNED_CERT_IN_CHAIN: () => unknownSigner,
   UNABLE_TO_GET_ISSUER_CERT: () => unknownSigner,
@@ -58,9 +59,11 @@ const lasting: Readonly<Record<string, Words>> = {
 export function connectFailure(target: ConnectTarget, cause: unknown): CacheError {
   if (cause instanceof CacheError) return cause;
   const code = codeOf(cause);
-  const words = lasting[code] ?? passing[code];
+  const certificate = /^(?:CERT|UNABLE_TO|ERR_TLS_CERT)_/.test(code) ? () => 'its certificate cannot be trusted' : undefined;
+  const stays = lasting[code] ?? certificate;
+  const words = stays ?? passing[code];
   const reason = words === undefined ? code : `${words(target, cause)} (${code})`;
-  return new CacheError(code in lasting ? 'failed_precondition' : 'unavailable', `cannot connect to ${targetName(target)}: ${reason}`, { cause });
+  return new CacheError(stays === undefined ? 'unavailable' : 'failed_precondition', `cannot connect to ${targetName(target)}: ${reason}`, { cause });
 }
 
 /** The connection stands, and no HTTP/2 was agreed on. */

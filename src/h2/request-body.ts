@@ -3,6 +3,7 @@
 import { HeldBytes } from '../base/byte-budget.ts';
 import type { ByteBudget } from '../base/byte-budget.ts';
 import { CacheError } from '../base/cache-error.ts';
+import { ReceivedChunks } from './received-chunks.ts';
 import type { ServerStream } from './stream.ts';
 
 /**
@@ -19,8 +20,8 @@ const smallBytesMax = 64 * 1024;
 /** One body; at most one consumer. */
 export class RequestBody {
   readonly #stream: ServerStream;
-  /** Copies of what was delivered. */
-  readonly #chunks: Uint8Array[] = [];
+  /** Of what was delivered. */
+  readonly #chunks = new ReceivedChunks(); // bound: the stream's window
   readonly #budget: ByteBudget;
   readonly #held: HeldBytes;
   #brokenBy: CacheError | undefined;
@@ -57,7 +58,7 @@ export class RequestBody {
       return;
     }
     this.#held.set(this.#held.bytes + bytes.length);
-    this.#chunks.push(new Uint8Array(bytes)); // the view is the transport's buffer
+    this.#chunks.push(bytes);
     this.#wake();
   }
 
@@ -110,7 +111,7 @@ export class RequestBody {
   }
 
   #clear(): void {
-    this.#chunks.length = 0;
+    this.#chunks.clear();
     this.#held.set(0);
   }
 

@@ -44,6 +44,8 @@ export class ClientConnection implements ConnectionRole {
   readonly servedStreamId = 0;
   /** Each stream can be reset once, and it is we who open them. */
   readonly resetsCost = false;
+  /** We have opened it, and may have reset thousands since, while the server had not heard of it. */
+  readonly forgotten = 'reset';
   readonly #core: ConnectionCore<ResponseStream>;
   readonly #limits: Http2Limits;
   readonly #clock: MonotonicClock;

@@ -45,8 +45,10 @@ export interface ConnectionRole {
   readonly resetsCost: boolean;
   /** No such stream was ever opened (RFC 9113 §5.1.1). */
   isIdle(streamId: number): boolean;
-  /** DATA on this stream, which is not open, is dropped without a word. */
+  /** The peer knows that nothing on this stream is processed; what still comes on it is dropped without a word. */
   ignores(streamId: number): boolean;
+  /** What streams count as that closed too long ago to be remembered. */
+  readonly forgotten: ClosedHow | undefined;
   /** A HEADERS frame, before its block is decoded: the place to refuse it with the whole connection. */
   onHeaders(streamId: number): void;
   /** A header block is complete. */
@@ -216,7 +218,7 @@ export class ConnectionCore<S extends StreamCore> implements FrameSink, StreamOw
    * served, are decoded all the same, or the tables would drift apart, and dropped; that work is not for free.
    */
   onHeadersOnClosed(streamId: number): void {
-    const how = this.#role.ignores(streamId) ? 'reset' : this.#closed.find(streamId);
+    const how = this.#howClosed(streamId);
     if (how === 'ended') throw new ConnectionError(errorCode.streamClosed, 'HEADERS on a closed stream');
     if (how === undefined) throw new ConnectionError(errorCode.protocolError, 'HEADERS on a stream that closed long ago, or never was');
     this.guard.spend('HEADERS on a closed stream');
@@ -437,11 +439,15 @@ export class ConnectionCore<S extends StreamCore> implements FrameSink, StreamOw
     if (this.#role.isIdle(id)) throw new ConnectionError(errorCode.protocolError, `${what} on an idle stream`);
   }
 
+  /** Of a stream that is in the table no more; undefined when it never was, or closed too long ago to tell. */
+  #howClosed(id: number): ClosedHow | undefined {
+    return this.#role.ignores(id) ? 'reset' : (this.#closed.find(id) ?? this.#role.forgotten);
+  }
+
   /** DATA for a stream that receives nothing any more. */
   #refuseData(id: number, stream: S | undefined): void {
     this.#checkNotIdle(id, 'DATA');
-    if (this.#role.ignores(id)) return;
-    if (stream === undefined && this.#closed.find(id) === 'reset') return; // on its way when we reset the stream
+    if (stream === undefined && this.#howClosed(id) === 'reset') return; // on its way when we reset the stream
     this.guard.spend('DATA on a closed stream');
     if (stream === undefined) this.writeReset(id, errorCode.streamClosed);
     else stream.reset(errorCode.streamClosed);

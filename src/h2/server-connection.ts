@@ -31,6 +31,8 @@ const longListCost = 20;
 /** See `ConnectionCore` for what becomes of faults and of handlers that throw. */
 export class ServerConnection implements ConnectionRole {
   readonly resetsCost = true;
+  /** It may as well have never been: ids can be left out. */
+  readonly forgotten = undefined;
   readonly #core: ConnectionCore<RequestStream>;
   readonly #acceptor: StreamAcceptor;
   readonly #limits: Http2Limits;

@@ -2,80 +2,40 @@
 // takes and understands in the same way. They may refuse more: a known field with another wire type than its own, and
 // what reaches beyond the message it is in.
 import { fromBinary } from '@bufbuild/protobuf';
-import type { DescMessage, MessageShape } from '@bufbuild/protobuf';
 import assert from 'node:assert/strict';
-import { describe, it } from 'node:test';
-import { damaged, randomWire } from '../testing/random-wire.ts';
-import type { Samples } from '../testing/random-wire.ts';
-import { SeededRandom } from '../testing/seeded-random.ts';
-import {
-  BatchReadBlobsRequestSchema,
-  BatchUpdateBlobsRequestSchema,
-  FindMissingBlobsRequestSchema,
-} from './gen/build/bazel/remote/execution/v2/remote_execution_pb.ts';
+import { compareDecoders } from '../testing/compare-decoders.ts';
+import { getActionResultRequestCodec, updateActionResultRequestCodec } from './action-result-codec.ts';
+import { walkActionResult } from './action-result-walk.ts';
 import { batchReadBlobsRequestCodec } from './batch-read-codec.ts';
 import { batchUpdateBlobsRequestCodec } from './batch-update-codec.ts';
 import { readRequestCodec, writeRequestCodec } from './byte-stream-codec.ts';
+import { DirectoryWalk } from './directory-walk.ts';
 import { findMissingBlobsRequestCodec } from './find-missing-codec.ts';
+import {
+  ActionResultSchema,
+  BatchReadBlobsRequestSchema,
+  BatchUpdateBlobsRequestSchema,
+  DirectorySchema,
+  FindMissingBlobsRequestSchema,
+  GetActionResultRequestSchema,
+  UpdateActionResultRequestSchema,
+} from './gen/build/bazel/remote/execution/v2/remote_execution_pb.ts';
 import { ReadRequestSchema, WriteRequestSchema } from './gen/google/bytestream/bytestream_pb.ts';
+import { PackedDigests } from './packed-digests.ts';
 import type { ReceivedDigest, ReceivedDigests } from './packed-digests.ts';
 
-const hash = 'e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855';
-const samples: Samples = { hash: [hash, hash.toUpperCase(), '', 'f'.repeat(128), 'häsh', 'xyz'], instance_name: ['', 'main', 'ä/b'] };
-const seeds = [1, 2, 3, 20_261_121];
-const roundsPerSeed = 400;
+const one = (digest: ReceivedDigest | undefined) => digest && { hash: digest.hash, sizeBytes: BigInt(digest.sizeBytes) };
+const present = (digests: readonly (ReceivedDigest | undefined)[]) => digests.filter((digest) => digest !== undefined).map(one);
+/** The order is the one on the wire, which a message does not know. */
+const sorted = (digests: readonly unknown[]) => digests.map((digest) => JSON.stringify(digest, (_, value) => (typeof value === 'bigint' ? String(value) : value))).toSorted();
 
-interface Compared<D extends DescMessage> {
-  readonly schema: D;
-  /** What the hand-written decoder made of the bytes, in a form that can be compared. */
-  readonly byHand: (bytes: Uint8Array) => unknown;
-  readonly generated: (message: MessageShape<D>) => unknown;
-}
-
-const listed = ({ hashes, sizes, lowerHex }: ReceivedDigests) => {
+function listed({ hashes, sizes, lowerHex }: ReceivedDigests) {
   // A hash that was replaced within its digest counts too, so it may be false for less.
   assert.ok(!lowerHex || hashes.every((text) => /^[0-9a-f]*$/.test(text)));
   return hashes.map((text, index) => ({ hash: text, sizeBytes: BigInt(sizes[index] ?? -7) }));
-};
-const one = (digest: ReceivedDigest | undefined) => digest && { hash: digest.hash, sizeBytes: BigInt(digest.sizeBytes) };
-
-function compare<D extends DescMessage>({ schema, byHand, generated }: Compared<D>): void {
-  describe(`${schema.name} by hand`, () => {
-    it('decodes what any encoder writes as the generated code does', () => {
-      for (const seed of seeds) {
-        const random = new SeededRandom(seed);
-        for (let round = 0; round < roundsPerSeed; round += 1) {
-          const bytes = randomWire(random, schema, samples);
-          const expected = generated(fromBinary(schema, bytes, { readUnknownFields: false }));
-          assert.deepStrictEqual(byHand(bytes), expected, `seed ${seed}: ${Buffer.from(bytes).toString('hex')}`);
-        }
-      }
-    });
-
-    it('gives the same for damaged bytes, or refuses them; and refuses all that the generated code refuses', () => {
-      let accepted = 0;
-      for (const seed of seeds) {
-        const random = new SeededRandom(seed);
-        for (let round = 0; round < 4 * roundsPerSeed; round += 1) {
-          const bytes = damaged(random, randomWire(random, schema, samples));
-          let decoded;
-          try {
-            decoded = byHand(bytes);
-          } catch (error) {
-            assert.equal((error as Error).name, 'WireError', String(error));
-            continue;
-          }
-          accepted += 1;
-          const context = `seed ${seed}: ${Buffer.from(bytes).toString('hex')}`;
-          assert.deepStrictEqual(decoded, generated(fromBinary(schema, bytes, { readUnknownFields: false })), context);
-        }
-      }
-      assert.ok(accepted > seeds.length * roundsPerSeed / 10, `only ${accepted} damaged messages were still messages`);
-    });
-  });
 }
 
-compare({
+compareDecoders({
   schema: FindMissingBlobsRequestSchema,
   byHand: (bytes) => {
     const { instanceName, digestFunction, digests } = findMissingBlobsRequestCodec.decode(bytes);
@@ -84,7 +44,7 @@ compare({
   generated: ({ instanceName, digestFunction, blobDigests }) => ({ instanceName, digestFunction, digests: blobDigests.map(one) }),
 });
 
-compare({
+compareDecoders({
   schema: BatchReadBlobsRequestSchema,
   byHand: (bytes) => {
     const { instanceName, digestFunction, digests } = batchReadBlobsRequestCodec.decode(bytes);
@@ -93,7 +53,7 @@ compare({
   generated: ({ instanceName, digestFunction, digests }) => ({ instanceName, digestFunction, digests: digests.map(one) }),
 });
 
-compare({
+compareDecoders({
   schema: BatchUpdateBlobsRequestSchema,
   byHand: (bytes) => {
     const { instanceName, digestFunction, requests } = batchUpdateBlobsRequestCodec.decode(bytes);
@@ -106,13 +66,13 @@ compare({
   }),
 });
 
-compare({
+compareDecoders({
   schema: ReadRequestSchema,
   byHand: (bytes) => readRequestCodec.decode(bytes),
   generated: ({ resourceName, readOffset, readLimit }) => ({ resourceName, readOffset, readLimit }),
 });
 
-compare({
+compareDecoders({
   schema: WriteRequestSchema,
   byHand: (bytes) => {
     const { resourceName, writeOffset, finishWrite, data } = writeRequestCodec.decode(bytes);
@@ -120,3 +80,55 @@ compare({
   },
   generated: ({ resourceName, writeOffset, finishWrite, data }) => ({ resourceName, writeOffset, finishWrite, data: [...data] }),
 });
+
+compareDecoders({
+  schema: GetActionResultRequestSchema,
+  byHand: (bytes) => {
+    const { actionDigest, ...others } = getActionResultRequestCodec.decode(bytes);
+    return { ...others, actionDigest: one(actionDigest) };
+  },
+  generated: ({ $typeName: _name, actionDigest, ...others }) => ({ ...others, actionDigest: one(actionDigest) }),
+});
+
+compareDecoders({
+  schema: UpdateActionResultRequestSchema,
+  byHand: (bytes) => {
+    const { instanceName, digestFunction, actionDigest, actionResult } = updateActionResultRequestCodec.decode(bytes);
+    // As the request is compared: without what is not known.
+    const result = actionResult && fromBinary(ActionResultSchema, actionResult.bytes, { readUnknownFields: false });
+    return { instanceName, digestFunction, actionDigest: one(actionDigest), result };
+  },
+  generated: ({ instanceName, digestFunction, actionDigest, actionResult }) => ({ instanceName, digestFunction, actionDigest: one(actionDigest), result: actionResult }),
+});
+
+compareDecoders({
+  schema: ActionResultSchema,
+  byHand: (bytes) => {
+    const { files, trees, roots, withoutDigest, inlines } = walkActionResult(bytes);
+    return { files: sorted(listed(files)), trees: listed(trees), roots: listed(roots), lacks: withoutDigest !== undefined, inlines };
+  },
+  generated: ({ outputFiles, outputDirectories, stdoutDigest, stderrDigest, stdoutRaw, stderrRaw }) => ({
+    files: sorted(present([...outputFiles.map(({ digest }) => digest), stdoutDigest, stderrDigest])),
+    trees: present(outputDirectories.map(({ treeDigest }) => treeDigest)),
+    roots: present(outputDirectories.map(({ rootDirectoryDigest }) => rootDirectoryDigest)),
+    lacks: outputFiles.some(({ digest }) => digest === undefined) || outputDirectories.some(({ treeDigest, rootDirectoryDigest }) => !treeDigest && !rootDirectoryDigest),
+    inlines: [stdoutRaw, stderrRaw, ...outputFiles.map(({ contents }) => contents)].some(({ byteLength }) => byteLength > 0),
+  }),
+});
+
+for (const bytesMax of [1, 20, Infinity]) {
+  compareDecoders({
+    schema: DirectorySchema,
+    byHand: (bytes) => {
+      const files = new PackedDigests(Infinity);
+      const walk = new DirectoryWalk(bytes, files);
+      while (walk.next(bytesMax));
+      return { files: listed(files), directories: listed(walk.directories), lacks: walk.withoutDigest !== undefined };
+    },
+    generated: ({ files, directories }) => ({
+      files: present(files.map(({ digest }) => digest)),
+      directories: present(directories.map(({ digest }) => digest)),
+      lacks: [...files, ...directories].some(({ digest }) => digest === undefined),
+    }),
+  });
+}

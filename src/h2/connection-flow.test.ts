@@ -118,6 +118,62 @@ describe('flow control: sending', () => {
   });
 });
 
+describe('flow control: WINDOW_UPDATE that asks for nothing (HT-12)', () => {
+  it('HT-12: ends a connection that gives credit for nothing, on the connection, on streams and on closed ones', () => {
+    for (const id of [0, 1, 3]) {
+      const peer = new Http2Peer({ idleFramesBurst: 50 });
+      peer.send(headers(1, false), headers(3, true));
+      peer.stream(1).stream.sendHeaders(ok, true);
+      peer.take();
+      let count = 0;
+      while (!peer.connection.isOver && count < 100) {
+        peer.send(windowUpdate(id, 1));
+        count++;
+      }
+      assert.ok(count >= 50 && count < 60, `stream ${id}: ${count}`);
+      assert.equal(peer.mishaps.at(-1), 'ENHANCE_YOUR_CALM: WINDOW_UPDATE');
+    }
+  });
+
+  it('does not save up more of them than a large answer earns', () => {
+    const { peer } = peerAsking(1, 100_000_000, settings([4, 0x7fff_ffff]), windowUpdate(0, 0x7fff_0000));
+    let count = 0;
+    while (!peer.connection.isOver && count < 20_000) {
+      peer.send(windowUpdate(1, 1));
+      count++;
+    }
+    assert.ok(count >= 10_000 && count < 12_000, `${count}`);
+  });
+
+  // Figures of clients: a stream and a connection update per answer (Python's h2), per 4 KiB read (Go's net/http2), per
+  // half window (nghttp2, Netty, gRPC).
+  const readers: readonly (readonly [string, number, number])[] = [
+    ['small answers, each acknowledged twice', 77, 77],
+    ['answers read by 4 KiB', 200_000, 4_096],
+    ['answers read by 1,000 bytes', 200_000, 1_000],
+    ['answers read by half windows', 200_000, 32_768],
+  ];
+  for (const [name, bytes, readBytes] of readers) {
+    it(`leaves clients alone that give credit for what they read: ${name}`, () => {
+      const { peer } = peerAsking(0, bytes);
+      for (let id = 1; id < 400; id += 2) {
+        const unread = [...peer.send(headers(id, true))];
+        let left = bytes;
+        while (left > 0) {
+          const got = dataBytes(unread.splice(0), id);
+          assert.ok(got > 0);
+          for (let read = 0; read < got; read += readBytes) {
+            const credit = Math.min(readBytes, got - read);
+            unread.push(...peer.send(windowUpdate(id, credit), windowUpdate(0, credit)));
+          }
+          left -= got;
+        }
+        assert.equal(peer.connection.isOver, false);
+      }
+    });
+  }
+});
+
 describe('flow control: a socket that backs up', () => {
   it('holds DATA back, keeps it in its stream, and goes on when there is room', () => {
     const peer = new Http2Peer({ outputBytesMax: 50_000 });

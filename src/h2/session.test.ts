@@ -130,6 +130,22 @@ describe('session', () => {
     assert.equal(bytes, 500_000);
   });
 
+  it('notices what has left without a word, and uses its buffer again', () => {
+    const { socket } = serve((stream) => stream.sendHeaders(ok, true));
+    const starts: number[] = [];
+    const write = socket.write.bind(socket);
+    socket.write = (slices) => {
+      starts.push(...slices.map(({ byteOffset }) => byteOffset));
+      write(slices);
+    };
+    socket.stuck = true; // as a TLS socket, which takes what it is given a little later
+    for (let id = 1; id < 20; id += 2) {
+      socket.handler.onData(headers(id, true));
+      socket.queuedBytes = 0;
+    }
+    assert.deepEqual(starts.slice(1), Array.from({ length: 9 }, () => starts[1]));
+  });
+
   it('HT-8: resets what is in progress when the client goes away', async () => {
     const { socket, session, resets } = serve(() => {});
     socket.handler.onData(Buffer.concat([headers(1, true), headers(3, false)]));

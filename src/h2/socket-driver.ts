@@ -73,6 +73,7 @@ export class SocketDriver<C extends DrivenConnection> implements SocketHandler, 
   }
 
   onData(bytes: Uint8Array): void {
+    this.#noteBacklog(); // the moment to use the output buffer again: nothing waits in it yet
     this.guarded(() => this.connection.receive(bytes));
     this.flush();
   }
@@ -138,8 +139,7 @@ export class SocketDriver<C extends DrivenConnection> implements SocketHandler, 
     const { connection } = this;
     const { outlet } = connection;
     if (connection.onTake !== undefined) this.guarded(() => connection.onTake?.());
-    // What is small leaves without a word: sockets tell of a drain only when they had asked to wait for it.
-    if (outlet.backlogBytes > 0) this.guarded(() => outlet.onBacklog(this.#socket.queuedBytes));
+    this.#noteBacklog();
     for (;;) {
       const slices = outlet.take();
       if (slices.length === 0) break;
@@ -159,6 +159,12 @@ export class SocketDriver<C extends DrivenConnection> implements SocketHandler, 
     this.#paused = pauses;
     if (pauses) this.#socket.pause();
     else this.#socket.resume();
+  }
+
+  /** What is little leaves without a word: a socket tells of a drain only when it had asked to wait for it. */
+  #noteBacklog(): void {
+    const { outlet } = this.connection;
+    if (outlet.backlogBytes > 0) this.guarded(() => outlet.onBacklog(this.#socket.queuedBytes));
   }
 
   #uncount(): void {

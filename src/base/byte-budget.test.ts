@@ -20,10 +20,12 @@ function turn(): Promise<void> {
 
 class RecordedWaiter implements RoomWaiter {
   outcome: 'waits' | 'has room' | CacheError = 'waits';
-  wantedBytes: number;
+  readonly wantedBytes: number;
+  readonly heldBytes: number;
 
-  constructor(wantedBytes: number) {
+  constructor(wantedBytes: number, heldBytes = 0) {
     this.wantedBytes = wantedBytes;
+    this.heldBytes = heldBytes;
   }
 
   onRoom(): void {
@@ -46,13 +48,13 @@ describe('byte budget', () => {
     assert.equal(budget.isExhausted, false);
   });
 
-  it('lets a little pass while large ones wait, until requests may not grow either', () => {
+  it('lets a little pass while large ones wait, as long as anything is read', () => {
     const budget = budgetOf8();
     budget.take(6 * mebibyte);
     budget.enterLine(new RecordedWaiter(mebibyte));
     assert.equal(budget.tryReserve(64 * 1024), true);
     assert.equal(budget.tryReserve(64 * 1024 + 1), false);
-    budget.take(mebibyte);
+    budget.take(2 * mebibyte);
     assert.equal(budget.tryReserve(1), false);
   });
 
@@ -107,16 +109,17 @@ describe('byte budget', () => {
     assert.equal(budget.refusedCount, 2);
   });
 
-  it('refuses the youngest first', () => {
+  it('refuses who holds something while it waits, the youngest first, and no more than needed', () => {
     const budget = budgetOf8();
-    budget.take(6 * mebibyte);
-    const waiters = [new RecordedWaiter(mebibyte), new RecordedWaiter(mebibyte)];
+    budget.take(8 * mebibyte - 1);
+    const waiters = [1, 1, 0, 1].map((held) => new RecordedWaiter(mebibyte, held * mebibyte));
     for (const waiter of waiters) budget.enterLine(waiter);
-    assert.equal(budget.refuseYoungest(), true);
-    assert.equal(waiters[0]?.outcome, 'waits');
-    assert.notEqual(waiters[1]?.outcome, 'waits');
-    assert.equal(budget.refuseYoungest(), true);
-    assert.equal(budget.refuseYoungest(), false);
+    for (const waiter of waiters) waiter.onRefused = (error) => ((waiter.outcome = error), budget.give(waiter.heldBytes));
+    budget.refuseHolders();
+    assert.deepEqual(waiters.map(({ outcome }) => outcome === 'waits'), [true, true, true, false]);
+    budget.take(mebibyte);
+    budget.refuseHolders();
+    assert.deepEqual(waiters.map(({ outcome }) => outcome === 'waits'), [true, false, true, false]);
   });
 
   it('stops who reads when all is used, and lets them go on well below, in a turn of its own', async () => {
@@ -160,8 +163,12 @@ describe('byte budget', () => {
     budget.take(6 * mebibyte);
     budget.enterLine(new RecordedWaiter(mebibyte));
     assert.equal(told, 1);
-    budget.take(2 * mebibyte);
+    budget.take(mebibyte);
+    assert.equal(told, 2, 'requests may not grow');
+    budget.take(1);
     assert.equal(told, 2);
+    budget.take(mebibyte);
+    assert.equal(told, 3, 'nothing is read');
   });
 
   it('ends a wait by its signal, and takes nothing for it', async () => {
@@ -225,7 +232,7 @@ class SimulatedCall {
       return;
     }
     this.state = 'in line';
-    this.waiter = { wantedBytes: this.#bytes, onRoom: () => (this.state = 'holds'), onRefused: () => (this.state = 'done') };
+    this.waiter = { wantedBytes: this.#bytes, heldBytes: 0, onRoom: () => (this.state = 'holds'), onRefused: () => (this.state = 'done') };
     this.#budget.enterLine(this.waiter);
   }
 
@@ -265,7 +272,7 @@ describe('byte budget under random schedules', () => {
     const served: number[] = [];
     const waiters = Array.from({ length: 50 }, (_, index): RoomWaiter => {
       const wantedBytes = random.integer(64 * 1024 + 1, mebibyte);
-      return { wantedBytes, onRoom: () => (served.push(index), budget.give(wantedBytes)), onRefused: () => assert.fail('nobody looks') };
+      return { wantedBytes, heldBytes: 0, onRoom: () => (served.push(index), budget.give(wantedBytes)), onRefused: () => assert.fail('nobody looks') };
     });
     for (const waiter of waiters) budget.enterLine(waiter);
     for (let left = 6 * mebibyte; left > 0; ) {

@@ -16,6 +16,8 @@ export interface ByteBudgetLimits {
 export interface RoomWaiter {
   /** How much is wanted; may become less while it waits. */
   readonly wantedBytes: number;
+  /** What it has taken and keeps while it waits. */
+  readonly heldBytes: number;
   /** `wantedBytes` are taken for you, and you are in line no more. */
   onRoom(): void;
   /** You are in line no more, and get nothing. */
@@ -48,7 +50,7 @@ const passingBytesMax = 64 * 1024;
  *
  *   calm ── reservations come to 3/4 ──▶ in line ── takes come to 7/8 ──▶ no growth ── all used ──▶ exhausted
  *
- * `no growth`: a request that holds much already and is sent more is refused. `exhausted`: nothing is read any more, until
+ * `no growth`: a request that comes in parts and is not small is refused. `exhausted`: nothing is read any more, until
  * the count is below 7/8 again.
  */
 export class ByteBudget {
@@ -58,6 +60,8 @@ export class ByteBudget {
   readonly #waitersMax: number;
   #usedBytes = 0;
   #isExhausted = false;
+  /** `notifyPressure` was told that requests may not grow. */
+  #toldOfNoGrowth = false;
   #servingLine = false;
   /** In the order of asking, with the `look`s each has been through. */
   readonly #line = new Map<RoomWaiter, number>();
@@ -83,14 +87,19 @@ export class ByteBudget {
     return this.#isExhausted;
   }
 
-  /** A request that holds more than a little is to be refused instead of growing. */
+  /** A request of more than a little that has come in part is to be refused instead of growing. */
   get refusesGrowth(): boolean {
     return this.#usedBytes >= this.#growthBytesMax;
   }
 
-  /** Somebody waits: for room, or to read. */
+  /** Somebody waits for room or to read, or is refused. */
   get isPressed(): boolean {
-    return this.#isExhausted || this.#line.size > 0;
+    return this.#line.size > 0 || this.refusesGrowth || this.#isExhausted;
+  }
+
+  /** There is no room, or others have to wait for it: fetch nothing ahead. */
+  get isTight(): boolean {
+    return this.#line.size > 0 || this.#usedBytes > this.#reservableBytes;
   }
 
   /** Whether there would be room for all in line, and to read. */
@@ -116,24 +125,24 @@ export class ByteBudget {
   /** Bytes that are there already, whether or not there is room for them. Never fails. */
   take(bytes: number): void {
     this.#usedBytes += bytes;
-    if (this.#usedBytes >= this.maxBytes && !this.#isExhausted) this.#exhaust();
+    if (this.#usedBytes >= this.#growthBytesMax) this.#onNoGrowth();
   }
 
   /** What was taken is free again, at most that. */
   give(bytes: number): void {
     this.#usedBytes -= bytes;
     assert(this.#usedBytes >= 0, 'nobody gives back more than was taken');
-    if (this.#isExhausted || this.#line.size > 0) this.#serveLater();
+    if (this.#line.size > 0 || this.#toldOfNoGrowth) this.#serveLater();
   }
 
   /**
-   * Takes `bytes` if there is room and nobody in line; a little passes the line while requests may still grow. What is
+   * Takes `bytes` if there is room and nobody in line; a little passes the line as long as anything is read. What is
    * larger than all that can be reserved has room when nothing else is held.
    */
   tryReserve(bytes: number): boolean {
-    const passes = bytes <= passingBytesMax && !this.refusesGrowth;
+    const passes = bytes <= passingBytesMax && !this.#isExhausted;
     if (!passes && (this.#line.size > 0 || !this.#hasRoom(bytes))) return false;
-    this.#usedBytes += bytes;
+    this.take(bytes);
     return true;
   }
 
@@ -159,7 +168,7 @@ export class ByteBudget {
     if (this.tryReserve(bytes)) return;
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     const signal = options?.signal;
-    const waiter: RoomWaiter = { wantedBytes: bytes, onRoom: resolve, onRefused: reject };
+    const waiter: RoomWaiter = { wantedBytes: bytes, heldBytes: 0, onRoom: resolve, onRefused: reject };
     const cancelled = (): void => {
       this.leaveLine(waiter);
       reject(new CacheError('cancelled', 'the call was cancelled while it waited for memory')); // no effect after onRoom: the caller has it then
@@ -211,11 +220,12 @@ export class ByteBudget {
     }
   }
 
-  /** Refuses the youngest in line. False when there is nobody. */
-  refuseYoungest(): boolean {
-    const youngest = [...this.#line.keys()].at(-1);
-    if (youngest !== undefined) this.#refuse(youngest);
-    return youngest !== undefined;
+  /** Refuses those in line that hold something while they wait, the youngest first, until requests may grow again. */
+  refuseHolders(): void {
+    for (const waiter of [...this.#line.keys()].toReversed()) {
+      if (!this.refusesGrowth) return;
+      if (waiter.heldBytes > 0) this.#refuse(waiter);
+    }
   }
 
   #refuse(waiter: RoomWaiter): void {
@@ -228,7 +238,12 @@ export class ByteBudget {
     return this.#usedBytes + Math.min(bytes, this.#reservableBytes) <= this.#reservableBytes;
   }
 
-  #exhaust(): void {
+  #onNoGrowth(): void {
+    if (!this.#toldOfNoGrowth) {
+      this.#toldOfNoGrowth = true;
+      this.#onPressure?.();
+    }
+    if (this.#usedBytes < this.maxBytes || this.#isExhausted) return;
     this.#isExhausted = true;
     for (const gate of this.#gates) gate.onExhausted();
     this.#onPressure?.();
@@ -250,7 +265,9 @@ export class ByteBudget {
       this.#usedBytes += bytes;
       waiter.onRoom();
     }
-    if (!this.#isExhausted || this.refusesGrowth) return;
+    if (this.refusesGrowth) return;
+    this.#toldOfNoGrowth = false;
+    if (!this.#isExhausted) return;
     this.#isExhausted = false;
     for (const gate of [...this.#gates]) {
       if (this.#isExhausted) break; // all used again, and each was told

@@ -123,14 +123,13 @@ function heldSource(source: ByteSource, release: () => void): ByteSource {
   };
 }
 
-/** Pieces of an open blob in this process: one read ahead, one at work. */
-const piecesAtWork = 2;
-/** The same, and as many on their way to a slow reader. Whoever sends accounts for those once they are delivered. */
+/** Pieces that an open blob may take: one read ahead, one at work, and up to two on their way to a slow reader. */
 const piecesMax = 4;
 
 /**
  * Stands in line once, before its first piece, for all that it can come to hold, with what is on its way: it holds no
- * memory while it waits for more, so readers cannot wait for each other.
+ * memory while it waits for more, so readers cannot wait for each other. Who sends accounts for what is on its way too;
+ * counted twice, it cannot be more than was reserved for.
  */
 class BudgetedByteSource implements ByteSource {
   readonly sizeBytes: number;
@@ -176,7 +175,6 @@ class BudgetedByteSource implements ByteSource {
         this.#end();
         return { done: true, value: undefined };
       }
-      if (this.#held.bytes > piecesAtWork * this.#pieceBytes) this.#held.set(this.#held.bytes - this.#pieceBytes);
       return next;
     } catch (thrown) {
       this.#end();

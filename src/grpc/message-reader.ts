@@ -24,6 +24,9 @@ export type ReceivedMessage = Uint8Array | CompressedMessage;
 
 const emptyMessage = new Uint8Array(0);
 
+/** A message up to here is received in parts however little memory is left: a question, not an upload. */
+const smallBytesMax = 4 * 1024;
+
 /**
  * Whether `piece` is exactly one uncompressed message, prefix and all. Nearly all small calls are like this; it
  * spares them the reader and its state.
@@ -81,6 +84,10 @@ export class MessageReader implements RoomWaiter {
   /** The message at hand has no room yet: give its sender no credit. */
   get isInLine(): boolean {
     return this.#pieces !== undefined;
+  }
+
+  get heldBytes(): number {
+    return this.#heldBytes;
   }
 
   /** What the message needs beside what it has. */
@@ -146,6 +153,8 @@ export class MessageReader implements RoomWaiter {
     if (this.#length === 0) this.#body = emptyMessage;
     else if (this.#length <= availableBytes) this.#body = newMessageBuffer(this.#length);
     else {
+      const { budget } = this.#memory;
+      if (this.#length > smallBytesMax && budget.refusesGrowth) throw budget.refusal();
       const bytes = Math.min(this.#length, partialBytesMin);
       this.#hold(bytes);
       this.#body = newMessageBuffer(bytes);

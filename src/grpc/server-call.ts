@@ -393,7 +393,7 @@ export abstract class ServerCall implements StreamHandler, CallContext, Deadline
 
   /** While others wait for memory, nothing is fetched before the last message has left. */
   #queueBytesMax(): number {
-    return this.host.budget.isPressed ? 0 : this.host.limits.sendQueueBytesMax;
+    return this.host.budget.isTight ? 0 : this.host.limits.sendQueueBytesMax;
   }
 
   async #drained(): Promise<void> {

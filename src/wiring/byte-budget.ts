@@ -114,7 +114,7 @@ export class ByteBudgetKeeper implements Disposable {
     }
     const { isExhausted } = budget;
     const isEnough = this.#isFirstLook ? () => true : () => budget.hasEnough;
-    if (isExhausted && !this.#isFirstLook) while (budget.refusesGrowth && budget.refuseYoungest());
+    if (isExhausted && !this.#isFirstLook) budget.refuseHolders();
     for (const evictor of this.#parts.evictors()) this.#evicted += evictor.evictStalled(isEnough);
     if (!isExhausted && !this.#isFirstLook) budget.look(looksInLineMax);
     if (!this.#isFirstLook) this.#report();

@@ -10,7 +10,8 @@ export interface LoopTurn {
   readonly isOver: boolean;
 }
 
-export class LoopTurns {
+/** Also a clock that stands still during a turn: for whoever notes the time of many small things. */
+export class LoopTurns implements MonotonicClock {
   readonly #clock: MonotonicClock;
   readonly #listeners: ((tookMs: number) => void)[] = [];
   readonly #end = (): void => {
@@ -35,7 +36,13 @@ export class LoopTurns {
     return this.#turn;
   }
 
+  /** When this turn began. */
   nowMs(): number {
+    return this.current().beganAtMs;
+  }
+
+  /** By the clock. */
+  exactNowMs(): number {
     return this.#clock.nowMs();
   }
 

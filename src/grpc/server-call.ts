@@ -131,7 +131,7 @@ export abstract class ServerCall implements StreamHandler, CallContext, Deadline
 
   get durationMs(): number {
     const { observed } = this.host;
-    return observed === undefined || this.#turn === undefined ? 0 : observed.turns.nowMs() - this.#turn.beganAtMs;
+    return observed === undefined || this.#turn === undefined ? 0 : observed.turns.exactNowMs() - this.#turn.beganAtMs;
   }
 
   get atOnce(): boolean {

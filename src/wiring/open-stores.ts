@@ -1,5 +1,6 @@
 // The store graph: what keeps blobs and values, and in which order the decorators stand.
 import type { Log } from '../base/log.ts';
+import type { LoopTurns } from '../base/loop-turns.ts';
 import { noMeter } from '../base/metrics.ts';
 import type { Meter } from '../base/metrics.ts';
 import { formatByteSize } from '../base/units.ts';
@@ -38,7 +39,7 @@ export interface OpenStores extends AsyncDisposable {
  * Opens the data directory. `owner` is what a second process is told.
  * @throws CacheError `failed_precondition` or `resource_exhausted` that says what to do.
  */
-export async function openStores(options: StoreOptions, owner: LockHolder, { log, meter }: { log: Log; meter: Meter }): Promise<OpenStores> {
+export async function openStores(options: StoreOptions, owner: LockHolder, { log, meter, turns }: { readonly log: Log; readonly meter: Meter; readonly turns: LoopTurns }): Promise<OpenStores> {
   const disk = new NodeFileSystem();
   const files = meter === noMeter ? disk : new MeteredFileSystem(disk, meter, monotonicClock);
   let lock: DataDirectoryLock | undefined;
@@ -48,7 +49,8 @@ export async function openStores(options: StoreOptions, owner: LockHolder, { log
       { ...options.limits, directory: options.dataDirectory, maxBytes: options.maxBytes },
       {
         files,
-        monotonicClock,
+        // A use is noted with each look-up, and the millisecond does not matter.
+        monotonicClock: turns,
         wallClock,
         timers,
         log,

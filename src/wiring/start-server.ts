@@ -61,12 +61,12 @@ export async function startServer(options: ServeOptions, surroundings: ServerSur
   const handedOver = opening.use(await takeHandedOver(inheritedSockets, options, listenerParts));
   const addresses = await listenTargets(wishedAddresses(options, handedOver, log), options);
   const telemetry = opening.use(await openTelemetry(options, { log, version }));
-  const { meter, usage, scrape } = telemetry;
+  const { meter, usage, scrape, turns } = telemetry;
   tls?.meter(meter);
   const openedRights = opening.use(await openRights(options, { log, meter }));
   const rights = meteredRights(openedRights.rights, meter);
   const owner = { pid, startedAt, listen: addresses.map(({ address }) => formatListenAddress(address)).join(', ') };
-  const stores = telemetry.observedStores(opening.use(await openStores(options, owner, { log, meter })));
+  const stores = telemetry.observedStores(opening.use(await openStores(options, owner, { log, meter, turns })));
   const diagnostics = opening.use(await openDiagnostics(options, { log, meter }));
   const budget = createByteBudget(options.limits.bufferedBytesMax, Math.max(...addresses.map(({ messageBytesMax }) => messageBytesMax)));
   const blobs = new BudgetedBlobStore(stores.blobs, budget, readBudgetLimits);

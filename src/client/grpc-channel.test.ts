@@ -9,6 +9,7 @@ import type { CallContext, Handlers } from '../grpc/service.ts';
 import { implementService } from '../grpc/service.ts';
 import { TestService } from '../proto/gen/grpc/testing/test_pb.ts';
 import { grpcChannelTo } from '../testing/grpc-channel-to.ts';
+import { standsStill } from '../testing/stands-still.ts';
 import { createInteropTestService } from '../testing/interop-test-service.ts';
 import { serveGrpc } from '../testing/serve-grpc.ts';
 import type { ServeGrpcOptions } from '../testing/serve-grpc.ts';
@@ -293,10 +294,7 @@ describe('GrpcChannel: backpressure', () => {
       for (; pulled < 400; pulled += 1) yield payload(16 * 1024);
     };
     const sum = channel.clientStream(streamingInputCall, source());
-    for (let before = -1; before !== pulled; ) {
-      before = pulled;
-      await sleep(30);
-    }
+    await standsStill(() => pulled);
     assert.ok(pulled > 10 && pulled < 200, `${pulled} of 400 were taken while nobody read`); // a window of 1 MiB, and the queue
     proceed.resolve();
     assert.equal((await sum).aggregatedPayloadSize, 400 * 16 * 1024);
@@ -313,10 +311,7 @@ describe('GrpcChannel: backpressure', () => {
     for await (const _ of channel.serverStream(streamingOutputCall, {})) {
       taken += 1;
       if (taken > 1) continue;
-      for (let before = -1; before !== given; ) {
-        before = given;
-        await sleep(30);
-      }
+      await standsStill(() => given);
       assert.ok(given > 10 && given < 200, `${given} of 400 were given while nobody took`);
     }
     assert.equal(taken, 400);

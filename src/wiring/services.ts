@@ -6,6 +6,7 @@ import { LoggedActionCache } from '../actions/logged-action-cache.ts';
 import { StoredActionCache, storedActionCacheLimits } from '../actions/stored-action-cache.ts';
 import { walkLimits } from '../actions/walk-directories.ts';
 import type { Authenticator, Authorizer } from '../base/authorizer.ts';
+import type { ByteBudget } from '../base/byte-budget.ts';
 import type { CacheUsage } from '../base/cache-usage.ts';
 import type { HttpHandler } from '../base/http-exchange.ts';
 import type { Log } from '../base/log.ts';
@@ -34,6 +35,8 @@ export interface ServedParts {
   readonly limits: Pick<ServerLimits, 'services' | 'http'>;
   readonly log: Log;
   readonly version: string;
+  /** Of what waits in memory; without a bound, if left out. */
+  readonly budget?: ByteBudget;
   readonly meter: Meter;
   readonly usage: CacheUsage;
   /** What /metrics shows; undefined where metrics are switched off. */
@@ -71,6 +74,6 @@ export function createServed(parts: ServedParts): Served {
     health,
     pages,
     // `actions` checks results itself; HTTP needs the check for results that were put as JSON.
-    http: createHttpHandler({ actions, values, blobs, completeness, authenticator, authorizer, pages, log, limits: parts.limits.http, meter }),
+    http: createHttpHandler({ actions, values, blobs, completeness, authenticator, authorizer, pages, log, limits: parts.limits.http, budget: parts.budget, meter }),
   };
 }

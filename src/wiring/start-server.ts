@@ -70,7 +70,7 @@ export async function startServer(options: ServeOptions, surroundings: ServerSur
   const diagnostics = opening.use(await openDiagnostics(options, { log, meter }));
   const budget = createByteBudget(options.limits.bufferedBytesMax, Math.max(...addresses.map(({ messageBytesMax }) => messageBytesMax)));
   const blobs = new BudgetedBlobStore(stores.blobs, budget, readBudgetLimits);
-  const served = createServed({ blobs, values: stores.values, authenticator: rights, authorizer: rights, limits, log, version, meter, usage, scrape, pages: diagnostics.pages });
+  const served = createServed({ blobs, values: stores.values, authenticator: rights, authorizer: rights, limits, budget, log, version, meter, usage, scrape, pages: diagnostics.pages });
   const endpoints = opening.use(
     new Endpoints({
       served,

@@ -12,8 +12,8 @@ export function prefaceRefusal(): Uint8Array {
   return lastWords(errorCode.protocolError, reason);
 }
 
-/** The same with INADEQUATE_SECURITY, for a peer that speaks HTTP/2 without TLS where that is not done. */
-export function plaintextRefusal(text: string): Uint8Array {
+/** The same with INADEQUATE_SECURITY, for a peer without the TLS, or the certificate, that is asked for. `text` is of one line. */
+export function insecureRefusal(text: string): Uint8Array {
   return lastWords(errorCode.inadequateSecurity, text);
 }
 

@@ -9,8 +9,11 @@ export interface HandshakeLimits {
   readonly handshakeTimeoutMs: number;
 }
 
-/** While others wait, a handshake that takes longer makes room: an honest one takes a few round trips. */
-const crowdedPatienceMs = 2_000;
+/**
+ * While others wait, a handshake that takes longer makes room. The more wait, the less it gets, so that the last in line
+ * has its turn within half of its time; but an honest one takes a few round trips.
+ */
+const patienceMs = { min: 250, max: 2_000 };
 
 /** Why a handshake is given up. */
 export type HandshakeEnd = 'timeout' | 'crowded';
@@ -30,6 +33,8 @@ export class HandshakeLine<T> {
   readonly #running = new Map<T, number>();
   /** Bounded by the connections of the listeners. */
   readonly #waiting = new Set<T>();
+  /** The most that waited since nobody did. */
+  #crowd = 0;
   readonly #deadlines = new Map<T, Disposable>();
   #crowded: Disposable | undefined;
 
@@ -49,20 +54,27 @@ export class HandshakeLine<T> {
   enter(item: T): void {
     this.#deadlines.set(item, this.#ports.timers.after(this.#limits.handshakeTimeoutMs, () => this.#giveUp(item, 'timeout')));
     this.#waiting.add(item);
+    this.#crowd = Math.max(this.#crowd, this.#waiting.size);
     this.#advance();
   }
 
   /** It is done, however it ended. Does nothing for one that has left. */
   leave(item: T): void {
-    this.#deadlines.get(item)?.[Symbol.dispose]();
-    this.#deadlines.delete(item);
-    this.#waiting.delete(item);
-    if (this.#running.delete(item)) this.#advance();
+    if (this.#remove(item)) this.#advance();
   }
 
   #giveUp(item: T, why: HandshakeEnd): void {
-    this.leave(item);
+    this.#remove(item);
     this.#ports.giveUp(item, why);
+    this.#advance();
+  }
+
+  /** True when its place is free now. */
+  #remove(item: T): boolean {
+    this.#deadlines.get(item)?.[Symbol.dispose]();
+    this.#deadlines.delete(item);
+    this.#waiting.delete(item);
+    return this.#running.delete(item);
   }
 
   #advance(): void {
@@ -75,18 +87,27 @@ export class HandshakeLine<T> {
       this.#running.set(item, this.#ports.clock.nowMs());
       this.#ports.begin(item);
     }
+    this.#crowd = 0;
   }
 
   #watchOldest(): void {
-    const [oldest] = this.#running;
-    if (this.#crowded !== undefined || oldest === undefined) return;
-    const leftMs = oldest[1] + crowdedPatienceMs - this.#ports.clock.nowMs();
+    const leftMs = this.#oldestLeftMs;
+    if (leftMs === undefined) return;
+    this.#crowded?.[Symbol.dispose](); // with more in line, it may be earlier
     this.#crowded = this.#ports.timers.after(Math.max(leftMs, 0), () => {
       this.#crowded = undefined;
-      if (this.#waiting.size === 0) return;
-      const [next] = this.#running;
-      if (next !== undefined && next[1] + crowdedPatienceMs <= this.#ports.clock.nowMs()) this.#giveUp(next[0], 'crowded');
+      const [oldest] = this.#running.keys();
+      if (this.#waiting.size === 0 || oldest === undefined) return;
+      if ((this.#oldestLeftMs ?? 0) <= 0) this.#giveUp(oldest, 'crowded');
       else this.#watchOldest();
     });
+  }
+
+  /** What the oldest that runs has left before it makes room; undefined when none runs. */
+  get #oldestLeftMs(): number | undefined {
+    const [begunMs] = this.#running.values();
+    const { handshakesMax, handshakeTimeoutMs } = this.#limits;
+    const fairMs = ((handshakeTimeoutMs / 2) * handshakesMax) / this.#crowd;
+    return begunMs === undefined ? undefined : begunMs + Math.min(Math.max(fairMs, patienceMs.min), patienceMs.max) - this.#ports.clock.nowMs();
   }
 }

@@ -37,8 +37,8 @@ export interface ListenerLimits {
 /** TLS for a listener. */
 export interface ListenerTls {
   readonly terminator: TlsTerminator;
-  /** The last words to a client that speaks plain HTTP/1.1 or HTTP/2. */
-  readonly plaintextAnswers: { readonly http1: Uint8Array; readonly http2: Uint8Array };
+  /** The last words to a client that speaks HTTP/1.1 or HTTP/2 and may not stay. */
+  readonly refusals: { http1(text: string): Uint8Array; http2(text: string): Uint8Array };
 }
 
 /** Connections since the start, and now. */
@@ -63,8 +63,16 @@ const keepAliveInitialDelayMs = 60_000;
 /** How long a client that was told something may take to read it, milliseconds. */
 const lastWordsLingerMs = 1_000;
 
+const plaintextText = 'this port speaks TLS: use https:// for HTTP and grpcs:// for gRPC';
+
 /** A fatal alert, handshake_failure (RFC 8446 §6): there is nobody here to shake hands with. */
 const tlsAlert = Buffer.from([0x15, 0x03, 0x03, 0x00, 0x02, 0x02, 0x28]);
+
+/**
+ * Connections that the system keeps until they are accepted, as in packaging/systemd/kiln.socket; Node's 511 would replace
+ * that. A build farm comes back all at once after a restart. The system has a bound of its own (net.core.somaxconn).
+ */
+const acceptBacklog = 1_024;
 
 /** In a burst of failures, the first and every so-manieth are logged. */
 const failuresPerLogLine = 64;
@@ -213,7 +221,7 @@ export class Listener implements AsyncDisposable {
         socket.unshift(head);
         this.#secure(socket, this.#tls, handlers);
       } else {
-        this.#refusePlaintext(socket, { protocol, head, answers: this.#tls.plaintextAnswers });
+        this.#refusePlaintext(socket, { protocol, head, tls: this.#tls });
       }
     });
   }
@@ -240,24 +248,29 @@ export class Listener implements AsyncDisposable {
     deadline.unref();
   }
 
-  #secure(socket: Socket, { terminator }: ListenerTls, handlers: ProtocolHandlers): void {
+  #secure(socket: Socket, { terminator, refusals }: ListenerTls, handlers: ProtocolHandlers): void {
     this.#undecided.add(socket);
     socket.once('close', () => this.#undecided.delete(socket));
-    terminator.secure(socket, (secure) => {
-      this.#undecided.delete(socket);
-      if (secure.alpnProtocol === 'h2') handlers.http2(secure, new Uint8Array(0));
-      else if (secure.alpnProtocol === 'http/1.1') handlers.other(secure);
-      // A client that names no protocol may speak either, as without TLS.
-      else this.#readProtocol(secure, (protocol, head) => handOver(secure, { protocol, head, handlers }));
+    terminator.secure(socket, {
+      onSecure: (secure) => {
+        this.#undecided.delete(socket);
+        if (secure.alpnProtocol === 'h2') handlers.http2(secure, new Uint8Array(0));
+        else if (secure.alpnProtocol === 'http/1.1') handlers.other(secure);
+        // A client that names no protocol may speak either, as without TLS.
+        else this.#readProtocol(secure, (protocol, head) => handOver(secure, { protocol, head, handlers }));
+      },
+      onUnwelcome(secure, text) {
+        endWith(secure, secure.alpnProtocol === 'h2' ? refusals.http2(text) : refusals.http1(text));
+      },
     });
   }
 
-  #refusePlaintext(socket: Socket, { protocol, head, answers }: { protocol: Protocol; head: Buffer; answers: ListenerTls['plaintextAnswers'] }): void {
+  #refusePlaintext(socket: Socket, { protocol, head, tls: { refusals } }: { protocol: Protocol; head: Buffer; tls: ListenerTls }): void {
     this.#counts.plaintext += 1;
     this.#log.info('plaintext was sent to an address that speaks TLS; clients must use grpcs:// or https://', { address: formatListenAddress(this.#address), peer: peerOf(socket) });
     // What is no text is no HTTP, and an answer in HTTP would mean nothing to its sender.
     const isText = /^[A-Z]/.test(head.toString('latin1', 0, 1));
-    endWith(socket, protocol === 'http2' ? answers.http2 : isText ? answers.http1 : new Uint8Array(0));
+    endWith(socket, protocol === 'http2' ? refusals.http2(plaintextText) : isText ? refusals.http1(plaintextText) : new Uint8Array(0));
   }
 
   #refuseTls(socket: Socket): void {
@@ -302,7 +315,7 @@ function ignore(): void {}
 async function listening(server: Server, where: ListenOptions | { readonly fd: number }): Promise<void> {
   const { promise, resolve, reject } = Promise.withResolvers<void>();
   server.once('error', reject);
-  server.listen(where, resolve); // throws for a descriptor that is no socket
+  server.listen({ ...where, backlog: acceptBacklog }, resolve); // throws for a descriptor that is no socket
   await promise;
   server.off('error', reject);
 }

@@ -54,9 +54,16 @@ const ciphers = [
 /** In this order: one who speaks both gets HTTP/2. */
 const protocols = ['h2', 'http/1.1'];
 
+/** Who is told of a handshake that came to its end. */
+export interface SecuredHandler {
+  onSecure(secure: TLSSocket): void;
+  /** The handshake is done, but the client may not stay: it has no certificate, or not a right one. `text` is for it. */
+  onUnwelcome(secure: TLSSocket, text: string): void;
+}
+
 interface Handshake {
   readonly socket: Socket;
-  readonly onSecure: (secure: TLSSocket) => void;
+  readonly handler: SecuredHandler;
 }
 
 export class TlsTerminator {
@@ -102,11 +109,11 @@ export class TlsTerminator {
   }
 
   /**
-   * Owns the socket, from which nothing has been taken. `onSecure` gets what is inside, with an ALPN protocol of `h2`,
+   * Owns the socket, from which nothing has been taken. The handler gets what is inside, with an ALPN protocol of `h2`,
    * `http/1.1` or none. Without success the connection is closed.
    */
-  secure(socket: Socket, onSecure: (secure: TLSSocket) => void): void {
-    const handshake = { socket, onSecure };
+  secure(socket: Socket, handler: SecuredHandler): void {
+    const handshake = { socket, handler };
     socket.on('error', ignore);
     socket.once('close', () => this.#line.leave(handshake));
     this.#line.enter(handshake);
@@ -129,6 +136,7 @@ export class TlsTerminator {
     }
     this.#begun.set(key, handshake);
     socket.once('close', () => this.#begun.get(key) === handshake && this.#begun.delete(key));
+    socket.allowHalfOpen = false; // who leaves in mid-handshake waits for no answer
     this.#server.emit('connection', socket);
   }
 
@@ -138,23 +146,29 @@ export class TlsTerminator {
       secure.destroy();
       return;
     }
-    if (this.#clientCertificates === 'optional' && !secure.authorized && secure.getPeerX509Certificate() !== undefined) {
-      this.#fail('certificate', handshake.socket, String(secure.authorizationError));
-      secure.destroy();
+    secure.allowHalfOpen = true;
+    const objection = this.#objectionTo(secure);
+    if (objection !== undefined) {
+      this.#fail('certificate', handshake.socket, objection);
+      handshake.handler.onUnwelcome(secure, objection);
       return;
     }
     this.#done += 1;
-    handshake.onSecure(secure);
+    handshake.handler.onSecure(secure);
+  }
+
+  /** What is wrong with the certificate of a client. In words over HTTP it reaches a person, which a TLS alert does not. */
+  #objectionTo(secure: TLSSocket): string | undefined {
+    if (this.#clientCertificates === 'off' || secure.authorized) return undefined;
+    if (secure.getPeerX509Certificate() === undefined) return this.#clientCertificates === 'required' ? 'this server asks its clients for a certificate, and there is none' : undefined;
+    const code = String(secure.authorizationError);
+    return `the client certificate is not accepted: ${objections[code] ?? code}`;
   }
 
   #onError(error: NodeJS.ErrnoException, secure: TLSSocket): void {
     const handshake = this.#take(secure);
     if (handshake === undefined) return; // given up before
-    // node:tls closes a connection with a wrong certificate without more words.
-    const unauthorized: unknown = secure.authorizationError;
-    const isWrong = typeof unauthorized === 'string' || unauthorized instanceof Error;
-    if (isWrong) this.#fail('certificate', handshake.socket, String(unauthorized));
-    else this.#fail(failureOf(error), handshake.socket, reasonOf(error));
+    this.#fail(failureOf(error), handshake.socket, reasonOf(error));
     handshake.socket.destroy();
   }
 
@@ -193,7 +207,7 @@ function createTlsServer(settings: TlsSettings): Server {
     key: settings.key,
     ca: settings.clientAuthorities,
     requestCert: settings.clientCertificates !== 'off',
-    rejectUnauthorized: settings.clientCertificates === 'required',
+    rejectUnauthorized: false, // see objectionTo
     minVersion: settings.minVersion === '1.3' ? 'TLSv1.3' : 'TLSv1.2',
     ciphers,
     honorCipherOrder: true,
@@ -220,6 +234,19 @@ function reasonOf(error: NodeJS.ErrnoException): string {
   return typeof reason === 'string' ? reason : (error.code ?? 'unknown');
 }
 
+/** By the codes of OpenSSL. */
+const objections: Readonly<Record<string, string>> = {
+  CERT_HAS_EXPIRED: 'it has expired',
+  CERT_NOT_YET_VALID: 'it is not valid yet',
+  CERT_SIGNATURE_FAILURE: 'its signature is not that of the authority it names',
+  DEPTH_ZERO_SELF_SIGNED_CERT: 'it has signed itself, and is not known here',
+  SELF_SIGNED_CERT_IN_CHAIN: 'its authority is not believed here',
+  UNABLE_TO_GET_ISSUER_CERT: 'its authority is not believed here',
+  UNABLE_TO_GET_ISSUER_CERT_LOCALLY: 'its authority is not believed here',
+  UNABLE_TO_VERIFY_LEAF_SIGNATURE: 'its authority is not believed here, or the client does not send the certificates in between',
+  INVALID_PURPOSE: 'it is not meant for clients',
+};
+
 const failures: Readonly<Record<string, HandshakeFailure>> = {
   ECONNRESET: 'client_left',
   EPIPE: 'client_left',
@@ -229,7 +256,6 @@ const failures: Readonly<Record<string, HandshakeFailure>> = {
   ERR_SSL_NO_SUITABLE_SIGNATURE_ALGORITHM: 'unsupported',
   ERR_SSL_NO_SUITABLE_KEY_SHARE: 'unsupported',
   ERR_SSL_NO_SHARED_GROUP: 'unsupported',
-  ERR_SSL_PEER_DID_NOT_RETURN_A_CERTIFICATE: 'certificate',
 };
 
 function failureOf({ code = '' }: NodeJS.ErrnoException): HandshakeFailure {

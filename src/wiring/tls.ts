@@ -4,7 +4,7 @@ import { CacheError } from '../base/cache-error.ts';
 import type { Log } from '../base/log.ts';
 import type { Meter } from '../base/metrics.ts';
 import type { TlsOptions } from '../config/serve-options.ts';
-import { plaintextRefusal } from '../h2/preface-refusal.ts';
+import { insecureRefusal } from '../h2/preface-refusal.ts';
 import { timers, wallClock } from '../platform/clocks.ts';
 import type { HandshakeLimits } from '../platform/handshake-line.ts';
 import type { ListenerTls } from '../platform/listener.ts';
@@ -47,7 +47,7 @@ export async function openTls(options: TlsOptions, limits: HandshakeLimits, log:
     if (warning !== undefined) warn(warning, log);
   }, timers);
   return {
-    listener: { terminator, plaintextAnswers },
+    listener: { terminator, refusals },
     async reload(next) {
       const warnings = await checkTls(next);
       terminator.replace(settingsOf(next));
@@ -100,13 +100,9 @@ function settingsOf({ material, clientCertificates, minVersion }: TlsOptions): T
   return { certificateChain, key, clientAuthorities, clientCertificates, minVersion };
 }
 
-const plaintextText = 'this port speaks TLS: use https:// for HTTP and grpcs:// for gRPC';
-
-const plaintextAnswers: ListenerTls['plaintextAnswers'] = {
-  http1: Buffer.from(
-    `HTTP/1.1 400 Bad Request\r\ncontent-type: text/plain; charset=utf-8\r\nconnection: close\r\ncontent-length: ${plaintextText.length + 1}\r\n\r\n${plaintextText}\n`,
-  ),
-  http2: plaintextRefusal(plaintextText),
+const refusals: ListenerTls['refusals'] = {
+  http1: (text) => Buffer.from(`HTTP/1.1 400 Bad Request\r\ncontent-type: text/plain; charset=utf-8\r\nconnection: close\r\ncontent-length: ${Buffer.byteLength(text) + 1}\r\n\r\n${text}\n`),
+  http2: insecureRefusal,
 };
 
 function meterTls(terminator: TlsTerminator, current: () => TlsOptions, { meter, limits }: { readonly meter: Meter; readonly limits: HandshakeLimits }): void {

@@ -22,3 +22,6 @@ export interface Log {
   /** `cause` is printed with its stack and its chain of causes. */
   error(message: string, cause?: unknown, fields?: LogFields): void;
 }
+
+/** Says nothing: for programs whose failures are their answers. */
+export const silentLog: Log = { debugEnabled: false, debug() {}, info() {}, warn() {}, error() {} };

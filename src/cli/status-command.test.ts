@@ -30,12 +30,12 @@ describe('kiln status', () => {
     const { ready } = await serveKiln(t, ['--listen', '127.0.0.1:0', '--listen', socket, '--data', join(directory, 'data'), '--allow-anonymous', 'read']);
     const { status, out, errors } = await runKiln(['status', ready.http]);
     assert.deepEqual([status, errors], [0, '']);
-    assert.match(out, new RegExp(`^kiln ${ready.version} at ${ready.http} is up\n {2}rights {2}you may read\n {2}uptime {2}\\d`));
+    assert.match(out, new RegExp(`^kiln ${ready.version} at ${ready.http} is up\n {2}rights {2}you may read\n {2}gRPC {4}gets through\n {2}uptime {2}\\d`));
     assert.match(out, / {2}store {3}0 B of \d.* used \(0\.0 %\), 0 blobs, 0 action results and other values\n/);
 
     const asJson = await runKiln(['status', '--json', socket]);
-    const facts = JSON.parse(asJson.out) as { url: string; status: string; rights: object; metrics: Record<string, number> };
-    assert.deepEqual([facts.url, facts.status, facts.rights], [socket, 'ok', { read: true, write: false }]);
+    const facts = JSON.parse(asJson.out) as { url: string; status: string; rights: object; grpc: object; metrics: Record<string, number> };
+    assert.deepEqual([facts.url, facts.status, facts.rights, facts.grpc], [socket, 'ok', { read: true, write: false }, { state: 'serving' }]);
     assert.ok((facts.metrics['kiln_store_max_bytes'] ?? 0) > 0);
   });
 
@@ -48,7 +48,7 @@ describe('kiln status', () => {
     const { ready } = await serveKiln(t, ['--listen', '127.0.0.1:0', '--data', join(directory, 'data'), '--rights-tokens-file', tokens, '--allow-anonymous', 'none']);
     const within = await runKiln(['status', `${ready.http}/team/a`, '--token-file', token]);
     assert.equal(within.status, 0, within.errors);
-    assert.match(within.out, /you may write in instance "team\/a"\n {2}more {4}not shown/);
+    assert.match(within.out, /you may write in instance "team\/a"\n {2}gRPC {4}gets through\n {2}more {4}not shown/);
     assert.match((await runKiln(['status', ready.http, `--token-file=${token}`])).out, /you may neither read nor write\n/);
     assert.match((await runKiln(['status', ready.http])).out, /you may neither read nor write\n/);
 
@@ -79,6 +79,8 @@ describe('kiln status', () => {
     const draining = await runKiln(['status', await serveText(t, '{"name":"kiln","version":"1.2.3","status":"draining"}')]);
     assert.equal(draining.status, 1);
     assert.match(draining.out, /^kiln 1\.2\.3 at http:\S+ is draining/);
+    // Such as a proxy that passes on HTTP/1.1 only.
+    assert.match(draining.out, / {2}gRPC {4}does not get through, so Bazel and other tools that speak it cannot use this address: cannot connect to 127\.0\.0\.1:\d+: /);
   });
 
   it('names the mistake in a command line and the way out', async () => {
@@ -107,7 +109,8 @@ describe('kiln status', () => {
 
   it('shows what an operator must look at', () => {
     const metrics = new Map([['kiln_store_bytes', 3e9], ['kiln_store_max_bytes', 4e9], ['kiln_store_blobs', 12_345], ['kiln_store_evictions_total', 1], ['kiln_store_evicted_bytes_total', 2048], ['kiln_store_stalled_operations', 2], ['process_start_time_seconds', 1_000]]);
-    const text = statusText({ url: 'u', instance: '', nowMs: 3_700_000, status: { version: '1', status: 'ok', rights: { read: true, write: true }, metrics } });
+    const text = statusText({ url: 'u', instance: '', nowMs: 3_700_000, status: { version: '1', status: 'ok', rights: { read: true, write: true }, metrics }, grpc: { state: 'not_serving' } });
+    assert.match(text, /gRPC {5}gets through, and no calls are taken at the moment\n/);
     assert.match(text, /uptime {3}45 m\n {2}store {4}2\.8 GiB of 3\.7 GiB used \(75 %\), 12,345 blobs/);
     assert.match(text, /evicted {2}1 file since the start, 2 KiB\n {2}trouble {2}2 store operations hang/);
   });

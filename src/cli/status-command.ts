@@ -2,12 +2,14 @@
 import { resolve } from 'node:path';
 import { CacheError } from '../base/cache-error.ts';
 import { parseDurationMs } from '../base/units.ts';
+import { readGrpcHealth } from '../client/grpc-health.ts';
 import { readServerStatus } from '../client/server-status.ts';
 import { nearestName } from '../config/nearest-name.ts';
 import { wallClock } from '../platform/clocks.ts';
 import type { ProcessStart } from '../platform/process.ts';
 import { readSmallFile } from '../platform/small-file.ts';
 import { openCalls } from '../wiring/open-calls.ts';
+import { openChannel } from '../wiring/open-channel.ts';
 import { statusText } from './status-text.ts';
 import { exitStatus } from './terminal.ts';
 import type { Terminal } from './terminal.ts';
@@ -37,8 +39,11 @@ export async function status({ args, workingDirectory }: ProcessStart, terminal:
   });
   const { url, instance } = opened;
   const { metrics, ...facts } = answer;
-  if (options.json) terminal.out(`${JSON.stringify({ url, instance, ...facts, metrics: metrics && Object.fromEntries(metrics) })}\n`);
-  else terminal.out(statusText({ url, instance, status: answer, nowMs: wallClock.nowMs() }));
+  // What lets HTTP/1.1 through may stop HTTP/2, and then the server is up and Bazel cannot reach it.
+  await using channel = openChannel(url, { limits: { connectTimeoutMs: silenceTimeoutMs } });
+  const grpc = await readGrpcHealth(channel, { timeoutMs: silenceTimeoutMs });
+  if (options.json) terminal.out(`${JSON.stringify({ url, instance, ...facts, grpc, metrics: metrics && Object.fromEntries(metrics) })}\n`);
+  else terminal.out(statusText({ url, instance, status: answer, grpc, nowMs: wallClock.nowMs() }));
   return answer.status === 'ok' ? exitStatus.fine : exitStatus.failure;
 }
 

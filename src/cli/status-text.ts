@@ -1,26 +1,43 @@
 // What `kiln status` prints for a person.
+import { assertNever } from '../base/assert.ts';
 import { formatByteSize, formatDuration } from '../base/units.ts';
+import type { GrpcHealth } from '../client/grpc-health.ts';
 import type { ServerStatus } from '../client/server-status.ts';
 
 export interface StatusFacts {
   readonly url: string;
   readonly instance: string;
   readonly status: ServerStatus;
+  readonly grpc: GrpcHealth;
   /** Since the Unix epoch. */
   readonly nowMs: number;
 }
 
 /** One line that says it all, then one line per subject; ends with a line break. */
-export function statusText({ url, instance, status, nowMs }: StatusFacts): string {
+export function statusText({ url, instance, status, grpc, nowMs }: StatusFacts): string {
   const { version, metrics, rights } = status;
   const state = status.status === 'ok' ? 'is up' : 'is draining: it ends what it has begun and takes nothing new';
   const allowed = (['read', 'write'] as const).filter((right) => rights[right]);
   const place = instance === '' ? '' : ` in instance ${JSON.stringify(instance)}`;
   const lines = [['rights', `${allowed.length === 0 ? 'you may neither read nor write' : `you may ${allowed.join(' and ')}`}${place}`]];
+  lines.push(['gRPC', grpcLine(grpc)]);
   if (metrics === undefined) lines.push(['more', 'not shown: metrics are switched off, or you may not read them']);
   else lines.push(...metricLines(metrics, nowMs));
   const width = Math.max(...lines.map(([label = '']) => label.length));
   return [`kiln ${version} at ${url} ${state}`, ...lines.map(([label = '', text = '']) => `  ${label.padEnd(width)}  ${text}`), ''].join('\n');
+}
+
+function grpcLine(grpc: GrpcHealth): string {
+  switch (grpc.state) {
+    case 'serving':
+      return 'gets through';
+    case 'not_serving':
+      return 'gets through, and no calls are taken at the moment';
+    case 'unknown':
+      return `does not get through, so Bazel and other tools that speak it cannot use this address: ${grpc.reason}`;
+    default:
+      return assertNever(grpc);
+  }
 }
 
 function metricLines(metrics: ReadonlyMap<string, number>, nowMs: number): string[][] {

@@ -1,3 +1,4 @@
+// What a client makes of the ends of calls, of its own server and of others.
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { create } from '@bufbuild/protobuf';

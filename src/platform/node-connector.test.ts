@@ -1,3 +1,4 @@
+// Every way in which connecting goes well or fails, made for real.
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';

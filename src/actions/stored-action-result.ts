@@ -32,11 +32,15 @@ export function encodeStoredActionResult({ actionSizeBytes, result }: StoredActi
 /** Undefined when the bytes are no value of this format. The result keeps a view of them. */
 export function decodeStoredActionResult(value: Uint8Array): StoredActionResult | undefined {
   if (value.byteLength <= headerBytes || value[0] !== formatVersion) return undefined;
-  const size = new DataView(value.buffer, value.byteOffset, value.byteLength).getBigUint64(1, true);
-  if (size !== unknownSize && size > BigInt(Number.MAX_SAFE_INTEGER)) return undefined;
+  const view = new DataView(value.buffer, value.byteOffset, headerBytes);
+  const low = view.getUint32(1, true);
+  const high = view.getUint32(5, true);
+  const isUnknown = low === 0xffff_ffff && high === 0xffff_ffff;
+  const size = high * 2 ** 32 + low;
+  if (!isUnknown && !Number.isSafeInteger(size)) return undefined;
   try {
     const result = EncodedActionResult.parse(value.subarray(headerBytes));
-    return { actionSizeBytes: size === unknownSize ? undefined : Number(size), result };
+    return { actionSizeBytes: isUnknown ? undefined : size, result };
   } catch (error) {
     if (error instanceof WireError) return undefined;
     throw error;

@@ -45,7 +45,7 @@ export class FileBlobStore implements BlobStore {
   findMissing(digests: DigestList): MaybePromise<DigestList> {
     const missing = new Set<DigestKey>();
     const doubtful: Promise<unknown>[] = [];
-    const nowMs = this.#files.nowMs();
+    let nowMs: number | undefined;
     const absent = digests.select((index) => {
       const key = digests.keyAt(index);
       const file = this.#files.find(key);
@@ -54,7 +54,7 @@ export class FileBlobStore implements BlobStore {
         if (file.verified) throw wrongSize(digests.at(index), file.contentBytes);
         doubtful.push(this.#isRight(digests.at(index), file));
       }
-      this.#files.touch(file, nowMs);
+      this.#files.touch(file, (nowMs ??= this.#files.nowMs()));
       return false;
     });
     // Either the file lost its length and is absent after the check, or the digest is refused on the second try.

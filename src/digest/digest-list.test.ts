@@ -68,7 +68,6 @@ describe('DigestList', () => {
     const random = new SeededRandom(1);
     const plain = Array.from({ length: 10_000 }, () => Digest.parse(sha256, Buffer.from(random.bytes(32)).toString('hex'), 7));
     const list = DigestList.from(plain);
-    assert.equal(list.sizes.byteLength, 10_000 * 8, 'packed');
     assert.equal(list.keyAt(9_999), plain[9_999]?.key);
   });
 });

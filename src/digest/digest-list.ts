@@ -9,6 +9,7 @@ import type { DigestFunction } from './digest-function.ts';
 /** Digests as a message has them: hashes and sizes of any kind, as many of the one as of the other. */
 export interface UncheckedDigests {
   readonly hashes: readonly string[];
+  /** A number is a safe integer, a bigint is beyond those. */
   readonly sizes: readonly (number | bigint)[];
   /** No hash has anything but lower-case hex digits in it, so that only lengths are left to check. */
   readonly lowerHex: boolean;
@@ -16,14 +17,14 @@ export interface UncheckedDigests {
 
 /** Digests in the order given, duplicates kept. Immutable; may be empty. */
 export class DigestList implements Iterable<Digest> {
-  static readonly empty: DigestList = new DigestList(sha256, [], new Float64Array(0));
+  static readonly empty: DigestList = new DigestList(sha256, [], []);
 
   readonly function: DigestFunction;
-  readonly sizes: Float64Array;
+  readonly sizes: readonly number[];
   /** As text, since stores look them up as text. */
   readonly #hashes: readonly string[];
 
-  private constructor(digestFunction: DigestFunction, hashes: readonly string[], sizes: Float64Array) {
+  private constructor(digestFunction: DigestFunction, hashes: readonly string[], sizes: readonly number[]) {
     this.function = digestFunction;
     this.sizes = sizes;
     this.#hashes = hashes;
@@ -38,10 +39,10 @@ export class DigestList implements Iterable<Digest> {
     const first = digests[0];
     if (first === undefined) return DigestList.empty;
     const hashes: string[] = [];
-    const sizes = new Float64Array(digests.length);
+    const sizes: number[] = [];
     for (const { function: digestFunction, hash, sizeBytes } of digests) {
       assert(digestFunction === first.function, 'a digest list has one digest function');
-      sizes[hashes.length] = sizeBytes;
+      sizes.push(sizeBytes);
       hashes.push(hash);
     }
     return new DigestList(first.function, hashes, sizes);
@@ -56,33 +57,32 @@ export class DigestList implements Iterable<Digest> {
     items: readonly T[],
     read: (item: T) => { readonly hash: string; readonly sizeBytes: number | bigint },
   ): DigestList {
-    const sizes = new Float64Array(items.length);
+    const sizes: number[] = [];
     const hashes: string[] = [];
     for (const item of items) {
       const { hash, sizeBytes } = read(item);
       checkHash(digestFunction, hash);
-      sizes[hashes.length] = checkSize(digestFunction, hash, sizeBytes);
+      sizes.push(checkSize(digestFunction, hash, sizeBytes));
       hashes.push(hash);
     }
     return new DigestList(digestFunction, hashes, sizes);
   }
 
   /**
-   * As `parse`. Takes over the hashes: nobody adds to them any more.
+   * As `parse`. Takes over the arrays: nobody adds to them any more.
    * @throws CacheError `invalid_argument` for the first digest that is malformed (CAS-10).
    */
   static check(digestFunction: DigestFunction, { hashes, sizes, lowerHex }: UncheckedDigests): DigestList {
     const { hexLength, emptyHash } = digestFunction;
-    const checked = new Float64Array(hashes.length);
     for (let index = 0; index < hashes.length; index += 1) {
       const hash = hashes[index] ?? '';
       const size = sizes[index] ?? 0;
-      // A number of a message is an integer, and a safe one.
-      const isFine = lowerHex && hash.length === hexLength && typeof size === 'number' && size > 0 && hash !== emptyHash;
-      if (!isFine) checkHash(digestFunction, hash);
-      checked[index] = isFine ? size : checkSize(digestFunction, hash, size);
+      if (lowerHex && hash.length === hexLength && typeof size === 'number' && size > 0 && hash !== emptyHash) continue;
+      checkHash(digestFunction, hash);
+      checkSize(digestFunction, hash, size);
     }
-    return new DigestList(digestFunction, hashes, checked);
+    // All of them are numbers: a bigint is beyond the safe integers, which checkSize refuses.
+    return new DigestList(digestFunction, hashes, sizes as readonly number[]);
   }
 
   get length(): number {
@@ -125,14 +125,13 @@ export class DigestList implements Iterable<Digest> {
     while (index < length && keep(index)) index += 1;
     if (index === length) return this;
     const hashes = this.#hashes.slice(0, index);
-    const sizes = new Float64Array(length);
-    sizes.set(this.sizes.subarray(0, index));
+    const sizes = this.sizes.slice(0, index);
     for (index += 1; index < length; index += 1) {
       if (!keep(index)) continue;
-      sizes[hashes.length] = this.sizeAt(index);
+      sizes.push(this.sizeAt(index));
       hashes.push(this.hashAt(index));
     }
-    return hashes.length === 0 ? DigestList.empty : new DigestList(this.function, hashes, sizes.subarray(0, hashes.length));
+    return hashes.length === 0 ? DigestList.empty : new DigestList(this.function, hashes, sizes);
   }
 
   /** Sum of the sizes, in bytes. */

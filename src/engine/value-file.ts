@@ -1,5 +1,5 @@
 // The file of one value: a header with its whole identity and checksums, then its bytes. docs/formats/value.md
-import { createHash } from 'node:crypto';
+import { hash as hashOnce } from 'node:crypto';
 import { crc32 } from 'node:zlib';
 import { assert } from '../base/assert.ts';
 import type { DigestFunction } from '../digest/digest-function.ts';
@@ -9,6 +9,8 @@ import type { ValueSpace } from './object-layout.ts';
 const valueMagic = 'KILNVALU';
 const version = 1;
 const fixedBytes = 32;
+/** Before the instance in what a name is the hash of: kind, function, length of the instance. */
+const nameHeadBytes = 6;
 /** On disk for ever, hence not an index into a list of the program. */
 const kindCodes: Readonly<Record<ValueSpace, number>> = { action_result: 1, opaque: 2 };
 
@@ -23,12 +25,14 @@ export interface ValueIdentity {
 
 /** Name of a value's file: SHA-256 in hex over its identity, length before each part that may hold anything. */
 export function valueFileName({ kind, instance, digestFunction, hash }: ValueIdentity): string {
-  const instanceBytes = Buffer.from(instance);
-  const head = Buffer.alloc(6);
-  head.writeUInt8(kindCodes[kind], 0);
-  head.writeUInt8(digestFunction.wireValue, 1);
-  head.writeUInt32LE(instanceBytes.byteLength, 2);
-  return createHash('sha256').update(head).update(instanceBytes).update(hash, 'hex').digest('hex');
+  // In one piece: a hasher that is fed takes three times as long, which was a quarter of a look-up (bench/action-result).
+  const whole = Buffer.allocUnsafe(nameHeadBytes + 3 * instance.length + digestFunction.hashBytes);
+  const instanceBytes = whole.write(instance, nameHeadBytes, 'utf8');
+  whole[0] = kindCodes[kind];
+  whole[1] = digestFunction.wireValue;
+  whole.writeUInt32LE(instanceBytes, 2);
+  const end = nameHeadBytes + instanceBytes;
+  return hashOnce('sha256', whole.subarray(0, end + whole.write(hash, end, 'hex')), 'hex');
 }
 
 /** Length of the file of a value of `valueBytes`. */

@@ -128,7 +128,8 @@ function pseudoProblem(pseudo: ReadonlyMap<string, string>, host: string | undef
   if (!pseudo.get(':method')) return 'no :method';
   if (!pseudo.get(':scheme')) return 'no :scheme';
   if (!pseudo.get(':path')) return 'no :path';
-  if (authority !== undefined && host !== undefined && authority !== host) return ':authority and host differ';
+  // Names of hosts are compared without regard to case (RFC 9110 §4.2.3).
+  if (authority !== undefined && host !== undefined && authority.toLowerCase() !== host.toLowerCase()) return ':authority and host differ';
   return undefined;
 }
 

@@ -9,6 +9,8 @@ import type { OutgoingHeaders, PreparedHeaders } from './stream.ts';
 
 /** Never put into the tables of anybody on the way, since a guess could be tested against them (RFC 7541 §7.1.3). */
 const secretHeaders: ReadonlySet<string> = new Set(['authorization', 'cookie', 'proxy-authorization', 'set-cookie']);
+/** What services that want a header of their own for credentials call it: x-api-key, private-token. */
+const secretSuffix = /-(?:api-?key|token|secret|password)$/;
 
 /** Encodes headers for any number of answers on any connection. Names lower-case, pseudo-headers first. */
 export function prepareHeaders(headers: OutgoingHeaders): PreparedHeaders {
@@ -64,7 +66,7 @@ function encodeField(into: Uint8Array, offset: number, name: string, value: stri
   assert(/^(?![ \t])[\t\x20-\x7e\x80-\xff]*(?<![ \t])$/.test(value), `the value of the header ${name} has a forbidden character`);
   const known = findStatic(name, value);
   if (known.field !== 0) return encodeInteger(into, offset, known.field, { prefixBits: 7, pattern: 0x80 });
-  const pattern = secretHeaders.has(name) ? 0x10 : 0x00;
+  const pattern = secretHeaders.has(name) || secretSuffix.test(name) ? 0x10 : 0x00;
   let at = encodeInteger(into, offset, known.name, { prefixBits: 4, pattern });
   if (known.name === 0) at = encodeString(into, at, name);
   return encodeString(into, at, value);

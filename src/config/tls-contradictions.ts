@@ -16,7 +16,7 @@ export const tlsRules: readonly Rule[] = [
   {
     keys: ['tls.client-certificates', 'tls.client-certificates'],
     wrong: ({ tls }) =>
-      tls['client-certificates'] !== undefined && tls['client-certificates'] !== 'off' && tls['client-ca'] === undefined
+      tls.certificate !== undefined && tls['client-certificates'] !== undefined && tls['client-certificates'] !== 'off' && tls['client-ca'] === undefined
         ? [`tls.client-certificates is ${tls['client-certificates']}, and nothing says whose certificates are believed`, 'add tls.client-ca with the certificates of your authority']
         : undefined,
   },

@@ -3,8 +3,8 @@ import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { describe, it } from 'node:test';
-import { TestService } from '../src/proto/gen/grpc/testing/test_pb.ts';
-import { GrpcJsClient } from '../src/testing/grpc-js-client.ts';
+import { TestService } from '../../src/proto/gen/grpc/testing/test_pb.ts';
+import { GrpcJsClient } from '../../src/testing/grpc-js-client.ts';
 
 describe('interop-server.ts', () => {
   it('HT-14: serves grpc.testing.TestService and ends cleanly on SIGTERM', async () => {

@@ -23,6 +23,9 @@ export interface NodeHttpExchangeParts {
   readonly budget: ByteBudget;
 }
 
+/** What node:http reads at once, and so keeps of a body that nobody takes. */
+const readBytes = 64 * 1024;
+
 const noBytes = new Uint8Array(0);
 /** Statuses that have no body by definition (RFC 9110 §6.4.1). */
 const bodilessStatuses = new Set([204, 304]);
@@ -55,9 +58,10 @@ export class NodeHttpExchange implements HttpExchange {
   /** True while nothing goes on until the peer sends what it announced or takes what was sent. */
   #waitsForClient = false;
   readonly #budget: ByteBudget;
-  /** What node:http keeps of the body, with the chunk that is worked on; and of the answer. */
+  /** What node:http keeps of the body, or may keep, with the chunk that is worked on; and of the answer. */
   readonly #heldBody: HeldBytes;
   readonly #heldAnswer: HeldBytes;
+  #isServed = false;
   /** Set by the owner, who knows the connection. */
   credentials: ConnectionCredentials | undefined;
   /** Set by the owner when the connection must not be used again. */
@@ -103,6 +107,19 @@ export class NodeHttpExchange implements HttpExchange {
     return this.#request.complete;
   }
 
+  /** It is the turn of this exchange, and its body is read from now on. */
+  begin(): void {
+    this.#isServed = true;
+    this.#holdBody(this.#bodyEnded ? 0 : Math.min(readBytes, this.contentLength ?? readBytes));
+  }
+
+  /** Its turn is over, however it went. */
+  end(): void {
+    this.#isServed = false;
+    this.#heldBody.set(0);
+    this.#heldAnswer.set(0);
+  }
+
   /** The connection is gone. */
   abort(): void {
     if (this.#answer === 'done') return;
@@ -115,6 +132,7 @@ export class NodeHttpExchange implements HttpExchange {
     assert(!this.#bodyTaken, 'the body of an exchange is taken once');
     this.#bodyTaken = true;
     if (this.#bodyEnded) return;
+    if (this.#budget.refusesGrowth && (this.contentLength ?? Infinity) > readBytes) throw this.#budget.refusal();
     if (this.#continueOwed) {
       this.#continueOwed = false;
       this.#response.writeContinue();
@@ -126,17 +144,17 @@ export class NodeHttpExchange implements HttpExchange {
       for await (const chunk of chunks) {
         this.#waitsForClient = false;
         this.#bodyBytes += chunk.byteLength;
-        this.#heldBody.set(chunk.byteLength + this.#request.readableLength);
+        this.#holdBody(chunk.byteLength + readBytes);
         yield chunk;
-        this.#heldBody.set(0);
-        await this.#budget.relief();
+        this.#holdBody(readBytes);
+        if (this.#budget.isExhausted) await this.#budget.relief();
         this.#waitsForClient = true;
       }
       this.#bodyEnded = true;
+      this.#holdBody(0);
     } catch (error) {
       throw new CacheError('cancelled', 'the client went away before its request was complete', { cause: error });
     } finally {
-      this.#heldBody.set(0);
       this.#waitsForClient = false;
     }
   }
@@ -160,8 +178,11 @@ export class NodeHttpExchange implements HttpExchange {
       throw error;
     } finally {
       this.#answer = 'done';
-      this.#heldBody.set(0);
     }
+  }
+
+  #holdBody(bytes: number): void {
+    if (this.#isServed) this.#heldBody.set(bytes); // a consumer may go on after the answer, when all is dropped
   }
 
   /** Bytes of the request that are still to come; Infinity when nobody knows how many. */

@@ -5,7 +5,7 @@ import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import type { ConnectionCredentials } from '../base/authorizer.ts';
 import { unboundedByteBudget } from '../base/byte-budget.ts';
-import type { ByteBudget } from '../base/byte-budget.ts';
+import type { ByteBudget, InputGate } from '../base/byte-budget.ts';
 import type { HttpHandler } from '../base/http-exchange.ts';
 import type { Log } from '../base/log.ts';
 import { lookIntervalMs, ProgressWatch } from '../base/progress-watch.ts';
@@ -104,12 +104,15 @@ interface Connection {
   refusal: string | Uint8Array | undefined;
 }
 
-class AdoptingServer implements Http1Server {
+class AdoptingServer implements Http1Server, InputGate {
   readonly #server: Server;
   readonly #handler: HttpHandler;
   readonly #limits: Http1Limits;
   readonly #parts: Http1Parts;
   readonly #budget: ByteBudget;
+  readonly #gate: Disposable;
+  /** Not read until there is memory; a part of `#connections`. */
+  readonly #stopped = new Set<Socket>();
   readonly #connections = new Map<Socket, Connection>();
   #draining: PromiseWithResolvers<void> | undefined;
   #openedExchanges = 0;
@@ -151,6 +154,7 @@ class AdoptingServer implements Http1Server {
     // node:http starts to watch for late headers when it listens, and this server never does.
     server.emit('listening');
     this.#server = server;
+    this.#gate = this.#budget.watch(this);
   }
 
   get connectionCount(): number {
@@ -179,12 +183,26 @@ class AdoptingServer implements Http1Server {
       connection.waiting.length = 0;
       connection.active?.abort();
       this.#connections.delete(socket);
+      this.#stopped.delete(socket);
       if (this.#connections.size > 0) return;
       clearInterval(this.#looks);
       this.#looks = undefined;
       this.#draining?.resolve();
     });
     this.#server.emit('connection', socket);
+  }
+
+  onExhausted(): void {
+    for (const { socket } of this.#connections.values()) {
+      if (socket.isPaused()) continue; // by node:http, which goes on when it has reason to
+      this.#stopped.add(socket);
+      socket.pause();
+    }
+  }
+
+  onRelief(): void {
+    for (const socket of this.#stopped) socket.resume();
+    this.#stopped.clear();
   }
 
   async drain(): Promise<void> {
@@ -209,6 +227,7 @@ class AdoptingServer implements Http1Server {
 
   /** Ends the watch for late headers; node:http reports that it did not listen, which is no news. */
   #stopWatching(): void {
+    this.#gate[Symbol.dispose]();
     this.#server.close(() => {});
   }
 
@@ -247,6 +266,7 @@ class AdoptingServer implements Http1Server {
   async #serve({ exchange, problem }: Turn): Promise<void> {
     try {
       if (this.#budget.isExhausted) await this.#budget.relief();
+      exchange.begin();
       if (problem === undefined) await this.#handler(exchange);
       else await this.#answerProblem(exchange, problem);
       if (!exchange.answerStarted) throw new Error(`no answer to ${exchange.method} ${exchange.target.slice(0, 200)}`);
@@ -254,6 +274,8 @@ class AdoptingServer implements Http1Server {
       // Handlers answer their own failures; what comes here is a bug, or a body that broke off.
       if (!exchange.clientGone) this.#parts.log.error('an HTTP exchange failed', error, { method: exchange.method });
       if (!exchange.answerStarted) await exchange.respond(500, textHeaders, Buffer.from('internal error\n')).catch(() => {});
+    } finally {
+      exchange.end();
     }
   }
 

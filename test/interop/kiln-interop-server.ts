@@ -62,6 +62,6 @@ export async function kilnInteropServer(tls?: ServerCertificate): Promise<KilnIn
 
 function tlsWith({ certificate, key }: ServerCertificate, log: RecordedLog): ListenerTls {
   const settings = { certificateChain: certificate, key, clientAuthorities: undefined, clientCertificates: 'off', minVersion: '1.2' } as const;
-  const nothing = new Uint8Array(0);
-  return { terminator: new TlsTerminator(settings, handshakeLimits, log), plaintextAnswers: { http1: nothing, http2: nothing } };
+  const nothing = (): Uint8Array => new Uint8Array(0);
+  return { terminator: new TlsTerminator(settings, handshakeLimits, log), refusals: { http1: nothing, http2: nothing } };
 }

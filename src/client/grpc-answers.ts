@@ -1,5 +1,6 @@
 // The only message of an answer that has one; streams of them wait in a lane (grpc/request-lane.ts).
-import { unboundedByteBudget } from '../base/byte-budget.ts';
+import type { ByteBudget } from '../base/byte-budget.ts';
+import { newMessageBuffer } from '../grpc/message-buffer.ts';
 import { isWholeMessage, MessageReader, prefixBytes } from '../grpc/message-reader.ts';
 import type { ReceivedMessage } from '../grpc/message-reader.ts';
 import { StatusError } from '../grpc/status-error.ts';
@@ -7,29 +8,54 @@ import { grpcStatusOf } from '../grpc/status.ts';
 import type { OpenStream } from '../h2/stream.ts';
 import type { AnswerReceiver } from './grpc-attempt.ts';
 
+export interface OnlyAnswerOptions {
+  readonly messageBytesMax: number;
+  readonly budget: ByteBudget;
+  /** Told the message at the end of the answer. */
+  onMessage(message: ReceivedMessage): void;
+  /** There is no memory for it. */
+  onFault(error: unknown): void;
+}
+
 export class OnlyAnswer implements AnswerReceiver {
   readonly #stream: Pick<OpenStream, 'consumed'>;
-  readonly #messageBytesMax: number;
-  readonly #onMessage: (message: ReceivedMessage) => void;
+  readonly #options: OnlyAnswerOptions;
   /** Made for an answer that comes in pieces. */
   #reader: MessageReader | undefined;
   #message: ReceivedMessage | undefined;
+  /** Received, and not returned as credit while the message waits for room. */
+  #uncreditedBytes = 0;
 
-  /** `onMessage` is told the message at the end of the answer. */
-  constructor(stream: Pick<OpenStream, 'consumed'>, messageBytesMax: number, onMessage: (message: ReceivedMessage) => void) {
+  constructor(stream: Pick<OpenStream, 'consumed'>, options: OnlyAnswerOptions) {
     this.#stream = stream;
-    this.#messageBytesMax = messageBytesMax;
-    this.#onMessage = onMessage;
+    this.#options = options;
   }
 
   push(bytes: Uint8Array): void {
-    this.#stream.consumed(bytes.byteLength); // one message is bounded by its limit
-    if (this.#message === undefined && this.#reader === undefined && isWholeMessage(bytes, this.#messageBytesMax)) {
-      this.#message = bytes.slice(prefixBytes);
-      return;
-    }
-    const memory = { budget: unboundedByteBudget(), onRoom: () => {}, onRefused: () => {} };
-    this.#reader ??= new MessageReader(this.#messageBytesMax, memory, 'answer');
+    this.#uncreditedBytes += bytes.byteLength;
+    if (this.#message === undefined && this.#reader === undefined && isWholeMessage(bytes, this.#options.messageBytesMax)) {
+      this.#message = newMessageBuffer(bytes.byteLength - prefixBytes);
+      this.#message.set(bytes.subarray(prefixBytes));
+    } else this.#read(bytes);
+    if (this.#reader?.isInLine !== true) this.#returnCredit();
+  }
+
+  end(failure?: Error): void {
+    const pendingBytes = this.#reader?.pendingBytes ?? 0;
+    this.close();
+    if (failure !== undefined) return;
+    if (pendingBytes > 0) throw new StatusError(grpcStatusOf.internal, 'the answer ended in the middle of a message');
+    if (this.#message === undefined) throw new StatusError(grpcStatusOf.unimplemented, 'the answer is OK and has no message, and the method has one');
+    this.#options.onMessage(this.#message);
+  }
+
+  close(): void {
+    this.#reader?.drop();
+  }
+
+  #read(bytes: Uint8Array): void {
+    const { messageBytesMax, budget, onFault } = this.#options;
+    this.#reader ??= new MessageReader(messageBytesMax, { budget, onRoom: () => this.#returnCredit(), onRefused: onFault }, 'answer');
     for (let offset = 0; offset < bytes.byteLength; ) {
       if (this.#message !== undefined) throw new StatusError(grpcStatusOf.unimplemented, 'the answer has more than one message, and the method has one');
       offset = this.#reader.read(bytes, offset);
@@ -37,9 +63,8 @@ export class OnlyAnswer implements AnswerReceiver {
     }
   }
 
-  end(): void {
-    if ((this.#reader?.pendingBytes ?? 0) > 0) throw new StatusError(grpcStatusOf.internal, 'the answer ended in the middle of a message');
-    if (this.#message === undefined) throw new StatusError(grpcStatusOf.unimplemented, 'the answer is OK and has no message, and the method has one');
-    this.#onMessage(this.#message);
+  #returnCredit(): void {
+    this.#stream.consumed(this.#uncreditedBytes);
+    this.#uncreditedBytes = 0;
   }
 }

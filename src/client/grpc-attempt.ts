@@ -16,8 +16,10 @@ import type { GrpcRequests } from './grpc-requests.ts';
 export interface AnswerReceiver {
   /** A piece of the answer; the view is valid during the call. @throws StatusError when it breaks gRPC's rules. */
   push(bytes: Uint8Array): void;
-  /** Nothing more comes; with `failure` that is why. @throws as `push`. */
+  /** Nothing more comes; with `failure` that is why, behind what came before. @throws as `push`. */
   end(failure?: Error): void;
+  /** Nothing more is wanted. */
+  close(reason: Error): void;
 }
 
 /** The call that tries. */

@@ -1,7 +1,9 @@
 // One call from its beginning to its outcome: it waits for a connection, is tried, perhaps again, and ends by the answer,
 // its deadline or its caller.
-import type { MonotonicClock, Timers } from '../base/clock.ts';
+import type { ByteBudget } from '../base/byte-budget.ts';
 import { CacheError } from '../base/cache-error.ts';
+import type { MonotonicClock, Timers } from '../base/clock.ts';
+import type { Span } from '../base/tracer.ts';
 import { acceptedEncodings } from '../grpc/inflate.ts';
 import type { MessageEncoding } from '../grpc/inflate.ts';
 import { RequestLane } from '../grpc/request-lane.ts';
@@ -30,6 +32,7 @@ export interface GrpcCallHost {
   readonly timers: Timers;
   readonly pool: GrpcPool;
   readonly retries: GrpcRetries;
+  readonly budget: ByteBudget;
   /** What comes before `:path` and behind it in every request. */
   readonly leadingHeaders: OutgoingHeaders;
   readonly commonHeaders: OutgoingHeaders;
@@ -43,6 +46,7 @@ export interface GrpcCallPlan {
   /** Undefined: no deadline. */
   readonly timeoutMs: number | undefined;
   readonly signal: AbortSignal | undefined;
+  readonly trace: Span | undefined;
   readonly waitsForReady: boolean;
   readonly attemptsMax: number;
   readonly onHeaders: ((headers: ReceivedMetadata) => void) | undefined;
@@ -66,15 +70,16 @@ export class GrpcCall implements StreamWaiter, AttemptOwner {
   readonly #answer = Promise.withResolvers<unknown>();
   readonly #deadlineMs: number;
   readonly #onAbort = (): void => this.#end(localFailure('cancelled', `the call of ${this.#plan.method.path} to ${this.#host.serverName} was cancelled`, { cause: this.#plan.signal?.reason }));
+  #span: Span | undefined;
   #deadline: Disposable | undefined;
   #rest: Disposable | undefined;
   #attempt: GrpcAttempt | undefined;
-  #lane: RequestLane | undefined;
+  /** Once the answer has begun; from then on there is no other try. */
+  #receiver: AnswerReceiver | undefined;
   /** Tries so far that the server may have begun with, and those it has not. */
   #tries = 0;
   #unprocessedTries = 0;
   #lastFailure: GrpcError | undefined;
-  #answered = false;
   #ended = false;
 
   constructor(host: GrpcCallHost, plan: GrpcCallPlan) {
@@ -136,22 +141,25 @@ export class GrpcCall implements StreamWaiter, AttemptOwner {
 
   onAnswer(attempt: GrpcAttempt, headers: ReceivedMetadata, encoding: MessageEncoding): AnswerReceiver {
     const { method, requests, onHeaders } = this.#plan;
-    const { limits } = this.#host;
-    this.#answered = true;
+    const { limits, budget } = this.#host;
+    const onFault = (thrown: unknown): void => this.#end(asGrpcError(thrown));
     requests.commit();
     onHeaders?.(headers);
     const decoding = { encoding, messageBytesMax: limits.messageBytesMax };
     if (method.answersOnce) {
-      return new OnlyAnswer(attempt.stream, limits.messageBytesMax, (message) => this.#answer.resolve(decodeAnswer(method, message, decoding)));
+      this.#receiver = new OnlyAnswer(attempt.stream, { ...decoding, budget, onFault, onMessage: (message) => this.#answer.resolve(decodeAnswer(method, message, decoding)) });
+      return this.#receiver;
     }
-    this.#lane = new RequestLane(attempt.stream, {
+    const lane = new RequestLane(attempt.stream, {
       limits,
+      budget,
       side: 'answer',
       decode: (message) => decodedHere(() => decodeAnswer(method, message, decoding)),
-      onFault: (thrown) => this.#end(asGrpcError(thrown)),
+      onFault,
     });
-    this.#answer.resolve(this.#lane);
-    return this.#lane;
+    this.#receiver = lane;
+    this.#answer.resolve(lane);
+    return lane;
   }
 
   onOver(attempt: GrpcAttempt, trailers: ReceivedMetadata, failure: GrpcError | undefined, unprocessed: boolean): void {
@@ -161,11 +169,11 @@ export class GrpcCall implements StreamWaiter, AttemptOwner {
       this.#host.retries.onAnswered();
       this.#plan.onTrailers?.(trailers);
       this.#finish();
-    } else if (this.#answered) {
+    } else if (this.#receiver !== undefined) {
       this.#host.retries.onFailed(failure);
-      if (this.#lane === undefined) return this.#end(failure);
-      this.#lane.end(failure); // behind what was received before, which is still to be had
-      this.#finish();
+      this.#receiver.end(failure);
+      this.#finish(failure);
+      this.#answer.reject(failure); // of no effect for a stream, whose messages so far are still to be had
     } else if (unprocessed && this.#plan.requests.isReplayable && this.#unprocessedTries < atOnceMax) {
       this.#unprocessedTries += 1;
       this.#lastFailure = failure;
@@ -178,7 +186,8 @@ export class GrpcCall implements StreamWaiter, AttemptOwner {
   }
 
   #begin(): void {
-    const { signal, timeoutMs } = this.#plan;
+    const { signal, timeoutMs, trace, method } = this.#plan;
+    this.#span = trace?.child(method.path.slice(1), { server: this.#host.serverName });
     if (signal?.aborted === true) return this.#onAbort();
     if (timeoutMs !== undefined && timeoutMs <= 0) return this.#expire();
     signal?.addEventListener('abort', this.#onAbort, { once: true });
@@ -202,6 +211,7 @@ export class GrpcCall implements StreamWaiter, AttemptOwner {
     if (host.pool.closed !== undefined) return this.#end(host.pool.closed);
     const delayMs = host.retries.delayMsAfter(failure, this.#tries, plan.attemptsMax);
     if (delayMs === undefined || !plan.requests.isReplayable || host.clock.nowMs() + delayMs >= this.#deadlineMs) return this.#end(failure);
+    this.#span?.event('is tried again', { after: failure.message, delayMs });
     this.#rest = host.timers.after(delayMs, () => host.pool.request(this));
   }
 
@@ -217,14 +227,16 @@ export class GrpcCall implements StreamWaiter, AttemptOwner {
   /** The outcome, unless there is one: with `failure` that. */
   #end(failure: unknown): void {
     if (this.#ended) return;
-    this.#finish();
-    this.#lane?.close(failure instanceof Error ? failure : CacheError.from(failure));
+    const reason = failure instanceof Error ? failure : CacheError.from(failure);
+    this.#finish(reason);
+    this.#receiver?.close(reason);
     this.#answer.reject(failure);
   }
 
   /** Lets go of everything but the outcome. */
-  #finish(): void {
+  #finish(failure?: Error): void {
     this.#ended = true;
+    this.#span?.end(failure?.message);
     this.#deadline?.[Symbol.dispose]();
     this.#rest?.[Symbol.dispose]();
     this.#plan.signal?.removeEventListener('abort', this.#onAbort);

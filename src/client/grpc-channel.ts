@@ -1,5 +1,7 @@
 // Calls to one gRPC server: the four kinds of method, with the types of their descriptors.
 import type { DescMessage, DescMethod, DescMethodBiDiStreaming, DescMethodClientStreaming, DescMethodServerStreaming, DescMethodUnary, MessageInitShape, MessageShape } from '@bufbuild/protobuf';
+import { unboundedByteBudget } from '../base/byte-budget.ts';
+import type { ByteBudget } from '../base/byte-budget.ts';
 import type { CallOptions } from '../base/call-options.ts';
 import { targetName } from '../base/connector.ts';
 import type { ConnectTarget } from '../base/connector.ts';
@@ -20,8 +22,10 @@ import { sessionsTo } from './grpc-session.ts';
 import type { OpenSession, SessionPorts } from './grpc-session.ts';
 
 /** What a channel needs of the world. */
-export interface GrpcChannelPorts extends SessionPorts {
+export interface GrpcChannelPorts extends Omit<SessionPorts, 'budget'> {
   readonly random: Random;
+  /** Of what is kept of requests and answers; without a bound, if left out. */
+  readonly budget?: ByteBudget;
 }
 
 export interface GrpcChannelOptions {
@@ -79,9 +83,9 @@ export class GrpcChannel implements AsyncDisposable {
   /** @throws CacheError `invalid_argument` for metadata that cannot be sent. */
   constructor(target: ConnectTarget, ports: GrpcChannelPorts, options: GrpcChannelOptions = {}) {
     const limits = { ...grpcChannelLimits, ...options.limits };
-    const { clock, timers, random, log } = ports;
+    const { clock, timers, random, log, budget = unboundedByteBudget() } = ports;
     this.serverName = targetName(target);
-    const openSession = options.openSession ?? sessionsTo(target, limits.http2, ports);
+    const openSession = options.openSession ?? sessionsTo(target, limits.http2, { ...ports, budget });
     this.#waitForReady = options.waitForReady ?? false;
     this.#host = {
       serverName: this.serverName,
@@ -90,6 +94,7 @@ export class GrpcChannel implements AsyncDisposable {
       timers,
       pool: new GrpcPool(this.serverName, openSession, { timers, random, log }, limits),
       retries: new GrpcRetries(random, limits),
+      budget,
       leadingHeaders: [[':method', 'POST'], [':scheme', target.tls === undefined ? 'http' : 'https'], [':authority', authorityOf(target)]],
       commonHeaders: [...grpcRequestHeaders, ['user-agent', options.userAgent ?? 'grpc-kiln'], ...metadataHeaders(options.metadata ?? {})],
     };
@@ -151,6 +156,7 @@ export class GrpcChannel implements AsyncDisposable {
       metadata: options.metadata === undefined ? [] : metadataHeaders(options.metadata),
       timeoutMs: options.timeoutMs,
       signal: options.signal,
+      trace: options.trace,
       waitsForReady: options.waitForReady ?? this.#waitForReady,
       attemptsMax: options.attemptsMax ?? this.#host.limits.attemptsMax,
       onHeaders: options.onHeaders,

@@ -302,7 +302,7 @@ describe('GrpcConnection: keepalive', () => {
     }
   });
 
-  it('asks half as often once a server says too_many_pings', async () => {
+  it('asks as rarely as servers allow by default, once one says too_many_pings', async () => {
     const bench = new Bench({ keepaliveMs: 1_000, attemptsMax: 1 });
     bench.call();
     const first = await bench.sessions.accept();
@@ -311,9 +311,9 @@ describe('GrpcConnection: keepalive', () => {
     bench.call({ waitForReady: true });
     await bench.advance(400);
     const second = await bench.sessions.accept();
-    for (let step = 0; step < 40; step += 1) await bench.advance(1_000);
-    assert.ok(second.pings >= 10 && second.pings <= 20, `${second.pings} pings in 40 s`);
-    assert.ok(bench.log.lines.some((line) => line.includes('less often')));
+    for (let step = 0; step < 600; step += 1) await bench.advance(1_000);
+    assert.ok(second.pings >= 1 && second.pings <= 2, `${second.pings} pings in 10 minutes`);
+    assert.ok(bench.log.lines.some((line) => line.includes('too often')));
   });
 });
 

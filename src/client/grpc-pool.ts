@@ -27,8 +27,11 @@ export interface PoolPorts {
   readonly log: Log;
 }
 
-/** How much a server that is asked for signs of life too often can make a channel wait before it asks. */
-const keepaliveMsMax = 600_000;
+/**
+ * What servers of gRPC allow by default between two questions for a sign of life. One that complains takes the calls of
+ * its connection along, so there is no finding out in small steps what it would bear.
+ */
+const keepaliveMsAllowed = 300_000;
 /** How soon a call that found too many waiting may come again. */
 const busyRetryMs = 250;
 
@@ -111,8 +114,8 @@ export class GrpcPool implements ConnectionOwner {
   }
 
   onTooManyPings(): void {
-    this.#keepaliveMs = Math.min(keepaliveMsMax, this.#keepaliveMs * 2);
-    this.#ports.log.warn('the server wants to be asked for signs of life less often', { server: this.#serverName, keepaliveMs: this.#keepaliveMs });
+    this.#keepaliveMs = Math.max(keepaliveMsAllowed, this.#keepaliveMs * 2);
+    this.#ports.log.warn('the server ended a connection since it was asked for signs of life too often; it is asked less from now on', { server: this.#serverName, keepaliveMs: this.#keepaliveMs });
   }
 
   /** Takes no new calls; resolves when those that run have ended and all connections are closed. */
@@ -176,8 +179,9 @@ export class GrpcPool implements ConnectionOwner {
       const connection = new GrpcConnection(session, this, this.#ports.timers, this.#limits);
       if (this.#closed !== undefined) connection.close('the channel was closed');
       this.#connections.add(connection);
+      if (this.#lastFailure === undefined) this.#ports.log.debug('connected', { server: this.#serverName });
+      else this.#ports.log.info('connected again', { server: this.#serverName });
       this.#lastFailure = undefined;
-      this.#ports.log.debug('connected', { server: this.#serverName });
       void connection.closed.then(() => this.#onGone(connection));
     } catch (thrown) {
       if (this.#closed === undefined) this.#onConnectFailed(thrown);

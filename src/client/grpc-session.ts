@@ -1,4 +1,5 @@
 // One HTTP/2 connection that stands: made, asked for a first sign of life, and watched for what comes from the server.
+import type { ByteBudget } from '../base/byte-budget.ts';
 import { CacheError } from '../base/cache-error.ts';
 import type { MonotonicClock, Timers } from '../base/clock.ts';
 import { targetName } from '../base/connector.ts';
@@ -36,6 +37,7 @@ export interface SessionPorts {
   readonly clock: MonotonicClock;
   readonly timers: Timers;
   readonly log: Log;
+  readonly budget: ByteBudget;
 }
 
 /** Sessions over the network. */
@@ -43,7 +45,7 @@ export function sessionsTo(target: ConnectTarget, limits: Http2Limits, ports: Se
   return async ({ signal, timeoutMs, onChange }) => {
     const beganMs = ports.clock.nowMs();
     const socket = new HeardSocket(await ports.connector.connect(target, { signal, timeoutMs }));
-    const http2 = connectHttp2(socket, limits, { clock: ports.clock, log: ports.log, onChange });
+    const http2 = connectHttp2(socket, limits, { clock: ports.clock, log: ports.log, budget: ports.budget, onChange });
     let gaveUp: CacheError | undefined;
     const giveUp = (reason: CacheError): void => {
       gaveUp ??= reason;

@@ -107,10 +107,16 @@ export class NodeHttpExchange implements HttpExchange {
     return this.#request.complete;
   }
 
+  /** Of the budget. */
+  get heldBytes(): number {
+    return this.#heldBody.bytes + this.#heldAnswer.bytes;
+  }
+
   /** It is the turn of this exchange, and its body is read from now on. */
   begin(): void {
     this.#isServed = true;
-    this.#holdBody(this.#bodyEnded ? 0 : Math.min(readBytes, this.contentLength ?? readBytes));
+    if (this.#bodyEnded || this.#budget.refusesGrowth) return; // refused when it is asked for, and dropped
+    this.#holdBody(Math.min(readBytes, this.contentLength ?? readBytes));
   }
 
   /** Its turn is over, however it went. */
@@ -232,6 +238,7 @@ export class NodeHttpExchange implements HttpExchange {
     if (closes && this.#continueOwed) return;
     // A consumer that left without ending the iteration would keep the request from flowing.
     if (!this.#waitsForClient) await this.#chunks?.return?.();
+    this.#holdBody(0);
     let bytesLeft = closes ? this.#limits.unreadBodyBytesMax : Infinity;
     this.#waitsForClient = true;
     const timeout = Promise.withResolvers<void>();

@@ -55,6 +55,11 @@ export interface Http1Server {
   readonly openedExchanges: number;
   /** Closes idle connections, lets running exchanges finish; resolves when the last connection is gone. */
   drain(): Promise<void>;
+  /**
+   * To be called from time to time while others wait for memory: closes connections whose exchange holds some and waits for
+   * its client, if nothing has moved since the last call, until there is enough. Returns how many.
+   */
+  evictStalled(isEnough: () => boolean): number;
   /** Closes everything at once. */
   close(): void;
 }
@@ -99,6 +104,8 @@ interface Connection {
   readonly waiting: Turn[];
   /** Of the exchange that is active. */
   readonly progress: ProgressWatch;
+  /** What had come and gone when it was last asked whether it has stalled. */
+  lastMovedBytes: number;
   active: NodeHttpExchange | undefined;
   /** The answer to something malformed, to be sent after the exchange that is active. */
   refusal: string | Uint8Array | undefined;
@@ -176,7 +183,7 @@ class AdoptingServer implements Http1Server, InputGate {
       socket.destroy();
       return;
     }
-    const connection: Connection = { socket, credentials, waiting: [], progress: new ProgressWatch(), active: undefined, refusal: undefined };
+    const connection: Connection = { socket, credentials, waiting: [], progress: new ProgressWatch(), lastMovedBytes: -1, active: undefined, refusal: undefined };
     this.#connections.set(socket, connection);
     this.#looks ??= setInterval(() => this.#look(), lookIntervalMs(this.#limits.stallTimeoutMs, this.#limits.busyStallTimeoutMs)).unref();
     socket.once('close', () => {
@@ -223,6 +230,20 @@ class AdoptingServer implements Http1Server, InputGate {
     for (const { socket } of this.#connections.values()) socket.destroy();
     if (this.#connections.size === 0) this.#draining.resolve();
     this.#stopWatching();
+  }
+
+  evictStalled(isEnough: () => boolean): number {
+    let evicted = 0;
+    for (const connection of this.#connections.values()) {
+      const { socket, active, lastMovedBytes } = connection;
+      connection.lastMovedBytes = socket.bytesRead + sentBytes(socket);
+      const stalled = active !== undefined && active.waitsForClient && active.heldBytes > 0 && connection.lastMovedBytes === lastMovedBytes;
+      if (!stalled || isEnough()) continue;
+      socket.destroy();
+      active.end();
+      evicted += 1;
+    }
+    return evicted;
   }
 
   /** Ends the watch for late headers; node:http reports that it did not listen, which is no news. */

@@ -101,9 +101,9 @@ export class Connections {
     void session.closed.then(() => this.#onClosed(session));
   }
 
-  /** See `Http2Session.evictStalled`; HTTP/1.1 ends stalled exchanges by itself while the server is busy. */
+  /** See `Http2Session.evictStalled`. */
   evictStalled(isEnough: () => boolean): number {
-    let evicted = 0;
+    let evicted = this.#http1.evictStalled(isEnough);
     for (const session of this.#http2) evicted += session.evictStalled(isEnough);
     return evicted;
   }

@@ -3,7 +3,7 @@
 
 /** A kind of test that is run in one go. */
 export interface Suite {
-  readonly name: 'check' | 'unit' | 'e2e' | 'crash' | 'ci';
+  readonly name: 'check' | 'unit' | 'e2e' | 'crash' | 'attack' | 'ci';
   /** Globs below the root. */
   readonly include: readonly string[];
   readonly exclude: readonly string[];
@@ -19,7 +19,7 @@ export interface Suite {
 }
 
 /** Tests that reach the repository as a whole or real clients live in folders of their own below test/. */
-const ownFolders = ['test/e2e/**', 'test/e2e-ci/**', 'test/crash/**'];
+const ownFolders = ['test/e2e/**', 'test/e2e-ci/**', 'test/crash/**', 'test/attack/**'];
 
 export const suites: readonly Suite[] = [
   {
@@ -61,6 +61,16 @@ export const suites: readonly Suite[] = [
     testTimeoutMs: 300_000,
     suiteTimeoutMs: 900_000,
     concurrency: 1,
+  },
+  {
+    name: 'attack',
+    include: ['test/attack/**/*.test.ts'],
+    exclude: [],
+    commands: [],
+    testsMin: 50,
+    testTimeoutMs: 120_000,
+    suiteTimeoutMs: 900_000,
+    concurrency: 1, // it looks at the memory of a server that is attacked, beside calls that must not suffer
   },
   {
     name: 'ci',

@@ -54,8 +54,8 @@ export class OnlyAnswer implements AnswerReceiver {
   }
 
   #read(bytes: Uint8Array): void {
-    const { messageBytesMax, budget, onFault } = this.#options;
-    this.#reader ??= new MessageReader(messageBytesMax, { budget, onRoom: () => this.#returnCredit(), onRefused: onFault }, 'answer');
+    const options = this.#options;
+    this.#reader ??= new MessageReader(options.messageBytesMax, { budget: options.budget, onRoom: () => this.#returnCredit(), onRefused: (error) => options.onFault(error) }, 'answer');
     for (let offset = 0; offset < bytes.byteLength; ) {
       if (this.#message !== undefined) throw new StatusError(grpcStatusOf.unimplemented, 'the answer has more than one message, and the method has one');
       offset = this.#reader.read(bytes, offset);

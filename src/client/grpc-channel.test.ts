@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, it } from 'node:test';
 import type { TestContext } from 'node:test';
+import { ByteBudget } from '../base/byte-budget.ts';
 import { CacheError } from '../base/cache-error.ts';
 import type { ErrorDetail } from '../base/cache-error.ts';
 import type { CallContext, Handlers } from '../grpc/service.ts';
@@ -11,6 +12,7 @@ import { TestService } from '../proto/gen/grpc/testing/test_pb.ts';
 import { grpcChannelTo } from '../testing/grpc-channel-to.ts';
 import { standsStill } from '../testing/stands-still.ts';
 import { createInteropTestService } from '../testing/interop-test-service.ts';
+import { RecordedSpan } from '../testing/recorded-tracer.ts';
 import { serveGrpc } from '../testing/serve-grpc.ts';
 import type { ServeGrpcOptions } from '../testing/serve-grpc.ts';
 import type { GrpcChannel, GrpcChannelOptions } from './grpc-channel.ts';
@@ -315,5 +317,58 @@ describe('GrpcChannel: backpressure', () => {
       assert.ok(given > 10 && given < 200, `${given} of 400 were given while nobody took`);
     }
     assert.equal(taken, 400);
+  });
+});
+
+describe('GrpcChannel: memory', () => {
+  it('gives back everything that it took from the budget, however calls end', async (t) => {
+    const budget = new ByteBudget({ maxBytes: 64 * 1024 * 1024, waitersMax: 10 });
+    const server = await serveGrpc([createInteropTestService()]);
+    t.after(() => server[Symbol.asyncDispose]());
+    const channel = grpcChannelTo(server.port, {}, { budget });
+    let most = 0;
+    const look = (): void => void (most = Math.max(most, budget.usedBytes));
+    const large = { responseParameters: Array.from({ length: 20 }, () => ({ size: 300_000 })) };
+    await channel.unary(unaryCall, { responseSize: 5_000_000 }, { onHeaders: () => setImmediate(look) });
+    for await (const _ of channel.serverStream(streamingOutputCall, large)) look();
+    for await (const _ of channel.serverStream(streamingOutputCall, large)) break;
+    await assert.rejects(channel.unary(unaryCall, { responseSize: 5_000_000 }, { onHeaders: () => void channel[Symbol.asyncDispose]() }));
+    assert.ok(most > 300_000, `${most} bytes at most`);
+    assert.equal(budget.usedBytes, 0);
+  });
+
+  it('lets an answer wait for room, and refuses it when there comes none', async (t) => {
+    const budget = new ByteBudget({ maxBytes: 64 * 1024 * 1024, waitersMax: 10 });
+    const server = await serveGrpc([createInteropTestService()]);
+    t.after(() => server[Symbol.asyncDispose]());
+    await using channel = grpcChannelTo(server.port, {}, { budget });
+    const others = 47 * 1024 * 1024; // of the 48 MiB that are given away
+    budget.take(others);
+    const waiting = channel.unary(unaryCall, { responseSize: 2_000_000 }, { attemptsMax: 1 });
+    while (budget.waiterCount === 0) await sleep(1);
+    budget.give(others);
+    assert.equal((await waiting).payload?.body.byteLength, 2_000_000);
+    budget.take(others);
+    const refused = assert.rejects(channel.unary(unaryCall, { responseSize: 2_000_000 }, { attemptsMax: 1 }), { code: 'unavailable' });
+    while (budget.waiterCount === 0) await sleep(1);
+    budget.look(0);
+    await refused;
+    assert.equal(budget.usedBytes, others);
+    await channel.unary(emptyCall, {});
+  });
+});
+
+describe('GrpcChannel: traces', () => {
+  it('are a child of what the call is part of, with its further tries and its failure', async (t) => {
+    const root = new RecordedSpan('root');
+    let refusals = 0;
+    const emptyCallHandler = (): never => {
+      refusals += 1;
+      throw refusals === 1 ? new CacheError('unavailable', 'not now') : new CacheError('not_found', 'gone');
+    };
+    const { channel } = await serve(t, { emptyCall: emptyCallHandler }, { channel: { limits: { retryDelayMs: 1 } } });
+    await assert.rejects(channel.unary(emptyCall, {}, { trace: root }), { code: 'not_found' });
+    const [span] = root.children;
+    assert.deepEqual([span?.name, span?.events.map(({ name }) => name), span?.failure, span?.ends], ['grpc.testing.TestService/EmptyCall', ['is tried again'], 'gone', 1]);
   });
 });

@@ -23,6 +23,11 @@ async function* from(sizes: readonly number[]): AsyncGenerator<number, void, und
   yield* sizes;
 }
 
+async function* failingSource(): AsyncGenerator<number, void, undefined> {
+  yield* [];
+  throw new RangeError('no');
+}
+
 describe('RequestStream', () => {
   it('gives every try the same messages, wherever the ones before broke off and whatever was under way then', async (t) => {
     const random = seededRandom(t);
@@ -86,7 +91,7 @@ describe('RequestStream', () => {
     left.end();
     await turn();
     assert.equal(ended, 1);
-    const failing = new RequestStream((async function* (): AsyncGenerator<number> { throw new RangeError('no'); })(), encode, 100);
+    const failing = new RequestStream(failingSource(), encode, 100);
     await assert.rejects(failing.at(0), { name: 'RangeError' });
     const broken = new RequestStream(() => { throw new RangeError('not even opened'); }, encode, 100);
     await assert.rejects(broken.at(0), { message: 'not even opened' });

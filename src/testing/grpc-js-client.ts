@@ -36,9 +36,9 @@ export interface CallExtras extends CallOptions {
 export class GrpcJsClient implements Disposable {
   readonly #client: grpc.Client;
 
-  constructor(address: string, options: ChannelOptions = {}) {
+  constructor(address: string, options: ChannelOptions = {}, credentials = grpc.credentials.createInsecure()) {
     const unlimited = { 'grpc.max_receive_message_length': -1, 'grpc.max_send_message_length': -1 };
-    this.#client = new grpc.Client(address, grpc.credentials.createInsecure(), { ...unlimited, 'grpc.use_local_subchannel_pool': 1, ...options });
+    this.#client = new grpc.Client(address, credentials, { ...unlimited, 'grpc.use_local_subchannel_pool': 1, ...options });
   }
 
   [Symbol.dispose](): void {

@@ -1,8 +1,11 @@
 // Against servers that are not ours: grpc-js, and node:http2 doing what no server should.
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import * as http2 from 'node:http2';
 import * as net from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import type { TestContext } from 'node:test';
 import { gzipSync } from 'node:zlib';
@@ -15,6 +18,7 @@ import { PreconditionFailureSchema } from '../proto/gen/google/rpc/error_details
 import { StatusSchema } from '../proto/gen/google/rpc/status_pb.ts';
 import { SimpleResponseSchema } from '../proto/gen/grpc/testing/messages_pb.ts';
 import { TestService } from '../proto/gen/grpc/testing/test_pb.ts';
+import { makeServerCertificate } from '../testing/certificates.ts';
 import { grpcChannelTo } from '../testing/grpc-channel-to.ts';
 import { standsStill } from '../testing/stands-still.ts';
 import type { GrpcChannel, GrpcChannelOptions } from './grpc-channel.ts';
@@ -158,6 +162,69 @@ describe('GrpcChannel and grpc-js', () => {
     }
     await Promise.all(callers);
     assert.equal(answered, 320);
+  });
+});
+
+describe('GrpcChannel over TLS and unix sockets', () => {
+  const answerAll = (stream: http2.ServerHttp2Stream): void => {
+    stream.on('wantTrailers', () => stream.sendTrailers({ 'grpc-status': '0' }));
+    stream.respond({ ':status': 200, 'content-type': 'application/grpc' }, { waitForTrailers: true });
+    stream.end(Buffer.from([0, 0, 0, 0, 0]));
+  };
+
+  it('says https and the name it asked for, and fails at once with what is wrong with a certificate, waiting or not', async (t) => {
+    const directory = await mkdtemp(join(tmpdir(), 'kiln-channel-'));
+    t.after(() => rm(directory, { recursive: true }));
+    const caFile = join(directory, 'ca.pem');
+    const { authority, server: own } = makeServerCertificate({ dnsNames: ['cache.example'] });
+    await writeFile(caFile, authority.certificate);
+    const seen: unknown[] = [];
+    const server = http2.createSecureServer({ cert: own.certificate, key: own.key });
+    server.on('stream', (stream: http2.ServerHttp2Stream, headers: http2.IncomingHttpHeaders) => {
+      seen.push(headers[':scheme'], headers[':authority']);
+      answerAll(stream);
+    });
+    server.listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    t.after(() => server.close());
+    const { port } = server.address() as net.AddressInfo;
+    const address = { kind: 'tcp', host: '127.0.0.1', port } as const;
+    await using channel = grpcChannelTo({ address, tls: { caFile, serverName: 'cache.example' } });
+    await channel.unary(emptyCall, {});
+    assert.deepEqual(seen, ['https', `cache.example:${port}`]);
+    await using distrustful = grpcChannelTo({ address, tls: {} });
+    await assert.rejects(distrustful.unary(emptyCall, {}, { waitForReady: true }), { code: 'failed_precondition', message: /signed by nobody who is trusted here/ });
+  });
+
+  it('says what is wrong when one side speaks TLS and the other does not', async (t) => {
+    const plain = http2.createServer();
+    const { server: own } = makeServerCertificate();
+    const secure = http2.createSecureServer({ cert: own.certificate, key: own.key });
+    secure.on('tlsClientError', () => {}).on('sessionError', () => {});
+    for (const server of [plain, secure]) {
+      server.listen(0, '127.0.0.1');
+      await once(server, 'listening');
+      t.after(() => server.close());
+    }
+    const port = (server: net.Server): number => (server.address() as net.AddressInfo).port;
+    await using toPlain = grpcChannelTo({ address: { kind: 'tcp', host: '127.0.0.1', port: port(plain) }, tls: {} });
+    await assert.rejects(toPlain.unary(emptyCall, {}), { code: 'failed_precondition', message: /does not speak TLS/ });
+    await using toSecure = channelTo(t, port(secure));
+    await assert.rejects(toSecure.unary(emptyCall, {}), { code: 'unavailable', message: /^cannot connect to 127\.0\.0\.1:\d+: / });
+  });
+
+  it('calls over a unix socket', async (t) => {
+    const directory = await mkdtemp(join(tmpdir(), 'kiln-channel-'));
+    t.after(() => rm(directory, { recursive: true }));
+    const path = join(directory, 's');
+    const server = http2.createServer();
+    server.on('stream', answerAll);
+    server.listen(path);
+    await once(server, 'listening');
+    t.after(() => server.close());
+    await using channel = grpcChannelTo({ address: { kind: 'unix', path } });
+    await channel.unary(emptyCall, {});
+    assert.equal(channel.serverName, `unix:${path}`);
   });
 });
 
@@ -337,7 +404,7 @@ describe('GrpcChannel and hostile servers', () => {
     const mute = await listen(() => {});
     assert.match((await failure(channelTo(t, mute, { limits: { connectTimeoutMs: 100, attemptsMax: 1 } }))).message, /the connection stands, and no HTTP\/2 came back within 100 ms$/);
     const closing = await listen((socket) => socket.destroy());
-    assert.match((await failure(channelTo(t, closing))).message, /^cannot connect to 127\.0\.0\.1:\d+: .* before any HTTP\/2 came back$/);
+    assert.match((await failure(channelTo(t, closing))).message, /^cannot connect to 127\.0\.0\.1:\d+: .* before any HTTP\/2 came back; does it want TLS\?$/);
   });
 
   it('waits with a queue for a server that allows no streams at the moment', async (t) => {

@@ -91,6 +91,6 @@ class SocketSession implements GrpcSession {
 /** Why nothing came of a connection that stood. */
 function failureOf(target: ConnectTarget, { ending }: Http2Client, { loss }: HeardSocket): CacheError {
   if (loss !== undefined && loss.code !== 'unavailable') return loss; // says already whom it is about
-  const why = ending?.byPeer === false ? ending.reason : `${loss?.message ?? 'the other side ended the connection'} before any HTTP/2 came back`;
+  const why = ending?.byPeer === false ? ending.reason : `${loss?.message ?? 'the other side ended the connection'} before any HTTP/2 came back${target.tls === undefined ? '; does it want TLS?' : ''}`;
   return new CacheError('unavailable', `cannot connect to ${targetName(target)}: ${why}`, { cause: loss });
 }

@@ -3,7 +3,7 @@ import { configurationJsonSchema } from '../src/config/json-schema.ts';
 import { lookInto } from '../src/config/key.ts';
 import type { Key, KeyForm } from '../src/config/key.ts';
 import { identitySchema } from '../src/config/rights-schema.ts';
-import { startKeys } from '../src/config/serve-schema.ts';
+import { serveSchema, startKeys } from '../src/config/serve-schema.ts';
 
 /** Files by path below docs/, as they should be. */
 export function referenceFiles(): ReadonlyMap<string, string> {
@@ -63,6 +63,7 @@ function referencePage(): string {
   let group: Key['group'];
   let isFirst = true;
   for (const key of startKeys) {
+    if (!isFirst && group === undefined && key.group !== undefined) parts.push(addresses());
     if (isFirst || key.group !== group) {
       const help = key.group?.help === undefined ? '' : `${key.group.help}\n\n`;
       parts.push(`\n## ${key.group?.title ?? 'General'}\n\n${help}| Key and value | Flag, variable | Default | Meaning |\n|---|---|---|---|\n`);
@@ -85,6 +86,18 @@ function keyRow(key: Key): string {
 function valueForm({ shape, placeholder }: KeyForm): string {
   if (shape === 'list') return `[${placeholder}, ...]`;
   return shape === 'pairs' ? `{NAME: ${placeholder}, ...}` : placeholder;
+}
+
+/** What an address of `listen` may have of its own. */
+function addresses(): string {
+  const element = lookInto(serveSchema.shape.listen).element;
+  const rows = [...(element === undefined ? [] : (lookInto(element).members ?? []))].flatMap(([name, member]) => memberRows(name, member));
+  return [
+    '\nAn address in `listen` may have settings of its own, in the file:\n\n',
+    '```yaml\nlisten:\n  - 0.0.0.0:9092\n  - address: 127.0.0.1:9093\n    tls: false\n    message-size: 16MiB\n```\n\n',
+    '| Key and value | Meaning |\n|---|---|\n',
+    ...rows,
+  ].join('');
 }
 
 /** What an identity consists of. */

@@ -89,10 +89,10 @@ export function listKey<T>(type: ValueType<T>, facts: KeyFacts): z.ZodMiniPrefau
  */
 export function mixedListKey<T, Name extends string, Members extends z.core.$ZodLooseShape>(
   type: ValueType<T>,
-  { member, others }: { readonly member: Name; readonly others: Members },
+  { member, help, others }: { readonly member: Name; readonly help: string; readonly others: Members },
   facts: KeyFacts & { readonly default: { readonly text: string } },
 ): z.ZodMiniPrefault<z.ZodMiniArray<z.ZodMiniType<Record<Name, T> & z.output<z.ZodMiniObject<Members>>, unknown>>> {
-  const own = register(z.pipe(type.schema, z.transform((value: T) => value)), type, { ...facts, default: { derived: 'none' } }, 'one');
+  const own = register(z.pipe(type.schema, z.transform((value: T) => value)), type, { ...facts, help, default: { derived: 'none' } }, 'one');
   const whole = z.strictObject({ [member]: own, ...others });
   const text = z.pipe(type.schema, z.transform((value: T) => ({ [member]: value })));
   const element = z.union([text, whole]) as unknown as z.ZodMiniType<Record<Name, T> & z.output<z.ZodMiniObject<Members>>, unknown>;

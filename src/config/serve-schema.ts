@@ -105,7 +105,7 @@ const diagnosticsGroup = group(
       default: { text: '500ms' },
     }),
     'store-stall': key(orOff(duration({ min: '100ms', max: '1h' }), 0), {
-      help: 'How long an operation of a store may take before it is logged with digest, size and stack.',
+      help: 'How long an operation of a store may go without ending, and without taking more bytes, before it is logged with digest, size and stack.',
       example: '10s',
       default: { text: '10s' },
     }),
@@ -155,7 +155,7 @@ const listenerMembers = {
 
 /** Groups come after the keys of the top level, so that the keys of a group stand together in help texts. */
 export const serveSchema = z.strictObject({
-  listen: mixedListKey(listenAddress, { member: 'address', others: listenerMembers }, {
+  listen: mixedListKey(listenAddress, { member: 'address', help: 'Where to listen.', others: listenerMembers }, {
     help: 'Addresses to serve on. Port 0 picks a free one. An address that other machines can reach needs rights: identities, or allow-anonymous. Under systemd socket activation the default is the sockets handed over. In the file, an address may have settings of its own: {address: HOST:PORT, tls: false, message-size: SIZE}.',
     example: '127.0.0.1:9092',
     default: { text: '127.0.0.1:9092' },

@@ -3,7 +3,7 @@
 
 /** A kind of test that is run in one go. */
 export interface Suite {
-  readonly name: 'check' | 'unit' | 'e2e' | 'crash' | 'attack' | 'ci';
+  readonly name: 'check' | 'unit' | 'e2e' | 'crash' | 'memory' | 'attack' | 'ci';
   /** Globs below the root. */
   readonly include: readonly string[];
   readonly exclude: readonly string[];
@@ -19,7 +19,7 @@ export interface Suite {
 }
 
 /** Tests that reach the repository as a whole or real clients live in folders of their own below test/. */
-const ownFolders = ['test/e2e/**', 'test/e2e-ci/**', 'test/crash/**', 'test/attack/**'];
+const ownFolders = ['test/e2e/**', 'test/e2e-ci/**', 'test/crash/**', 'test/memory/**', 'test/attack/**'];
 
 export const suites: readonly Suite[] = [
   {
@@ -71,6 +71,16 @@ export const suites: readonly Suite[] = [
     testTimeoutMs: 120_000,
     suiteTimeoutMs: 900_000,
     concurrency: 1, // it looks at the memory of a server that is attacked, beside calls that must not suffer
+  },
+  {
+    name: 'memory',
+    include: ['test/memory/**/*.test.ts'],
+    exclude: [],
+    commands: [],
+    testsMin: 4,
+    testTimeoutMs: 120_000, // 2,000 clients that are slow for 12 s, and what it takes to begin and end them
+    suiteTimeoutMs: 480_000,
+    concurrency: 1, // it measures
   },
   {
     name: 'ci',

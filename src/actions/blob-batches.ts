@@ -15,15 +15,11 @@ export function* blobBatches(
     const sizeBytes = digests.sizeAt(index);
     const full = batchBytes + sizeBytes > limits.batchBytesMax || index - from >= limits.batchBlobsMax;
     if (full && index > from) {
-      yield slice(digests, from, index);
+      yield digests.slice(from, index);
       from = index;
       batchBytes = 0;
     }
     batchBytes += sizeBytes;
   }
-  if (from < digests.length) yield slice(digests, from, digests.length);
-}
-
-function slice(digests: DigestList, from: number, to: number): DigestList {
-  return digests.select((index) => index >= from && index < to);
+  if (from < digests.length) yield digests.slice(from, digests.length);
 }

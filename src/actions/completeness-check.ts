@@ -5,6 +5,7 @@ import type { CallOptions } from '../base/call-options.ts';
 import type { NextTurn } from '../base/clock.ts';
 import { runSteps, step } from '../base/maybe-promise.ts';
 import type { MaybePromise } from '../base/maybe-promise.ts';
+import { PacedWork } from '../base/paced-work.ts';
 import { Semaphore } from '../base/semaphore.ts';
 import type { BlobStore, GetResult } from '../blob/blob-store.ts';
 import type { DigestFunction } from '../digest/digest-function.ts';
@@ -13,7 +14,7 @@ import type { ActionReferences } from '../proto/action-result-walk.ts';
 import type { EncodedActionResult } from '../proto/encoded-action-result.ts';
 import type { ReceivedDigests } from '../proto/packed-digests.ts';
 import { blobBatches } from './blob-batches.ts';
-import { DirectoryGathering, giveTurn, tooMany } from './directory-gathering.ts';
+import { DirectoryGathering, tooMany, turnBytes } from './directory-gathering.ts';
 import type { Incompleteness, Steps } from './directory-gathering.ts';
 
 /** What one check may read and hold. A result beyond a limit counts as incomplete: nobody has seen it whole. */
@@ -106,7 +107,7 @@ export class CompletenessCheck {
     const missing = yield* this.#missing(digestFunction, direct, options);
     if (missing !== undefined || !hasDirectories) return missing;
 
-    const gathering = new DirectoryGathering(digestFunction, this.#limits, this.#nextTurn, options);
+    const gathering = new DirectoryGathering(digestFunction, this.#limits, new PacedWork(this.#nextTurn, turnBytes, options));
     const reading = { gathering, messageBytes: 0 };
     const incomplete =
       (yield* this.#gatherTrees(DigestList.check(digestFunction, trees), reading, options)) ??
@@ -117,7 +118,7 @@ export class CompletenessCheck {
   *#missing(digestFunction: DigestFunction, digests: ReceivedDigests, options?: CallOptions): Steps<Incompleteness> {
     const { length } = digests.hashes;
     for (let from = 0; from < length; from += questionDigestsMax) {
-      if (from > 0) yield* giveTurn(this.#nextTurn, options);
+      if (from > 0) yield new PacedWork(this.#nextTurn, turnBytes, options).pause();
       const asked = DigestList.check(digestFunction, length <= questionDigestsMax ? digests : part(digests, from));
       const missing = yield* step(this.#blobs.findMissing(asked, options));
       if (missing.length > 0) return `${missing.length} of its blobs are absent, the first is ${missing.at(0).toString()}`;

@@ -1,9 +1,6 @@
 // Collects what the directories of an action result refer to, for the completeness check: reads Tree and Directory
 // messages a part at a time, so that the largest of them stop no other call.
-import type { CallOptions } from '../base/call-options.ts';
-import { CacheError } from '../base/cache-error.ts';
-import type { NextTurn } from '../base/clock.ts';
-import { step } from '../base/maybe-promise.ts';
+import type { PacedWork } from '../base/paced-work.ts';
 import type { DigestFunction } from '../digest/digest-function.ts';
 import { DirectoryWalk } from '../proto/directory-walk.ts';
 import { PackedDigests } from '../proto/packed-digests.ts';
@@ -22,8 +19,8 @@ export interface GatheringLimits {
   readonly directoriesMax: number;
 }
 
-/** Hashed or walked in one turn of the loop: one to three milliseconds. */
-const turnBytes = 256 * 1024;
+/** Hashed or walked in one turn of the loop: some milliseconds. */
+export const turnBytes = 256 * 1024;
 /** What looking at one more directory costs, in bytes. */
 const directoryCostBytes = 200;
 
@@ -33,16 +30,13 @@ export class DirectoryGathering {
   readonly files = new PackedDigests(Infinity);
   readonly #digestFunction: DigestFunction;
   readonly #limits: GatheringLimits;
-  readonly #nextTurn: NextTurn;
-  readonly #options: CallOptions | undefined;
+  readonly #pace: PacedWork;
   #directories = 0;
-  #doneBytes = 0;
 
-  constructor(digestFunction: DigestFunction, limits: GatheringLimits, nextTurn: NextTurn, options: CallOptions | undefined) {
+  constructor(digestFunction: DigestFunction, limits: GatheringLimits, pace: PacedWork) {
     this.#digestFunction = digestFunction;
     this.#limits = limits;
-    this.#nextTurn = nextTurn;
-    this.#options = options;
+    this.#pace = pace;
   }
 
   get directories(): number {
@@ -107,19 +101,10 @@ export class DirectoryGathering {
     return hasher.hex();
   }
 
-  /** Lets others have their turn when enough was done in this one. */
   *#did(bytes: number): Steps<void> {
-    this.#doneBytes += bytes;
-    if (this.#doneBytes < turnBytes) return;
-    this.#doneBytes = 0;
-    yield* giveTurn(this.#nextTurn, this.#options);
+    const pause = this.#pace.did(bytes);
+    if (pause !== undefined) yield pause;
   }
-}
-
-/** @throws CacheError `cancelled` when the call was meanwhile. */
-export function* giveTurn(nextTurn: NextTurn, options: CallOptions | undefined): Steps<void> {
-  yield* step(nextTurn());
-  if (options?.signal?.aborted === true) throw new CacheError('cancelled', 'the call was cancelled during a completeness check');
 }
 
 export function tooMany(what: string, limit: number): string {

@@ -1,7 +1,7 @@
 // GT-1, GT-2 and GT-6 over a memory store, with what the walk asks of it.
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { create, toBinary } from '@bufbuild/protobuf';
+import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import { byteSourceOf } from '../base/byte-source.ts';
 import { CacheError } from '../base/cache-error.ts';
@@ -21,6 +21,7 @@ type Child = readonly [name: string, digest: Digest];
 function setUp() {
   const store = new EmptyAwareBlobStore(new MemoryBlobStore());
   const reads: number[] = [];
+  const turns = { count: 0 };
   const blobs = blobStoreWith(store, {
     getMany(digests) {
       reads.push(digests.length);
@@ -40,12 +41,16 @@ function setUp() {
   };
   const walk = async (root: Digest, limits: Partial<WalkLimits> = {}, options?: CallOptions, from: BlobStore = blobs): Promise<string> => {
     const labels: (string | undefined)[] = [];
-    for await (const { directory: found } of walkDirectories(from, root, { ...walkLimits, ...limits }, options)) {
+    const nextTurn = async () => {
+      turns.count += 1;
+    };
+    for await (const { bytes } of walkDirectories({ blobs: from, nextTurn }, root, { ...walkLimits, ...limits }, options)) {
+      const found = fromBinary(DirectorySchema, bytes);
       labels.push(found.symlinks[0]?.name ?? 'empty');
     }
     return labels.join(' ');
   };
-  return { blobs, reads, directory, walk };
+  return { blobs, reads, turns, directory, walk };
 }
 
 describe('walkDirectories', () => {

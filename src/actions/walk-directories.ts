@@ -1,16 +1,18 @@
 // Walks a hierarchy of Directory messages, level by level, for whoever wants to list it (GetTree). It lists what
 // is there; whether a hierarchy is whole is another question (completeness-check.ts).
-import { fromBinary } from '@bufbuild/protobuf';
 import { CacheError } from '../base/cache-error.ts';
 import type { CallOptions } from '../base/call-options.ts';
+import type { NextTurn } from '../base/clock.ts';
+import { PacedWork } from '../base/paced-work.ts';
 import type { BlobStore, GetResult } from '../blob/blob-store.ts';
 import { Digest } from '../digest/digest.ts';
 import type { DigestFunction } from '../digest/digest-function.ts';
 import { DigestList } from '../digest/digest-list.ts';
-import { FieldLimit } from '../proto/field-limit.ts';
-import { DirectorySchema } from '../proto/gen/build/bazel/remote/execution/v2/remote_execution_pb.ts';
-import type { Directory } from '../proto/gen/build/bazel/remote/execution/v2/remote_execution_pb.ts';
+import { DirectoryWalk } from '../proto/directory-walk.ts';
+import type { ReceivedDigests } from '../proto/packed-digests.ts';
+import { WireError } from '../proto/wire-reader.ts';
 import { blobBatches } from './blob-batches.ts';
+import { turnBytes } from './directory-gathering.ts';
 
 export interface WalkLimits {
   /** Distinct directories of one walk. */
@@ -34,10 +36,20 @@ export const walkLimits: WalkLimits = {
   batchBlobsMax: 1024,
 };
 
+/** Where directories are read from, and how others get their turn between them. */
+export interface WalkSource {
+  readonly blobs: BlobStore;
+  readonly nextTurn: NextTurn;
+}
+
 export interface WalkedDirectory {
   readonly digest: Digest;
-  readonly directory: Directory;
+  /** A Directory message, as it is stored. */
+  readonly bytes: Uint8Array;
 }
+
+/** What one more directory costs beside its bytes. */
+const directoryCostBytes = 200;
 
 /**
  * The directories below and including `root`: root first (GT-1), then level by level in the order in which they
@@ -48,11 +60,12 @@ export interface WalkedDirectory {
  *   throws when it cannot tell.
  */
 export async function* walkDirectories(
-  blobs: BlobStore,
+  { blobs, nextTurn }: WalkSource,
   root: Digest,
   limits: WalkLimits,
   options?: CallOptions,
 ): AsyncGenerator<WalkedDirectory, void, undefined> {
+  const pace = new PacedWork(nextTurn, turnBytes, options);
   const seen = new Set([root.key]);
   let walkedBytes = 0;
   let level: readonly Digest[] = [root];
@@ -65,58 +78,58 @@ export async function* walkDirectories(
       await refuseLarge(blobs, batch, limits.directoryBytesMax, options);
       const results = await blobs.getMany(batch, options);
       for (const [index, digest] of [...batch].entries()) {
-        const directory = digest === undefined ? undefined : readDirectory(results[index], digest, digest.key === root.key);
-        if (directory === undefined) continue;
-        collectChildren(directory, digest.function, seen, next);
+        const isRoot = digest.key === root.key;
+        const bytes = foundBytes(results[index], digest, isRoot);
+        const children = bytes && (await childrenIn(bytes, pace));
+        if (children === undefined && isRoot) throw noDirectory(digest);
+        if (bytes === undefined || children === undefined) continue;
+        collectUnseen(children, digest.function, seen, next);
         if (seen.size > limits.directoriesMax) throw tooLarge(root, `${limits.directoriesMax} directories`);
-        yield { digest, directory };
+        yield { digest, bytes };
       }
     }
     level = next;
   }
 }
 
-/** The Directory, or undefined when it is to be left out. */
-function readDirectory(result: GetResult, digest: Digest, isRoot: boolean): Directory | undefined {
+/** Undefined when the directory is to be left out. */
+function foundBytes(result: GetResult, digest: Digest, isRoot: boolean): Uint8Array | undefined {
   if (result instanceof CacheError) {
     // A wrong size is the referrer's mistake and leaves a child out; everything else means that nobody can tell.
     if (result.code === 'invalid_argument' && !isRoot) return undefined;
     throw result;
   }
-  if (result === undefined) {
-    if (isRoot) throw new CacheError('not_found', `directory ${digest.toString()} is not in the cache`);
-    return undefined;
-  }
-  const directory = parseDirectory(result);
-  if (directory === undefined && isRoot) {
-    throw new CacheError('invalid_argument', `blob ${digest.toString()} is not a Directory message; the root of a tree must be one`);
-  }
-  return directory;
+  if (result === undefined && isRoot) throw new CacheError('not_found', `directory ${digest.toString()} is not in the cache`);
+  return result;
 }
 
-/** A directory of 100,000 files; this many fields take some 150 MiB when they are decoded. */
-const directoryFieldLimit = new FieldLimit(DirectorySchema, 500_000);
-
-/** Undefined when the bytes are no Directory, or one that would fill the memory. */
-export function parseDirectory(bytes: Uint8Array): Directory | undefined {
+/** The directories in a Directory; undefined when the bytes are none. */
+async function childrenIn(bytes: Uint8Array, pace: PacedWork): Promise<ReceivedDigests | undefined> {
+  const walk = new DirectoryWalk(bytes);
   try {
-    directoryFieldLimit.check(bytes);
-    return fromBinary(DirectorySchema, bytes);
-  } catch {
-    return undefined;
+    for (let left = bytes.byteLength; ; left -= turnBytes) {
+      const more = walk.next(turnBytes);
+      const pause = pace.did(Math.min(left, turnBytes) + directoryCostBytes);
+      if (pause !== undefined) await pause;
+      if (!more) return walk.directories;
+    }
+  } catch (error) {
+    if (error instanceof WireError) return undefined;
+    throw error;
   }
 }
 
-function collectChildren(directory: Directory, digestFunction: DigestFunction, seen: Set<string>, into: Digest[]): void {
-  for (const { digest: child } of directory.directories) {
-    const digest = child && parseOrUndefined(digestFunction, child.hash, child.sizeBytes);
+/** A malformed digest names nothing that could be there. */
+function collectUnseen({ hashes, sizes }: ReceivedDigests, digestFunction: DigestFunction, seen: Set<string>, into: Digest[]): void {
+  for (const [index, hash] of hashes.entries()) {
+    const digest = parseOrUndefined(digestFunction, hash, sizes[index] ?? 0);
     if (digest === undefined || seen.has(digest.key)) continue;
     seen.add(digest.key);
     into.push(digest);
   }
 }
 
-function parseOrUndefined(digestFunction: DigestFunction, hash: string, sizeBytes: bigint): Digest | undefined {
+function parseOrUndefined(digestFunction: DigestFunction, hash: string, sizeBytes: number | bigint): Digest | undefined {
   try {
     return Digest.parse(digestFunction, hash, sizeBytes);
   } catch (error) {
@@ -137,6 +150,10 @@ async function refuseLarge(blobs: BlobStore, batch: DigestList, directoryBytesMa
 
 function throwIfCancelled(options: CallOptions | undefined): void {
   if (options?.signal?.aborted === true) throw new CacheError('cancelled', 'the call was cancelled while a tree was read');
+}
+
+function noDirectory(root: Digest): CacheError {
+  return new CacheError('invalid_argument', `blob ${root.toString()} is not a Directory message; the root of a tree must be one`);
 }
 
 function tooLarge(root: Digest, limit: string): CacheError {

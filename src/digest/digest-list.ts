@@ -134,6 +134,12 @@ export class DigestList implements Iterable<Digest> {
     return hashes.length === 0 ? DigestList.empty : new DigestList(this.function, hashes, sizes);
   }
 
+  /** Those from `from` on and before `to`. */
+  slice(from: number, to: number): DigestList {
+    if (from === 0 && to === this.length) return this;
+    return new DigestList(this.function, this.#hashes.slice(from, to), this.sizes.slice(from, to));
+  }
+
   /** Sum of the sizes, in bytes. */
   get totalBytes(): number {
     return this.sizes.reduce((sum, size) => sum + size, 0);

@@ -18,18 +18,18 @@ const directoriesTag = 18;
 export class DirectoryWalk {
   readonly #reader: WireReader;
   readonly #fields: FieldCheck = directoryCheck.begin();
-  readonly #files: PackedDigests;
+  readonly #files: PackedDigests | undefined;
   /** Of the directories in it, as far as they were read. */
   readonly directories = new PackedDigests(fieldsMax);
   #withoutDigest: string | undefined;
 
-  /** The digests of files go `into` a list that several directories may share. */
-  constructor(bytes: Uint8Array, into: PackedDigests) {
+  /** The digests of files go into a list that several directories may share; without one, files are passed over. */
+  constructor(bytes: Uint8Array, files?: PackedDigests) {
     this.#reader = new WireReader(bytes);
-    this.#files = into;
+    this.#files = files;
   }
 
-  /** Name of the first file or directory so far that has no digest. */
+  /** Name of the first of those so far that has no digest. */
   get withoutDigest(): string | undefined {
     return this.#withoutDigest;
   }
@@ -42,7 +42,7 @@ export class DirectoryWalk {
     const reader = this.#reader;
     const end = reader.position + bytesMax;
     for (let tag = reader.tag(); tag !== 0; tag = reader.tag()) {
-      if (tag === filesTag) this.#readNode(this.#files, filesField);
+      if (tag === filesTag && this.#files !== undefined) this.#readNode(this.#files, filesField);
       else if (tag === directoriesTag) this.#readNode(this.directories, directoriesField);
       else this.#fields.pass(reader, tag);
       if (reader.position >= end) return !reader.atEnd;

@@ -6,6 +6,7 @@ import { readRequestCodec, writeRequestCodec, writeResponseCodec } from './byte-
 import { findMissingBlobsRequestCodec, findMissingBlobsResponseCodec } from './find-missing-codec.ts';
 import type { MessageCodec } from './message-codec.ts';
 import { readResponseCodec } from './read-response-codec.ts';
+import { getTreeResponseCodec } from './tree-codec.ts';
 
 /** By full message name. hot-messages.ts has the types for handlers. */
 export const hotCodecs: ReadonlyMap<string, MessageCodec<unknown, never>> = new Map<string, MessageCodec<unknown, never>>([
@@ -15,6 +16,7 @@ export const hotCodecs: ReadonlyMap<string, MessageCodec<unknown, never>> = new 
   ['build.bazel.remote.execution.v2.BatchReadBlobsResponse', batchReadBlobsResponseCodec],
   ['build.bazel.remote.execution.v2.BatchUpdateBlobsRequest', batchUpdateBlobsRequestCodec],
   ['build.bazel.remote.execution.v2.BatchUpdateBlobsResponse', batchUpdateBlobsResponseCodec],
+  ['build.bazel.remote.execution.v2.GetTreeResponse', getTreeResponseCodec],
   ['build.bazel.remote.execution.v2.GetActionResultRequest', getActionResultRequestCodec],
   ['build.bazel.remote.execution.v2.UpdateActionResultRequest', updateActionResultRequestCodec],
   ['build.bazel.remote.execution.v2.ActionResult', actionResultCodec],

@@ -7,6 +7,7 @@ import type { ReadQuery, WriteAnswer, WritePiece } from './byte-stream-codec.ts'
 import type { EncodedActionResult } from './encoded-action-result.ts';
 import type { FindMissingAnswer, FindMissingQuery } from './find-missing-codec.ts';
 import type { ReadAnswer } from './read-response-codec.ts';
+import type { TreePage } from './tree-codec.ts';
 
 /** By full message name. Each has a codec in hot-codecs.ts. */
 interface HotReceived {
@@ -24,6 +25,7 @@ interface HotSent {
   'build.bazel.remote.execution.v2.BatchReadBlobsResponse': BatchReadAnswer;
   'build.bazel.remote.execution.v2.BatchUpdateBlobsResponse': BatchUpdateAnswer;
   'build.bazel.remote.execution.v2.ActionResult': EncodedActionResult;
+  'build.bazel.remote.execution.v2.GetTreeResponse': TreePage;
   'google.bytestream.ReadResponse': ReadAnswer;
   'google.bytestream.WriteResponse': WriteAnswer;
 }

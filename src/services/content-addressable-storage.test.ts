@@ -148,6 +148,7 @@ describe('FindMissingBlobs', () => {
       authorizer: authorizerOf(['read']),
       limits: defaultServiceLimits,
       walkLimits,
+      nextTurn: async () => {},
       usage: noCacheUsage,
       log: new RecordedLog(),
     });

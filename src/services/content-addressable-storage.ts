@@ -5,6 +5,7 @@ import type { WalkLimits } from '../actions/walk-directories.ts';
 import type { Authorizer } from '../base/authorizer.ts';
 import type { CacheUsage } from '../base/cache-usage.ts';
 import { CacheError } from '../base/cache-error.ts';
+import type { NextTurn } from '../base/clock.ts';
 import type { Log } from '../base/log.ts';
 import { isPromise } from '../base/maybe-promise.ts';
 import type { MaybePromise } from '../base/maybe-promise.ts';
@@ -33,6 +34,8 @@ export interface ContentAddressableStorageDependencies {
   readonly authorizer: Authorizer;
   readonly limits: ServiceLimits;
   readonly walkLimits: WalkLimits;
+  /** Lets others have their turn while a large tree is read. */
+  readonly nextTurn: NextTurn;
   readonly usage: CacheUsage;
   readonly log: Log;
 }
@@ -68,14 +71,16 @@ class ContentAddressableStorageService {
   readonly #authorizer: Authorizer;
   readonly #limits: ServiceLimits;
   readonly #walkLimits: WalkLimits;
+  readonly #nextTurn: NextTurn;
   readonly #usage: CacheUsage;
   readonly #log: Log;
 
-  constructor({ blobs, authorizer, limits, walkLimits, usage, log }: ContentAddressableStorageDependencies) {
+  constructor({ blobs, authorizer, limits, walkLimits, nextTurn, usage, log }: ContentAddressableStorageDependencies) {
     this.#blobs = blobs;
     this.#authorizer = authorizer;
     this.#limits = limits;
     this.#walkLimits = walkLimits;
+    this.#nextTurn = nextTurn;
     this.#usage = usage;
     this.#log = log;
   }
@@ -156,7 +161,7 @@ class ContentAddressableStorageService {
     this.#require('read', request.instanceName, context);
     const root = requestDigest(request.digestFunction, request.rootDigest, 'root_digest');
     if (request.pageSize < 0) throw new CacheError('invalid_argument', `page_size ${request.pageSize} is negative; 0 means no bound`);
-    const walk = walkDirectories(this.#blobs, root, this.#walkLimits, context);
+    const walk = walkDirectories({ blobs: this.#blobs, nextTurn: this.#nextTurn }, root, this.#walkLimits, context);
     yield* treePages(walk, request.pageToken, request.pageSize === 0 ? Infinity : request.pageSize, this.#limits);
   }
 

@@ -1,14 +1,8 @@
 // Cuts a listing of directories into the pages of GetTree.
 import { CacheError } from '../base/cache-error.ts';
 import type { WalkedDirectory } from '../actions/walk-directories.ts';
-import type { Directory } from '../proto/gen/build/bazel/remote/execution/v2/remote_execution_pb.ts';
+import type { TreePage } from '../proto/tree-codec.ts';
 import type { ServiceLimits } from './limits.ts';
-
-export interface TreePage {
-  readonly directories: Directory[];
-  /** Empty on the last page. */
-  readonly nextPageToken: string;
-}
 
 /** Tag and length of a Directory in the answer. */
 const entryOverheadBytes = 8;
@@ -28,10 +22,10 @@ export async function* treePages(
   limits: ServiceLimits,
 ): AsyncGenerator<TreePage, void, undefined> {
   let skipUntil = pageToken === '' ? undefined : hashOfToken(pageToken);
-  let directories: Directory[] = [];
+  let directories: Uint8Array[] = [];
   let pageBytes = 0;
   let last = '';
-  for await (const { digest, directory } of walk) {
+  for await (const { digest, bytes: directory } of walk) {
     if (skipUntil !== undefined) {
       if (digest.hash === skipUntil) skipUntil = undefined;
       continue;

@@ -115,7 +115,7 @@ export async function serveCache(options: ServeCacheOptions = {}): Promise<Serve
   const actions = new CompletenessCheckingActionCache(stored, new CompletenessCheck(blobs, completenessLimits, nextTurn), log);
   const limits = { ...defaultServiceLimits, ...options.limits };
   const authorizer = authorizerOf(options.rights ?? ['read', 'write']);
-  const dependencies = { blobs, actions, authorizer, limits, walkLimits, usage: options.usage ?? noCacheUsage, log };
+  const dependencies = { blobs, actions, authorizer, limits, walkLimits, nextTurn, usage: options.usage ?? noCacheUsage, log };
   const server = await serveGrpc([
     createCapabilitiesService(dependencies),
     createContentAddressableStorageService(dependencies),

@@ -1,5 +1,6 @@
 // All benchmarks, in the order in which they run.
 import type { Benchmark } from './harness/context.ts';
+import { attacks } from './workloads/attacks.ts';
 import { largeWrites, smallUploads, smallWrites } from './workloads/durable-writes.ts';
 import { latency } from './workloads/latency.ts';
 import { actionResult, findMissingHundred, unary, unaryTls } from './workloads/lookups.ts';
@@ -28,4 +29,5 @@ export const benchmarks: readonly Benchmark[] = [
   startUp,
   memoryGrowth,
   telemetry,
+  attacks,
 ];

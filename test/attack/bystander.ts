@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { connect } from 'node:http2';
 import type { ClientHttp2Session } from 'node:http2';
 import { framed } from '../../src/testing/grpc-harness.ts';
-import { findMissingMessage, path } from './calls.ts';
+import { path, queryMessage } from './calls.ts';
 
 /** Calls at a time. */
 const callsAtATime = 4;
@@ -12,7 +12,8 @@ const pauseMs = 2;
 /** A call that takes longer has failed, as it has for the tools that wait for it. */
 const callTimeoutMs = 10_000;
 
-const request = framed(findMissingMessage('0'.repeat(64), 1));
+/** A call that no attacker makes, so that its latency is that of somebody else alone. */
+const request = framed(queryMessage('0'.repeat(64), 1));
 
 export interface BystanderReport {
   readonly calls: number;
@@ -65,7 +66,7 @@ export class Bystander {
   /** What went wrong, if anything. */
   #call(): Promise<string | undefined> {
     const { promise, resolve } = Promise.withResolvers<string | undefined>();
-    const stream = this.#session.request({ ':method': 'POST', ':path': path.findMissing, 'content-type': 'application/grpc', te: 'trailers' });
+    const stream = this.#session.request({ ':method': 'POST', ':path': path.query, 'content-type': 'application/grpc', te: 'trailers' });
     stream.setTimeout(callTimeoutMs, () => resolve(`no answer within ${callTimeoutMs} ms`));
     let status: unknown;
     const readStatus = (fields: { readonly 'grpc-status'?: string | string[] | undefined }): void => {

@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto';
 import { create, toBinary } from '@bufbuild/protobuf';
 import { FindMissingBlobsRequestSchema } from '../../src/proto/gen/build/bazel/remote/execution/v2/remote_execution_pb.ts';
-import { ReadRequestSchema, WriteRequestSchema } from '../../src/proto/gen/google/bytestream/bytestream_pb.ts';
+import { QueryWriteStatusRequestSchema, ReadRequestSchema, WriteRequestSchema } from '../../src/proto/gen/google/bytestream/bytestream_pb.ts';
 import { framed } from '../../src/testing/grpc-harness.ts';
 import { data, headers } from '../../src/testing/http2-peer.ts';
 import type { OutgoingHeaders } from '../../src/h2/stream.ts';
@@ -12,6 +12,7 @@ export const path = {
   batchUpdate: '/build.bazel.remote.execution.v2.ContentAddressableStorage/BatchUpdateBlobs',
   read: '/google.bytestream.ByteStream/Read',
   write: '/google.bytestream.ByteStream/Write',
+  query: '/google.bytestream.ByteStream/QueryWriteStatus',
 } as const;
 
 /** A blob and its name. */
@@ -41,6 +42,11 @@ export function whole(streamId: number, callPath: string, message: Uint8Array, m
 
 export function findMissingMessage(hash: string, sizeBytes: number): Uint8Array {
   return toBinary(FindMissingBlobsRequestSchema, create(FindMissingBlobsRequestSchema, { blobDigests: [{ hash, sizeBytes: BigInt(sizeBytes) }] }));
+}
+
+export function queryMessage(hash: string, sizeBytes: number): Uint8Array {
+  const resourceName = `uploads/00000000-0000-4000-8000-000000000000/blobs/${hash}/${sizeBytes}`;
+  return toBinary(QueryWriteStatusRequestSchema, create(QueryWriteStatusRequestSchema, { resourceName }));
 }
 
 /** Reads all of a blob. */

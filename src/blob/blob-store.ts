@@ -76,7 +76,7 @@ export interface BlobStore {
 
   /**
    * Stores exactly `digest.sizeBytes` bytes; resolves once they survive what `capabilities.survives` names.
-   * The caller still owns `bytes`. Putting a present blob is cheap, may leave `bytes` unread, renews its lease.
+   * The caller still owns `bytes`, and writes to a chunk again once the next one is asked for. Putting a present blob is cheap, may leave `bytes` unread, renews its lease.
    * @throws CacheError `invalid_argument` (bytes do not have the digest; nothing is kept),
    *   `resource_exhausted` (the store is full and nothing may go; final for this blob).
    */

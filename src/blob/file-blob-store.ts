@@ -1,5 +1,5 @@
 // Blobs as files of raw bytes. What a file is, and how it survives, is engine/stored-files.ts.
-import { byteSourceOf, concatenate } from '../base/byte-source.ts';
+import { byteSourceOf } from '../base/byte-source.ts';
 import type { ByteSource } from '../base/byte-source.ts';
 import { CacheError } from '../base/cache-error.ts';
 import type { CallOptions } from '../base/call-options.ts';
@@ -123,15 +123,15 @@ export class FileBlobStore implements BlobStore {
 
   /** Everything that is sent for a small blob, in an array of its own. Judged when it is written, but for too many bytes. */
   async #receive(digest: Digest, bytes: AsyncIterable<Uint8Array>, options?: CallOptions): Promise<Uint8Array> {
-    const chunks: Uint8Array[] = [];
+    const whole = new Uint8Array(digest.sizeBytes);
     let length = 0;
     for await (const chunk of bytes) {
       if (options?.signal?.aborted) throw new CacheError('cancelled', `the put of ${digest.toString()} was cancelled`);
+      if (length + chunk.byteLength > digest.sizeBytes) throw tooLong(digest);
+      whole.set(chunk, length);
       length += chunk.byteLength;
-      if (length > digest.sizeBytes) throw tooLong(digest);
-      chunks.push(chunk);
     }
-    return concatenate(chunks, length);
+    return whole.subarray(0, length);
   }
 
   /** Whether the blob is there; that is a use. @throws CacheError `invalid_argument` when it has another size. */

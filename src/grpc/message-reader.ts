@@ -2,7 +2,7 @@
 // (gRPC over HTTP/2, "Length-Prefixed-Message"). Knows nothing of frames: pieces may end anywhere (REAPI HT-5).
 import type { ByteBudget, RoomWaiter } from '../base/byte-budget.ts';
 import type { CacheError } from '../base/cache-error.ts';
-import { newMessageBuffer, partialBytesMin } from './message-buffer.ts';
+import { partialBytesMin, pieceMemory } from './message-buffer.ts';
 import { StatusError } from './status-error.ts';
 import { grpcStatusOf } from './status.ts';
 
@@ -135,7 +135,7 @@ export class MessageReader implements RoomWaiter {
 
   onRoom(): void {
     this.#heldBytes = this.#length; // taken for us
-    this.#body = joined(this.#pieces ?? [], newMessageBuffer(this.#length));
+    this.#body = joined(this.#pieces ?? [], pieceMemory.take(this.#length));
     this.#pieces = undefined;
     this.#memory.onRoom();
   }
@@ -151,13 +151,13 @@ export class MessageReader implements RoomWaiter {
     }
     if (this.#length > this.#messageBytesMax) throw messageTooLarge(`${this.#length}`, this.#messageBytesMax, this.#side);
     if (this.#length === 0) this.#body = emptyMessage;
-    else if (this.#length <= availableBytes) this.#body = newMessageBuffer(this.#length);
+    else if (this.#length <= availableBytes) this.#body = pieceMemory.take(this.#length);
     else {
       const { budget } = this.#memory;
       if (this.#length > smallBytesMax && budget.refusesGrowth) throw budget.refusal();
       const bytes = Math.min(this.#length, partialBytesMin);
       this.#hold(bytes);
-      this.#body = newMessageBuffer(bytes);
+      this.#body = pieceMemory.take(bytes);
     }
   }
 
@@ -178,7 +178,8 @@ export class MessageReader implements RoomWaiter {
     const { budget } = this.#memory;
     if (budget.tryReserve(this.wantedBytes)) {
       this.#heldBytes = this.#length;
-      this.#body = joined([beginning], newMessageBuffer(this.#length));
+      this.#body = joined([beginning], pieceMemory.take(this.#length));
+      pieceMemory.giveBack(beginning);
       return;
     }
     budget.enterLine(this);
@@ -199,7 +200,7 @@ export class MessageReader implements RoomWaiter {
 
   #finish(): void {
     if (this.#pieces !== undefined) this.#memory.budget.leaveLine(this);
-    const body = this.#body ?? joined(this.#pieces ?? [], newMessageBuffer(this.#length));
+    const body = this.#body ?? joined(this.#pieces ?? [], pieceMemory.take(this.#length));
     this.#complete = this.#flag === 1 ? new CompressedMessage(body) : body;
     this.#forget();
   }

@@ -6,7 +6,7 @@ import type { ByteBudget } from '../base/byte-budget.ts';
 import type { CacheError } from '../base/cache-error.ts';
 import type { OpenStream } from '../h2/stream.ts';
 import type { GrpcLimits } from './limits.ts';
-import { partialBytesMin } from './message-buffer.ts';
+import { partialBytesMin, pieceMemory } from './message-buffer.ts';
 import { CompressedMessage, MessageReader, prefixBytes } from './message-reader.ts';
 import type { MessageSide, ReceivedMessage } from './message-reader.ts';
 import { StatusError } from './status-error.ts';
@@ -19,6 +19,8 @@ export interface LaneOptions {
   readonly budget?: ByteBudget;
   /** Default: a request. */
   readonly side?: MessageSide;
+  /** Whoever takes a message, and what was decoded from it, is done with it when it asks for the next one. Default: no. */
+  readonly reusesMessages?: boolean;
   /** @throws CacheError or StatusError when it is not a message of the method. */
   decode(message: ReceivedMessage): unknown;
   /** What comes breaks the rules; the call ends with this. */
@@ -44,7 +46,8 @@ export class RequestLane implements AsyncIterable<unknown>, AsyncIterator<unknow
   /** Pieces not yet cut into messages, copied since the transport takes its own back. */
   #backlog: Uint8Array[] = [];
   #backlogBytes = 0;
-  /** Of the message that the handler has and has not asked for the next one. */
+  /** What the handler has as long as it has not asked for the next one. */
+  #handedOut: ReceivedMessage | undefined;
   #handedOutBytes = 0;
   #uncreditedBytes = 0;
   /** The last message was pushed, or the handler wants no more. */
@@ -105,6 +108,7 @@ export class RequestLane implements AsyncIterable<unknown>, AsyncIterator<unknow
   /** The call is over: drops what is held, returns its credit, and ends the handler's wait with `reason`. */
   close(reason: Error): void {
     this.#failure ??= reason;
+    this.#handedOut = undefined;
     this.#handedOutBytes = 0;
     this.#drop();
     this.#stream.consumed(this.#uncreditedBytes);
@@ -119,7 +123,7 @@ export class RequestLane implements AsyncIterable<unknown>, AsyncIterator<unknow
 
   async next(): Promise<IteratorResult<unknown, undefined>> {
     assert(this.#waiting === undefined, 'one consumer pulls, one message at a time');
-    this.#handedOutBytes = 0;
+    this.#reuseHandedOut();
     const message = this.#take() ?? (await this.#wait());
     if (message === undefined) return { done: true, value: undefined };
     return { done: false, value: this.#options.decode(message) };
@@ -128,9 +132,17 @@ export class RequestLane implements AsyncIterable<unknown>, AsyncIterator<unknow
   /** The handler wants no more. */
   async return(): Promise<IteratorResult<unknown, undefined>> {
     this.#ended = true;
+    this.#handedOut = undefined;
     this.#handedOutBytes = 0;
     this.#drop();
     return { done: true, value: undefined };
+  }
+
+  /** Only here: of a call that has ended, the handler may still be at work with what it has. */
+  #reuseHandedOut(): void {
+    this.#handedOutBytes = 0;
+    if (this.#options.reusesMessages === true && this.#handedOut instanceof Uint8Array) pieceMemory.giveBack(this.#handedOut);
+    this.#handedOut = undefined;
   }
 
   #wait(): Promise<ReceivedMessage | undefined> | undefined {
@@ -156,6 +168,7 @@ export class RequestLane implements AsyncIterable<unknown>, AsyncIterator<unknow
     if (this.#failure !== undefined) return undefined;
     const message = this.#queue.shift();
     if (message === undefined) return undefined;
+    this.#handedOut = message;
     this.#handedOutBytes = wireBytes(message);
     this.#queuedBytes -= this.#handedOutBytes;
     if (this.#backlogBytes > 0) this.#cutBacklog();

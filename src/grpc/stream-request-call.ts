@@ -18,6 +18,7 @@ export class StreamRequestCall extends ServerCall {
     this.#lane = new RequestLane(stream, {
       limits: host.limits,
       budget: host.budget,
+      reusesMessages: method.request.lendsViews === true,
       decode: (message) => this.decode(message),
       onFault: (error) => this.stop(error),
     });

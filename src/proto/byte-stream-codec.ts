@@ -18,7 +18,7 @@ export interface WritePiece {
   /** A bigint beyond the safe integers. */
   readonly writeOffset: number | bigint;
   readonly finishWrite: boolean;
-  /** A view of the message. */
+  /** A view of the message, which lasts until the next message is asked for. */
   readonly data: Uint8Array;
 }
 
@@ -56,6 +56,7 @@ export const readRequestCodec: MessageCodec<ReadQuery, never> = {
 
 export const writeRequestCodec: MessageCodec<WritePiece, never> = {
   keepsViews: true,
+  lendsViews: true,
   decode(bytes) {
     const reader = new WireReader(bytes);
     let resourceName = '';

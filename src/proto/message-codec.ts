@@ -8,6 +8,8 @@ export interface MessageCodec<In, Out> {
    * which it writes to again, and are spared a copy.
    */
   readonly keepsViews: boolean;
+  /** Of a stream of messages, each may be used until the next one is asked for: its bytes are written to again. Default: for ever. */
+  readonly lendsViews?: boolean;
   /** @throws Error of any kind when `bytes` are not an encoding of the message. */
   decode(bytes: Uint8Array): In;
   /**

@@ -47,6 +47,17 @@ export function blobStoreConformance(name: string, open: () => Promise<OpenedBlo
       }
     });
 
+    it('needs a chunk no longer than until it asks for the next one', async (t) => {
+      const random = seededRandom(t);
+      await using opened = await open();
+      for (const size of [1, 1_000, 70_000, bytesMax]) {
+        const bytes = random.bytes(size);
+        const digest = Digest.of(bytes);
+        await opened.store.put(digest, lent(chunked(bytes, random)));
+        assert.ok((await read(opened.store, digest))?.equals(bytes), `${size} bytes`);
+      }
+    });
+
     it('keeps nothing of a put whose bytes do not have the digest', async (t) => {
       const random = seededRandom(t);
       await using opened = await open();
@@ -264,6 +275,16 @@ async function read(store: BlobStore, digest: Digest, range?: { offset: number; 
   const bytes = await collect(owned, bytesMax);
   assert.equal(bytes.byteLength, owned.sizeBytes, 'a source has the length it announces');
   return Buffer.from(bytes);
+}
+
+/** What `chunks` gives, in one array that is written to for each. */
+async function* lent(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array, void, undefined> {
+  const array = new Uint8Array(bytesMax);
+  for await (const chunk of chunks) {
+    array.set(chunk);
+    yield array.subarray(0, chunk.byteLength);
+    array.fill(0xff);
+  }
 }
 
 async function absent(store: BlobStore, digest: Digest): Promise<void> {

@@ -3,7 +3,7 @@ import { fileURLToPath } from 'node:url';
 import type { CacheError } from '../base/cache-error.ts';
 import { nearestName } from '../config/nearest-name.ts';
 import { wallClock } from '../platform/clocks.ts';
-import { cacheCompiledCode, catchHangUps, exitNow, openOutput, processStart } from '../platform/process.ts';
+import { cacheCompiledCode, catchHangUps, catchStopSignals, endAtOnce, exitNow, openOutput, processStart } from '../platform/process.ts';
 import type { ProcessStart } from '../platform/process.ts';
 import { commandHelp, generalHelp } from './help.ts';
 import type { CommandSummary } from './help.ts';
@@ -77,11 +77,15 @@ const commands: readonly Command[] = [
   { summary: { name: 'help', synopsis: 'help [command]', summary: 'explains a command and its options' }, run: printHelp },
 ];
 
-/** To load the rest and to read the configuration takes a while, in which a SIGHUP is to end nothing. */
+/**
+ * To load the rest and to read the configuration takes a while, in which a SIGHUP is to end nothing, and a SIGTERM the
+ * first process of a container as well.
+ */
 async function serve(start: ProcessStart, to: Terminal): Promise<number> {
+  using stops = catchStopSignals();
   using hangUps = catchHangUps();
   const command = await import('./serve-command.ts');
-  return await command.serve(start, to, hangUps);
+  return await command.serve(start, to, { hangUps, stops });
 }
 
 /** Loaded when asked for: the schema takes longer to load than most commands take altogether. */
@@ -98,7 +102,8 @@ cacheCompiledCode(compiledCodeDirectory);
 try {
   exitNow(await main(processStart()));
 } catch (thrown) {
-  exitNow(reportFailure(thrown, terminal, wallClock));
+  // A regular end would wait for a disk that does not answer, which may be what went wrong.
+  endAtOnce(reportFailure(thrown, terminal, wallClock));
 }
 
 async function main(start: ProcessStart): Promise<number> {

@@ -8,14 +8,15 @@ import { onDiagnosticSignals } from '../platform/diagnostic-signals.ts';
 import { takeInheritedSockets } from '../platform/inherited-sockets.ts';
 import { openPinoLog } from '../platform/pino-log.ts';
 import type { PinoLog } from '../platform/pino-log.ts';
-import { endAtOnce, endBySignal, endWouldWait, exitStatusOf, onStopSignal, onUncaught, saveCompiledCode } from '../platform/process.ts';
-import type { HangUps, ProcessStart, StopSignal } from '../platform/process.ts';
+import { endAtOnce, endBySignal, endWouldWait, onUncaught, saveCompiledCode } from '../platform/process.ts';
+import type { HangUps, ProcessStart, StopSignal, StopSignals } from '../platform/process.ts';
 import { removeStaleReadyFile, writeReadyFile } from '../platform/ready-file.ts';
 import { readSmallFile } from '../platform/small-file.ts';
 import { openSupervisor } from '../platform/systemd-supervisor.ts';
 import type { RunningServer } from '../wiring/running-server.ts';
 import { startServer } from '../wiring/start-server.ts';
 import { ConfigurationReload } from './configuration-reload.ts';
+import { endOfServe } from './end-of-serve.ts';
 import { endpointsOf, startUpText } from './start-up-text.ts';
 import { exitStatus } from './terminal.ts';
 import type { Terminal } from './terminal.ts';
@@ -25,7 +26,7 @@ import { version } from './version.ts';
  * Serves until a stop signal comes; gives the exit status.
  * @throws CacheError when it cannot start (see `reportFailure`).
  */
-export async function serve(start: ProcessStart, terminal: Terminal, hangUps: HangUps): Promise<number> {
+export async function serve(start: ProcessStart, terminal: Terminal, { hangUps, stops }: { readonly hangUps: HangUps; readonly stops: StopSignals }): Promise<number> {
   // Answered while requests are served; before and after they must not end the process, which is their default.
   using _harmless = onDiagnosticSignals(() => {}, () => {});
   const configuration = await readServeConfiguration(start, readSmallFile);
@@ -36,7 +37,7 @@ export async function serve(start: ProcessStart, terminal: Terminal, hangUps: Ha
     log.end();
     endAtOnce(exitStatus.failure); // a regular end might wait for a disk, and nobody would start the server again
   });
-  using stop = new StopRequest(log);
+  const stop = new StopRequest(stops, log);
   if (options.readyFile !== undefined) await removeStaleReadyFile(options.readyFile);
   const supervisor = openSupervisor({ environment: start.environment, pid: start.pid, log });
   const reload = new ConfigurationReload(configuration, { start, log, supervisor });
@@ -56,14 +57,11 @@ export async function serve(start: ProcessStart, terminal: Terminal, hangUps: Ha
   reload.end();
   const { calls, connections } = server.progress;
   log.info('stopping: no new calls are taken, those that run may finish; a second signal ends it at once', { signal, calls, connections });
-  const { cutOffCalls, lateHandlers, flushed } = await server.stop();
-  const isClean = flushed && lateHandlers === 0;
-  if (!isClean || endWouldWait()) {
-    // A regular end would wait for whatever does not answer.
-    log.end();
-    endBySignal(isClean && cutOffCalls === 0 ? signal : 'SIGKILL');
-  }
-  return cutOffCalls === 0 ? exitStatusOf(signal) : exitStatus.failure;
+  const end = endOfServe(await server.stop(), { signal, wouldWait: endWouldWait() });
+  if (end.kind === 'regular') return end.status;
+  log.end();
+  if (end.kind === 'at-once') endAtOnce(end.status);
+  endBySignal(end.signal);
 }
 
 /** Tells everybody that requests are served, until a signal comes; gives the signal. Stops the server if that fails. */
@@ -98,15 +96,14 @@ async function announce(server: RunningServer, { options, start, terminal, super
 }
 
 /** Waits for the first stop signal; the second ends the process at once. */
-class StopRequest implements Disposable {
+class StopRequest {
   readonly requested: Promise<StopSignal>;
-  readonly #subscription: Disposable;
 
-  constructor(log: PinoLog) {
+  constructor(stops: StopSignals, log: PinoLog) {
     const { promise, resolve } = Promise.withResolvers<StopSignal>();
     this.requested = promise;
     let signals = 0;
-    this.#subscription = onStopSignal((signal) => {
+    stops.listen((signal) => {
       signals += 1;
       if (signals === 1) {
         resolve(signal);
@@ -116,9 +113,5 @@ class StopRequest implements Disposable {
       log.end(); // what ends by a signal runs nothing any more
       endBySignal(signal);
     });
-  }
-
-  [Symbol.dispose](): void {
-    this.#subscription[Symbol.dispose]();
   }
 }

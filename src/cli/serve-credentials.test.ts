@@ -3,11 +3,13 @@
 import grpc from '@grpc/grpc-js';
 import { hashSync } from 'bcryptjs';
 import assert from 'node:assert/strict';
-import { stat, writeFile } from 'node:fs/promises';
+import { spawnSync } from 'node:child_process';
+import { readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import type { TestContext } from 'node:test';
 import { setImmediate as nextTurn } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
 import { Digest } from '../digest/digest.ts';
 import { Capabilities } from '../proto/gen/build/bazel/remote/execution/v2/remote_execution_pb.ts';
 import { GrpcJsClient } from '../testing/grpc-js-client.ts';
@@ -70,6 +72,19 @@ describe('kiln token create', () => {
     assert.deepEqual([await status(first, `/team/x/cas/${hash}`), await status(first, `/cas/${hash}`)], [200, 403]);
     assert.deepEqual([await status(second, `/team/x/cas/${hash}`), await status(second, `/cas/${hash}`)], [200, 200]);
     assert.match(kiln.out(), /allows {6}callers with credentials only/);
+  });
+
+  it('adds no token to the file that nobody has seen', async (t) => {
+    const made = await files(t);
+    const { tokens } = made;
+    const launcher = fileURLToPath(new URL('../../bin/kiln', import.meta.url));
+    await createToken(made, '--name', 'there');
+    const before = await readFile(tokens, 'utf8');
+    const { status, stderr } = spawnSync('sh', ['-c', '"$0" token create --name lost --file "$1" > /dev/full', launcher, tokens]);
+    assert.match(String(stderr), /^kiln: cannot write to standard output \(ENOSPC\)\n/);
+    assert.equal(status, 1);
+    assert.equal(await readFile(tokens, 'utf8'), before);
+    await createToken(made, '--name', 'next'); // and the file is not taken for one that is being changed
   });
 
   const misuses: readonly [string, readonly string[], RegExp][] = [

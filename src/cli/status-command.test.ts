@@ -97,7 +97,7 @@ describe('kiln status', () => {
     ];
     for (const [args, text] of mistakes) {
       const start = { pid: 1, startedAt: '', hostName: 'h', environment: {}, workingDirectory: '/', platform: 'linux', args };
-      const terminal = { out: assert.fail, error: assert.fail };
+      const terminal = { out: assert.fail, error: assert.fail, outForSure: assert.fail };
       await assert.rejects(askStatus(start, terminal), (thrown: Error & { code?: string }) => {
         assert.equal(thrown.code, 'invalid_argument', args.join(' '));
         assert.match(thrown.message, text);

@@ -7,4 +7,6 @@ export const exitStatus = { fine: 0, failure: 1, usage: 2 } as const;
 export interface Terminal {
   readonly out: (text: string) => void;
   readonly error: (text: string) => void;
+  /** As `out`, for what must not be lost. @throws CacheError `failed_precondition` when it could not be written. */
+  readonly outForSure: (text: string) => Promise<void>;
 }

@@ -35,8 +35,15 @@ export async function token({ args, workingDirectory }: ProcessStart, terminal: 
     const usual = hasEntryNamed(text, name) ? [] : [{ instances: ['*'], rights: ['read', 'write'] as const }];
     return tokenEntry({ name, tokens: [hash], grants: options.grants.length > 0 ? options.grants : usual });
   };
-  const advice = options.file === undefined ? printed(entryIn('')) : await added(resolve(workingDirectory, options.file), entryIn);
-  terminal.out(`${secret}\n`);
+  // What is in the file and was never seen would be a token that nobody has; what was seen and is nowhere is none at all.
+  const show = () => terminal.outForSure(`${secret}\n`);
+  let advice: string;
+  if (options.file === undefined) {
+    await show();
+    advice = printed(entryIn(''));
+  } else {
+    advice = await added(resolve(workingDirectory, options.file), entryIn, show);
+  }
   terminal.error(`\nThis token is shown only now. ${advice}`);
   return exitStatus.fine;
 }
@@ -45,9 +52,9 @@ function printed(entry: string): string {
   return `Put this into a tokens file (kiln serve --rights-tokens-file FILE):\n\n${entry}`;
 }
 
-async function added(file: string, entryIn: (text: string) => string): Promise<string> {
+async function added(file: string, entryIn: (text: string) => string, show: () => Promise<void>): Promise<string> {
   let entry = '';
-  await changePrivateFile(file, (text) => withTokenEntry(text, (entry = entryIn(text)), file));
+  await changePrivateFile(file, (text) => withTokenEntry(text, (entry = entryIn(text)), file), show);
   return `This was added to ${file}:\n\n${entry}\nA server that runs with this file takes it on SIGHUP; others by: kiln serve --rights-tokens-file ${file}\n`;
 }
 

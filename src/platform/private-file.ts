@@ -16,10 +16,12 @@ interface Present {
 /**
  * Puts what `change` makes of its text in the place of the file, whole or not at all; `change` gets an empty text for
  * a file that is not there. A new file is its owner's alone; owner, group and mode of an old one stay. Through a link, the
- * file it leads to is changed. Two at a time exclude each other.
- * @throws CacheError `failed_precondition`; first line what is wrong, second line what to do. Whatever `change` throws.
+ * file it leads to is changed. Two at a time exclude each other. `confirm` is waited for when everything is prepared:
+ * if it fails, nothing is changed.
+ * @throws CacheError `failed_precondition`; first line what is wrong, second line what to do. Whatever `change` and
+ *   `confirm` throw.
  */
-export async function changePrivateFile(path: string, change: (text: string) => string): Promise<void> {
+export async function changePrivateFile(path: string, change: (text: string) => string, confirm: () => Promise<void> = async () => {}): Promise<void> {
   const target = await realpath(path).catch(() => path);
   const partial = `${target}.partial`;
   await using undo = new AsyncDisposableStack();
@@ -36,6 +38,7 @@ export async function changePrivateFile(path: string, change: (text: string) => 
       await file.chmod(before.mode);
     }
     await file.sync();
+    await confirm();
     await rename(partial, target);
     isOurs = false; // whoever is next may have made one of the same name by now
   } catch (cause) {

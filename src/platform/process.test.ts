@@ -45,8 +45,9 @@ describe('process', () => {
   });
 
   it('hands over signals until it is told not to, and knows their exit status', async () => {
-    const program = `import { exitNow, exitStatusOf, onStopSignal } from '${module}';
-      const subscription = onStopSignal((signal) => { subscription[Symbol.dispose](); process.stdout.write(String(exitStatusOf(signal))); process.kill(process.pid, 'SIGTERM'); });
+    const program = `import { catchStopSignals, exitNow, exitStatusOf } from '${module}';
+      const stops = catchStopSignals();
+      stops.listen((signal) => { stops[Symbol.dispose](); process.stdout.write(String(exitStatusOf(signal))); process.kill(process.pid, 'SIGTERM'); });
       setInterval(() => {}, 1000);
       process.kill(process.pid, 'SIGINT');`;
     const child = spawn(process.execPath, ['--input-type=module', '-e', program], { stdio: ['ignore', 'pipe', 'inherit'] });
@@ -56,9 +57,35 @@ describe('process', () => {
     assert.deepEqual([out, signal], ['130', 'SIGTERM']);
   });
 
+  it('is ended by a signal that comes before anybody listens', async () => {
+    const program = `import { catchStopSignals } from '${module}';
+      catchStopSignals();
+      setInterval(() => {}, 1000);
+      process.kill(process.pid, 'SIGTERM');`;
+    const [, signal] = (await once(spawn(process.execPath, ['--input-type=module', '-e', program], { stdio: 'inherit' }), 'close')) as [number | null, string | null];
+    assert.equal(signal, 'SIGTERM');
+  });
+
+  it('says so when what must not be lost cannot be written', () => {
+    const program = `import { openOutput } from '${module}';
+      await openOutput().outForSure('a secret').catch(({ name, code, message }) => process.stderr.write([name, code, message].join(' ')));`;
+    const { status, stderr } = spawnSync('sh', ['-c', '"$0" --input-type=module -e "$1" > /dev/full', process.execPath, program]);
+    assert.match(String(stderr), /^CacheError failed_precondition cannot write to standard output \(ENOSPC\)\nlet it lead to/);
+    assert.equal(status, 0);
+  });
+
   // A container's first process is not ended by its own signals; without namespaces for users there is none to be had.
   const asFirst = ['--user', '--map-root-user', '--pid', '--fork', '--kill-child=KILL'];
   const noContainer = spawnSync('unshare', [...asFirst, 'true']).status === 0 ? false : 'no namespaces here';
+  it('is ended by a signal that comes before anybody listens as the first process of a container, too', { skip: noContainer }, () => {
+    const program = `import { catchStopSignals } from '${module}';
+      catchStopSignals();
+      setInterval(() => {}, 1000);
+      process.kill(process.pid, 'SIGTERM');`;
+    const { status } = spawnSync('unshare', [...asFirst, process.execPath, '--input-type=module', '-e', program], { timeout: 20_000, killSignal: 'SIGKILL' });
+    assert.equal(status, 143);
+  });
+
   for (const [signal, status] of [['SIGTERM', 143], ['SIGKILL', 137]] as const) {
     it(`ends by ${signal} as the first process of a container, although a thread hangs`, { skip: noContainer }, () => {
       const program = `import { spawnSync } from 'node:child_process';

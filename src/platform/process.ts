@@ -2,6 +2,8 @@
 import { closeSync, openSync } from 'node:fs';
 import { enableCompileCache, flushCompileCache } from 'node:module';
 import { constants, hostname } from 'node:os';
+import { CacheError } from '../base/cache-error.ts';
+import { errorCodeOf } from './error-code-of.ts';
 
 /** Asks to end: from a terminal, from a service manager. */
 export type StopSignal = 'SIGINT' | 'SIGTERM';
@@ -38,8 +40,29 @@ export function processStart(): ProcessStart {
  * to end a server, so what can no longer be written is dropped. Nothing is touched before there is something to write:
  * Node makes a pipe non-blocking for all who share it.
  */
-export function openOutput(): { readonly out: (text: string) => void; readonly error: (text: string) => void } {
-  return { out: writerTo(() => process.stdout), error: writerTo(() => process.stderr) };
+export function openOutput(): Output {
+  return { out: writerTo(() => process.stdout), error: writerTo(() => process.stderr), outForSure };
+}
+
+export interface Output {
+  readonly out: (text: string) => void;
+  readonly error: (text: string) => void;
+  /**
+   * Writes to standard output what must not be lost.
+   * @throws CacheError `failed_precondition` when it cannot be written; first line what is wrong, second line what to do.
+   */
+  readonly outForSure: (text: string) => Promise<void>;
+}
+
+async function outForSure(text: string): Promise<void> {
+  try {
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    process.stdout.on('error', reject);
+    process.stdout.write(text, (error) => (error ? reject(error) : resolve()));
+    await promise;
+  } catch (cause) {
+    throw new CacheError('failed_precondition', `cannot write to standard output (${errorCodeOf(cause)})\nlet it lead to a terminal, to a file on a disk with room, or to a program that reads it`, { cause });
+  }
 }
 
 function writerTo(stream: () => NodeJS.WriteStream): (text: string) => void {
@@ -63,13 +86,24 @@ export function saveCompiledCode(): void {
   flushCompileCache();
 }
 
-/** Calls `handler` for every stop signal, instead of ending the process. Disposing restores the default. */
-export function onStopSignal(handler: (signal: StopSignal) => void): Disposable {
+/** The stop signals of this process; disposing restores the default, by which they end it. */
+export interface StopSignals extends Disposable {
+  /** Calls `handler` for every one from now on. Before that each ends the process at once. */
+  listen(handler: (signal: StopSignal) => void): void;
+}
+
+/** Catches every stop signal from now on: the first process of a container would be shielded from what nobody catches. */
+export function catchStopSignals(): StopSignals {
   const signals: readonly StopSignal[] = ['SIGINT', 'SIGTERM'];
-  for (const signal of signals) process.on(signal, handler);
+  let told: (signal: StopSignal) => void = endBySignal;
+  const onSignal = (signal: StopSignal): void => told(signal);
+  for (const signal of signals) process.on(signal, onSignal);
   return {
+    listen(handler) {
+      told = handler;
+    },
     [Symbol.dispose]() {
-      for (const signal of signals) process.off(signal, handler);
+      for (const signal of signals) process.off(signal, onSignal);
     },
   };
 }

@@ -9,7 +9,7 @@ import { planReload } from '../config/reload-plan.ts';
 import type { KeyChange } from '../config/reload-plan.ts';
 import type { PinoLog } from '../platform/pino-log.ts';
 import type { ProcessStart } from '../platform/process.ts';
-import { readSmallFile } from '../platform/small-file.ts';
+import { readSmallFileAgain } from '../platform/small-file.ts';
 import type { RunningServer } from '../wiring/running-server.ts';
 
 export interface ReloadParts {
@@ -75,7 +75,7 @@ export class ConfigurationReload {
 
   async #apply(server: RunningServer): Promise<void> {
     const { log, start } = this.#parts;
-    const read = await readConfiguration('serve', start, readSmallFile);
+    const read = await readConfiguration('serve', start, readSmallFileAgain);
     if ('mistakes' in read) {
       this.#keep(read.mistakes);
       return;

@@ -28,6 +28,17 @@ export async function readSmallFile(path: string, bytesMax: number): Promise<Uin
   }
 }
 
+/**
+ * The same for a file that was read before, which a pipe cannot be: one with a name would be waited for until somebody
+ * writes to it.
+ * @throws CacheError `invalid_argument`; first line what is wrong, second line what to do.
+ */
+export async function readSmallFileAgain(path: string, bytesMax: number): Promise<Uint8Array> {
+  const status = await stat(path).catch(() => undefined); // whatever is wrong, reading finds it as well
+  if (status?.isFIFO() === true) throw new CacheError('invalid_argument', `${path} is a pipe, which cannot be read again\nname a file, which can`);
+  return readSmallFile(path, bytesMax);
+}
+
 /** Who may read the file besides its owner and group; undefined when that cannot be told. */
 export async function fileAccess(path: string): Promise<{ readonly othersMayRead: boolean } | undefined> {
   const status = await stat(path).catch(() => undefined);

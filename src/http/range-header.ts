@@ -3,8 +3,11 @@
 import type { ByteRange } from '../blob/blob-store.ts';
 import type { HttpHeaders } from '../base/http-exchange.ts';
 
-/** One range; several would need a multipart body, which no client of a cache asks for. */
-const single = /^bytes=(?:(\d{1,16})-(\d{1,16})?|-(\d{1,16}))$/;
+/**
+ * One range; several would need a multipart body, which no client of a cache asks for. Positions may have any number of
+ * digits: what is beyond the exact integers is beyond every blob.
+ */
+const single = /^bytes=(?:(\d+)-(\d+)?|-(\d+))$/;
 
 /**
  * The range that is wanted of `sizeBytes` bytes; undefined for all of them, `unsatisfiable` when none of them are in it.

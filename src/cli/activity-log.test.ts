@@ -85,7 +85,9 @@ describe('the log of the work of a server', () => {
     const lines = await stopped(kiln);
     assert.equal(total(lines, 'findMissingBlobs') + total(lines, 'read') + total(lines, 'getActionResult') + total(lines, 'httpRequests'), 10_000);
     assert.ok(lines.length < 20, `${lines.length} lines`);
-    assert.deepEqual(lines.filter((line) => line.level === 'debug' || JSON.stringify(line).includes(present.hash.slice(0, 16))), []);
+    // A slow disk is told of with the blob that it held up, however few calls there are.
+    const ofCalls = lines.filter(({ message }) => !message.includes('to the data directory was slow'));
+    assert.deepEqual(ofCalls.filter((line) => line.level === 'debug' || JSON.stringify(line).includes(present.hash.slice(0, 16))), []);
   });
 
   it('K11-08: sums up what FindMissingBlobs was asked and answered at info, without digests', async (t) => {
@@ -103,18 +105,21 @@ describe('the log of the work of a server', () => {
     assert.equal(JSON.stringify(lines).includes(absent.hash), false);
   });
 
-  it('K11-08: sums up from when on the level is info', async (t) => {
-    const file = join(await temporaryDirectory(t), 'kiln.yaml');
-    await writeFile(file, 'log: { level: warn, summary-interval: 1s }\n');
-    const kiln = await serve(t, '--config', file);
-    await writeFile(file, 'log: { level: info, summary-interval: 1s }\n');
-    kiln.kill('SIGHUP');
-    while (!kiln.errors().includes('"activity"')) {
-      await fetchHttp(kiln.port, `/cas/${present.hash}`);
-      await new Promise((resolve) => setTimeout(resolve, 10));
-    }
-    assert.ok(total(await stopped(kiln), 'httpRequests') > 0);
-  });
+  for (const metrics of [true, false]) {
+    it(`K11-08: sums up from when on the level is info, with metrics ${metrics ? 'on' : 'off'}`, async (t) => {
+      const file = join(await temporaryDirectory(t), 'kiln.yaml');
+      const configure = (level: string) => writeFile(file, `log: { level: ${level}, summary-interval: 1s }\nmetrics: { enabled: ${metrics} }\n`);
+      await configure('warn');
+      const kiln = await serve(t, '--config', file);
+      await configure('info');
+      kiln.kill('SIGHUP');
+      while (!kiln.errors().includes('"activity"')) {
+        await fetchHttp(kiln.port, `/cas/${present.hash}`);
+        await new Promise((resolve) => setTimeout(resolve, 10));
+      }
+      assert.ok(total(await stopped(kiln), 'httpRequests') > 0);
+    });
+  }
 
   it('K11-08: names the digests of FindMissingBlobs at debug', async (t) => {
     const kiln = await serve(t, '--log-level', 'debug', '--log-summary-interval', 'off');

@@ -1,7 +1,8 @@
 // Real connections, over TCP and unix sockets, well behaved and not.
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
 import { mkdtemp, rm, stat, writeFile } from 'node:fs/promises';
 import { createServer as createHttpServer } from 'node:http';
 import { connect } from 'node:net';
@@ -54,7 +55,24 @@ async function readAll(socket: Socket): Promise<string> {
   return text;
 }
 
+/** Opens that many connections and prints how many the system has taken, nobody accepting any. */
+const crowd = `
+  const [port, count] = process.argv.slice(1).map(Number);
+  let taken = 0;
+  const done = () => { console.log(taken); process.exit(); };
+  for (let index = 0; index < count; index += 1) require('node:net').connect(port, '127.0.0.1', () => (taken += 1) === count && done());
+  setTimeout(done, 10_000);`;
+const backlogAllowed = Number(readFileSync('/proc/sys/net/core/somaxconn', 'utf8'));
+
 describe('Listener', () => {
+  it('has a thousand connections wait while it is busy', { skip: backlogAllowed < 1_024 && `the system allows ${backlogAllowed}` }, async (t) => {
+    const { listener } = await listen(t, anyPort, { connectionsMax: 1_000 });
+    assert.ok(listener.address.kind === 'tcp');
+    // Blocks this thread, so that nothing is accepted meanwhile.
+    const { stdout } = spawnSync(process.execPath, ['-e', crowd, String(listener.address.port), '800'], { timeout: 25_000 });
+    assert.equal(String(stdout).trim(), '800');
+  });
+
   it('tells HTTP/2 from HTTP/1.1 by the first bytes', async (t) => {
     const { open } = await listen(t);
     const second = await open();

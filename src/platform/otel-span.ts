@@ -2,6 +2,7 @@
 import { ROOT_CONTEXT, SpanKind, SpanStatusCode, trace } from '@opentelemetry/api';
 import type { Attributes, Context, Span as ApiSpan, Tracer as ApiTracer } from '@opentelemetry/api';
 import type { Span, SpanAttributes } from '../base/tracer.ts';
+import { withoutCredentials } from './log-redaction.ts';
 
 export class OtelSpan implements Span {
   readonly traceId: string;
@@ -33,7 +34,8 @@ export class OtelSpan implements Span {
   }
 
   end(failure?: string): void {
-    if (failure !== undefined) this.#span.setStatus({ code: SpanStatusCode.ERROR, message: failure });
+    // The text of an error is somebody else's, as in the log, and leaves this machine.
+    if (failure !== undefined) this.#span.setStatus({ code: SpanStatusCode.ERROR, message: withoutCredentials(failure) });
     this.#span.end();
   }
 }

@@ -43,13 +43,15 @@ describe('OtelTracer', () => {
     const child = span.child('part', { of: 'it' });
     child.event('step', { at: 1 });
     child.end('it broke');
+    span.child('other').end('Error: no answer from https://ann:geheim@cache:9092/ to Bearer abcdefgh12345678');
     span.set({ late: 'b' });
     span.end();
     await tracer[Symbol.asyncDispose]();
 
-    const [part, root] = collector.spans;
-    assert.ok(part !== undefined && root !== undefined);
-    assert.equal(collector.spans.length, 2);
+    const [part, other, root] = collector.spans;
+    assert.ok(part !== undefined && other !== undefined && root !== undefined);
+    assert.equal(collector.spans.length, 3);
+    assert.doesNotMatch(JSON.stringify(collector.spans), /geheim|abcdefgh12345678/, 'texts of errors are as harmless as in the log');
     assert.deepEqual(root.attributes, { text: 'a', number: 7, yes: true, late: 'b' });
     assert.deepEqual([root.name, root.kind, root.parentSpanId, root.statusCode, root.traceId], ['GET /x', 2, '', 0, span.traceId]);
     assert.deepEqual([part.name, part.kind, part.parentSpanId, part.statusCode, part.statusMessage], ['part', 1, root.spanId, 2, 'it broke']);
@@ -61,7 +63,7 @@ describe('OtelTracer', () => {
     assert.match(String(instance), /^[0-9a-f-]{36}$/);
     assert.notEqual(host, undefined);
     assert.deepEqual(collector.requests.map(({ path, headers }) => [path, headers['authorization']]), [['/v1/traces', 'Bearer secret']]);
-    assert.deepEqual([count('exported'), count('failed'), count('dropped')], [2, 0, 0]);
+    assert.deepEqual([count('exported'), count('failed'), count('dropped')], [3, 0, 0]);
     assert.deepEqual(log.lines, []);
   });
 

@@ -68,10 +68,11 @@ describe('supervisor: systemd', { skip: lacking }, () => {
   });
 
   it('hears no watchdog that is meant for another process', async (t) => {
-    const systemd = await receiver(t);
-    const environment = { NOTIFY_SOCKET: systemd.path, WATCHDOG_USEC: '2000', WATCHDOG_PID: '78' };
-    const supervisor = openSupervisor({ environment, pid: 77, log: new RecordedLog() });
-    await new Promise((resolve) => setTimeout(resolve, 20)); // ten pulses, if there were any
+    const [systemd, other] = [await receiver(t), await receiver(t)];
+    const environment = { WATCHDOG_USEC: '2000', WATCHDOG_PID: '78' };
+    const supervisor = openSupervisor({ environment: { ...environment, NOTIFY_SOCKET: systemd.path }, pid: 77, log: new RecordedLog() });
+    openSupervisor({ environment: { ...environment, NOTIFY_SOCKET: other.path }, pid: 78, log: new RecordedLog() });
+    await other.first(10); // began later, so ours would have sent as many
     supervisor.status('last');
     assert.deepEqual(await systemd.first(1), ['STATUS=last']);
   });

@@ -72,7 +72,8 @@ export class ServerDiagnostics implements Diagnostics {
       const { path, takenAt } = await this.#files.begin(kind);
       const sizeBytes = await write(path);
       this.#log.info(`${wordsFor[kind]} written`, { path, sizeBytes });
-      await this.#files.prune();
+      // The file is there and can be fetched, whatever becomes of older ones.
+      await this.#files.prune().catch((thrown: unknown) => this.#log.warn('old profiles could not be removed', { directory: this.#files.directory, reason: String(thrown) }));
       return { kind, path, sizeBytes, takenAt };
     } catch (thrown) {
       throw failureOf(kind, this.#files.directory, thrown);

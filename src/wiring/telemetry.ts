@@ -44,13 +44,13 @@ export interface TelemetryOptions {
     /** 0: store operations may take whatever they take. */
     readonly storeStallMs: number;
   };
-  readonly log: { readonly level: 'debug' | 'info' | 'warn' | 'error'; readonly summaryIntervalMs: number };
+  readonly log: { readonly summaryIntervalMs: number };
 }
 
 /** Every part that is switched on, as one. */
 export async function openTelemetry(options: TelemetryOptions, { log, version }: { readonly log: Log; readonly version: string }): Promise<Telemetry> {
-  const { level, summaryIntervalMs } = options.log;
-  const summary = summaryIntervalMs > 0 && (level === 'debug' || level === 'info'); // reason enough to count
+  const { summaryIntervalMs } = options.log;
+  const summary = summaryIntervalMs > 0; // reason enough to count, at any level: a reload may change that
   const turns = new LoopTurns(monotonicClock);
   const counted = openMetrics({ shown: options.metrics.enabled, readOut: summary, version, turns });
   const { meter } = counted;
@@ -69,7 +69,6 @@ export async function openTelemetry(options: TelemetryOptions, { log, version }:
     // Metrics outside, so that they count what tracing takes as well.
     observedHttp: (handler) => loggedHttp(counted.observedHttp(traces?.observedHttp(handler) ?? handler), log, monotonicClock),
     watch() {
-      // At any level, which may change.
       if (summaryIntervalMs > 0 && counted.readOut !== undefined) activity = new ActivitySummary(counted.readOut, summaryIntervalMs, { log, clock: monotonicClock, timers });
     },
     async [Symbol.asyncDispose]() {

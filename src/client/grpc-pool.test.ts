@@ -87,6 +87,19 @@ describe('GrpcPool: connections', () => {
     assert.equal(bench.sessions.made[1]?.streams.length, 3); // the fifth came in the place that was free
   });
 
+  it('leaves no timer behind', async () => {
+    const bench = new Bench({ attemptsMax: 1 });
+    const calls = [bench.call({ timeoutMs: 60_000 }), bench.call({ timeoutMs: 60_000 })];
+    await bench.sessions.accept();
+    bench.stream(0, 0).answer();
+    bench.stream(0, 1).refuse({ 'grpc-status': '5' });
+    await turn();
+    assert.deepEqual(calls.map(({ outcome }) => outcome), ['ok', 'not_found']);
+    assert.equal(bench.clock.pendingTimers, 1); // the watch of the connection
+    await bench.channel[Symbol.asyncDispose]();
+    assert.equal(bench.clock.pendingTimers, 0);
+  });
+
   it('refuses a call when too many wait, and says when to come again', async () => {
     const bench = new Bench({ waitingCallsMax: 3 });
     bench.calls(3);

@@ -16,8 +16,11 @@ export interface HttpAnswer {
 /** What was stored came from clients, so nobody may take it for a page of this server. */
 const bytesHeaders: HttpHeaders = { 'content-type': 'application/octet-stream', 'x-content-type-options': 'nosniff' };
 
+/** Texts repeat what was asked for, so they are not to be taken for pages either. */
+const textHeaders: HttpHeaders = { 'content-type': 'text/plain; charset=utf-8', 'x-content-type-options': 'nosniff' };
+
 export function textAnswer(status: number, text: string, headers?: HttpHeaders): HttpAnswer {
-  return { status, headers: { 'content-type': 'text/plain; charset=utf-8', ...headers }, body: Buffer.from(`${text}\n`) };
+  return { status, headers: { ...textHeaders, ...headers }, body: Buffer.from(`${text}\n`) };
 }
 
 /**

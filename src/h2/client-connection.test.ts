@@ -276,7 +276,7 @@ describe('client: streams of its own (RFC 9113 §5.1)', () => {
   it('does not hold it against a server that it resets whatever we open', () => {
     const peer = new Http2ServerPeer({ idleFramesBurst: 5 });
     for (let id = 1; id < 2_000; id += 2) {
-      peer.open();
+      peer.open({ endStream: false });
       peer.send(frame(3, 0, id, uint32(errorCode.refusedStream)));
     }
     assert.equal(peer.connection.isOver, false);
@@ -387,6 +387,7 @@ describe('client: GOAWAY (RFC 9113 §6.8)', () => {
     peer.send(goaway(1, errorCode.noError));
     assert.deepEqual(requests.map(({ events }) => events), [[], ['reset REFUSED_STREAM by peer, unprocessed']]);
     peer.send(goaway(0x7fff_ffff, errorCode.noError)); // may not rise again
+    assert.deepEqual(peer.send(answer(3, true)), []);
     peer.send(answer(1, true));
     assert.equal(peer.connection.isOver, true);
   });

@@ -4,13 +4,14 @@ import { behindHeadroom, encodeEntries, generatedEntries } from './batch-entry-w
 import type { BatchEntry } from './batch-entry-writer.ts';
 import { BatchUpdateBlobsResponseSchema } from './gen/build/bazel/remote/execution/v2/remote_execution_pb.ts';
 import type { MessageCodec } from './message-codec.ts';
-import { readDigest } from './packed-digests.ts';
-import type { ReceivedDigest } from './packed-digests.ts';
+import { PackedDigests } from './packed-digests.ts';
+import type { ReceivedDigests } from './packed-digests.ts';
 import { WireError, WireReader, fieldSet, skipUnknown } from './wire-reader.ts';
 
 /** One blob of a BatchUpdateBlobsRequest. */
 export interface BatchUpdateItem {
-  readonly digest: ReceivedDigest | undefined;
+  /** Where its digest stands in the list of the request; -1 when it has none. */
+  readonly digestIndex: number;
   /** A view of the message. */
   readonly data: Uint8Array;
   /** `Compressor.Value`, any number. */
@@ -20,6 +21,8 @@ export interface BatchUpdateItem {
 /** A BatchUpdateBlobsRequest. */
 export interface BatchUpdateQuery {
   readonly instanceName: string;
+  /** Of those blobs that have one. */
+  readonly digests: ReceivedDigests;
   readonly requests: readonly BatchUpdateItem[];
   /** `DigestFunction.Value`, any number. */
   readonly digestFunction: number;
@@ -42,17 +45,18 @@ export const batchUpdateBlobsRequestCodec: MessageCodec<BatchUpdateQuery, never>
   keepsViews: true,
   decode(bytes) {
     const reader = new WireReader(bytes);
+    const digests = new PackedDigests(requestsMax);
     const requests: BatchUpdateItem[] = [];
     let instanceName = '';
     let digestFunction = 0;
     for (let tag = reader.tag(); tag !== 0; tag = reader.tag()) {
       if (tag === 18) {
-        if (requests.push(readItem(reader)) > requestsMax) throw new WireError(`it has more than ${requestsMax} blobs; send fewer at a time`);
+        if (requests.push(readItem(reader, digests)) > requestsMax) throw new WireError(`it has more than ${requestsMax} blobs; send fewer at a time`);
       } else if (tag === 10) instanceName = reader.string();
       else if (tag === 40) digestFunction = reader.int32();
       else skipUnknown(reader, tag, requestFields);
     }
-    return { instanceName, requests, digestFunction };
+    return { instanceName, digests, requests, digestFunction };
   },
   encode() {
     throw new TypeError('Kiln does not send BatchUpdateBlobsRequest');
@@ -72,17 +76,19 @@ export const batchUpdateBlobsResponseCodec: MessageCodec<never, BatchUpdateAnswe
   },
 };
 
-function readItem(reader: WireReader): BatchUpdateItem {
+function readItem(reader: WireReader, digests: PackedDigests): BatchUpdateItem {
   const outerEnd = reader.enter();
-  let digest: ReceivedDigest | undefined;
+  let digestIndex = -1;
   let data = noBytes;
   let compressor = 0;
   for (let tag = reader.tag(); tag !== 0; tag = reader.tag()) {
-    if (tag === 10) digest = readDigest(reader, digest);
-    else if (tag === 18) data = reader.bytes();
+    if (tag === 10) {
+      if (digestIndex < 0) digestIndex = digests.read(reader);
+      else digests.merge(digestIndex, reader);
+    } else if (tag === 18) data = reader.bytes();
     else if (tag === 24) compressor = reader.int32();
     else skipUnknown(reader, tag, itemFields);
   }
   reader.leave(outerEnd);
-  return { digest, data, compressor };
+  return { digestIndex, data, compressor };
 }

@@ -56,8 +56,9 @@ compareDecoders({
 compareDecoders({
   schema: BatchUpdateBlobsRequestSchema,
   byHand: (bytes) => {
-    const { instanceName, digestFunction, requests } = batchUpdateBlobsRequestCodec.decode(bytes);
-    return { instanceName, digestFunction, requests: requests.map(({ digest, data, compressor }) => ({ digest: one(digest), data: [...data], compressor })) };
+    const { instanceName, digestFunction, digests, requests } = batchUpdateBlobsRequestCodec.decode(bytes);
+    const known = listed(digests);
+    return { instanceName, digestFunction, requests: requests.map(({ digestIndex, data, compressor }) => ({ digest: known[digestIndex], data: [...data], compressor })) };
   },
   generated: ({ instanceName, digestFunction, requests }) => ({
     instanceName,

@@ -24,9 +24,9 @@ import type { BatchUpdateAnswer, BatchUpdateItem, BatchUpdateQuery } from '../pr
 import type { FindMissingAnswer, FindMissingQuery } from '../proto/find-missing-codec.ts';
 import { Compressor_Value, ContentAddressableStorage } from '../proto/gen/build/bazel/remote/execution/v2/remote_execution_pb.ts';
 import type { GetTreeRequest } from '../proto/gen/build/bazel/remote/execution/v2/remote_execution_pb.ts';
-import type { ReceivedDigests } from '../proto/packed-digests.ts';
+import type { ReceivedDigest, ReceivedDigests } from '../proto/packed-digests.ts';
 import type { ServiceLimits } from './limits.ts';
-import { batchDigestFunction, parseDigest, requestDigest } from './request-digest.ts';
+import { batchDigestFunction, requestDigest } from './request-digest.ts';
 import { treePages } from './tree-pages.ts';
 
 export interface ContentAddressableStorageDependencies {
@@ -114,42 +114,45 @@ class ContentAddressableStorageService {
 
   async batchUpdate(request: BatchUpdateQuery, context: CallContext): Promise<BatchUpdateAnswer> {
     this.#require('write', request.instanceName, context);
-    const { requests } = request;
-    const digestFunction = batchDigestFunction(request.digestFunction, Iterator.from(requests).map(({ digest }) => digest?.hash));
+    const { digests, requests } = request;
+    const digestFunction = batchDigestFunction(request.digestFunction, digests.hashes);
     this.#checkBatch(requests.reduce((sum, { data }) => sum + data.byteLength, 0), 'write large blobs by ByteStream');
-    const textCharsMax = this.#entryTextCharsMax(requests.length, Iterator.from(requests).map(({ digest }) => digest?.hash), 0);
-    const outcomes = requests.map((entry): BlobBytes | CacheError =>
-      settled(() => {
-        refuseCompressed(entry);
-        return { digest: parseDigest(digestFunction, entry.digest, 'digest'), bytes: entry.data };
-      }),
-    );
+    const textCharsMax = this.#entryTextCharsMax(requests.length, digests.hashes, 0);
+    const checked = checkEach(digestFunction, digests);
+    const outcomes = requests.map((entry): BlobBytes | CacheError => {
+      if (entry.compressor !== identity) return compressed(entry);
+      if (entry.digestIndex < 0) return new CacheError('invalid_argument', 'digest is not set');
+      const digest = checked.at(entry.digestIndex);
+      return digest instanceof CacheError ? digest : { digest, bytes: entry.data };
+    });
     const accepted = outcomes.filter((outcome): outcome is BlobBytes => !(outcome instanceof CacheError));
-    const results = (accepted.length === 0 ? [] : await this.#blobs.putMany(accepted, context)).values();
+    const results = accepted.length === 0 ? [] : await this.#blobs.putMany(accepted, context);
+    let next = 0;
     return {
       responses: outcomes.map((outcome, index) => {
-        const failure: PutResult = outcome instanceof CacheError ? outcome : results.next().value;
+        const failure: PutResult = outcome instanceof CacheError ? outcome : results[next++];
         // The client's own digest, so that it finds its entry whatever is wrong with it.
-        return { digest: requests[index]?.digest, status: failure === undefined ? okEntry : this.#failedEntry(failure, textCharsMax) };
+        return { digest: echo(digests, requests[index]?.digestIndex ?? -1), status: failure === undefined ? okEntry : this.#failedEntry(failure, textCharsMax) };
       }),
     };
   }
 
   batchRead(request: BatchReadQuery, context: CallContext): MaybePromise<BatchReadAnswer> {
     this.#require('read', request.instanceName, context);
-    const { hashes, sizes } = request.digests;
+    const { digests } = request;
+    const { hashes } = digests;
     const digestFunction = batchDigestFunction(request.digestFunction, hashes);
     this.#entryTextCharsMax(hashes.length, hashes, 0); // first, since each malformed digest makes an error
-    const { asked, refused } = checkEach(digestFunction, request.digests);
+    const { asked, refused } = checkEach(digestFunction, digests);
     this.#checkBatch(asked.totalBytes, 'read large blobs by ByteStream');
     const textCharsMax = this.#entryTextCharsMax(hashes.length, hashes, asked.totalBytes);
     const answer = (found: readonly GetResult[]): BatchReadAnswer => {
       this.#countReads(found, request.instanceName, context);
       let next = 0;
       return {
-        responses: hashes.map((hash, index) => {
+        responses: hashes.map((_, index) => {
           const result = refused.get(index) ?? found[next++];
-          return { digest: { hash, sizeBytes: sizes[index] ?? 0 }, ...this.#readEntry(result, textCharsMax) };
+          return { digest: echo(digests, index), ...this.#readEntry(result, textCharsMax) };
         }),
       };
     };
@@ -228,23 +231,33 @@ function shortened(text: string, charsMax: number): string {
   return text.length <= charsMax ? text : `${text.slice(0, Math.max(0, charsMax - 3))}...`.slice(0, charsMax);
 }
 
-function refuseCompressed({ compressor }: BatchUpdateItem): void {
-  if (compressor === identity) return;
-  throw new CacheError('invalid_argument', `compressor ${compressor} is not among supported_batch_update_compressors; send the bytes as they are`);
+function compressed({ compressor }: BatchUpdateItem): CacheError {
+  return new CacheError('invalid_argument', `compressor ${compressor} is not among supported_batch_update_compressors; send the bytes as they are`);
 }
 
-/** Nearly always all are well formed. Those that are not are told by their position, and the others are in the list. */
-function checkEach(digestFunction: DigestFunction, digests: ReceivedDigests): { asked: DigestList; refused: ReadonlyMap<number, CacheError> } {
-  const refused = new Map<number, CacheError>();
+/** The digest as it came. */
+function echo({ hashes, sizes }: ReceivedDigests, index: number): ReceivedDigest | undefined {
+  const hash = hashes[index];
+  return hash === undefined ? undefined : { hash, sizeBytes: sizes[index] ?? 0 };
+}
+
+/** Digests of a batch, which are judged one by one. */
+interface CheckedDigests {
+  /** Those that are well formed. */
+  readonly asked: DigestList;
+  /** Why the others are not, by their index. */
+  readonly refused: ReadonlyMap<number, CacheError>;
+  at(index: number): Digest | CacheError;
+}
+
+function checkEach(digestFunction: DigestFunction, digests: ReceivedDigests): CheckedDigests {
   const all = settled(() => DigestList.check(digestFunction, digests));
-  if (all instanceof DigestList) return { asked: all, refused };
-  const accepted: Digest[] = [];
-  for (const [index, hash] of digests.hashes.entries()) {
-    const outcome = settled(() => Digest.parse(digestFunction, hash, digests.sizes[index] ?? 0));
-    if (outcome instanceof CacheError) refused.set(index, outcome);
-    else accepted.push(outcome);
-  }
-  return { asked: DigestList.from(accepted), refused };
+  if (all instanceof DigestList) return { asked: all, refused: new Map(), at: (index) => all.at(index) }; // nearly always
+  const outcomes = digests.hashes.map((hash, index) => settled(() => Digest.parse(digestFunction, hash, digests.sizes[index] ?? 0)));
+  const refused = new Map<number, CacheError>();
+  for (const [index, outcome] of outcomes.entries()) if (outcome instanceof CacheError) refused.set(index, outcome);
+  const asked = DigestList.from(outcomes.filter((outcome): outcome is Digest => !(outcome instanceof CacheError)));
+  return { asked, refused, at: (index) => outcomes[index] ?? all };
 }
 
 /** The value, or the CacheError that `compute` threw; anything else is our bug and ends the call. */

@@ -17,7 +17,7 @@ export function requestDigest(wireFunction: number, message: ReceivedDigest | un
 }
 
 /** @throws CacheError `invalid_argument` that names `field` when there is no digest, or it is malformed. */
-export function parseDigest(digestFunction: DigestFunction, message: ReceivedDigest | undefined, field: string): Digest {
+function parseDigest(digestFunction: DigestFunction, message: ReceivedDigest | undefined, field: string): Digest {
   if (message === undefined) throw new CacheError('invalid_argument', `${field} is not set`);
   return Digest.parse(digestFunction, message.hash, message.sizeBytes);
 }

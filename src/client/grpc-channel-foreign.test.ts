@@ -357,6 +357,9 @@ describe('GrpcChannel and hostile servers', () => {
       [(stream) => (stream.respond({ ...grpcHeaders, 'grpc-encoding': 'snappy' }), stream.end()), 13, /compresses its answer with "snappy"/],
       [(stream) => answer(stream, emptyMessage, 'ok'), 2, /grpc-status "ok", which is no number/],
       [(stream) => (stream.respond({ ...grpcHeaders, 'grpc-status': '5', 'grpc-message': 'n%C3%B6' }), stream.end()), 5, /^nö$/],
+      // Neither of these ever ends by itself.
+      [(stream) => (stream.respond({ ...grpcHeaders, 'grpc-status': '5' }), stream.write('more')), 5, /answered NOT_FOUND without a reason/],
+      [(stream) => (stream.respond({ ':status': 200, 'content-type': 'text/plain' }), stream.write('more')), 2, /content-type "text\/plain"/],
       [(stream) => (stream.additionalHeaders({ ':status': 103 }), stream.respond({ ...grpcHeaders, 'grpc-status': '7' }), stream.end()), 7, /answered PERMISSION_DENIED without a reason/],
     ];
     const served = await serve(t, (stream, headers) => cases[Number(headers['x-case'])]?.[0](stream));

@@ -90,6 +90,9 @@ describe('byte budget', () => {
     const [large, small] = [new RecordedWaiter(4 * mebibyte), new RecordedWaiter(mebibyte)];
     budget.enterLine(large);
     budget.enterLine(small);
+    await turn();
+    assert.equal(small.outcome, 'waits');
+    assert.equal(budget.tryReserve(mebibyte), false, 'who comes later does not overtake either');
     budget.leaveLine(large);
     await turn();
     assert.deepEqual([large.outcome, small.outcome], ['waits', 'has room']);

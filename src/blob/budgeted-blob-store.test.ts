@@ -149,10 +149,12 @@ describe('budgeted blob store', () => {
     for (let looks = 0; looks < 2; looks += 1) budget.look(1);
     await assert.rejects(waits[0] ?? assert.fail(), { code: 'unavailable' });
     await assert.rejects(waits[3] ?? assert.fail(), { code: 'unavailable' });
-    const again = await opened(store.get(digest));
-    const next = again[Symbol.asyncIterator]().next();
+    const [again, left] = [await opened(store.get(digest)), await opened(store.get(digest))];
+    const [next, unread] = [again[Symbol.asyncIterator]().next(), left[Symbol.asyncIterator]().next()];
+    await left[Symbol.asyncDispose]();
     budget.give(12 * 1024 * 1024);
     assert.equal((await next).value?.byteLength, 100_000);
+    await unread;
     await again[Symbol.asyncDispose]();
     await Promise.allSettled(waits);
     assert.equal(budget.usedBytes, 0);

@@ -173,6 +173,13 @@ describe('memory of calls', () => {
     await settle();
     for (const { stream } of calls) assert.equal(stream.status('grpc-status'), '14');
     assert.equal(served.budget.usedBytes, 24 * mebibyte);
+    const { stream, handler } = served.open(inputPath);
+    handler.onData(prefix(6 * mebibyte));
+    handler.onData(new Uint8Array(200_000));
+    assert.equal(served.budget.waiterCount, 1);
+    stream.lose({ code: 8, byPeer: true });
+    assert.equal(served.budget.waiterCount, 0);
+    assert.equal(served.budget.usedBytes, 24 * mebibyte);
   });
 
   it('ERR-4: that only its client could free is freed when others wait for it, with a status that says to come again', async () => {

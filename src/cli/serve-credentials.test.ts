@@ -138,17 +138,34 @@ describe('the files of credentials', () => {
   it('are read again on SIGHUP: what is revoked is refused on connections that are open, what is new is served', async (t) => {
     const made = await files(t);
     await writeFile(made.htpasswd, `ann:${hashSync('first', 4)}\n`);
+    await createToken(made, '--name', 'ann');
     const old = await createToken(made, '--name', 'ci');
     const kiln = await serve(t, made);
     using client = new GrpcJsClient(`127.0.0.1:${kiln.port}`);
     assert.deepEqual([await codeFor(client, `Bearer ${old}`), await codeFor(client, basic('ann', 'first'))], [0, 0]);
     await writeFile(made.tokens, '');
+    await createToken(made, '--name', 'ann');
     const fresh = await createToken(made, '--name', 'ci');
     await writeFile(made.htpasswd, `ann:${hashSync('second', 4)}\n`);
     kiln.kill('SIGHUP');
     await until(async () => (await codeFor(client, `Bearer ${old}`)) === 16);
     assert.deepEqual([await codeFor(client, `Bearer ${fresh}`), await codeFor(client, basic('ann', 'first')), await codeFor(client, basic('ann', 'second'))], [0, 16, 0]);
     assert.equal(await statusFor(kiln, `Bearer ${old}`), 401);
+  });
+
+  it('give no rights to a user whose identity is removed, were it the last one', async (t) => {
+    const made = await files(t);
+    await writeFile(made.htpasswd, `ann:${hashSync('right', 4)}\n`);
+    await createToken(made, '--name', 'ann', '--grant', '*=read');
+    const kiln = await serve(t, made);
+    assert.equal(await statusFor(kiln, basic('ann', 'right')), 200);
+    await writeFile(made.tokens, '');
+    kiln.kill('SIGHUP');
+    await until(async () => (await statusFor(kiln, basic('ann', 'right'))) === 403);
+    const put = await fetchHttp(kiln.port, emptyBlob, { method: 'PUT', headers: { authorization: basic('ann', 'right') } });
+    assert.equal(put.status, 403);
+    const next = await serve(t, { ...made, directory: join(made.directory, 'next') });
+    assert.equal(await statusFor(next, basic('ann', 'right')), 403, 'after a restart as well');
   });
 
   it('change nothing when they have become wrong, and let nobody in when they have become empty', async (t) => {
@@ -185,7 +202,7 @@ describe('credentials on their way', () => {
   it('a slow password is checked while others are served', async (t) => {
     const made = await files(t);
     await writeFile(made.htpasswd, `ann:${hashSync('slow', 12)}\n`);
-    await createToken(made);
+    await createToken(made, '--name', 'ann');
     const kiln = await serve(t, made);
     let checked = false;
     const slow = statusFor(kiln, basic('ann', 'slow')).then((status) => ((checked = true), status));
@@ -201,7 +218,7 @@ describe('credentials on their way', () => {
   it('wrong passwords are slowed down with a time to come back; right ones that are known are not', async (t) => {
     const made = await files(t);
     await writeFile(made.htpasswd, `ann:${hashSync('right', 4)}\n`);
-    await createToken(made);
+    await createToken(made, '--name', 'ann');
     const kiln = await serve(t, made);
     assert.equal(await statusFor(kiln, basic('ann', 'right')), 200);
     const attempts = await Promise.all(Array.from({ length: 20 }, (_, number) => fetchHttp(kiln.port, emptyBlob, { headers: { authorization: basic('ann', `guess ${number}`) } })));

@@ -53,7 +53,7 @@ async function open(t: TestContext, allowAnonymous?: 'read' | 'write') {
   const [tokensFile, htpasswdFile] = [join(directory, 'tokens.yaml'), join(directory, 'htpasswd')];
   const tokens = Object.fromEntries(Object.keys(grants).map((name) => [name, createToken(systemRandom)]));
   const entries = Object.entries(grants).map(([name, granted]) => tokenEntry({ name, tokens: [hashOfToken(tokens[name] ?? '')], grants: granted }));
-  await writeFile(tokensFile, entries.join(''));
+  await writeFile(tokensFile, [...entries, tokenEntry({ name: 'ann', tokens: [], grants: grants['both'] ?? [] })].join(''));
   // Cost 4 is the least that bcrypt has; what a higher one does is tested with the check itself.
   await writeFile(htpasswdFile, `ann:${hashSync("ann's secret", 4)}\n`);
   const anonymous = allowAnonymous === undefined ? [] : ['--allow-anonymous', allowAnonymous];

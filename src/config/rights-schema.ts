@@ -71,7 +71,7 @@ export const rightsGroup = group(
       reload: true,
     }),
     'htpasswd-file': optionalKey(path('FILE'), {
-      help: 'Users and hashes of their passwords, for HTTP Basic, as "htpasswd -B" writes them. A user may do what the identity of that name may; without one, read and write everywhere.',
+      help: 'Users and hashes of their passwords, for HTTP Basic, as "htpasswd -B" writes them. A user may do what the identity of that name may. Where there are no identities and no tokens-file, every user may read and write everywhere; where there are, one without an identity may do what callers without credentials may.',
       example: '/etc/kiln/htpasswd',
       default: { derived: 'none' },
       reload: true,

@@ -23,13 +23,13 @@ export class RightsTable {
   readonly #byToken = new Map<string, Caller>();
 
   /** @throws CacheError `invalid_argument`. */
-  constructor({ identities, passwords, anonymous, credentialsConfigured }: RightsDefinition) {
+  constructor({ identities, identitiesConfigured, passwords, anonymous, credentialsConfigured }: RightsDefinition) {
     this.credentialsConfigured = credentialsConfigured;
     this.admitsAnonymous = anonymous !== 'none';
     this.#anonymous = new GrantedRights(anonymousGrants[anonymous]);
     for (const [name, definitions] of Map.groupBy(identities, (identity) => identity.name)) this.#add(name, definitions);
-    // A file of users is what a team shares; whoever wants to tell them apart writes down identities.
-    const shared = new GrantedRights(anonymousGrants.write);
+    // A file of users is what a team shares; whoever wants to tell them apart writes down identities, for all of them.
+    const shared = identitiesConfigured ? this.#anonymous : new GrantedRights(anonymousGrants.write);
     for (const user of passwords.keys()) if (!this.#byName.has(user)) this.#byName.set(user, shared);
   }
 

@@ -17,7 +17,7 @@ const ci: IdentityDefinition = { name: 'ci', tokens: [hashOfToken('kiln_ci'), ha
 const ops: IdentityDefinition = { name: 'ops', tokens: [hashOfToken('kiln_ops')], grants: [{ instances: [''], rights: ['admin'] }] };
 /** Of "pw". */
 const pw = '{SHA}GpHWL3ymc5liWkNopqtdSjuqYHM=';
-const nothing: RightsDefinition = { identities: [], passwords: new Map(), anonymous: 'none', credentialsConfigured: true };
+const nothing: RightsDefinition = { identities: [], passwords: new Map(), anonymous: 'none', credentialsConfigured: true, identitiesConfigured: false };
 
 function open(definition: Partial<RightsDefinition> = {}, log = new RecordedLog()): Rights {
   const matches = async (password: string, hash: string) => passwordMatches(password, hash);
@@ -94,6 +94,18 @@ describe('Rights.require', () => {
       }
     });
   }
+
+  it('gives users without an identity everything only where there are no identities', () => {
+    const ann = named('ann');
+    const passwords = new Map([['ann', pw]]);
+    const mayWrite = (definition: Partial<RightsDefinition>): boolean => open({ passwords, ...definition }).allows(ann, 'write', 'main');
+    assert.ok(mayWrite({}));
+    assert.ok(!mayWrite({ identities: [ci], identitiesConfigured: true }));
+    assert.ok(!mayWrite({ identities: [], identitiesConfigured: true }), 'an empty tokens file is a list without ann');
+    const readable = open({ passwords, identities: [ci], identitiesConfigured: true, anonymous: 'read' });
+    assert.deepEqual([readable.allows(ann, 'read', 'main'), readable.allows(ann, 'write', 'main')], [true, false], 'no less than callers without credentials');
+    assert.ok(open({ passwords, identities: [{ ...ci, name: 'ann' }], identitiesConfigured: true }).allows(ann, 'write', 'main'));
+  });
 
   it('asks for rights that belong to no instance', () => {
     assert.doesNotThrow(() => rights.requireSomewhere(named('ops'), 'admin'));

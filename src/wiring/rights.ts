@@ -3,7 +3,7 @@ import type { Log } from '../base/log.ts';
 import type { Meter } from '../base/metrics.ts';
 import { monotonicClock } from '../platform/clocks.ts';
 import { systemRandom } from '../platform/random.ts';
-import { readSmallFile } from '../platform/small-file.ts';
+import { readSmallFile, readSmallFileAgain } from '../platform/small-file.ts';
 import { entryBeside, Thread } from '../platform/thread.ts';
 import type { ThreadLimits } from '../platform/thread.ts';
 import { htpasswdBytesMax, readHtpasswd } from '../rights/htpasswd.ts';
@@ -31,7 +31,8 @@ export interface OpenRights extends Disposable {
   readonly anonymous: AnonymousRights;
   /**
    * Takes the rights of `options`, and reads the htpasswd file again. Rights that were granted to credentials are not
-   * granted to everyone because the last credentials are gone.
+   * granted to everyone because the last credentials are gone, and those of identities not to every user because the last
+   * identity is; a restart is needed for that.
    * @throws CacheError `invalid_argument` or `failed_precondition`; the rights are what they were then.
    */
   reload(options: RightsOptions): Promise<void>;
@@ -45,6 +46,11 @@ export function credentialsConfigured({ rights }: RightsOptions): boolean {
   return rights.tokensFile !== undefined || rights.htpasswdFile !== undefined || rights.identities.length > 0;
 }
 
+/** Whether anybody is meant to have rights by name, even if the file that says so is empty at the moment. */
+function identitiesConfigured({ rights }: RightsOptions): boolean {
+  return rights.tokensFile !== undefined || rights.identities.length > 0;
+}
+
 /** @throws CacheError `invalid_argument` or `failed_precondition`; first line what is wrong, second line what to do. */
 export async function openRights(options: RightsOptions, { log, meter }: { readonly log: Log; readonly meter: Meter }): Promise<OpenRights> {
   using opening = new DisposableStack();
@@ -53,7 +59,7 @@ export async function openRights(options: RightsOptions, { log, meter }: { reado
     const question: PasswordQuestion = { password, hash };
     return (await thread.call(question)) === true;
   };
-  let definition = await definitionOf(options, false);
+  let definition = await definitionOf(options, undefined);
   const passwords = new PasswordCheck({ clock: monotonicClock, random: systemRandom, matches }, passwordCheckLimits);
   meterChecks(passwords, meter);
   const rights = new Rights(definition, passwords, log);
@@ -64,7 +70,7 @@ export async function openRights(options: RightsOptions, { log, meter }: { reado
       return definition.anonymous;
     },
     async reload(changed) {
-      const next = await definitionOf(changed, definition.credentialsConfigured);
+      const next = await definitionOf(changed, definition);
       rights.replace(next);
       definition = next;
     },
@@ -78,13 +84,15 @@ function meterChecks(passwords: PasswordCheck, meter: Meter): void {
   meter.gauge({ name: 'kiln_password_checks_max', help: 'The bound of kiln_password_checks.' }, () => checksMax + waitingMax);
 }
 
-async function definitionOf(options: RightsOptions, hadCredentials: boolean): Promise<RightsDefinition> {
+async function definitionOf(options: RightsOptions, before: RightsDefinition | undefined): Promise<RightsDefinition> {
   const { htpasswdFile, identities } = options.rights;
-  const hasCredentials = hadCredentials || credentialsConfigured(options);
+  const hasCredentials = before?.credentialsConfigured === true || credentialsConfigured(options);
+  const read = before === undefined ? readSmallFile : readSmallFileAgain;
   return {
     identities,
-    passwords: htpasswdFile === undefined ? new Map() : readHtpasswd(await readSmallFile(htpasswdFile, htpasswdBytesMax + 1), htpasswdFile),
+    passwords: htpasswdFile === undefined ? new Map() : readHtpasswd(await read(htpasswdFile, htpasswdBytesMax + 1), htpasswdFile),
     anonymous: options.allowAnonymous ?? (hasCredentials ? 'none' : 'write'),
     credentialsConfigured: hasCredentials,
+    identitiesConfigured: before?.identitiesConfigured === true || identitiesConfigured(options),
   };
 }

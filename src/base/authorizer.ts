@@ -30,9 +30,12 @@ export interface ClientCertificate {
   readonly emails: readonly string[];
 }
 
-/** What a connection shows beside the header of a request; one object for all requests of a connection. */
+/**
+ * What a connection shows beside the header of a request; one object for all requests of a connection, so that it also
+ * tells them apart from those of others.
+ */
 export interface ConnectionCredentials {
-  readonly certificate: ClientCertificate;
+  readonly certificate?: ClientCertificate;
 }
 
 /** Finds out who asks. */

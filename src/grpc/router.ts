@@ -100,7 +100,7 @@ export class GrpcRouter implements StreamAcceptor, CallHost {
     return new GrpcRouter([], { ...this.#options, limits: { ...this.limits, messageBytesMax } }, this.#shared);
   }
 
-  /** The same services, for a connection that shows who its client is. */
+  /** The same services, for one connection and what it shows of its client. */
   forClient(credentials: ConnectionCredentials): GrpcRouter {
     const inner = this.#authenticator;
     const authenticator: Authenticator = {

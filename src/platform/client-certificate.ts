@@ -4,11 +4,11 @@ import { TLSSocket } from 'node:tls';
 import type { Socket } from 'node:net';
 import type { ClientCertificate, ConnectionCredentials } from '../base/authorizer.ts';
 
-/** Undefined for a connection without TLS, or without a certificate that was verified. */
-export function credentialsOf(socket: Socket): ConnectionCredentials | undefined {
-  if (!(socket instanceof TLSSocket) || !socket.authorized) return undefined;
+/** A new object for each call. There is no certificate without TLS, nor one that was not verified. */
+export function credentialsOf(socket: Socket): ConnectionCredentials {
+  if (!(socket instanceof TLSSocket) || !socket.authorized) return {};
   const certificate = socket.getPeerX509Certificate();
-  return certificate === undefined ? undefined : { certificate: namesIn(certificate) };
+  return certificate === undefined ? {} : { certificate: namesIn(certificate) };
 }
 
 /** The names of a certificate, in their written forms. */

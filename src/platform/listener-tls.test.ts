@@ -50,7 +50,7 @@ async function listen(t: TestContext, own: Partial<TlsSettings> = {}, limits: Pa
   const refusals = { http1: (text: string) => Buffer.from(`HTTP/1.1 400 ${text}`), http2: (text: string) => Buffer.from(`GOAWAY ${text}`) };
   const listener = await Listener.open({ kind: 'tcp', host: '127.0.0.1', port: 0 }, { connectionsMax: 100, firstBytesTimeoutMs: 20_000, ...limits }, log, { terminator, refusals });
   const port = listener.address.kind === 'tcp' ? listener.address.port : 0;
-  const http = createHttpServer((request, response) => response.end(`${request.method} ${request.url} ${credentialsOf(request.socket)?.certificate.subject ?? 'stranger'}`));
+  const http = createHttpServer((request, response) => response.end(`${request.method} ${request.url} ${credentialsOf(request.socket).certificate?.subject ?? 'stranger'}`));
   listener.serve({
     http2(socket, head) {
       socket.on('error', () => {});

@@ -23,9 +23,11 @@ export class CertificateOwners {
 
   /** Whose certificate the connection has shown: exact patterns go before wildcards, and of equals the first one counts. */
   ownerOf(credentials: ConnectionCredentials): Caller | undefined {
+    const { certificate } = credentials;
+    if (certificate === undefined) return undefined;
     const known = this.#known.get(credentials);
     if (known !== undefined) return known.owner;
-    const owner = this.#patterns.find(({ pattern }) => pattern.covers(credentials.certificate))?.owner;
+    const owner = this.#patterns.find(({ pattern }) => pattern.covers(certificate))?.owner;
     this.#known.set(credentials, { owner });
     return owner;
   }

@@ -34,7 +34,7 @@ function open(limits: Partial<PasswordCheckLimits> = {}) {
   const random = { bytes: (length: number) => new Uint8Array(length).fill(7) };
   const check = new PasswordCheck({ clock, random, matches: thread.matches }, { ...passwordCheckLimits, ...limits });
   check.replace(new Map([['ann', annHash], ['bob', bobHash]]));
-  const ask = (user: string, password: string) => check.check(`${user}:${password}`, user, password);
+  const ask = (user: string, password: string, connection?: object) => check.check(`${user}:${password}`, { user, password, connection });
   const answer = async (user: string, password: string) => {
     const outcome = ask(user, password);
     await thread.finish();
@@ -124,7 +124,7 @@ describe('PasswordCheck', () => {
       { ...passwordCheckLimits, burst: 1 },
     );
     broken.replace(new Map([['ann', annHash]]));
-    for (let attempt = 0; attempt < 3; attempt += 1) await assert.rejects(async () => broken.check('h', 'ann', 'a'), { message: 'no thread' });
+    for (let attempt = 0; attempt < 3; attempt += 1) await assert.rejects(async () => broken.check('h', { user: 'ann', password: 'a' }), { message: 'no thread' });
   });
 
   it('remembers a bounded number, and wrong headers never push out right ones', async () => {
@@ -135,5 +135,18 @@ describe('PasswordCheck', () => {
     const before = thread.asked.length;
     assert.equal(await answer('bob', '1'), false);
     assert.equal(thread.asked.length, before + 1, 'forgotten');
+  });
+
+  it('lets one connection have so many checks at a time, and no other wait for it', async () => {
+    const { thread, ask } = open({ connectionChecksMax: 2, waitingMax: 3 });
+    const [stranger, other] = [{}, {}];
+    const guesses = [ask('kim', 'x', stranger), ask('lee', 'x', stranger)];
+    assert.throws(() => ask('max', 'x', stranger), { code: 'unavailable' });
+    const known = ask('ann', 'a', other);
+    for (let turn = 0; turn < 3; turn += 1) await thread.finish();
+    assert.deepEqual(await all([...guesses, known]), [false, false, true]);
+    const again = ask('max', 'x', stranger);
+    await thread.finish();
+    assert.equal(await again, false, 'there is room again');
   });
 });

@@ -1,7 +1,7 @@
 // Who a caller is and what it may do, by the identities, passwords and anonymous rights of one moment. A reload puts
 // others in their place at once.
 import { anonymous } from '../base/authorizer.ts';
-import type { Authenticator, Authorizer, Caller, ConnectionCredentials, Right } from '../base/authorizer.ts';
+import type { Authenticator, Authorizer, Caller, ClientCertificate, ConnectionCredentials, Right } from '../base/authorizer.ts';
 import { BoundedMap } from '../base/bounded-map.ts';
 import { CacheError } from '../base/cache-error.ts';
 import type { Log } from '../base/log.ts';
@@ -66,7 +66,7 @@ export class Rights implements Authenticator, Authorizer {
     // Some tools always show a token, also to a cache that has never heard of any (Turborepo, Rush): where nobody has
     // credentials, none are wrong.
     if (!this.#table.credentialsConfigured) return anonymous;
-    if (authorization === undefined) return connection === undefined ? this.#withoutCredentials() : this.#ownerOfCertificate(connection);
+    if (authorization === undefined) return connection?.certificate === undefined ? this.#withoutCredentials() : this.#ownerOfCertificate(connection, connection.certificate);
     const remembered = this.#remembered.get(authorization);
     if (remembered !== undefined) return remembered;
     const credentials = parseAuthorization(authorization);
@@ -77,7 +77,7 @@ export class Rights implements Authenticator, Authorizer {
     }
     if (credentials.kind === 'token') throw this.#wrongToken();
     const { user, password } = credentials;
-    const right = this.#passwords.check(authorization, user, password);
+    const right = this.#passwords.check(authorization, { user, password, connection });
     return isPromise(right) ? right.then((isRight) => this.#userNamed(user, isRight)) : this.#userNamed(user, right);
   }
 
@@ -89,11 +89,10 @@ export class Rights implements Authenticator, Authorizer {
   }
 
   /** A certificate that is nobody's is no wrong credential: many clients show the only one they have to every server. */
-  #ownerOfCertificate(connection: ConnectionCredentials): Caller {
+  #ownerOfCertificate(connection: ConnectionCredentials, { subject }: ClientCertificate): Caller {
     const owner = this.#certificates.ownerOf(connection);
     if (owner !== undefined) return owner;
     if (this.#table.admitsAnonymous) return anonymous;
-    const { subject } = connection.certificate;
     this.#log.debug('a client certificate is that of no identity', { subject });
     throw new CacheError('unauthenticated', `the client certificate of ${JSON.stringify(subject)} belongs to no identity of this server; whoever runs it adds it to one (rights.identities, certificates)`);
   }

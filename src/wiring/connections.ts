@@ -53,7 +53,7 @@ const goawayAnswerMs = 5_000;
 const lastAnswersMs = 500;
 
 /** What the HTTP/2 streams of a connection are handed to, given what it shows of its client. */
-export type StreamAcceptors = (credentials: ConnectionCredentials | undefined) => StreamAcceptor;
+export type StreamAcceptors = (credentials: ConnectionCredentials) => StreamAcceptor;
 
 export class Connections {
   readonly #parts: ConnectionParts;
@@ -71,12 +71,8 @@ export class Connections {
 
   /** For connections of one kind; those of all kinds are counted and ended together. */
   handlers(acceptors: StreamAcceptors): ProtocolHandlers {
-    const strangers = this.#counted(acceptors(undefined));
     return {
-      http2: (socket, head) => {
-        const credentials = credentialsOf(socket);
-        this.#serveHttp2(socket, head, credentials === undefined ? strangers : this.#counted(acceptors(credentials)));
-      },
+      http2: (socket, head) => this.#serveHttp2(socket, head, this.#counted(acceptors(credentialsOf(socket)))),
       other: (socket) => this.#http1.adopt(socket, credentialsOf(socket)),
     };
   }

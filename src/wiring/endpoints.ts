@@ -125,7 +125,7 @@ export class Endpoints implements AsyncDisposable {
     return {
       connections: new Connections({ exchanges, clock: monotonicClock, timers, log, budget: this.#budget, events: this.#events, http1Events: this.#http1Events, isBusy: this.#isBusy, limits: { http1: this.#http1, http2: () => this.#http2 } }),
       acceptors: (router) => (credentials) =>
-        new DispatchAcceptor(credentials === undefined ? router : router.forClient(credentials), httpAcceptor(exchanges, httpExchangeLimits, { httpDate, log, budget: this.#budget, credentials })),
+        new DispatchAcceptor(router.forClient(credentials), httpAcceptor(exchanges, httpExchangeLimits, { httpDate, log, budget: this.#budget, credentials })),
     };
   }
 

@@ -17,6 +17,20 @@ describe('HeaderBlockMemo', () => {
     assert.equal(memo.find(Buffer.from('ABCD'), 0, 4, 7), undefined);
   });
 
+  it('sees every byte, whatever the length and wherever it lies', () => {
+    for (let length = 1; length <= 40; length += 1) {
+      const memo = new HeaderBlockMemo(8);
+      const bytes = Buffer.from(Array.from({ length: length + 3 }, (_, index) => 0x80 + index));
+      memo.remember({ bytes, from: 3, end: length + 3, generation: 0 }, block);
+      for (let place = 0; place < length; place += 1) {
+        const moved = Buffer.concat([Buffer.from('.'), bytes.subarray(3)]).subarray(1);
+        assert.equal(memo.find(moved, 0, length, 0), block, `${length} bytes`);
+        moved[place] = (moved[place] ?? 0) ^ 1;
+        assert.equal(memo.find(moved, 0, length, 0), undefined, `${length} bytes, another one at ${place}`);
+      }
+    }
+  });
+
   it('keeps its own copy of the bytes', () => {
     const memo = new HeaderBlockMemo(8);
     const reused = Buffer.from('ABC');

@@ -6,8 +6,12 @@ import type { DecodedBlock } from './header-block.ts';
 /** A longer block is not remembered: the memory of a connection stays bounded by the number of blocks. */
 const blockBytesMax = 1_024;
 
+const wordBytes = 4;
+
 interface Remembered {
   readonly bytes: Uint8Array;
+  /** The same four by four, without the rest. */
+  readonly words: Int32Array;
   readonly generation: number;
   readonly block: DecodedBlock;
 }
@@ -15,6 +19,11 @@ interface Remembered {
 /** One place per hash: a newer block takes the place of an older one. At most `blocksMax` are kept. */
 export class HeaderBlockMemo {
   readonly #places: (Remembered | undefined)[];
+  /**
+   * Over the memory that was looked into last: connections are mostly read into the same again and again. One for all of
+   * them, since it keeps that memory.
+   */
+  static #view: DataView = new DataView(new ArrayBuffer(0));
   /** Found last. A client that makes one kind of call sends one block: no hash is needed to find it again. */
   #last: Remembered | undefined;
 
@@ -26,9 +35,9 @@ export class HeaderBlockMemo {
   find(bytes: Uint8Array, from: number, end: number, generation: number): DecodedBlock | undefined {
     if (end - from > blockBytesMax) return undefined;
     const last = this.#last;
-    if (last?.generation === generation && isSame(last.bytes, bytes, from, end)) return last.block;
+    if (last?.generation === generation && this.#isSame(last, bytes, from, end)) return last.block;
     const found = this.#places[hashOf(bytes, from, end) % this.#places.length];
-    if (found?.generation !== generation || !isSame(found.bytes, bytes, from, end)) return undefined;
+    if (found?.generation !== generation || !this.#isSame(found, bytes, from, end)) return undefined;
     this.#last = found;
     return found.block;
   }
@@ -37,16 +46,29 @@ export class HeaderBlockMemo {
   remember(input: { bytes: Uint8Array; from: number; end: number; generation: number }, block: DecodedBlock): void {
     const { bytes, from, end, generation } = input;
     if (end - from > blockBytesMax) return;
-    this.#places[hashOf(bytes, from, end) % this.#places.length] = { bytes: new Uint8Array(bytes.subarray(from, end)), generation, block };
+    const copy = new Uint8Array(bytes.subarray(from, end));
+    this.#places[hashOf(bytes, from, end) % this.#places.length] = { bytes: copy, words: wordsOf(copy), generation, block };
+  }
+
+  /** By words: some clients send the path as text in every block, and then this is done for a hundred bytes per call. */
+  #isSame({ bytes: known, words }: Remembered, bytes: Uint8Array, from: number, end: number): boolean {
+    if (known.length !== end - from) return false;
+    if (HeaderBlockMemo.#view.buffer !== bytes.buffer) HeaderBlockMemo.#view = new DataView(bytes.buffer);
+    const view = HeaderBlockMemo.#view;
+    const start = bytes.byteOffset + from;
+    for (let index = 0; index < words.length; index++) {
+      if (view.getInt32(start + wordBytes * index, true) !== words[index]) return false;
+    }
+    for (let index = wordBytes * words.length; index < known.length; index++) {
+      if (known[index] !== bytes[from + index]) return false;
+    }
+    return true;
   }
 }
 
-function isSame(known: Uint8Array, bytes: Uint8Array, from: number, end: number): boolean {
-  if (known.length !== end - from) return false;
-  for (let index = from; index < end; index++) {
-    if (known[index - from] !== bytes[index]) return false;
-  }
-  return true;
+function wordsOf(bytes: Uint8Array): Int32Array {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  return Int32Array.from({ length: Math.floor(bytes.length / wordBytes) }, (_, index) => view.getInt32(wordBytes * index, true));
 }
 
 /** Cheap rather than good: a collision only costs a decoding. */

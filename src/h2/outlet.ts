@@ -22,8 +22,11 @@ const updatesMax = 10_000;
 
 /** A frame with less, because a window lets no more out, costs more than it brings. */
 const tinyFrameBytes = 256;
-/** Every window comes to its end with a frame of some length. With so much since the last tiny one, that is all it was. */
-const fairBytes = 16_384;
+/**
+ * Every window comes to its end with a frame of some length. With so much since the last tiny one, that is all it was, and
+ * frames carry at least half of it on average. Connection windows of 16 KiB, with a tiny frame in each round, are in use.
+ */
+const fairBytes = 2_048;
 
 /** What the outlet needs to know of a stream that has queued DATA. */
 export interface QueuedSender {

@@ -134,4 +134,28 @@ describe('windows of a few bytes', () => {
     for (let count = 0; count < 1_500; count += 1) peer.send(windowUpdate(0, 16_384 + 1)); // a frame, and one of one byte
     assert.deepEqual(peer.mishaps, []);
   });
+
+  it('cost nothing where several streams with small windows share a small one of the connection', () => {
+    const streamWindow = 1_023;
+    const peer = answered(10, 3_000_000, { streamWindow });
+    const connectionWindow = 9 * streamWindow + 15; // so that the tenth stream gets 15 bytes, each round
+    const untold = new Map<number, number>([[0, connectionWindow - 65_535]]);
+    const take = (streamId: number, bytes: number, window: number): Buffer[] => {
+      const sum = (untold.get(streamId) ?? 0) + bytes;
+      untold.set(streamId, sum < window / 2 ? sum : 0);
+      return sum < window / 2 ? [] : [windowUpdate(streamId, sum)];
+    };
+    // What was sent before this began, as if it had come now.
+    let sent = peer.streams.map(({ stream }) => ({ streamId: stream.id, bytes: streamWindow }));
+    let received = 0;
+    while (sent.length > 0) {
+      const perStream = sent.flatMap(({ streamId, bytes }) => take(streamId, bytes, streamWindow));
+      const bytes = sent.reduce((sum, one) => sum + one.bytes, 0);
+      received += bytes;
+      const frames = peer.send(...perStream, ...take(0, bytes, connectionWindow));
+      sent = frames.filter(({ type }) => type === 0).map(({ streamId, payload }) => ({ streamId, bytes: payload.length }));
+    }
+    assert.deepEqual(peer.mishaps, []);
+    assert.equal(received, 30_000_000);
+  });
 });

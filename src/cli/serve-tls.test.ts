@@ -288,3 +288,33 @@ function opensslDate(date: Date): string {
   const [, day = '', month = '', year = '', time = ''] = /^\w+, (\d+) (\w+) (\d+) ([\d:]+)/.exec(date.toUTCString()) ?? [];
   return `${month} ${String(Number(day)).padStart(2)} ${time} ${year} GMT`;
 }
+
+describe('kiln status', () => {
+  it('asks servers with TLS, and says what is wrong with the trust', async (t) => {
+    const directory = await directoryWithTls(t);
+    await directory.write('ca.pem', authority.certificate);
+    await directory.write('ci.pem', ci.certificate);
+    await directory.write('ci.key', ci.key);
+    const file = (name: string) => join(directory.path, name);
+    const kiln = await serve(t, directory, `${tlsWithClients.replace('optional', 'required')}rights: {identities: [{name: ci, certificates: ["cn:ci"], grants: [{instances: ["*"], rights: [read]}]}]}\n`);
+    const trust = ['--ca-file', file('ca.pem')];
+    const { status, out, errors } = await runKiln(['status', kiln.ready.http, ...trust, '--certificate-file', file('ci.pem'), '--key-file', file('ci.key')]);
+    assert.equal(status, 0, errors);
+    assert.match(out, new RegExp(`^kiln .* at ${kiln.ready.http} is up\n {2}rights {2}you may read\n {2}gRPC {4}gets through\n`));
+    const refusals: readonly [readonly string[], RegExp][] = [
+      [[kiln.ready.http, ...trust], /^kiln: this server asks its clients for a certificate, and there is none/],
+      [[kiln.ready.http], /^kiln: cannot connect to 127\.0\.0\.1:\d+: its certificate is signed by nobody who is trusted here\n {2}name the certificate of the authority/],
+      [[kiln.ready.http, ...trust, '--certificate-file', file('ci.pem')], /^kiln: a client certificate needs its key/],
+      [[kiln.ready.http, ...trust, '--certificate-file', file('ci.pem'), '--key-file', file('key.pem')], /^kiln: the certificate of this client, its key or the authorities cannot be used for TLS/],
+      [[kiln.ready.grpc], /^kiln: grpcs:\/\/ URLs are for build tools\n {2}the same port takes https:\/\//],
+      [[kiln.ready.http.replace('https', 'http')], /^kiln: this port speaks TLS: use https:\/\//],
+    ];
+    for (const [args, text] of refusals) {
+      const refused = await runKiln(['status', ...args]);
+      assert.notEqual(refused.status, 0);
+      assert.match(refused.errors, text);
+    }
+    const plain = await serveKiln(t, ['--listen', '127.0.0.1:0', '--data', file('plain')]);
+    assert.match((await runKiln(['status', plain.ready.http.replace('http', 'https')])).errors, /^kiln: cannot connect to 127\.0\.0\.1:\d+: (?:it|what answers there) does not speak TLS/);
+  });
+});

@@ -1,11 +1,13 @@
 // `kiln status`: asks a running server how it is. For people, for scripts (--json), and for health checks.
 import { resolve } from 'node:path';
 import { CacheError } from '../base/cache-error.ts';
+import type { ClientTls } from '../base/connector.ts';
 import { parseDurationMs } from '../base/units.ts';
 import { readGrpcHealth } from '../client/grpc-health.ts';
 import { readServerStatus } from '../client/server-status.ts';
 import { nearestName } from '../config/nearest-name.ts';
 import { wallClock } from '../platform/clocks.ts';
+import type { NodeHttpTls } from '../platform/node-http-client.ts';
 import type { ProcessStart } from '../platform/process.ts';
 import { readSmallFile } from '../platform/small-file.ts';
 import { openCalls } from '../wiring/open-calls.ts';
@@ -18,6 +20,10 @@ import { usageError } from './usage-error.ts';
 interface StatusOptions {
   readonly url: string;
   readonly tokenFile: string | undefined;
+  /** Of TLS, as they were given. */
+  readonly caFile: string | undefined;
+  readonly certificateFile: string | undefined;
+  readonly keyFile: string | undefined;
   readonly silenceTimeoutMs: number;
   readonly json: boolean;
 }
@@ -28,19 +34,24 @@ const defaultTimeoutMs = 5_000;
 /** A token has some 50 characters; a file that is longer than this is another one. */
 const tokenFileBytesMax = 4_096;
 
+const tlsFileBytesMax = 1_048_576;
+
+const valueOptions: readonly string[] = ['--token-file', '--ca-file', '--certificate-file', '--key-file', '--timeout'];
+
 /** @throws CacheError `invalid_argument` (usage), and what keeps the server from being asked. */
 export async function status({ args, workingDirectory }: ProcessStart, terminal: Terminal): Promise<number> {
   const options = parseOptions(args);
   const token = options.tokenFile === undefined ? undefined : await tokenIn(resolve(workingDirectory, options.tokenFile));
   const { silenceTimeoutMs } = options;
-  await using opened = openCalls(options.url, { credentials: token === undefined ? undefined : { token }, silenceTimeoutMs, connectionsMax: 1 });
+  const tls = await tlsOf(options, workingDirectory);
+  await using opened = openCalls(options.url, { tls: tls.texts, credentials: token === undefined ? undefined : { token }, silenceTimeoutMs, connectionsMax: 1 });
   const answer = await readServerStatus(opened.calls, opened).catch((thrown: unknown) => {
     throw explained(thrown, opened.url);
   });
   const { url, instance } = opened;
   const { metrics, ...facts } = answer;
   // What lets HTTP/1.1 through may stop HTTP/2, and then the server is up and Bazel cannot reach it.
-  await using channel = openChannel(url, { limits: { connectTimeoutMs: silenceTimeoutMs } });
+  await using channel = openChannel(url, { limits: { connectTimeoutMs: silenceTimeoutMs } }, tls.files);
   const grpc = await readGrpcHealth(channel, { timeoutMs: silenceTimeoutMs });
   if (options.json) terminal.out(`${JSON.stringify({ url, instance, ...facts, grpc, metrics: metrics && Object.fromEntries(metrics) })}\n`);
   else terminal.out(statusText({ url, instance, status: answer, grpc, nowMs: wallClock.nowMs() }));
@@ -65,6 +76,18 @@ async function tokenIn(path: string): Promise<string> {
   throw usageError(`${path} does not hold a token alone: it ${token === '' ? 'is empty' : 'has several words or lines'}`, 'write it with: kiln token create > FILE');
 }
 
+/** What is known of TLS, for the client of HTTP as texts and for that of gRPC as files. */
+async function tlsOf({ caFile, certificateFile, keyFile }: StatusOptions, directory: string): Promise<{ readonly texts: NodeHttpTls; readonly files: ClientTls }> {
+  const path = (file: string | undefined) => (file === undefined ? undefined : resolve(directory, file));
+  const text = async (file: string | undefined) => (file === undefined ? undefined : Buffer.from(await readSmallFile(resolve(directory, file), tlsFileBytesMax)).toString('latin1'));
+  if ((certificateFile === undefined) !== (keyFile === undefined)) throw usageError('a client certificate needs its key, and a key its certificate', 'give both: --certificate-file FILE --key-file FILE');
+  const [ca, certificate, key] = [path(caFile), path(certificateFile), path(keyFile)];
+  return {
+    texts: { ca: await text(caFile), certificate: await text(certificateFile), key: await text(keyFile) },
+    files: { caFile: ca, certificate: certificate === undefined || key === undefined ? undefined : { certificateFile: certificate, keyFile: key } },
+  };
+}
+
 function parseOptions(args: readonly string[]): StatusOptions {
   const values = new Map<string, string>();
   let json = false;
@@ -73,20 +96,21 @@ function parseOptions(args: readonly string[]): StatusOptions {
     const argument = args[index] ?? '';
     const [, written = argument, joined] = /^(--[^=]+)=(.*)$/s.exec(argument) ?? [];
     if (written === '--json' && joined === undefined) json = true;
-    else if (written === '--token-file' || written === '--timeout') {
+    else if (valueOptions.includes(written)) {
       const text = joined ?? args[(index += 1)];
-      if (text === undefined || text === '') throw usageError(`${written} needs a value`, `example: ${written} ${written === '--timeout' ? '5s' : 'token.txt'}`);
+      if (text === undefined || text === '') throw usageError(`${written} needs a value`, `example: ${written} ${written === '--timeout' ? '5s' : written === '--token-file' ? 'token.txt' : `${written.slice(2, -'-file'.length)}.pem`}`);
       if (values.has(written)) throw usageError(`${written} is given twice`, `give ${written} once`);
       values.set(written, text);
     } else if (argument.startsWith('-')) throw unknownOption(argument);
     else if (url === undefined) url = argument;
     else throw usageError(`unexpected argument ${JSON.stringify(argument)}`, '"kiln status" takes one URL');
   }
-  return { url: url ?? defaultUrl, tokenFile: values.get('--token-file'), silenceTimeoutMs: timeoutOf(values.get('--timeout')), json };
+  const [caFile, certificateFile, keyFile] = ['--ca-file', '--certificate-file', '--key-file'].map((name) => values.get(name));
+  return { url: url ?? defaultUrl, tokenFile: values.get('--token-file'), caFile, certificateFile, keyFile, silenceTimeoutMs: timeoutOf(values.get('--timeout')), json };
 }
 
 function unknownOption(argument: string): CacheError {
-  const nearest = nearestName(argument, ['--token-file', '--timeout', '--json']);
+  const nearest = nearestName(argument, [...valueOptions, '--json']);
   return usageError(`unknown option ${argument}`, nearest === undefined ? '"kiln help status" lists the options' : `did you mean ${nearest}?`);
 }
 

@@ -52,7 +52,7 @@ const lasting: Readonly<Record<string, Words>> = {
   ERR_SSL_SSLV3_ALERT_BAD_CERTIFICATE: () => wantsCertificate,
   ERR_SSL_SSLV3_ALERT_CERTIFICATE_EXPIRED: () => 'it says that the certificate of this client has expired',
   ERR_SSL_SSLV3_ALERT_CERTIFICATE_UNKNOWN: () => wantsCertificate,
-  ERR_SSL_SSLV3_ALERT_HANDSHAKE_FAILURE: () => 'it found no way of speaking TLS that both know, or wants a certificate of this client',
+  ERR_SSL_SSLV3_ALERT_HANDSHAKE_FAILURE: () => 'it does not speak TLS on this port, or found no way that both know, or wants a certificate of this client',
 };
 
 /** The failure that `cause` is, of whatever stage. What is classified already stays as it is. */
@@ -74,7 +74,8 @@ export function noHttp2Failure(target: ConnectTarget): CacheError {
 /** Of several addresses that were tried, the last one's failure stands for all. */
 function codeOf(cause: unknown): string {
   const last: unknown = cause instanceof AggregateError ? cause.errors.at(-1) : undefined;
-  return errorCodeOf(last ?? cause);
+  // OpenSSL has given these alerts another name.
+  return errorCodeOf(last ?? cause).replace('ERR_SSL_SSL/TLS_ALERT_', 'ERR_SSL_SSLV3_ALERT_');
 }
 
 function hostOf({ address }: ConnectTarget): string {

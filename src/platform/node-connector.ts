@@ -74,7 +74,7 @@ function tlsOptions(target: ConnectTarget, given: { readonly tls: ClientTls; rea
 }
 
 /** Those that come with Node and those of the machine: the second has what an organisation has added. */
-function systemAuthorities(): string[] {
+export function systemAuthorities(): string[] {
   return [...new Set([...tls.getCACertificates('default'), ...tls.getCACertificates('system')])];
 }
 

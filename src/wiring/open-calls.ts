@@ -8,6 +8,7 @@ import { HttpCalls } from '../client/http-calls.ts';
 import { parseInstanceName } from '../digest/instance-name.ts';
 import type { InstanceName } from '../digest/instance-name.ts';
 import { NodeHttpClient } from '../platform/node-http-client.ts';
+import type { NodeHttpTls } from '../platform/node-http-client.ts';
 
 export type CacheCredentials = { readonly token: string } | { readonly user: string; readonly password: string };
 
@@ -20,6 +21,8 @@ export interface OpenCallsOptions {
   readonly connectionsMax?: number | undefined;
   /** The longest silence of the server before a try is given up, milliseconds. Default: 30,000. */
   readonly silenceTimeoutMs?: number | undefined;
+  /** For https:// URLs; texts in PEM. */
+  readonly tls?: NodeHttpTls | undefined;
 }
 
 /** Disposing it closes the connections. */
@@ -46,14 +49,14 @@ export function openCalls(url: string, options: OpenCallsOptions = {}): OpenedCa
   const silenceTimeoutMs = positive('silenceTimeoutMs', options.silenceTimeoutMs, 30_000);
   const credentials = options.credentials ?? where.credentials;
   const authorization = credentials && authorizationOf(credentials);
-  const http = new NodeHttpClient(where.server, { connectionsMax, silenceTimeoutMs, continueTimeoutMs });
+  const http = new NodeHttpClient(where.server, { connectionsMax, silenceTimeoutMs, continueTimeoutMs }, where.tls ? (options.tls ?? {}) : undefined);
   const lane = new Semaphore('calls to the cache', { permitsMax: connectionsMax, waitersMax });
   const name = formatListenAddress(where.server);
   return {
     calls: new HttpCalls(http, { lane, authorization }),
     instance,
     connectionsMax,
-    url: where.server.kind === 'unix' ? name : `http://${name}`,
+    url: where.server.kind === 'unix' ? name : `${where.tls ? 'https' : 'http'}://${name}`,
     hasCredentials: authorization !== undefined,
     [Symbol.asyncDispose]: () => http[Symbol.asyncDispose](),
   };

@@ -115,7 +115,7 @@ export const limitsGroup = group(
       default: { text: '120s' },
     }),
     'busy-stall-timeout': key(duration({ min: '1s', max: '1d' }), {
-      help: 'The same while others wait for files that are all open (open-reads, open-writes). At most stall-timeout.',
+      help: 'The same while others wait for files that are all open (open-reads, open-writes) or for memory (buffered-bytes). At most stall-timeout.',
       example: '10s',
       default: { text: '10s' },
     }),

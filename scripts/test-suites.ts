@@ -87,7 +87,7 @@ export const suites: readonly Suite[] = [
     include: ['test/e2e-ci/**/*.test.ts'],
     exclude: [],
     commands: [],
-    testsMin: 41,
+    testsMin: 95,
     testTimeoutMs: 300_000,
     suiteTimeoutMs: 1_500_000,
     concurrency: 1,

@@ -1,4 +1,5 @@
-// curl against the real server: HTTP/1.1, HTTP/2 with prior knowledge and a unix socket all reach the same routes.
+// curl against the real server: HTTP/1.1, HTTP/2 with prior knowledge or by ALPN, and a unix socket all reach the same
+// routes.
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { writeFileSync } from 'node:fs';
@@ -8,6 +9,7 @@ import { startDaemon } from '../e2e/daemon.ts';
 import { temporaryDirectory } from '../e2e/file-tree.ts';
 import { mustRun } from '../e2e/tool-run.ts';
 import { installedTool } from './installed-tool.ts';
+import { startTlsDaemon } from './tls-daemon.ts';
 
 const blobBytes = 5_000_000;
 
@@ -17,12 +19,16 @@ describe('curl', () => {
     ['HTTP/2 with prior knowledge', '2', () => ['--http2-prior-knowledge']],
     ['HTTP/1.1 over a unix socket', '1.1', (socket: string) => ['--http1.1', '--unix-socket', socket]],
     ['HTTP/2 over a unix socket', '2', (socket: string) => ['--http2-prior-knowledge', '--unix-socket', socket]],
+    ['HTTP/1.1 over TLS', '1.1', () => ['--http1.1']],
+    ['HTTP/2 over TLS, by ALPN', '2', () => ['--http2']],
   ] as const) {
     it(`CT-10, CT-11: gets /status, puts and gets a blob over ${name}`, async (t) => {
       const directory = temporaryDirectory(t, 'curl');
       const socket = join(directory, 'kiln.sock');
-      const daemon = await startDaemon(t, join(directory, 'data'), { flags: ['--listen', `unix:${socket}`] });
-      const curl = [installedTool('curl', 'apt-get install curl'), '--silent', '--show-error', '--noproxy', '*', ...flagsFor(socket)] as const;
+      const tls = name.includes('TLS') ? await startTlsDaemon(t) : undefined;
+      const daemon = tls ?? (await startDaemon(t, join(directory, 'data'), { flags: ['--listen', `unix:${socket}`] }));
+      const trust = tls === undefined ? [] : ['--cacert', tls.caFile];
+      const curl = [installedTool('curl', 'apt-get install curl'), '--silent', '--show-error', '--noproxy', '*', ...trust, ...flagsFor(socket)] as const;
       const [program, ...flags] = curl;
       const run = (...words: string[]): Promise<string> => mustRun([program, ...flags, ...words], { cwd: directory });
 

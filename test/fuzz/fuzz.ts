@@ -3,7 +3,8 @@
 // file that repeats it when the engine throws or breaks a rule.
 import { createHash } from 'node:crypto';
 import { globSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { join, relative, resolve } from 'node:path';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { SeededRandom } from '../../src/testing/seeded-random.ts';
 import { clientSession } from './client-session-generator.ts';
@@ -108,9 +109,10 @@ function fuzz({ roles, seed, minutes, grow }: FuzzRun): number {
 function stops(input: FuzzInput): boolean {
   const problem = problemOf(input);
   if (problem === '') return false;
-  const path = resolve(`fuzz-failure-${nameOf(input)}`);
-  writeFileSync(path, formatInput(shrink(input), problem));
-  console.log(`FAILED ${problem}\nrepeat with: npm run fuzz -- --replay ${relative('.', path)}`);
+  const path = join(tmpdir(), `fuzz-failure-${nameOf(input)}`);
+  const text = formatInput(shrink(input), problem);
+  writeFileSync(path, text);
+  console.log(`FAILED ${problem}\n${text}repeat with: npm run fuzz -- --replay ${path}`);
   return true;
 }
 

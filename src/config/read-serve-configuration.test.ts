@@ -56,6 +56,7 @@ const defaults = {
     blobBytesMax: undefined,
     valueBytesMax: 64 * 2 ** 20,
     hotBytesMax: 128 * 2 ** 20,
+    bufferedBytesMax: undefined,
     heldBodyBytesMax: 256 * 2 ** 20,
     openReadsMax: 512,
     openWritesMax: 256,

@@ -1,10 +1,14 @@
 // Names out of real certificates, however they are written in them.
 import assert from 'node:assert/strict';
 import { X509Certificate } from 'node:crypto';
+import { once } from 'node:events';
+import type { AddressInfo } from 'node:net';
 import { it } from 'node:test';
-import { makeCertificate } from '../testing/certificates.ts';
+import { connect, createServer } from 'node:tls';
+import type { TLSSocket } from 'node:tls';
+import { makeCertificate, makeServerCertificate } from '../testing/certificates.ts';
 import type { CertificateWishes } from '../testing/certificates.ts';
-import { namesIn } from './client-certificate.ts';
+import { credentialsOf, namesIn } from './client-certificate.ts';
 
 function namesOf(wishes: CertificateWishes) {
   return namesIn(new X509Certificate(makeCertificate(wishes).certificate));
@@ -21,12 +25,25 @@ it('takes no common name out of another attribute, and no attribute out of a com
 });
 
 it('gives every kind of alternative name, and takes none out of another', () => {
-  const names = namesOf({ dnsNames: ['a.example', 'b'], uris: ['spiffe://example/ci', 'http://x/, DNS:evil.example'], emails: ['ci@example.org', 'a", URI:b@c'], addresses: ['127.0.0.1'] });
+  const names = namesOf({ dnsNames: ['a.example', 'b'], uris: ['spiffe://example/ci', 'http://x/, DNS:evil.example', '"x'], emails: ['ci@example.org', 'a", URI:b@c'], addresses: ['127.0.0.1'] });
   assert.deepEqual(names.dnsNames, ['a.example', 'b']);
-  assert.deepEqual(names.uris, ['spiffe://example/ci', 'http://x/, DNS:evil.example']);
+  assert.deepEqual(names.uris, ['spiffe://example/ci', 'http://x/, DNS:evil.example', '"x']);
   assert.deepEqual(names.emails, ['ci@example.org', 'a", URI:b@c']);
 });
 
 it('gives nothing where there is nothing', () => {
   assert.deepEqual(namesOf({ subject: [] }), { subject: '', commonNames: [], dnsNames: [], uris: [], emails: [] });
+});
+
+it('believes no certificate that nobody has verified, whoever let it in', async (t) => {
+  const { server } = makeServerCertificate();
+  const stranger = makeCertificate({ subject: [['CN', 'ci']] });
+  const listening = createServer({ cert: server.certificate, key: server.key, requestCert: true, rejectUnauthorized: false }).listen(0, '127.0.0.1');
+  t.after(() => listening.close());
+  await once(listening, 'listening');
+  const client = connect({ port: (listening.address() as AddressInfo).port, host: '127.0.0.1', rejectUnauthorized: false, cert: stranger.certificate, key: stranger.key });
+  t.after(() => client.destroy());
+  const [socket] = (await once(listening, 'secureConnection')) as [TLSSocket];
+  assert.equal(socket.getPeerX509Certificate()?.subject, 'CN=ci', 'it was shown');
+  assert.equal(credentialsOf(socket).certificate, undefined);
 });

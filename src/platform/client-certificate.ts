@@ -38,13 +38,21 @@ function unescaped(value: string): string {
 }
 
 /**
- * `DNS:a, URI:"b\u002c c"`: Node writes a value with a comma or a quote in it as JSON, so that no value can pretend to be
- * another entry.
+ * `DNS:a, URI:"b\u002c c"`: Node writes a value with a comma, a quote or a control in it as JSON with \u002c for commas, so
+ * that no value can pretend to be another entry.
  */
 function alternativeNames(text: string): (readonly [kind: string, value: string])[] {
-  const entries = text.match(/(?:"(?:[^"\\]|\\.)*"|[^,"])+/g) ?? [];
-  return entries.map((entry) => {
-    const [, kind = '', value = ''] = /^([^:]*):(.*)$/s.exec(entry.trim()) ?? [];
-    return [kind, value.startsWith('"') ? String(JSON.parse(value)) : value] as const;
+  return text.split(', ').map((entry) => {
+    const [, kind = '', value = ''] = /^([^:]*):(.*)$/s.exec(entry) ?? [];
+    return [kind, value.startsWith('"') ? unquoted(value) : value] as const;
   });
+}
+
+/** What cannot be read is no name, and no reason for a server to end. */
+function unquoted(value: string): string {
+  try {
+    return String(JSON.parse(value));
+  } catch {
+    return '';
+  }
 }

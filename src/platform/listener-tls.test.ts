@@ -55,7 +55,8 @@ async function listen(t: TestContext, own: Partial<TlsSettings> = {}, limits: Pa
     http2(socket, head) {
       socket.on('error', () => {});
       socket.write(head);
-      socket.pipe(socket);
+      socket.pipe(socket, { end: false });
+      socket.on('end', () => void setTimeout(() => socket.end(' and later'), 20));
     },
     other: (socket) => void http.emit('connection', socket),
   });
@@ -143,6 +144,15 @@ describe('TLS on a listener', () => {
     prior.write(preface.subarray(0, 5));
     assert.equal(await echo(prior, String(preface.subarray(5))), String(preface));
     assert.deepEqual([terminator.counts.done, terminator.handshakes, listener.counts.accepted], [4, 0, 4]);
+  });
+
+  it('answers clients that have ended their side', async (t) => {
+    const { open } = await listen(t);
+    for (const maxVersion of ['TLSv1.2', 'TLSv1.3'] as const) {
+      const socket = await open({ maxVersion, ALPNProtocols: ['h2'] });
+      socket.end('late');
+      assert.equal(await read(socket), 'late and later');
+    }
   });
 
   it('refuses who offers protocols of which none is spoken here', async (t) => {

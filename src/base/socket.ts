@@ -26,7 +26,7 @@ export interface Socket {
   /** Bytes written and not yet taken by the kernel. */
   readonly queuedBytes: number;
   /** What has gone through it, where that is known. */
-  readonly traffic?: SocketTraffic;
+  readonly traffic?: SocketTraffic | undefined;
   start(handler: SocketHandler): void;
   /** Writes the slices in order as one unit. They must not change until `queuedBytes` is 0 again. */
   write(slices: readonly Uint8Array[]): void;

@@ -12,6 +12,7 @@ import { TestService } from '../proto/gen/grpc/testing/test_pb.ts';
 import { grpcChannelTo } from '../testing/grpc-channel-to.ts';
 import { standsStill } from '../testing/stands-still.ts';
 import { createInteropTestService } from '../testing/interop-test-service.ts';
+import { ManualClock } from '../testing/manual-clock.ts';
 import { RecordedSpan } from '../testing/recorded-tracer.ts';
 import { serveGrpc } from '../testing/serve-grpc.ts';
 import type { ServeGrpcOptions } from '../testing/serve-grpc.ts';
@@ -355,6 +356,29 @@ describe('GrpcChannel: memory', () => {
     await refused;
     assert.equal(budget.usedBytes, others);
     await channel.unary(emptyCall, {});
+  });
+});
+
+describe('GrpcChannel: keepalive', () => {
+  it('K12-05: does not take its own want of memory for the death of a peer', async (t) => {
+    const budget = new ByteBudget({ maxBytes: 1024 * 1024, waitersMax: 10 });
+    const answer = Promise.withResolvers<object>();
+    const server = await serveGrpc([implementService(TestService, { emptyCall: () => answer.promise })]);
+    t.after(() => server[Symbol.asyncDispose]());
+    const clock = new ManualClock();
+    const channel = grpcChannelTo(server.port, {}, { budget, clock, timers: clock });
+    t.after(() => channel[Symbol.asyncDispose]());
+    const call = channel.unary(emptyCall, {}, { attemptsMax: 1 });
+    while (channel.state.callsInProgress === 0) await sleep(1);
+    budget.take(1024 * 1024); // sockets are not read any more
+    for (let second = 0; second < 60; second += 1) {
+      clock.advance(1_000);
+      await sleep(1);
+    }
+    assert.equal(channel.state.callsInProgress, 1);
+    budget.give(1024 * 1024);
+    answer.resolve({});
+    await call;
   });
 });
 

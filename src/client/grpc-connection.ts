@@ -35,8 +35,7 @@ export class GrpcConnection implements Disposable {
   #timer: Disposable | undefined;
   #watching = false;
   #looks = 0;
-  #heardCount: number;
-  /** Looks in a row at which nothing new was heard. */
+  /** Looks in a row at which there was no sign of life; negative while a call has just begun, which is no silence. */
   #silentLooks = 0;
   #askedMs: number | undefined;
   #answered = false;
@@ -48,7 +47,6 @@ export class GrpcConnection implements Disposable {
     this.#owner = owner;
     this.#timers = timers;
     this.#limits = limits;
-    this.#heardCount = session.heardCount;
     this.#rest();
   }
 
@@ -114,7 +112,8 @@ export class GrpcConnection implements Disposable {
   #watch(): void {
     this.#timer?.[Symbol.dispose]();
     this.#watching = true;
-    this.#heardCount = this.#session.heardCount - 1; // the call that begins is no silence
+    this.#silentLooks = -1;
+    this.#session.takeSignOfLife(); // those until now do not count
     const lookMs = this.#owner.keepaliveMs / looksPerSilence;
     this.#timer = this.#timers.after(lookMs, () => this.#look(lookMs));
   }
@@ -134,9 +133,7 @@ export class GrpcConnection implements Disposable {
       this.#rest();
       return;
     }
-    const { heardCount } = this.#session;
-    if (heardCount !== this.#heardCount) {
-      this.#heardCount = heardCount;
+    if (this.#session.takeSignOfLife()) {
       this.#silentLooks = 0;
       this.#askedMs = undefined;
     } else if (this.#askedMs === undefined) {

@@ -13,8 +13,8 @@ import { HeardSocket } from './heard-socket.ts';
 /** What a connection of the pool stands on. */
 export interface GrpcSession {
   readonly http2: Http2Client;
-  /** Grows with everything that comes from the server. */
-  readonly heardCount: number;
+  /** Whether the server has shown a sign of life since this was asked last, or could not have. */
+  takeSignOfLife(): boolean;
   /** Why the transport is gone, in words for people; undefined while it is there. */
   readonly loss: string | undefined;
 }
@@ -79,8 +79,8 @@ class SocketSession implements GrpcSession {
     this.#socket = socket;
   }
 
-  get heardCount(): number {
-    return this.#socket.heardCount;
+  takeSignOfLife(): boolean {
+    return this.#socket.takeSignOfLife();
   }
 
   get loss(): string | undefined {

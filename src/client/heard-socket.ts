@@ -1,20 +1,37 @@
-// A socket that notes what is heard of the other side, and how it ended. Changes nothing on the way.
+// A socket that notes whether the other side shows signs of life, and how the connection ended. Changes nothing on the way.
 import { CacheError } from '../base/cache-error.ts';
-import type { Socket, SocketHandler } from '../base/socket.ts';
+import type { Socket, SocketHandler, SocketTraffic } from '../base/socket.ts';
 
 export class HeardSocket implements Socket, SocketHandler {
   readonly #inner: Socket;
   #handler: SocketHandler | undefined;
-  #heardCount = 0;
+  /** Reads, now and when it was asked last; what the kernel had taken, and what waited for it, then. */
+  #reads = 0;
+  #askedReads = 0;
+  #writtenBytes = 0;
+  #askedSentBytes = 0;
+  #askedQueuedBytes = 0;
+  #paused = false;
   #loss: CacheError | undefined;
 
   constructor(inner: Socket) {
     this.#inner = inner;
   }
 
-  /** Reads so far. */
-  get heardCount(): number {
-    return this.#heardCount;
+  /**
+   * Whether there was a sign of life since this was asked last. Something that was read is one; and that the kernel takes
+   * more where something waited for it before, since it has room again only for what the other side has received. While
+   * this side does not read, and has nothing to send, nothing can be known.
+   */
+  takeSignOfLife(): boolean {
+    const { queuedBytes, traffic } = this.#inner;
+    const sentBytes = traffic?.sentBytes ?? this.#writtenBytes - queuedBytes;
+    const wasHeard = this.#reads !== this.#askedReads;
+    const wasTaken = queuedBytes > 0 && this.#askedQueuedBytes > 0 && sentBytes !== this.#askedSentBytes;
+    this.#askedReads = this.#reads;
+    this.#askedSentBytes = sentBytes;
+    this.#askedQueuedBytes = queuedBytes;
+    return wasHeard || wasTaken || (this.#paused && queuedBytes === 0);
   }
 
   /** Set before the handler is told: how the connection ended; undefined while it is there. */
@@ -30,20 +47,27 @@ export class HeardSocket implements Socket, SocketHandler {
     return this.#inner.queuedBytes;
   }
 
+  get traffic(): SocketTraffic | undefined {
+    return this.#inner.traffic;
+  }
+
   start(handler: SocketHandler): void {
     this.#handler = handler;
     this.#inner.start(this);
   }
 
   write(slices: readonly Uint8Array[]): void {
+    for (const { byteLength } of slices) this.#writtenBytes += byteLength;
     this.#inner.write(slices);
   }
 
   pause(): void {
+    this.#paused = true;
     this.#inner.pause();
   }
 
   resume(): void {
+    this.#paused = false;
     this.#inner.resume();
   }
 
@@ -56,7 +80,7 @@ export class HeardSocket implements Socket, SocketHandler {
   }
 
   onData(bytes: Uint8Array): void {
-    this.#heardCount += 1;
+    this.#reads += 1;
     this.#handler?.onData(bytes);
   }
 

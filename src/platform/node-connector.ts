@@ -5,7 +5,7 @@ import * as tls from 'node:tls';
 import { CacheError } from '../base/cache-error.ts';
 import { targetName } from '../base/connector.ts';
 import type { ClientTls, ConnectOptions, ConnectTarget, Connector } from '../base/connector.ts';
-import type { Socket, SocketHandler } from '../base/socket.ts';
+import type { Socket, SocketHandler, SocketTraffic } from '../base/socket.ts';
 import { connectFailure, noHttp2Failure } from './connect-failure.ts';
 import { nodeSocket } from './node-socket.ts';
 import { readSmallFile } from './small-file.ts';
@@ -111,6 +111,10 @@ class HandshakenSocket implements Socket {
 
   get queuedBytes(): number {
     return this.#inner.queuedBytes;
+  }
+
+  get traffic(): SocketTraffic | undefined {
+    return this.#inner.traffic;
   }
 
   start(handler: SocketHandler): void {

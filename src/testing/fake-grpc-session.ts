@@ -96,6 +96,7 @@ export class FakeSession implements GrpcSession, Http2Client {
   readonly #options: SessionOptions;
   readonly #closed = Promise.withResolvers<void>();
   #open = 0;
+  #askedCount = 0;
 
   constructor(options: SessionOptions, streamsMax: number) {
     this.#options = options;
@@ -104,6 +105,12 @@ export class FakeSession implements GrpcSession, Http2Client {
 
   get closed(): Promise<void> {
     return this.#closed.promise;
+  }
+
+  takeSignOfLife(): boolean {
+    const wasHeard = this.heardCount !== this.#askedCount;
+    this.#askedCount = this.heardCount;
+    return wasHeard;
   }
 
   get streamCount(): number {

@@ -122,7 +122,10 @@ export interface ResponseHandler {
   onHeaders(headers: HeaderBlock): void;
   /** As `StreamHandler.onData`. */
   onData(bytes: Uint8Array): void;
-  /** The server has sent END_STREAM, with trailers if there were any. */
+  /**
+   * The server has sent END_STREAM, with trailers if there were any. A request that is not sent to its end is still open
+   * then: whoever does not want to go on with it resets the stream.
+   */
   onEnd(trailers: HeaderBlock | undefined): void;
   /** The stream is gone. Last call; not after a regular end of both sides. */
   onReset(reset: ResponseReset): void;

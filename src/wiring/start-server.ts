@@ -122,10 +122,10 @@ class Server implements RunningServer {
 
   async reload(options: ReloadOptions): Promise<void> {
     const { rights, tls } = this.#parts;
-    // First, since they alone can fail. The certificate before the rights: it is checked whole before it is replaced, and
-    // a token that is revoked in the same file must not stay because of it.
-    if (tls !== undefined && options.tls !== undefined) await tls.reload(options.tls);
+    // What can fail comes first, and changes nothing before all of it has not.
+    const takeTls = options.tls === undefined ? undefined : await tls?.prepare(options.tls);
     await rights.reload(options);
+    takeTls?.();
     this.#parts.endpoints.limit(options.limits);
     this.#drainLimits = options.drain;
   }

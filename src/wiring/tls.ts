@@ -24,8 +24,11 @@ const clockToleranceMs = 300_000;
 /** Disposing it ends the watch for the expiry. */
 export interface OpenTls extends Disposable {
   readonly listener: ListenerTls;
-  /** @throws CacheError `invalid_argument`; first line what is wrong, second what to do. Nothing has changed then. */
-  reload(options: TlsOptions): Promise<void>;
+  /**
+   * Looks whether other options can be taken, and gives what takes them, without fail.
+   * @throws CacheError as `checkTls`.
+   */
+  prepare(options: TlsOptions): Promise<() => void>;
   /** Adds what there is to count. */
   meter(meter: Meter): void;
 }
@@ -48,11 +51,13 @@ export async function openTls(options: TlsOptions, limits: HandshakeLimits, log:
   }, timers);
   return {
     listener: { terminator, refusals },
-    async reload(next) {
-      const warnings = await checkTls(next);
-      terminator.replace(settingsOf(next));
-      current = next;
-      for (const warning of warnings) warn(warning, log);
+    async prepare(next) {
+      const found = await checkTls(next);
+      return () => {
+        terminator.replace(settingsOf(next));
+        current = next;
+        for (const warning of found) warn(warning, log);
+      };
     },
     meter: (meter) => meterTls(terminator, () => current, { meter, limits }),
     [Symbol.dispose]: () => daily[Symbol.dispose](),

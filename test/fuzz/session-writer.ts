@@ -142,7 +142,7 @@ export abstract class SessionWriter {
     random.pick([
       () => this.push(frame(6, 0, 0, random.bytes(8))),
       () => this.push(frame(2, 0, id, Buffer.concat([uint32(id + 2), Buffer.from([16])]))),
-      () => this.push(frame(random.pick([0xa, 0xb, 0xfe]), random.integer(0, 255), random.pick([0, 1, id]), random.bytes(random.integer(0, 20)))),
+      () => this.push(frame(random.pick([0xb, 0x20, 0xfe]), random.integer(0, 255), random.pick([0, 1, id]), random.bytes(random.integer(0, 20)))),
       ...more,
     ])();
   }

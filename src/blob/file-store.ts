@@ -16,7 +16,7 @@ export interface FileStoreOptions {
   readonly blobBytesMax?: number | undefined;
   /** Largest value taken; a value is held in memory while it is put or read. Default: 64 MiB. */
   readonly valueBytesMax?: number | undefined;
-  /** Memory for small blobs and values that were used lately. Default: 128 MiB. */
+  /** Memory for values and for blobs of up to 1 MiB that were used lately. Default: 128 MiB. */
   readonly hotBytesMax?: number | undefined;
   /** Files open for reading at the same time; more reads wait. Default: 512. */
   readonly openReadsMax?: number | undefined;

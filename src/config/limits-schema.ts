@@ -145,7 +145,7 @@ export const limitsGroup = group(
       default: { text: '64MiB' },
     }),
     'hot-memory': key(byteSize({ min: '0B', max: '1TiB' }), {
-      help: 'Memory for small blobs and values used lately.',
+      help: 'Memory for values and for blobs of up to 1 MiB that were used lately.',
       example: '128MiB',
       default: { text: '128MiB' },
     }),

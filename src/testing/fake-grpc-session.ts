@@ -69,6 +69,21 @@ export class FakeClientStream implements ClientStream {
     this.#handler.onEnd(undefined);
   }
 
+  /** The answer step by step, whatever it is: its headers, a piece of it, its end. */
+  head(fields: Readonly<Record<string, string>>): void {
+    if (!this.closed) this.#handler.onHeaders(headerBlock(fields));
+  }
+
+  data(bytes: Uint8Array): void {
+    if (!this.closed) this.#handler.onData(bytes);
+  }
+
+  end(trailers: Readonly<Record<string, string>> | undefined): void {
+    if (this.closed) return;
+    this.#close();
+    this.#handler.onEnd(trailers === undefined ? undefined : headerBlock(trailers));
+  }
+
   /** Broken off by the server or with its connection. */
   lose(code: number = errorCode.refusedStream, unprocessed = false): void {
     if (this.closed) return;

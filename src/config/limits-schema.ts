@@ -99,7 +99,7 @@ export const limitsGroup = group(
       reload: true,
     }),
     'first-bytes-timeout': key(duration({ min: '100ms', max: '10m' }), {
-      help: 'A connection that has not shown its protocol by then is closed.',
+      help: 'A connection that has not shown its protocol by then is closed; so is one of HTTP/2 without SETTINGS, or with a header block that does not come to its end.',
       example: '10s',
       default: { text: '10s' },
     }),
@@ -165,7 +165,7 @@ export const limitsGroup = group(
       default: { text: '512' },
     }),
     'open-writes': key(count(files), {
-      help: 'Files open for writing at a time; more writes wait.',
+      help: 'Files open for writing at a time; more writes wait. An eighth of them is for small blobs and values that have come whole, so that these need not wait for slow uploads.',
       example: '256',
       default: { text: '256' },
     }),

@@ -63,6 +63,8 @@ export interface NewFile {
 
 /** Calls in line for a permit or for room; beyond that the server is busy. */
 const waitersMax = 10_000;
+/** Of the files that may be open for writing, this share is for those whose bytes have all come. */
+const quickWritesShare = 1 / 8;
 /** A tenth of the store may be ruins. */
 const quarantineShare = 0.1;
 /** Kept free in the background: a share of the bound, and never more than a few large uploads. */
@@ -83,6 +85,8 @@ export class StoredFiles {
   readonly #hot: HotContents<FileKey>;
   readonly #reads: Semaphore;
   readonly #writes: Semaphore;
+  /** An upload holds its file as long as its client likes; what has all come need not stand in line behind many of those. */
+  readonly #quickWrites: Semaphore;
   readonly #time: SteadyTime;
   readonly #journal: StoreJournal;
   /** Allocated by files that left the index and are not deleted yet. */
@@ -107,7 +111,9 @@ export class StoredFiles {
     this.#journal = new StoreJournal(ports);
     this.#hot = new HotContents(limits.hotBytesMax);
     this.#reads = new Semaphore('open files to read', { permitsMax: limits.openReadsMax, waitersMax });
-    this.#writes = new Semaphore('open files to write', { permitsMax: limits.openWritesMax, waitersMax });
+    const quickMax = Math.floor(limits.openWritesMax * quickWritesShare);
+    this.#writes = new Semaphore('open files to write', { permitsMax: limits.openWritesMax - quickMax, waitersMax });
+    this.#quickWrites = quickMax === 0 ? this.#writes : new Semaphore('open files to write', { permitsMax: quickMax, waitersMax });
     this.#space = new SpaceBudget(
       {
         placedBytes: () => this.#index.usedBytes + this.#quarantine.usedBytes + this.#leavingBytes,
@@ -167,9 +173,9 @@ export class StoredFiles {
       openReads: this.#reads.givenOut,
       openReadsMax: this.#reads.permitsMax,
       waitingReads: this.#reads.waiting,
-      openWrites: this.#writes.givenOut,
-      openWritesMax: this.#writes.permitsMax,
-      waitingWrites: this.#writes.waiting,
+      openWrites: this.#sumOfWrites(({ givenOut }) => givenOut),
+      openWritesMax: this.#sumOfWrites(({ permitsMax }) => permitsMax),
+      waitingWrites: this.#sumOfWrites(({ waiting }) => waiting),
     };
   }
 
@@ -285,7 +291,7 @@ export class StoredFiles {
 
   /** Whether the file that is there in the end is this one. */
   async #writeIn(file: NewFile, phases: WritePhases, options?: CallOptions): Promise<boolean> {
-    using _permit = await this.#writes.acquire(options);
+    using _permit = await this.#writesFor(file).acquire(options);
     phases.enter('room');
     using room = await this.#space.reserve(file.contentBytes, options);
     let entered = false;
@@ -306,6 +312,15 @@ export class StoredFiles {
       });
     await writeDurably({ files, directories: this.#directories }, { paths, check: file.check, guard, phases }, file.bytes, options);
     return entered;
+  }
+
+  #writesFor({ hot }: NewFile): Semaphore {
+    const { givenOut, permitsMax } = this.#writes;
+    return hot !== undefined && givenOut === permitsMax ? this.#quickWrites : this.#writes;
+  }
+
+  #sumOfWrites(of: (semaphore: Semaphore) => number): number {
+    return of(this.#writes) + (this.#quickWrites === this.#writes ? 0 : of(this.#quickWrites));
   }
 
   /** After a rename, or the sync of it, failed, with the key locked: what is under the final name now? */

@@ -1,7 +1,7 @@
 // What is counted and refused where messages are walked and not decoded; hot-codecs.fuzz.test.ts compares the rest.
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { create, toBinary } from '@bufbuild/protobuf';
+import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
 import { walkActionResult } from './action-result-walk.ts';
 import { DirectoryWalk } from './directory-walk.ts';
 import { EncodedActionResult } from './encoded-action-result.ts';
@@ -44,6 +44,16 @@ describe('WireCheck', () => {
   it('refuses wrong wire types, texts that are not UTF-8, and groups without an end', () => {
     for (const hex of ['0802', '0a020800', '0a040a02c328', '7b', '1a0312022d', '2a0410808080']) {
       assert.throws(() => new WireCheck(DirectorySchema, 30).check(Buffer.from(hex, 'hex')), { name: 'WireError' }, hex);
+    }
+  });
+
+  it('refuses groups that are nested deeper than the generated code would follow', () => {
+    const groups = (depth: number) => Buffer.concat([repeated([0x7b], depth), repeated([0x7c], depth)]);
+    const properties = (content: Uint8Array) => field(0x12, field(0x3a, field(0x0a, content))); // of an output file
+    for (const wrap of [(content: Uint8Array) => content, properties]) {
+      fromBinary(ActionResultSchema, wrap(groups(50)));
+      EncodedActionResult.parse(wrap(groups(50)));
+      assert.throws(() => EncodedActionResult.parse(wrap(groups(51))), /nested too deep/);
     }
   });
 });

@@ -7,8 +7,11 @@ export class WireError extends Error {
   override readonly name = 'WireError';
 }
 
-/** Groups are long deprecated; unknown ones are skipped, but not without a limit. */
-const groupDepthMax = 100;
+/**
+ * Groups are long deprecated; unknown ones are skipped, but not without a limit. The generated code has 100 for groups
+ * and the messages they are in together, and what is accepted here must be decoded by it later.
+ */
+const groupDepthMax = 50;
 
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 

@@ -7,6 +7,9 @@ import type { ServerProcess } from '../harness/processes.ts';
 
 export const grpcHeaders = { 'content-type': 'application/grpc', te: 'trailers' } as const;
 
+/** Takes any answer that is measured whole, since the bare socket does not wait for a window. */
+const windowBytes = 16 * 1024 * 1024;
+
 /** A server that has not answered a single call by then hangs. */
 export const answerTimeoutMs = 60_000;
 
@@ -17,7 +20,9 @@ export class GrpcCaller implements Disposable {
 
   constructor({ name, host, port, authority }: Pick<ServerProcess, 'name' | 'host' | 'port' | 'authority'>) {
     this.#name = name;
-    this.#session = authority === undefined ? connect(`http://${host}:${port}`) : connect(`https://${host}:${port}`, { ca: authority });
+    const settings = { initialWindowSize: windowBytes };
+    this.#session = authority === undefined ? connect(`http://${host}:${port}`, { settings }) : connect(`https://${host}:${port}`, { settings, ca: authority });
+    this.#session.once('connect', () => this.#session.setLocalWindowSize(windowBytes));
     this.#session.on('error', () => undefined); // the call that it ends reports it
   }
 

@@ -42,7 +42,7 @@ export const batchUpdate = loadBenchmark('batch-update', 'BatchUpdateBlobs of 99
 });
 
 /** A Read whose answer may come in messages of any size. */
-function readFixture(blob: Uint8Array): Fixture {
+export function readFixture(blob: Uint8Array): Fixture {
   const chunks = chunksOf(blob, 256 * 1024);
   const empty = Buffer.alloc(0);
   return {

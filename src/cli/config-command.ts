@@ -2,6 +2,7 @@
 import { nearestName } from '../config/nearest-name.ts';
 import { readServeConfiguration } from '../config/read-serve-configuration.ts';
 import type { TlsOptions } from '../config/serve-options.ts';
+import { wallClock } from '../platform/clocks.ts';
 import type { ProcessStart } from '../platform/process.ts';
 import { readSmallFile } from '../platform/small-file.ts';
 import type { TlsWarning } from '../wiring/tls.ts';
@@ -49,7 +50,7 @@ async function check(start: ProcessStart, { out, error }: Terminal): Promise<voi
 /** @throws CacheError `invalid_argument` for a certificate that a server would not start with. */
 async function tlsWarnings(tls: TlsOptions): Promise<readonly TlsWarning[]> {
   const { checkTls } = await import('../wiring/tls.ts'); // what it takes is only loaded where there is TLS
-  return checkTls(tls);
+  return checkTls(tls, wallClock);
 }
 
 async function print(start: ProcessStart, { out }: Terminal): Promise<void> {

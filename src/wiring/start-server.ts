@@ -3,7 +3,7 @@ import { formatListenAddress } from '../base/listen-address.ts';
 import type { Supervisor } from '../base/supervisor.ts';
 import type { ServeOptions } from '../config/serve-options.ts';
 import { BudgetedBlobStore, readBudgetLimits } from '../blob/budgeted-blob-store.ts';
-import { monotonicClock, timers } from '../platform/clocks.ts';
+import { monotonicClock, timers, wallClock } from '../platform/clocks.ts';
 import type { InheritedSocket } from '../platform/inherited-sockets.ts';
 import type { PinoLog } from '../platform/pino-log.ts';
 import { createByteBudget } from './byte-budget.ts';
@@ -56,7 +56,7 @@ export async function startServer(options: ServeOptions, surroundings: ServerSur
   const limits = serverLimits(options.limits);
   // Ended in reverse: clients first, then the stores they use, at last what observes both.
   await using opening = new AsyncDisposableStack();
-  const tls = options.tls === undefined ? undefined : opening.use(await openTls(options.tls, limits.tls, log));
+  const tls = options.tls === undefined ? undefined : opening.use(await openTls(options.tls, limits.tls, { log, wallClock, timers }));
   const listenerParts = { limits: limits.listener, log, tls: tls?.listener };
   const handedOver = opening.use(await takeHandedOver(inheritedSockets, options, listenerParts));
   const addresses = await listenTargets(wishedAddresses(options, handedOver, log), options);

@@ -1,11 +1,11 @@
 // TLS of a server: made from the options, replaced by a reload, and watched so that nobody is surprised by a certificate
 // that has expired.
 import { CacheError } from '../base/cache-error.ts';
+import type { Timers, WallClock } from '../base/clock.ts';
 import type { Log } from '../base/log.ts';
 import type { Meter } from '../base/metrics.ts';
 import type { TlsOptions } from '../config/serve-options.ts';
 import { insecureRefusal } from '../h2/preface-refusal.ts';
-import { timers, wallClock } from '../platform/clocks.ts';
 import type { HandshakeLimits } from '../platform/handshake-line.ts';
 import type { ListenerTls } from '../platform/listener.ts';
 import { fileAccess } from '../platform/small-file.ts';
@@ -39,20 +39,26 @@ export interface TlsWarning {
   readonly advice: string;
 }
 
+export interface TlsPorts {
+  readonly log: Log;
+  readonly wallClock: WallClock;
+  readonly timers: Timers;
+}
+
 /** @throws CacheError as `checkTls`. */
-export async function openTls(options: TlsOptions, limits: HandshakeLimits, log: Log): Promise<OpenTls> {
+export async function openTls(options: TlsOptions, limits: HandshakeLimits, { log, wallClock, timers }: TlsPorts): Promise<OpenTls> {
   let current = options;
-  const warnings = await checkTls(options);
+  const warnings = await checkTls(options, wallClock);
   for (const warning of warnings) warn(warning, log);
   const terminator = new TlsTerminator(settingsOf(options), limits, log);
   const daily = repeat(dayMs, () => {
-    const warning = expiryWarning(current);
+    const warning = expiryWarning(current, wallClock);
     if (warning !== undefined) warn(warning, log);
   }, timers);
   return {
     listener: { terminator, refusals },
     async prepare(next) {
-      const found = await checkTls(next);
+      const found = await checkTls(next, wallClock);
       return () => {
         terminator.replace(settingsOf(next));
         current = next;
@@ -68,7 +74,7 @@ export async function openTls(options: TlsOptions, limits: HandshakeLimits, log:
  * What is right by itself and wrong at this moment or on this machine.
  * @throws CacheError `invalid_argument` for a certificate that no client would take, or that OpenSSL does not.
  */
-export async function checkTls(options: TlsOptions): Promise<readonly TlsWarning[]> {
+export async function checkTls(options: TlsOptions, wallClock: WallClock): Promise<readonly TlsWarning[]> {
   const { certificateFile, keyFile, material } = options;
   const nowMs = wallClock.nowMs();
   if (material.notAfterMs <= nowMs) throw wrong(`the certificate in ${certificateFile} (${material.subject}) has expired on ${material.validTo}`, 'renew it; no client would take this one');
@@ -76,7 +82,7 @@ export async function checkTls(options: TlsOptions): Promise<readonly TlsWarning
     throw wrong(`the certificate in ${certificateFile} (${material.subject}) is not valid before ${material.validFrom}, by the clock of this machine`, 'wait, or set the clock right');
   }
   requireUsable(settingsOf(options));
-  const warnings = [expiryWarning(options)];
+  const warnings = [expiryWarning(options, wallClock)];
   const access = await fileAccess(keyFile);
   if (access?.othersMayRead === true) {
     warnings.push({ problem: `the private key in ${keyFile} can be read by every user of this machine`, advice: `take that right away: chmod o-rwx ${keyFile}` });
@@ -84,7 +90,7 @@ export async function checkTls(options: TlsOptions): Promise<readonly TlsWarning
   return warnings.filter((warning) => warning !== undefined);
 }
 
-function expiryWarning({ certificateFile, material }: TlsOptions): TlsWarning | undefined {
+function expiryWarning({ certificateFile, material }: TlsOptions, wallClock: WallClock): TlsWarning | undefined {
   const leftMs = material.notAfterMs - wallClock.nowMs();
   if (leftMs > expiryWarningMs) return undefined;
   const days = Math.floor(leftMs / dayMs);

@@ -51,8 +51,10 @@ async function main(): Promise<number> {
     console.error(`--json ${options.jsonFile}: ${thrown instanceof Error ? thrown.message : String(thrown)}`);
     return 2;
   }
+  const startedMs = performance.now();
   const report = await run(options, `npm run bench -- ${words.join(' ')}`.trim());
   if (options.jsonFile !== undefined) writeFileSync(options.jsonFile, reportJson(report));
+  console.log(`\ntook ${((performance.now() - startedMs) / 1_000).toFixed(0)} s`);
   for (const what of report.missing) console.log(`NOT MEASURED: ${what}`);
   for (const what of report.wrong) console.error(`FAILED: ${what}`);
   return exitStatus(report);

@@ -291,19 +291,20 @@ describe('GrpcConnection: keepalive', () => {
     const bench = new Bench();
     const call = bench.call();
     const session = await bench.sessions.accept();
+    const pings = (): number => session.pings;
     await bench.advance(1_999);
-    assert.equal(session.pings, 0);
+    assert.equal(pings(), 0);
     await bench.advance(1);
-    assert.equal(session.pings, 1);
+    assert.equal(pings(), 1);
     for (let second = 0; second < 120; second += 1) await bench.advance(1_000);
     assert.equal(call.outcome, undefined);
-    assert.ok(session.pings >= 30 && session.pings <= 61, `${session.pings} pings in 120 s`);
-    const before = session.pings;
+    assert.ok(pings() >= 30 && pings() <= 61, `${pings()} pings in 120 s`);
+    const before = pings();
     for (let second = 0; second < 60; second += 1) {
       session.heardCount += 1;
       await bench.advance(1_000);
     }
-    assert.ok(session.pings - before <= 1);
+    assert.ok(pings() - before <= 1);
   });
 
   it('asks nobody while no call is open, unless it is told to', async () => {

@@ -60,6 +60,7 @@ export class StreamTable<T extends TableEntry> {
   all(): T[] {
     const entries: T[] = [];
     for (const first of this.#places) {
+      if (entries.length === this.#size) break; // mostly there are few, and they began one after the other
       for (let entry = first; entry !== undefined; entry = entry.nextInTable) entries.push(entry);
     }
     return entries;

@@ -76,6 +76,8 @@ export class GrpcCall implements StreamWaiter, AttemptOwner {
   #attempt: GrpcAttempt | undefined;
   /** Once the answer has begun; from then on there is no other try. */
   #receiver: AnswerReceiver | undefined;
+  /** Of a method that answers once. */
+  #message: unknown;
   /** Tries so far that the server may have begun with, and those it has not. */
   #tries = 0;
   #unprocessedTries = 0;
@@ -144,10 +146,10 @@ export class GrpcCall implements StreamWaiter, AttemptOwner {
     const { limits, budget } = this.#host;
     const onFault = (thrown: unknown): void => this.#end(asGrpcError(thrown));
     requests.commit();
-    onHeaders?.(headers);
+    this.#tell(() => onHeaders?.(headers));
     const decoding = { encoding, messageBytesMax: limits.messageBytesMax };
     if (method.answersOnce) {
-      this.#receiver = new OnlyAnswer(attempt.stream, { ...decoding, budget, onFault, onMessage: (message) => this.#answer.resolve(decodeAnswer(method, message, decoding)) });
+      this.#receiver = new OnlyAnswer(attempt.stream, { ...decoding, budget, onFault, onMessage: (message) => (this.#message = decodeAnswer(method, message, decoding)) });
       return this.#receiver;
     }
     const lane = new RequestLane(attempt.stream, {
@@ -167,8 +169,10 @@ export class GrpcCall implements StreamWaiter, AttemptOwner {
     this.#attempt = undefined;
     if (failure === undefined) {
       this.#host.retries.onAnswered();
-      this.#plan.onTrailers?.(trailers);
+      this.#tell(() => this.#plan.onTrailers?.(trailers));
+      if (this.#ended) return;
       this.#finish();
+      this.#answer.resolve(this.#message); // of no effect for a stream
     } else if (this.#receiver !== undefined) {
       this.#host.retries.onFailed(failure);
       this.#receiver.end(failure);
@@ -183,6 +187,15 @@ export class GrpcCall implements StreamWaiter, AttemptOwner {
 
   onSourceFailed(attempt: GrpcAttempt, thrown: unknown): void {
     if (attempt === this.#attempt) this.#end(thrown);
+  }
+
+  /** What the caller wants to know of. A throw ends the call, and not the connection, on which others have theirs. */
+  #tell(tell: () => void): void {
+    try {
+      tell();
+    } catch (thrown) {
+      this.#end(thrown);
+    }
   }
 
   #begin(): void {

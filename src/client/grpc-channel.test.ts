@@ -104,6 +104,23 @@ describe('GrpcChannel: metadata', () => {
     assert.equal(trailers?.get('grpc-status'), '0');
   });
 
+  it('whoever throws when told of it fails its own call, and no other', async (t) => {
+    const { channel } = await serve(t, undefined, { channel: { limits: { connectionsMax: 1 } } });
+    const failure = new RangeError('of the caller');
+    const throws = (): never => {
+      throw failure;
+    };
+    const asked = { responseParameters: [{ size: 1 }] };
+    const beside = channel.serverStream(streamingOutputCall, { responseParameters: [{ size: 1 }, { size: 1, intervalUs: 100_000 }] });
+    await beside.next();
+    for (const options of [{ onHeaders: throws }, { onTrailers: throws }]) {
+      await assert.rejects(channel.unary(emptyCall, {}, options), failure);
+      await assert.rejects(Array.fromAsync(channel.serverStream(streamingOutputCall, asked, options)), failure);
+    }
+    assert.equal((await Array.fromAsync(beside)).length, 1);
+    assert.deepEqual([channel.state.connections, channel.state.callsInProgress], [1, 0]);
+  });
+
   it('comes in the order sent, several of a name', async (t) => {
     const handlers = { emptyCall: (_: unknown, context: CallContext) => (context.setTrailer('a', '1'), context.setTrailer('b', '2'), context.setTrailer('a', '3'), {}) };
     const { channel } = await serve(t, handlers);

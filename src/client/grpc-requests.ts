@@ -134,6 +134,7 @@ export class RequestStream<T> implements GrpcRequests {
   /** A source that still owes a message is ended after it, should that ever come; nobody waits for it. */
   #close(): void {
     if (this.#finished) return;
-    void Promise.resolve(this.#source?.return?.()).catch(() => {});
+    const source = this.#source;
+    void Promise.try(() => source?.return?.()).catch(() => {});
   }
 }

@@ -1,4 +1,5 @@
 // One data directory, owned: opens it, serves blobs and values from it, and closes it.
+import type { ByteBudget } from '../base/byte-budget.ts';
 import { dataDirectoryError, makeDataDirectory, prepareDataDirectory } from '../engine/data-directory.ts';
 import { StoredFiles } from '../engine/stored-files.ts';
 import type { StoredFilesPorts } from '../engine/stored-files.ts';
@@ -30,6 +31,8 @@ export type StoreUsage = StoredFiles['usage'];
 export interface FileStorePorts extends StoredFilesPorts {
   /** Takes sole ownership of the directory, until disposed. @throws CacheError `failed_precondition` that names the owner. */
   readonly lock: (directory: string) => Promise<AsyncDisposable>;
+  /** Of what is in memory while it is read or written; without a bound, if left out. */
+  readonly budget?: ByteBudget | undefined;
 }
 
 /** ccache keeps whole compilation results as values; larger ones are rare enough to miss. */
@@ -47,11 +50,11 @@ export class FileStore implements AsyncDisposable {
   readonly #lock: AsyncDisposable;
   #closed: Promise<void> | undefined;
 
-  private constructor(files: StoredFiles, lock: AsyncDisposable, limits: { readonly blobBytesMax: number; readonly valueBytesMax: number }) {
+  private constructor(files: StoredFiles, lock: AsyncDisposable, { budget, ...limits }: { readonly blobBytesMax: number; readonly valueBytesMax: number; readonly budget: ByteBudget | undefined }) {
     this.#files = files;
     this.#lock = lock;
     this.blobs = new FileBlobStore(files, limits);
-    this.values = new FileValueStore(files, limits);
+    this.values = new FileValueStore(files, limits, budget);
   }
 
   /**
@@ -75,6 +78,7 @@ export class FileStore implements AsyncDisposable {
       const opened = new FileStore(files, lock, {
         blobBytesMax: options.blobBytesMax ?? Number.MAX_SAFE_INTEGER,
         valueBytesMax: options.valueBytesMax ?? valueBytesMaxDefault,
+        budget: ports.budget,
       });
       undo.move();
       return opened;

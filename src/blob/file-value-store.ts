@@ -1,4 +1,6 @@
 // Values as files with a header. What a file is, and how it survives, is engine/stored-files.ts.
+import { HeldBytes, unboundedByteBudget } from '../base/byte-budget.ts';
+import type { ByteBudget } from '../base/byte-budget.ts';
 import { byteSourceOf } from '../base/byte-source.ts';
 import type { ByteSource } from '../base/byte-source.ts';
 import type { CallOptions } from '../base/call-options.ts';
@@ -13,20 +15,29 @@ import type { ValueKey, ValueStore } from './value-store.ts';
 /** Kept in memory after a read or write. */
 const hotValueBytesMax = 64 * 1024;
 
+/** Of a value that is put, however little memory is left; results of actions are hardly ever larger. */
+const smallBytesMax = 64 * 1024;
+/** What a read of a value may have to wait for, as a part of the budget: the largest values must not wait for all of it. */
+const awaitedShare = 1 / 8;
+
 /** The content was made here, header and all; there is nothing left to judge. */
 const madeHere: ContentCheck = { update: () => undefined, finish: () => undefined };
 
 /**
  * Values in a data directory, beside the blobs and under the same bound. The last put wins by rename. A value read
- * from disk is checked every time; a damaged one is quarantined and absent.
+ * from disk is checked every time; a damaged one is quarantined and absent. Values are whole in memory while they are put
+ * and read, and counted in the budget for so long; what was read is its receiver's to account for. Without room, reads
+ * wait and puts are refused, both in the end with `unavailable` and `retry_after`.
  */
 export class FileValueStore implements ValueStore {
   readonly capabilities: ValueStore['capabilities'];
   readonly #files: StoredFiles;
+  readonly #budget: ByteBudget;
 
-  constructor(files: StoredFiles, limits: { readonly valueBytesMax: number }) {
+  constructor(files: StoredFiles, limits: { readonly valueBytesMax: number }, budget: ByteBudget = unboundedByteBudget()) {
     this.capabilities = { survives: 'power_loss', valueBytesMax: limits.valueBytesMax };
     this.#files = files;
+    this.#budget = budget;
   }
 
   get(key: ValueKey, options?: CallOptions): MaybePromise<ByteSource | undefined> {
@@ -38,7 +49,8 @@ export class FileValueStore implements ValueStore {
   }
 
   async put(key: ValueKey, bytes: AsyncIterable<Uint8Array>, options?: CallOptions): Promise<void> {
-    const value = await collectValue(key, bytes, this.capabilities.valueBytesMax, options);
+    using held = new HeldBytes(this.#budget);
+    const value = await collectValue(key, this.#counted(bytes, held), this.capabilities.valueBytesMax, options);
     const header = encodeValueHeader(key, value);
     const content = (async function* () {
       yield header;
@@ -50,7 +62,20 @@ export class FileValueStore implements ValueStore {
     await this.#files.write({ key: fileKeyOf(key), contentBytes, alias, check: madeHere, bytes: content, convergent: false, hot }, options);
   }
 
+  async *#counted(bytes: AsyncIterable<Uint8Array>, held: HeldBytes): AsyncGenerator<Uint8Array, void, undefined> {
+    for await (const chunk of bytes) {
+      if (held.bytes > smallBytesMax && this.#budget.refusesGrowth) throw this.#budget.refusal();
+      held.set(held.bytes + chunk.byteLength);
+      yield chunk;
+    }
+  }
+
   async #read(key: ValueKey, file: StoredFile, options?: CallOptions): Promise<ByteSource | undefined> {
+    const awaitedBytes = Math.min(file.contentBytes, Math.floor(this.#budget.maxBytes * awaitedShare));
+    await this.#budget.reserve(awaitedBytes, options);
+    using held = new HeldBytes(this.#budget);
+    held.adopt(awaitedBytes);
+    held.set(file.contentBytes);
     await using opened = await this.#files.openRead(file, options);
     if (opened === undefined) return undefined;
     const content = Buffer.allocUnsafeSlow(file.contentBytes);

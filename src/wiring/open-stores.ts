@@ -1,4 +1,5 @@
 // The store graph: what keeps blobs and values, and in which order the decorators stand.
+import type { ByteBudget } from '../base/byte-budget.ts';
 import type { Log } from '../base/log.ts';
 import type { LoopTurns } from '../base/loop-turns.ts';
 import { noMeter } from '../base/metrics.ts';
@@ -39,7 +40,7 @@ export interface OpenStores extends AsyncDisposable {
  * Opens the data directory. `owner` is what a second process is told.
  * @throws CacheError `failed_precondition` or `resource_exhausted` that says what to do.
  */
-export async function openStores(options: StoreOptions, owner: LockHolder, { log, meter, turns }: { readonly log: Log; readonly meter: Meter; readonly turns: LoopTurns }): Promise<OpenStores> {
+export async function openStores(options: StoreOptions, owner: LockHolder, { log, meter, turns, budget }: { readonly log: Log; readonly meter: Meter; readonly turns: LoopTurns; readonly budget: ByteBudget }): Promise<OpenStores> {
   const disk = new NodeFileSystem();
   const files = meter === noMeter ? disk : new MeteredFileSystem(disk, meter, monotonicClock);
   let lock: DataDirectoryLock | undefined;
@@ -55,6 +56,7 @@ export async function openStores(options: StoreOptions, owner: LockHolder, { log
         timers,
         log,
         meter,
+        budget,
         lock: async (directory) => (lock = await lockDataDirectory(directory, owner)),
       },
     ),

@@ -66,9 +66,9 @@ export async function startServer(options: ServeOptions, surroundings: ServerSur
   const openedRights = opening.use(await openRights(options, { log, meter }));
   const rights = meteredRights(openedRights.rights, meter);
   const owner = { pid, startedAt, listen: addresses.map(({ address }) => formatListenAddress(address)).join(', ') };
-  const stores = telemetry.observedStores(opening.use(await openStores(options, owner, { log, meter, turns })));
-  const diagnostics = opening.use(await openDiagnostics(options, { log, meter }));
   const budget = createByteBudget(options.limits.bufferedBytesMax, Math.max(...addresses.map(({ messageBytesMax }) => messageBytesMax)));
+  const stores = telemetry.observedStores(opening.use(await openStores(options, owner, { log, meter, turns, budget })));
+  const diagnostics = opening.use(await openDiagnostics(options, { log, meter }));
   const blobs = new BudgetedBlobStore(stores.blobs, budget, readBudgetLimits);
   const served = createServed({ blobs, values: stores.values, authenticator: rights, authorizer: rights, limits, budget, log, version, meter, usage, scrape, pages: diagnostics.pages });
   const endpoints = opening.use(

@@ -15,7 +15,7 @@ export interface GrpcChannelLimits {
   readonly reconnectDelayMsMax: number;
   /** A connection without calls is closed after this. */
   readonly idleMs: number;
-  /** Silence of the server while calls wait for it, after which it is asked for a sign of life. */
+  /** Silence of the server while calls wait for it, after which it is asked for a sign of life. Infinity: it never is. */
   readonly keepaliveMs: number;
   /** How long that is waited for before the connection counts as dead. */
   readonly keepaliveTimeoutMs: number;

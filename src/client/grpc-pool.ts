@@ -1,5 +1,6 @@
 // The connections of one channel and the calls that wait for one. Connects when a call needs it, opens another connection
 // when all are full, and after a failure only when a wait is over.
+import { assert } from '../base/assert.ts';
 import type { Timers } from '../base/clock.ts';
 import type { Log } from '../base/log.ts';
 import type { Random } from '../base/random.ts';
@@ -58,6 +59,7 @@ export class GrpcPool implements ConnectionOwner {
   #closed: GrpcError | undefined;
 
   constructor(serverName: string, openSession: OpenSession, ports: PoolPorts, limits: GrpcChannelLimits) {
+    assert(limits.connectionsMax >= 1 && limits.keepaliveMs > 0, 'a channel has a connection, and some patience');
     this.#serverName = serverName;
     this.#openSession = openSession;
     this.#ports = ports;

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { chmod, readFile, readdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
+import { ByteBudget } from '../base/byte-budget.ts';
 import { byteSourceOf, collect } from '../base/byte-source.ts';
 import { isPromise } from '../base/maybe-promise.ts';
 import { sha256 } from '../digest/digest-function.ts';
@@ -26,6 +27,51 @@ async function read(values: ValueStore): Promise<Buffer | undefined> {
   const source = await values.get(key);
   return source && Buffer.from(await collect(source, 10_000_000));
 }
+
+describe('memory of FileValueStore', () => {
+  const mebibyte = 1024 * 1024;
+
+  it('is what came of a value that is put, and given back when it is stored, refused, or fails', async () => {
+    await using directory = await temporaryDirectory();
+    const budget = new ByteBudget({ maxBytes: 16 * mebibyte, waitersMax: 10 });
+    await using store = await openFileStore(directory.path, { valueBytesMax: 3 * mebibyte }, { budget });
+    const seen: number[] = [];
+    const pieces = (count: number, then: () => void = () => {}) =>
+      (async function* () {
+        for (let piece = 0; piece < count; piece += 1) {
+          yield new Uint8Array(mebibyte);
+          seen.push(budget.usedBytes / mebibyte);
+        }
+        then();
+      })();
+    await store.values.put(key, pieces(3));
+    assert.deepEqual(seen, [1, 2, 3]);
+    assert.equal(budget.usedBytes, 0);
+    await assert.rejects(store.values.put(key, pieces(4)), { code: 'invalid_argument' });
+    await assert.rejects(store.values.put(key, pieces(1, () => assert.fail('broken off'))), { message: 'broken off' });
+    assert.equal(budget.usedBytes, 0);
+    budget.take(13.5 * mebibyte);
+    await assert.rejects(store.values.put(key, pieces(2)), { code: 'unavailable' });
+    assert.equal(budget.usedBytes, 13.5 * mebibyte);
+    await store.values.put(key, byteSourceOf(value));
+    assert.ok((await read(store.values))?.equals(value), 'a small one passes');
+  });
+
+  it('is waited for by who reads a large value from disk', async () => {
+    await using directory = await temporaryDirectory();
+    const budget = new ByteBudget({ maxBytes: 16 * mebibyte, waitersMax: 10 });
+    await using store = await openFileStore(directory.path, { hotBytesMax: 0 }, { budget });
+    const large = new SeededRandom(4).bytes(mebibyte);
+    await store.values.put(key, byteSourceOf(large));
+    budget.take(12 * mebibyte);
+    const reading = read(store.values);
+    await new Promise((resolve) => setImmediate(resolve));
+    assert.equal(budget.waiterCount, 1);
+    budget.give(12 * mebibyte);
+    assert.ok((await reading)?.equals(large));
+    assert.equal(budget.usedBytes, 0);
+  });
+});
 
 describe('FileValueStore', () => {
   it('answers hot values and absence without a promise', async () => {

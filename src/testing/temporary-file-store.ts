@@ -2,6 +2,7 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { ByteBudget } from '../base/byte-budget.ts';
 import type { FileSystem } from '../base/file-system.ts';
 import type { Log } from '../base/log.ts';
 import { noMeter } from '../base/metrics.ts';
@@ -38,7 +39,7 @@ export async function temporaryDirectory(): Promise<{ readonly path: string } & 
 export async function openFileStore(
   directory: string,
   options: Partial<FileStoreOptions> = {},
-  ports: { readonly files?: FileSystem; readonly clock?: ManualClock; readonly log?: Log; readonly meter?: Meter } = {},
+  ports: { readonly files?: FileSystem; readonly clock?: ManualClock; readonly log?: Log; readonly meter?: Meter; readonly budget?: ByteBudget } = {},
 ): Promise<FileStore> {
   const clock = ports.clock ?? new ManualClock(Date.now());
   return FileStore.open(
@@ -50,6 +51,7 @@ export async function openFileStore(
       timers: clock,
       log: ports.log ?? new RememberingLog(),
       meter: ports.meter ?? noMeter,
+      budget: ports.budget,
       lock: async () => ({ async [Symbol.asyncDispose]() {} }),
     },
   );

@@ -157,10 +157,11 @@ class InputRun {
     assert.ok(this.#engine.gatheredBytes <= gatheredMost, `${this.#engine.gatheredBytes} bytes of incomplete input are kept`);
     if (this.#engine.isOver) return;
     const unread = open.reduce((sum, { unreadBytes }) => sum + unreadBytes, 0);
-    const credit = this.#checker.grantedBytes + unread;
-    const limit = this.#limits.connectionWindowBytes;
-    assert.ok(credit <= limit, `credit for ${credit} bytes on a connection that has ${limit}`);
-    assert.ok(credit * 2 > limit, `of the ${limit} bytes of a connection ${credit} are left: credit was lost`);
+    checkCredit('the connection', this.#checker.grantedBytes + unread, this.#limits.connectionWindowBytes);
+    for (const { id, unreadBytes } of open) {
+      const credit = this.#checker.creditOf(id);
+      if (credit !== undefined) checkCredit(`stream ${id}`, credit.leftBytes + unreadBytes, credit.windowBytes);
+    }
   }
 
   #readEverything(): void {
@@ -168,6 +169,12 @@ class InputRun {
     this.#takeOutput();
     this.#check();
   }
+}
+
+/** What the peer may send and what is unread come to a whole window, but for what is not worth a frame yet: less than half. */
+function checkCredit(of: string, bytes: number, windowBytes: number): void {
+  assert.ok(bytes <= windowBytes, `credit for ${bytes} bytes on ${of} that has ${windowBytes}`);
+  assert.ok(bytes * 2 > windowBytes || windowBytes === 0, `of the ${windowBytes} bytes of ${of} ${bytes} are left: credit was lost`);
 }
 
 /** The input by frames as the octets have it, whatever the items were; what is no whole frame comes last, without one. */

@@ -33,6 +33,10 @@ export abstract class ScriptedStream {
   /** The engine's side; not before the stream was opened. */
   protected abstract get stream(): OpenStream;
 
+  get id(): number {
+    return this.stream.id;
+  }
+
   get isOpen(): boolean {
     return !this.stream.closed;
   }

@@ -72,6 +72,13 @@ export class SentFramesChecker {
     return this.#grantedBytes;
   }
 
+  /** What the peer may still send on a stream, and at first might; undefined when it may send nothing any more. */
+  creditOf(streamId: number): { readonly leftBytes: number; readonly windowBytes: number } | undefined {
+    const stream = this.#streams.get(streamId);
+    if (stream === undefined || stream.peerEnded || stream.peerReset || stream.engineReset) return undefined;
+    return { leftBytes: stream.grantedBytes, windowBytes: this.#peerInitialWindowBytes };
+  }
+
   /** Streams that neither side has ended or reset altogether. */
   get openStreams(): number {
     let count = 0;

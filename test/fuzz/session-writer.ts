@@ -109,7 +109,8 @@ export abstract class SessionWriter {
   protected data(message: SentMessage, endStream = false): void {
     const random = this.random;
     const left = Math.min(this.#limits.streamWindowBytes - message.frameBytes, this.#connectionLeftBytes, frameBytesDefault, windowBytesDefault - message.frameBytes);
-    const pad = random.integer(0, 5) === 0 && left >= 256 ? random.pick([0, 1, 255]) : undefined;
+    const wanted = random.pick([-1, -1, -1, 0, 1, 20, 255]);
+    const pad = wanted === -1 || left < wanted + 1 ? undefined : wanted;
     const overhead = pad === undefined ? 0 : pad + 1;
     const count = Math.min(random.pick([0, 1, 72, 500, 5_000]), left - overhead);
     if (count === 0 && !endStream) return; // empty DATA that ends nothing is idle chatter

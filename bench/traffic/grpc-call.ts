@@ -22,7 +22,8 @@ export class GrpcCaller implements Disposable {
     this.#name = name;
     const settings = { initialWindowSize: windowBytes };
     this.#session = authority === undefined ? connect(`http://${host}:${port}`, { settings }) : connect(`https://${host}:${port}`, { settings, ca: authority });
-    this.#session.once('connect', () => this.#session.setLocalWindowSize(windowBytes));
+    // Even of a connection that has failed meanwhile it is said that it was made.
+    this.#session.once('connect', () => void (this.#session.destroyed || this.#session.setLocalWindowSize(windowBytes)));
     this.#session.on('error', () => undefined); // the call that it ends reports it
   }
 

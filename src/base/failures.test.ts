@@ -60,7 +60,7 @@ describe('the error table', () => {
 
   it('K14-09: of the statuses of HTTP only overload and silence ask for a second try', () => {
     const statuses = new Set(failureKinds.filter((kind) => failureOf(kind).isRetryable).map((kind) => failureOf(kind).httpStatus));
-    assert.deepEqual([...statuses].toSorted(), [429, 503, 504]);
+    assert.deepEqual(statuses, new Set([504, 503, 429]));
   });
 
   it('ERR-4: RESOURCE_EXHAUSTED is final wherever it is said', () => {

@@ -171,7 +171,9 @@ describe('TLS on a listener', () => {
       assert.match(await failure(begin({ maxVersion: 'TLSv1.2', ciphers })), /HANDSHAKE_FAILURE/);
     }
     assert.match(await failure(begin({ minVersion: 'TLSv1', maxVersion: 'TLSv1.1', ciphers: 'ALL:@SECLEVEL=0' })), /ALERT_PROTOCOL_VERSION/);
-    await until(() => terminator.counts.failed.unsupported === 4);
+    for (const ecdhCurve of ['X448', 'P-521']) assert.match(await failure(begin({ ecdhCurve })), /HANDSHAKE_FAILURE/);
+    for (const ecdhCurve of ['X25519MLKEM768', 'X25519', 'P-256', 'P-384']) assert.equal((await open({ ecdhCurve })).getProtocol(), 'TLSv1.3', ecdhCurve);
+    await until(() => terminator.counts.failed.unsupported === 6);
     assert.ok(log.lines.some((line) => line.startsWith('info a TLS handshake failed') && line.includes('"reason":"unsupported protocol"')), log.lines.join('\n'));
     terminator.replace({ ...settings, minVersion: '1.3' });
     assert.match(await failure(begin({ maxVersion: 'TLSv1.2' })), /ALERT_PROTOCOL_VERSION/);

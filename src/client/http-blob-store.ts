@@ -79,7 +79,7 @@ export class HttpBlobStore implements BlobStore {
   async put(digest: Digest, bytes: AsyncIterable<Uint8Array>, options?: CallOptions): Promise<void> {
     const isLarge = digest.sizeBytes >= largeBlobBytes;
     if (isLarge && (await this.#isPresent(digest, options))) return;
-    const body = { sizeBytes: digest.sizeBytes, bytes: exactly(bytes, digest.sizeBytes, (seen) => wrongLength(digest, seen)), expectContinue: isLarge };
+    const body = { sizeBytes: digest.sizeBytes, bytes: exactly(copied(bytes), digest.sizeBytes, (seen) => wrongLength(digest, seen)), expectContinue: isLarge };
     await using reply = await this.#calls.send({ method: 'PUT', target: this.#path(digest.function, digest.hash), headers: {}, body }, options);
     for await (const _ of reply.body);
   }
@@ -114,6 +114,11 @@ export class HttpBlobStore implements BlobStore {
   #path(digestFunction: DigestFunction, hash: string): string {
     return cachePath(this.#options.instance, 'cas', digestFunction, hash);
   }
+}
+
+/** What is sent leaves when the connection takes it, and a chunk is its owner's again by then. */
+async function* copied(bytes: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array, void, undefined> {
+  for await (const chunk of bytes) yield new Uint8Array(chunk);
 }
 
 /** The body of a reply as the bytes asked for; undefined when there is no such blob. Takes over `reply`. */

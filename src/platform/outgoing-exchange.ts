@@ -80,8 +80,7 @@ export class OutgoingExchange {
     if (this.#response !== undefined) return;
     for await (const chunk of this.#whileWanted(body.bytes)) {
       for (let from = 0; from < chunk.byteLength && this.#response === undefined; from += pieceBytesMax) {
-        const piece = new Uint8Array(chunk.subarray(from, from + pieceBytesMax)); // leaves later, and the chunk is its owner's again then
-        if (!this.#request.write(piece)) await this.#until(() => !this.#request.writableNeedDrain);
+        if (!this.#request.write(chunk.subarray(from, from + pieceBytesMax))) await this.#until(() => !this.#request.writableNeedDrain);
       }
     }
     if (this.#failed) throw this.#failure;

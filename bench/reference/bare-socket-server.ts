@@ -29,6 +29,9 @@ function uint32(value: number): Buffer {
   return bytes;
 }
 
+/** In the header of a frame. */
+const streamIdOffset = 5;
+
 /** An answer as pieces to be written one after the other; where a stream id is to go they are copied for each stream. */
 interface Piece {
   readonly bytes: Buffer;
@@ -41,18 +44,17 @@ const copiedBytesMax = 4_096;
 function answerPieces(): readonly Piece[] {
   const head = frame(frameType.headers, flag.endHeaders, encodeHeaders([[':status', '200'], ['content-type', 'application/grpc']]));
   const trailers = frame(frameType.headers, flag.endHeaders | flag.endStream, encodeHeaders([['grpc-status', '0']]));
-  const idOffset = 5;
   if (prepared.length <= copiedBytesMax) {
     const frames = [head, frame(frameType.data, 0, prepared), trailers];
     let length = 0;
-    return [{ bytes: Buffer.concat(frames), idOffsets: frames.map((one) => (length += one.length) - one.length + idOffset) }];
+    return [{ bytes: Buffer.concat(frames), idOffsets: frames.map((one) => (length += one.length) - one.length + streamIdOffset) }];
   }
-  const pieces: Piece[] = [{ bytes: head, idOffsets: [idOffset] }];
+  const pieces: Piece[] = [{ bytes: head, idOffsets: [streamIdOffset] }];
   for (let at = 0; at < prepared.length; at += frameBytesDefault) {
     const payload = prepared.subarray(at, at + frameBytesDefault);
-    pieces.push({ bytes: frame(frameType.data, 0, payload).subarray(0, frameHeaderBytes), idOffsets: [idOffset] }, { bytes: payload, idOffsets: [] });
+    pieces.push({ bytes: frame(frameType.data, 0, payload).subarray(0, frameHeaderBytes), idOffsets: [streamIdOffset] }, { bytes: payload, idOffsets: [] });
   }
-  return [...pieces, { bytes: trailers, idOffsets: [idOffset] }];
+  return [...pieces, { bytes: trailers, idOffsets: [streamIdOffset] }];
 }
 
 /** The same for the stream whose id is the four bytes at `at`. */
@@ -74,28 +76,34 @@ const creditBytes = 16 * 1024 * 1024;
 
 const pieces = protocol === 'http1' ? [] : answerPieces();
 
+/** Goes from frame to frame and joins nothing but headers of frames that were cut in two. */
 function serveHttp2(socket: Socket): void {
-  let rest: Buffer = Buffer.alloc(0);
-  let prefaceLeft = clientPreface.byteLength;
+  let head: Buffer = Buffer.alloc(0);
+  let skipBytes: number = clientPreface.byteLength;
+  /** Header of the frame that is being skipped, if its end is that of a request. */
+  let last: Buffer | undefined;
   let uploadedBytes = 0;
   socket.write(serverPreface);
   socket.on('data', (chunk: Buffer) => {
-    const bytes = rest.length === 0 ? chunk : Buffer.concat([rest, chunk]);
-    let at = Math.min(prefaceLeft, bytes.length);
-    prefaceLeft -= at;
     const out: Buffer[] = [];
-    while (bytes.length - at >= frameHeaderBytes) {
-      const length = bytes.readUIntBE(at, 3);
-      if (bytes.length - at < frameHeaderBytes + length) break;
-      const [type, flags] = [bytes[at + 3], bytes[at + 4] ?? 0];
+    for (let at = 0; ; ) {
+      const skipped = Math.min(skipBytes, chunk.length - at);
+      skipBytes -= skipped;
+      at += skipped;
+      if (skipBytes > 0) break;
+      if (last !== undefined) for (const piece of pieces) out.push(forStream(piece, last, streamIdOffset));
+      last = undefined;
+      const lacking = frameHeaderBytes - head.length;
+      head = head.length === 0 ? chunk.subarray(at, at + lacking) : Buffer.concat([head, chunk.subarray(at, at + lacking)]);
+      at = Math.min(at + lacking, chunk.length);
+      if (head.length < frameHeaderBytes) break;
+      const [length, type, flags] = [head.readUIntBE(0, 3), head[3], head[4] ?? 0];
       if (type === frameType.settings && (flags & flag.ack) === 0) out.push(settingsAck);
       if (type === frameType.data) uploadedBytes += length;
-      if ((type === frameType.data || type === frameType.headers) && (flags & flag.endStream) !== 0) {
-        for (const piece of pieces) out.push(forStream(piece, bytes, at + 5));
-      }
-      at += frameHeaderBytes + length;
+      if ((type === frameType.data || type === frameType.headers) && (flags & flag.endStream) !== 0) last = head;
+      skipBytes = length;
+      head = head.subarray(frameHeaderBytes);
     }
-    rest = bytes.subarray(at);
     if (uploadedBytes > creditBytes) {
       out.push(frame(frameType.windowUpdate, 0, uint32(uploadedBytes)));
       uploadedBytes = 0;

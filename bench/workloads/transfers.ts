@@ -100,7 +100,7 @@ export const transportWrite = loadBenchmark('transport-write', 'ByteStream.Write
   transportOnly: true,
   fixture: { ...uploadFixture(mebibyte), storedAfterwards: [] },
   without: ['files'],
-  shapes: [{ ...sameCall(4, 8), contentBytes: mebibyte, operationsMax: 20_000, notes: ['frames of 16 KiB, messages of 64 KiB; windows of the servers of 1 MiB a stream and 16 MiB a connection, the socket without any'] }],
+  shapes: [{ ...sameCall(4, 8), contentBytes: mebibyte, operationsMax: 20_000, notes: ['frames of 16 KiB, messages of 64 KiB; windows of the servers of 1 MiB a stream and 16 MiB a connection, the socket without any, and reading as node:net does by itself, each time into a new buffer'] }],
 }));
 
 /** Uploads of blobs that nobody has, `operationsMax` a round. */

@@ -193,6 +193,7 @@ describe('TLS on a listener', () => {
     const stranger = makeCertificate({ issuer: authority, subject: [['CN', 'ci']] });
     const expired = makeCertificate({ issuer: clients, subject: [['CN', 'ci']], notAfter: new Date(Date.now() - 1_000) });
     const early = makeCertificate({ issuer: clients, subject: [['CN', 'ci']], notBefore: new Date(Date.now() + 3_600_000) });
+    const ended = makeCertificate({ authority: true, key: clients.key, subject: [['CN', 'Authority of clients']], notAfter: new Date(Date.now() - 1_000) });
     const refused = [
       [undefined, 'this server asks its clients for a certificate, and there is none'],
       [stranger, 'the client certificate is not accepted: its authority is not believed here'],
@@ -209,6 +210,8 @@ describe('TLS on a listener', () => {
     }
     assert.deepEqual([terminator.counts.failed.certificate, terminator.counts.done], [16, 0]);
     assert.equal(await get(await open({ cert: ci.certificate, key: ci.key, ALPNProtocols: ['http/1.1'] })), 'GET /a CN=ci,O=Example');
+    terminator.replace({ ...withClients('required'), clientAuthorities: ended.certificate });
+    assert.ok((await read(begin({ cert: ci.certificate, key: ci.key }))).startsWith('HTTP/1.1 400 the client certificate is not accepted: the certificate of its authority has expired'));
   });
 
   it('lets clients without a certificate in where one is optional, but none with a wrong one', async (t) => {
@@ -232,6 +235,29 @@ describe('TLS on a listener', () => {
       const second = await open({ maxVersion, session, cert: ci.certificate, key: ci.key });
       assert.equal(second.isSessionReused(), true, maxVersion);
       assert.equal(await get(second), 'GET /a CN=ci,O=Example');
+    }
+  });
+
+  it('lets nobody in by a resumed session who had no certificate, or whose certificate has expired since', async (t) => {
+    const { begin } = await listen(t, withClients('required'));
+    const untilMs = Math.ceil(Date.now() / 1_000 + 1) * 1_000;
+    const brief = makeCertificate({ issuer: clients, subject: [['CN', 'ci']], notAfter: new Date(untilMs) });
+    const cases = [
+      [undefined, 'this server asks its clients for a certificate, and there is none'],
+      [brief, 'the client certificate is not accepted: it has expired'],
+    ] as const;
+    const sessions = await Promise.all(cases.flatMap(([client, text]) => (['TLSv1.2', 'TLSv1.3'] as const).map(async (maxVersion) => {
+      const own = { maxVersion, cert: client?.certificate, key: client?.key };
+      return { own, text, session: await sessionOf(begin(own)) };
+    })));
+    await until(() => Date.now() > untilMs);
+    for (const { own, text, session } of sessions) {
+      const resumed = begin({ ...own, session });
+      const isReused = once(resumed, 'secureConnect').then(() => resumed.isSessionReused());
+      resumed.write('GET /a HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n');
+      const answer = await read(resumed);
+      assert.ok(answer.startsWith(`HTTP/1.1 400 ${text}`), `${own.maxVersion}, ${text}: ${answer}`);
+      assert.equal(await isReused, true, own.maxVersion);
     }
   });
 

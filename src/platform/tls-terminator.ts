@@ -6,7 +6,7 @@ import { createServer } from 'node:tls';
 import type { Server, TLSSocket, TlsOptions } from 'node:tls';
 import { CacheError } from '../base/cache-error.ts';
 import type { Log } from '../base/log.ts';
-import { monotonicClock, timers } from './clocks.ts';
+import { monotonicClock, timers, wallClock } from './clocks.ts';
 import { errorCodeOf } from './error-code-of.ts';
 import { HandshakeLine } from './handshake-line.ts';
 import type { HandshakeEnd, HandshakeLimits } from './handshake-line.ts';
@@ -165,10 +165,16 @@ export class TlsTerminator {
 
   /** What is wrong with the certificate of a client. In words over HTTP it reaches a person, which a TLS alert does not. */
   #objectionTo(secure: TLSSocket): string | undefined {
-    if (this.#clientCertificates === 'off' || secure.authorized) return undefined;
-    if (secure.getPeerX509Certificate() === undefined) return this.#clientCertificates === 'required' ? 'this server asks its clients for a certificate, and there is none' : undefined;
-    const code = String(secure.authorizationError);
-    return `the client certificate is not accepted: ${objections[code] ?? code}`;
+    if (this.#clientCertificates === 'off') return undefined;
+    const certificate = secure.getPeerX509Certificate();
+    // Asked first: what OpenSSL says about a certificate that is not there does not count.
+    if (certificate === undefined) return this.#clientCertificates === 'required' ? 'this server asks its clients for a certificate, and there is none' : undefined;
+    const isOver = certificate.validToDate.getTime() <= wallClock.nowMs();
+    // A resumed session brings the verdict of its first handshake along, and may be resumed again and again.
+    if (secure.authorized && !isOver) return undefined;
+    const code = secure.authorized ? expired : String(secure.authorizationError);
+    const objection = code === expired && !isOver ? 'the certificate of its authority has expired' : objections[code];
+    return `the client certificate is not accepted: ${objection ?? code}`;
   }
 
   #onError(error: NodeJS.ErrnoException, secure: TLSSocket): void {
@@ -241,9 +247,11 @@ function reasonOf(error: NodeJS.ErrnoException): string {
   return typeof reason === 'string' ? reason : (error.code ?? 'unknown');
 }
 
+const expired = 'CERT_HAS_EXPIRED';
+
 /** By the codes of OpenSSL. */
 const objections: Readonly<Record<string, string>> = {
-  CERT_HAS_EXPIRED: 'it has expired',
+  [expired]: 'it has expired',
   CERT_NOT_YET_VALID: 'it is not valid yet',
   CERT_SIGNATURE_FAILURE: 'its signature is not that of the authority it names',
   DEPTH_ZERO_SELF_SIGNED_CERT: 'it has signed itself, and is not known here',

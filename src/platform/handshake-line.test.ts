@@ -31,6 +31,23 @@ describe('a line of handshakes', () => {
     assert.deepEqual([events.length, line.running, line.waiting], [3, 0, 0]);
   });
 
+  it('goes through any number that leave as they begin', () => {
+    const clock = new ManualClock();
+    let begun = 0;
+    const line: HandshakeLine<number> = new HandshakeLine({ handshakesMax: 1, handshakeTimeoutMs: 10_000 }, {
+      clock,
+      timers: clock,
+      begin(item) {
+        begun += 1;
+        if (item > 0) line.leave(item);
+      },
+      giveUp: () => assert.fail('nobody is late'),
+    });
+    for (let item = 0; item < 30_000; item += 1) line.enter(item);
+    line.leave(0);
+    assert.deepEqual([begun, line.running, line.waiting, clock.pendingTimers <= 1], [30_000, 0, 0, true]);
+  });
+
   it('gives up after the timeout what has not left, begun or not', () => {
     const { clock, events, line } = lineOf(1);
     line.enter('a');

@@ -35,6 +35,7 @@ export class HandshakeLine<T> {
   readonly #waiting = new Set<T>();
   /** The most that waited since nobody did. */
   #crowd = 0;
+  #advancing = false;
   readonly #deadlines = new Map<T, Disposable>();
   #crowded: Disposable | undefined;
 
@@ -78,16 +79,19 @@ export class HandshakeLine<T> {
   }
 
   #advance(): void {
+    // One that leaves as it begins makes room for the next, which the loop that runs takes: thousands may have hung up
+    // while they waited.
+    if (this.#advancing) return;
+    this.#advancing = true;
     for (const item of this.#waiting) {
-      if (this.#running.size >= this.#limits.handshakesMax) {
-        this.#watchOldest();
-        return;
-      }
+      if (this.#running.size >= this.#limits.handshakesMax) break;
       this.#waiting.delete(item);
       this.#running.set(item, this.#ports.clock.nowMs());
       this.#ports.begin(item);
     }
-    this.#crowd = 0;
+    this.#advancing = false;
+    if (this.#waiting.size > 0) this.#watchOldest();
+    else this.#crowd = 0;
   }
 
   #watchOldest(): void {

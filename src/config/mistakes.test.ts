@@ -102,6 +102,7 @@ const values: readonly FileRow[] = [
   ['a socket without its path', 'listen: ["unix:"]', '/kiln.yaml:1:10: listen: "unix:" names no path after "unix:"', 'example: listen: [127.0.0.1:9092]'],
   ['an empty path', 'data: ""', '/kiln.yaml:1:7: data: "" is not a path', 'example: data: /var/cache/kiln'],
   ['a path that only a shell understands', 'data: ~/cache', '/kiln.yaml:1:7: data: "~/cache" begins with ~, which only a shell replaces; write the whole path', 'example: data: /var/cache/kiln'],
+  ['the content of a file for its path', 'tls:\n  key: |\n    -----BEGIN PRIVATE KEY-----\n    c2VjcmV0\n', '/kiln.yaml:2:8: tls.key: what is given (and not shown here) is the content of a file, and should be its path', 'example: key: /etc/kiln/tls/privkey.pem'],
   ['a variable in a path', 'data: $HOME/cache', '/kiln.yaml:1:7: data: "$HOME/cache" begins with a variable, which only a shell replaces; write the whole path', 'example: data: /var/cache/kiln'],
   ['an unknown log level', 'log: {level: warning}', '/kiln.yaml:1:14: log.level: "warning" is none of debug, info, warn, error', 'did you mean warn? example: level: warn'],
   ['an unknown word for what everyone may do', 'allow-anonymous: all', '/kiln.yaml:1:18: allow-anonymous: "all" is none of none, read, write', 'example: allow-anonymous: read'],

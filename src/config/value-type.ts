@@ -124,6 +124,8 @@ export const listenAddress: ValueType<ListenAddress> = {
 
 function checkedPath(text: string): string {
   if (text === '' || text.includes('\0')) refuse(text, 'is not a path');
+  // It may be a private key, which no error may contain.
+  if (text.includes('-----BEGIN ')) throw new CacheError('invalid_argument', 'what is given (and not shown here) is the content of a file, and should be its path');
   if (text.startsWith('~')) refuse(text, 'begins with ~, which only a shell replaces; write the whole path');
   if (/^\$\{?\w/.test(text)) refuse(text, 'begins with a variable, which only a shell replaces; write the whole path');
   return text;

@@ -127,7 +127,7 @@ async function readTls(tls: ServeValues['tls'], readFile: ReadFile, originOf: (n
   const mistakes: Mistake[] = [];
   const read = async (path: string, name: string): Promise<PemFile> => {
     try {
-      return { path, text: Buffer.from(await readFile(path, tlsFileBytesMax)).toString('latin1') };
+      return { path, text: Buffer.from(await readFile(path, tlsFileBytesMax + 1)).toString('latin1') };
     } catch (error) {
       mistakes.push(unreadable(error, originOf(name)));
       return { path, text: '' };

@@ -54,6 +54,7 @@ describe('files of TLS', () => {
     ['a chain with two in the wrong order', [server.certificate + root.certificate + middle.certificate], 'the chain in /c.pem is in the wrong order: CN=cache.example,O=Example was issued by number 3, and followed by CN=Root\nput the certificate of the server first, then the one that issued it, and so on'],
     ['a chain with a stranger', [server.certificate + other.certificate], 'certificate 2 in /c.pem (CN=other) did not issue the one before it (CN=cache.example,O=Example)\ntake it out, or put the certificate of the issuer there'],
     ['a client certificate for its authority', [server.certificate, server.key, server.certificate], "/ca.pem has a certificate that is no authority's: CN=cache.example,O=Example\nname the certificates of the authorities that issue client certificates"],
+    ['more authorities than there can be', [server.certificate, server.key, root.certificate.repeat(600)], '/ca.pem is longer than 262144 bytes\nkeep in it only the certificates that are needed'],
     ['no authority', [server.certificate, server.key, ''], '/ca.pem is empty\nput the certificate into it, as PEM'],
   ];
   for (const [name, files, message] of mistakes) {

@@ -7,7 +7,7 @@ import { CacheError } from '../base/cache-error.ts';
 /** Bytes; a chain of ten certificates has a fifth of it. */
 export const tlsFileBytesMax: number = 256 * 1024;
 
-/** A file as it was read. */
+/** A file as it was read; of one that is too long, a byte more than `tlsFileBytesMax` is enough. */
 export interface PemFile {
   readonly path: string;
   readonly text: string;
@@ -39,6 +39,7 @@ interface TlsFiles {
 
 /** @throws CacheError `invalid_argument`; first line what is wrong with which file, second line what to do. */
 export function readTlsMaterial({ certificate, key, clientCa }: TlsFiles): TlsMaterial {
+  for (const file of [certificate, key, clientCa]) if (file !== undefined) checkLength(file);
   const chain = certificatesIn(certificate, key);
   const [leaf] = chain;
   const privateKey = readKey(key);
@@ -56,6 +57,11 @@ export function readTlsMaterial({ certificate, key, clientCa }: TlsFiles): TlsMa
     validFrom: leaf.validFrom,
     validTo: leaf.validTo,
   };
+}
+
+/** What is cut off would be an authority that is not believed, or a certificate that is not sent. */
+function checkLength({ path, text }: PemFile): void {
+  if (text.length > tlsFileBytesMax) throw wrong(`${path} is longer than ${tlsFileBytesMax} bytes`, 'keep in it only the certificates that are needed');
 }
 
 /** What a person calls a certificate. */

@@ -41,6 +41,18 @@ describe('the certificate of a server', () => {
     assert.equal(log.lines.length, 1);
   });
 
+  it('keeps nothing else from being reloaded once it has expired, unlike another one that has', async () => {
+    const clock = new ManualClock(startMs);
+    const log = new RecordedLog();
+    const options = optionsFor(2);
+    using tls = await openTls(options, limits, { log, wallClock: clock, timers: clock });
+    clock.advance(3 * dayMs);
+    log.lines.length = 0;
+    (await tls.prepare({ ...options, minVersion: '1.3' }))();
+    assert.deepEqual(daysIn(log), ['has expired']);
+    await assert.rejects(tls.prepare(optionsFor(2)), { code: 'invalid_argument', message: /has expired on/ });
+  });
+
   it('is not taken by a server before it is valid or after it has expired, but for a clock that is a little late', async () => {
     const log = new RecordedLog();
     for (const [atMs, text] of [[startMs + 2 * dayMs, /has expired on Jun {2}3 00:00:00 2026 GMT\nrenew it; no client would take this one$/], [startMs - 2 * dayMs, /is not valid before May 31 00:00:00 2026 GMT, by the clock of this machine\nwait, or set the clock right$/]] as const) {

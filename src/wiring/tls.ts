@@ -26,7 +26,7 @@ export interface OpenTls extends Disposable {
   readonly listener: ListenerTls;
   /**
    * Looks whether other options can be taken, and gives what takes them, without fail.
-   * @throws CacheError as `checkTls`.
+   * @throws CacheError as `checkTls`; of a certificate that it has already, it does not matter that it has expired.
    */
   prepare(options: TlsOptions): Promise<() => void>;
   /** Adds what there is to count. */
@@ -58,7 +58,9 @@ export async function openTls(options: TlsOptions, limits: HandshakeLimits, { lo
   return {
     listener: { terminator, refusals },
     async prepare(next) {
-      const found = await checkTls(next, wallClock);
+      // The one that clients see already keeps nothing else from being reloaded, such as a token that was revoked.
+      const isKnown = next.material.fingerprint === current.material.fingerprint;
+      const found = isKnown ? await checkBesideTime(next, wallClock) : await checkTls(next, wallClock);
       return () => {
         terminator.replace(settingsOf(next));
         current = next;
@@ -75,12 +77,17 @@ export async function openTls(options: TlsOptions, limits: HandshakeLimits, { lo
  * @throws CacheError `invalid_argument` for a certificate that no client would take, or that OpenSSL does not.
  */
 export async function checkTls(options: TlsOptions, wallClock: WallClock): Promise<readonly TlsWarning[]> {
-  const { certificateFile, keyFile, material } = options;
+  const { certificateFile, material } = options;
   const nowMs = wallClock.nowMs();
   if (material.notAfterMs <= nowMs) throw wrong(`the certificate in ${certificateFile} (${material.subject}) has expired on ${material.validTo}`, 'renew it; no client would take this one');
   if (material.notBeforeMs > nowMs + clockToleranceMs) {
     throw wrong(`the certificate in ${certificateFile} (${material.subject}) is not valid before ${material.validFrom}, by the clock of this machine`, 'wait, or set the clock right');
   }
+  return checkBesideTime(options, wallClock);
+}
+
+async function checkBesideTime(options: TlsOptions, wallClock: WallClock): Promise<readonly TlsWarning[]> {
+  const { keyFile } = options;
   requireUsable(settingsOf(options));
   const warnings = [expiryWarning(options, wallClock)];
   const access = await fileAccess(keyFile);

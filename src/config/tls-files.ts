@@ -21,6 +21,8 @@ export interface TlsMaterial {
   readonly key: string;
   /** PEM; undefined where no client certificates are believed. */
   readonly clientAuthorities: string | undefined;
+  /** The same, one by one; empty where none are believed. */
+  readonly authorities: readonly { readonly subject: string; readonly notAfterMs: number; readonly validTo: string }[];
   /** The server's own certificate, and its validity as milliseconds since the Unix epoch. */
   readonly subject: string;
   readonly fingerprint: string;
@@ -45,11 +47,13 @@ export function readTlsMaterial({ certificate, key, clientCa }: TlsFiles): TlsMa
   const privateKey = readKey(key);
   checkKeyBelongs(chain, privateKey, { certificate, key });
   checkOrder(chain, certificate);
-  if (clientCa !== undefined) checkAuthorities(certificatesIn(clientCa), clientCa);
+  const authorities = clientCa === undefined ? [] : certificatesIn(clientCa);
+  if (clientCa !== undefined) checkAuthorities(authorities, clientCa);
   return {
     certificateChain: chain.map((one) => one.toString()).join(''),
     key: privateKey.export({ type: 'pkcs8', format: 'pem' }).toString(),
     clientAuthorities: clientCa?.text,
+    authorities: authorities.map((one) => ({ subject: nameOf(one), notAfterMs: one.validToDate.getTime(), validTo: one.validTo })),
     subject: nameOf(leaf),
     fingerprint: leaf.fingerprint256,
     notBeforeMs: leaf.validFromDate.getTime(),
@@ -136,7 +140,7 @@ function checkOrder(chain: Chain, { path }: PemFile): void {
   }
 }
 
-function checkAuthorities(authorities: Chain, { path }: PemFile): void {
+function checkAuthorities(authorities: readonly X509Certificate[], { path }: PemFile): void {
   // One that signed itself is its own authority, whatever it says.
   const other = authorities.find((one) => !one.ca && !one.checkIssued(one));
   if (other !== undefined) throw wrong(`${path} has a certificate that is no authority's: ${nameOf(other)}`, 'name the certificates of the authorities that issue client certificates');

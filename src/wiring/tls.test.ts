@@ -13,12 +13,13 @@ const startMs = Date.UTC(2026, 5, 1);
 const limits = { handshakesMax: 1, handshakeTimeoutMs: 1_000 };
 
 /** Valid from a day before the start on. */
-function optionsFor(days: number): TlsOptions {
+function optionsFor(days: number, clients?: string): TlsOptions {
   const { certificate, key } = makeCertificate({ notBefore: new Date(startMs - dayMs), notAfter: new Date(startMs + days * dayMs) });
   const certificateFile = '/tls/cert.pem';
   const keyFile = '/tls/key.pem';
-  const material = readTlsMaterial({ certificate: { path: certificateFile, text: certificate }, key: { path: keyFile, text: key }, clientCa: undefined });
-  return { certificateFile, keyFile, clientCaFile: undefined, clientCertificates: 'off', minVersion: '1.2', material };
+  const clientCa = clients === undefined ? undefined : { path: '/tls/clients.pem', text: clients };
+  const material = readTlsMaterial({ certificate: { path: certificateFile, text: certificate }, key: { path: keyFile, text: key }, clientCa });
+  return { certificateFile, keyFile, clientCaFile: clientCa?.path, clientCertificates: clientCa === undefined ? 'off' : 'required', minVersion: '1.2', material };
 }
 
 const daysIn = (log: RecordedLog) => log.lines.map((line) => /^warn the certificate in \/tls\/cert\.pem (.*), on .*"fix":"renew it/.exec(line)?.[1] ?? line);
@@ -51,6 +52,17 @@ describe('the certificate of a server', () => {
     (await tls.prepare({ ...options, minVersion: '1.3' }))();
     assert.deepEqual(daysIn(log), ['has expired']);
     await assert.rejects(tls.prepare(optionsFor(2)), { code: 'invalid_argument', message: /has expired on/ });
+  });
+
+  it('is warned about as well when it vouches for clients', async () => {
+    const clock = new ManualClock(startMs);
+    const log = new RecordedLog();
+    const ca = makeCertificate({ authority: true, subject: [['CN', 'Clients']], notAfter: new Date(startMs + 10 * dayMs) });
+    using _tls = await openTls(optionsFor(90, ca.certificate), limits, { log, wallClock: clock, timers: clock });
+    clock.advance(11 * dayMs);
+    assert.match(log.lines[0] ?? '', /^warn the authority of clients CN=Clients in \/tls\/clients\.pem expires in 10 days, on Jun 11 00:00:00 2026 GMT .*"fix":"renew it/);
+    assert.match(log.lines.at(-1) ?? '', /clients\.pem has expired, on/);
+    assert.equal(log.lines.length, 12);
   });
 
   it('is not taken by a server before it is valid or after it has expired, but for a clock that is a little late', async () => {

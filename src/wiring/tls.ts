@@ -52,8 +52,7 @@ export async function openTls(options: TlsOptions, limits: HandshakeLimits, { lo
   for (const warning of warnings) warn(warning, log);
   const terminator = new TlsTerminator(settingsOf(options), limits, log);
   const daily = repeat(dayMs, () => {
-    const warning = expiryWarning(current, wallClock);
-    if (warning !== undefined) warn(warning, log);
+    for (const warning of expiryWarnings(current, wallClock)) warn(warning, log);
   }, timers);
   return {
     listener: { terminator, refusals },
@@ -89,20 +88,29 @@ export async function checkTls(options: TlsOptions, wallClock: WallClock): Promi
 async function checkBesideTime(options: TlsOptions, wallClock: WallClock): Promise<readonly TlsWarning[]> {
   const { keyFile } = options;
   requireUsable(settingsOf(options));
-  const warnings = [expiryWarning(options, wallClock)];
+  const warnings = [...expiryWarnings(options, wallClock)];
   const access = await fileAccess(keyFile);
   if (access?.othersMayRead === true) {
     warnings.push({ problem: `the private key in ${keyFile} can be read by every user of this machine`, advice: `take that right away: chmod o-rwx ${keyFile}` });
   }
-  return warnings.filter((warning) => warning !== undefined);
+  return warnings;
 }
 
-function expiryWarning({ certificateFile, material }: TlsOptions, wallClock: WallClock): TlsWarning | undefined {
-  const leftMs = material.notAfterMs - wallClock.nowMs();
+/** Of the server's certificate, and of those that vouch for clients: without them, no client is let in any more. */
+function expiryWarnings({ certificateFile, clientCaFile, material }: TlsOptions, wallClock: WallClock): readonly TlsWarning[] {
+  const nowMs = wallClock.nowMs();
+  const authorities = material.authorities.map(({ subject, ...validity }) => ({ what: `the authority of clients ${subject} in ${clientCaFile}`, ...validity }));
+  return [{ what: `the certificate in ${certificateFile}`, ...material }, ...authorities].flatMap(({ what, notAfterMs, validTo }) => {
+    const when = expiryText(notAfterMs - nowMs);
+    return when === undefined ? [] : [{ problem: `${what} ${when}, on ${validTo}`, advice: 'renew it, and send SIGHUP ("systemctl reload kiln")' }];
+  });
+}
+
+/** Undefined while there is no hurry. */
+function expiryText(leftMs: number): string | undefined {
   if (leftMs > expiryWarningMs) return undefined;
   const days = Math.floor(leftMs / dayMs);
-  const when = leftMs <= 0 ? 'has expired' : `expires in ${days === 0 ? 'less than a day' : days === 1 ? '1 day' : `${days} days`}`;
-  return { problem: `the certificate in ${certificateFile} ${when}, on ${material.validTo}`, advice: 'renew it, and send SIGHUP ("systemctl reload kiln")' };
+  return leftMs <= 0 ? 'has expired' : `expires in ${days === 0 ? 'less than a day' : days === 1 ? '1 day' : `${days} days`}`;
 }
 
 function warn({ problem, advice }: TlsWarning, log: Log): void {

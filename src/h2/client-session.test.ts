@@ -4,6 +4,7 @@ import { once } from 'node:events';
 import http2 from 'node:http2';
 import net from 'node:net';
 import { describe, it } from 'node:test';
+import type { Socket } from '../base/socket.ts';
 import { monotonicClock } from '../platform/clocks.ts';
 import { nodeSocket } from '../platform/node-socket.ts';
 import { RecordedLog } from '../testing/recorded-log.ts';
@@ -306,5 +307,21 @@ describe('client session against our server', () => {
     }
     await drained;
     assert.equal(taken, 400_000);
+  });
+
+  it('reads on however much it has to send, or two ends that send would wait for each other', () => {
+    const calls: string[] = [];
+    const socket: Socket = {
+      peerName: 'takes nothing',
+      queuedBytes: 2 * http2Limits.outputBytesMax,
+      start: () => {},
+      write: () => {},
+      pause: () => calls.push('pause'),
+      resume: () => {},
+      end: () => {},
+      destroy: () => {},
+    };
+    connectHttp2(socket, http2Limits, { clock: monotonicClock, log: new RecordedLog() });
+    assert.deepEqual(calls, []);
   });
 });

@@ -24,6 +24,7 @@ export interface DrivenConnection {
 /** What the driver needs to know. */
 export interface DriverParts {
   readonly log: Log;
+  /** While so much is on its way to the kernel, nothing is read. */
   readonly outputBytesMax: number;
   /** Of what waits on the way to the kernel, and whether there is room to read more; without a bound, if left out. */
   readonly budget?: ByteBudget | undefined;

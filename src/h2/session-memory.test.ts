@@ -247,6 +247,18 @@ describe('eviction for memory', () => {
     assert.deepEqual(outcomes, ['unavailable']);
   });
 
+  it('leaves a connection alone whose client takes a part of a large write', async () => {
+    const { socket, session } = serve(unboundedByteBudget(), answerWith(60_000));
+    const traffic = { receivedBytes: 0, sentBytes: 0 };
+    Object.assign(socket, { roomBytes: 0, traffic });
+    socket.receive(headers(1, true));
+    await settle();
+    assert.equal(session.evictStalled(never), 0);
+    traffic.sentBytes += 100; // of which `queuedBytes` knows nothing before all of the write has gone
+    assert.equal(session.evictStalled(never), 0);
+    assert.equal(session.evictStalled(never), 1);
+  });
+
   it('closes a connection that takes nothing of what was written', async () => {
     const { socket, session, budget } = serve(unboundedByteBudget(), answerWith(60_000));
     socket.roomBytes = 0;

@@ -5,7 +5,7 @@ import { DecodedBlock } from './header-block.ts';
 import { HeaderBlockMemo } from './header-block-memo.ts';
 
 describe('HeaderBlockMemo', () => {
-  const block = new DecodedBlock(['a', 'b'], false);
+  const block = new DecodedBlock(['a', 'b'], 34, false);
 
   it('finds a block by its bytes, wherever they lie, while the table is the same', () => {
     const memo = new HeaderBlockMemo(8);
@@ -48,5 +48,27 @@ describe('HeaderBlockMemo', () => {
     const long = Buffer.alloc(1_025);
     memo.remember({ bytes: long, from: 0, end: long.length, generation: 0 }, block);
     assert.equal(memo.find(long, 0, long.length, 0), undefined);
+  });
+
+  it('keeps no block that is short and stands for much, and not much of all together', () => {
+    const memo = new HeaderBlockMemo(64);
+    const blockOf = (listBytes: number): DecodedBlock => new DecodedBlock(['a', 'b'], listBytes, false);
+    memo.remember({ bytes: Buffer.from('bomb'), from: 0, end: 4, generation: 0 }, blockOf(8_193));
+    assert.equal(memo.find(Buffer.from('bomb'), 0, 4, 0), undefined);
+    const blocks = Array.from({ length: 200 }, (_, index) => Buffer.from(`block ${index}`));
+    for (const [index, bytes] of blocks.entries()) {
+      memo.remember({ bytes, from: 0, end: bytes.length, generation: 0 }, blockOf(8_192));
+      const kept = blocks.filter((known) => memo.find(known, 0, known.length, 0) !== undefined).length;
+      assert.ok(kept >= 1 && kept <= 8, `${kept} are kept after ${index + 1}`);
+    }
+  });
+
+  it('counts what takes the place of another one, and not what is gone', () => {
+    const memo = new HeaderBlockMemo(1);
+    for (let index = 0; index < 100; index += 1) {
+      const bytes = Buffer.from(`block ${index}`);
+      memo.remember({ bytes, from: 0, end: bytes.length, generation: 0 }, new DecodedBlock([], 8_192, false));
+      assert.ok(memo.find(bytes, 0, bytes.length, 0) !== undefined);
+    }
   });
 });

@@ -3,8 +3,14 @@
 // (bench/unary: 1.5 against 1.0 us per request).
 import type { DecodedBlock } from './header-block.ts';
 
-/** A longer block is not remembered: the memory of a connection stays bounded by the number of blocks. */
+/** A longer block is not remembered. */
 const blockBytesMax = 1_024;
+/**
+ * What one block, and all of a connection, may be as lists (RFC 9113 §6.5.2). A byte may name a field of thousands, and
+ * 64 blocks of a kilobyte in a request each made a connection keep over a megabyte.
+ */
+const listBytesMax = 8_192;
+const allListsBytesMax = 65_536;
 
 const wordBytes = 4;
 
@@ -16,9 +22,10 @@ interface Remembered {
   readonly block: DecodedBlock;
 }
 
-/** One place per hash: a newer block takes the place of an older one. At most `blocksMax` are kept. */
+/** One place per hash: a newer block takes the place of an older one, or of all. At most `blocksMax` are kept. */
 export class HeaderBlockMemo {
   readonly #places: (Remembered | undefined)[];
+  #listBytes = 0;
   /**
    * Over the memory that was looked into last: connections are mostly read into the same again and again. One for all of
    * them, since it keeps that memory.
@@ -45,9 +52,15 @@ export class HeaderBlockMemo {
   /** For blocks only that left the table as it was, or they would not do it again when recognised. Copies the bytes. */
   remember(input: { bytes: Uint8Array; from: number; end: number; generation: number }, block: DecodedBlock): void {
     const { bytes, from, end, generation } = input;
-    if (end - from > blockBytesMax) return;
+    if (end - from > blockBytesMax || block.listBytes > listBytesMax) return;
+    const place = hashOf(bytes, from, end) % this.#places.length;
+    this.#listBytes += block.listBytes - (this.#places[place]?.block.listBytes ?? 0);
+    if (this.#listBytes > allListsBytesMax) {
+      this.#places.fill(undefined);
+      this.#listBytes = block.listBytes;
+    }
     const copy = new Uint8Array(bytes.subarray(from, end));
-    this.#places[hashOf(bytes, from, end) % this.#places.length] = { bytes: copy, words: wordsOf(copy), generation, block };
+    this.#places[place] = { bytes: copy, words: wordsOf(copy), generation, block };
   }
 
   /** By words: some clients send the path as text in every block, and then this is done for a hundred bytes per call. */

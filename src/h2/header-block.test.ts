@@ -6,7 +6,7 @@ import { DecodedBlock, trailersProblem } from './header-block.ts';
 const head = [':method', 'GET', ':scheme', 'http', ':path', '/'];
 
 function problemOf(...fields: string[]): string | undefined {
-  return new DecodedBlock(fields, false).requestCheck.problem;
+  return new DecodedBlock(fields, 0, false).requestCheck.problem;
 }
 
 describe('request check', () => {
@@ -53,13 +53,13 @@ describe('request check', () => {
   });
 
   it('reads content-length, also when it is repeated alike', () => {
-    assert.equal(new DecodedBlock([...head, 'content-length', '12'], false).requestCheck.contentLength, 12);
-    assert.equal(new DecodedBlock([...head, 'content-length', '7, 7', 'content-length', '7'], false).requestCheck.contentLength, 7);
-    assert.equal(new DecodedBlock(head, false).requestCheck.contentLength, undefined);
+    assert.equal(new DecodedBlock([...head, 'content-length', '12'], 0, false).requestCheck.contentLength, 12);
+    assert.equal(new DecodedBlock([...head, 'content-length', '7, 7', 'content-length', '7'], 0, false).requestCheck.contentLength, 7);
+    assert.equal(new DecodedBlock(head, 0, false).requestCheck.contentLength, undefined);
   });
 
   it('finds the first value of a name', () => {
-    const block = new DecodedBlock([...head, 'a', '1', 'a', '2'], false);
+    const block = new DecodedBlock([...head, 'a', '1', 'a', '2'], 0, false);
     assert.equal(block.get('a'), '1');
     assert.equal(block.get('1'), undefined);
   });

@@ -22,14 +22,17 @@ export interface ResponseCheck {
 /** Fields as decoded. */
 export class DecodedBlock implements HeaderBlock {
   readonly fields: readonly string[];
+  /** Of the list, as SETTINGS_MAX_HEADER_LIST_SIZE counts (RFC 9113 §6.5.2); when it is too long, as far as it was read. */
+  readonly listBytes: number;
   /** The list was longer than allowed and `fields` is only its beginning. */
   readonly tooLong: boolean;
   memo: unknown = undefined;
   #requestCheck: RequestCheck | undefined = undefined;
   #responseCheck: ResponseCheck | undefined = undefined;
 
-  constructor(fields: readonly string[], tooLong: boolean) {
+  constructor(fields: readonly string[], listBytes: number, tooLong: boolean) {
     this.fields = fields;
+    this.listBytes = listBytes;
     this.tooLong = tooLong;
   }
 

@@ -1,8 +1,11 @@
 // HPACK decoding: the examples of RFC 7541 appendix C, and what must be refused.
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { ConnectionError, errorCode } from './error-code.ts';
 import { HeaderDecoder } from './header-decoder.ts';
+import { encodeHeaders } from './header-encoder.ts';
 
 function decode(decoder: HeaderDecoder, hex: string): readonly string[] {
   const bytes = Buffer.from(hex.replaceAll(' ', ''), 'hex');
@@ -142,5 +145,18 @@ describe('HPACK decoder: bounds', () => {
     const decoded = decoder.decode(bomb, 0, bomb.length);
     assert.equal(decoded.tooLong, true);
     assert.ok(decoded.fields.length <= 2 * 17);
+  });
+
+  it('keeps neither a block nor room for the longest string of one', () => {
+    setFlagsFromString('--expose-gc');
+    const collect = runInNewContext('gc') as () => void;
+    const decoders = Array.from({ length: 50 }, () => new HeaderDecoder(1_000));
+    const encoded = encodeHeaders([['x', 'a'.repeat(90_000)]]);
+    collect();
+    const before = process.memoryUsage().arrayBuffers;
+    for (const decoder of decoders) assert.equal(decoder.decode(Uint8Array.from(encoded), 0, encoded.length).tooLong, true);
+    collect();
+    const bytes = (process.memoryUsage().arrayBuffers - before) / decoders.length;
+    assert.ok(bytes < 10_000, `${bytes} bytes for each of ${decoders.length}`);
   });
 });

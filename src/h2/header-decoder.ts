@@ -6,6 +6,11 @@ import { DecodedBlock } from './header-block.ts';
 import { DynamicTable, fieldOverheadBytes, staticName, staticTableLength, staticValue } from './header-table.ts';
 import { decodeHuffman, huffmanDecodedBytesMax } from './huffman.ts';
 
+const nothing = new Uint8Array(0);
+
+/** Longer strings are decoded in memory of their own: thousands of connections must not each keep room for the longest. */
+const scratchBytesMax = 4_096;
+
 /** Decodes the header blocks of one connection, in the order they came. */
 export class HeaderDecoder {
   readonly #headerListBytesMax: number;
@@ -13,9 +18,10 @@ export class HeaderDecoder {
   /** The most the peer may choose as table size, and whether it must choose anew with its next block. */
   #capacityBytesMax = headerTableBytesDefault;
   #mustResize = false;
-  /** Decoded Huffman strings pass through here; grows with the longest one seen, bounded by the length of a block. */
+  /** Decoded strings pass through here; grows with the longest one seen, up to `scratchBytesMax`. */
   #scratch: Buffer = Buffer.allocUnsafe(256);
-  #bytes: Uint8Array = new Uint8Array(0);
+  /** The block at hand. */
+  #bytes: Uint8Array = nothing;
   #at = 0;
   #end = 0;
 
@@ -47,20 +53,26 @@ export class HeaderDecoder {
     this.#bytes = bytes;
     this.#at = from;
     this.#end = end;
+    const block = this.#readBlock();
+    this.#bytes = nothing;
+    return block;
+  }
+
+  #readBlock(): DecodedBlock {
     this.#readSizeUpdates();
     const fields: string[] = [];
     let listBytes = 0;
-    while (this.#at < end) {
+    while (this.#at < this.#end) {
       this.#readField(fields);
       const name = fields[fields.length - 2] ?? '';
       const value = fields[fields.length - 1] ?? '';
       listBytes += name.length + value.length + fieldOverheadBytes;
       if (listBytes <= this.#headerListBytesMax) continue;
       fields.length -= 2;
-      while (this.#at < end) this.#skipField();
-      return new DecodedBlock(fields, true);
+      while (this.#at < this.#end) this.#skipField();
+      return new DecodedBlock(fields, listBytes, true);
     }
-    return new DecodedBlock(fields, false);
+    return new DecodedBlock(fields, listBytes, false);
   }
 
   /**
@@ -163,12 +175,17 @@ export class HeaderDecoder {
     if (length > this.#end - from) throw this.#failure('block ends within a string');
     this.#at += length;
     const decodedBytesMax = huffman ? huffmanDecodedBytesMax(length) : length;
-    if (this.#scratch.length < decodedBytesMax) this.#scratch = Buffer.allocUnsafe(2 * decodedBytesMax);
-    const scratch = this.#scratch;
+    const scratch = this.#room(decodedBytesMax);
     let decoded = length;
     if (huffman) decoded = decodeHuffman(this.#bytes, from, this.#at, scratch);
     else for (let index = 0; index < length; index++) scratch[index] = this.#bytes[from + index] ?? 0;
     return scratch.toString('latin1', 0, decoded);
+  }
+
+  #room(bytes: number): Buffer {
+    if (bytes > scratchBytesMax) return Buffer.allocUnsafe(bytes);
+    if (this.#scratch.length < bytes) this.#scratch = Buffer.allocUnsafe(Math.min(2 * bytes, scratchBytesMax));
+    return this.#scratch;
   }
 
   #failure(message: string): ConnectionError {

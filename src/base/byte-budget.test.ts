@@ -112,6 +112,20 @@ describe('byte budget', () => {
     assert.equal(budget.refusedCount, 2);
   });
 
+  it('forgets who leaves the line because another one is refused', async () => {
+    const budget = budgetOf8();
+    budget.take(6 * mebibyte);
+    const [elder, younger] = [new RecordedWaiter(mebibyte), new RecordedWaiter(mebibyte)];
+    elder.onRefused = () => budget.leaveLine(younger);
+    budget.enterLine(elder);
+    budget.look(1);
+    budget.enterLine(younger);
+    budget.look(1);
+    budget.give(6 * mebibyte);
+    await turn();
+    assert.deepEqual([budget.waiterCount, younger.outcome, budget.usedBytes], [0, 'waits', 0]);
+  });
+
   it('refuses who holds something while it waits, the youngest first, and no more than needed', () => {
     const budget = budgetOf8();
     budget.take(8 * mebibyte - 1);

@@ -215,8 +215,8 @@ export class ByteBudget {
   /** One step of time for who waits: refuses those that were in line at `looksMax` looks before this one. */
   look(looksMax: number): void {
     for (const [waiter, looks] of [...this.#line]) {
-      if (looks < looksMax) this.#line.set(waiter, looks + 1);
-      else this.#refuse(waiter);
+      if (looks >= looksMax) this.#refuse(waiter);
+      else if (this.#line.has(waiter)) this.#line.set(waiter, looks + 1); // or it has left because of another one's refusal
     }
   }
 

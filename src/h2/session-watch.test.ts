@@ -37,6 +37,13 @@ describe('a session that is watched', () => {
     assert.deepEqual(watching(new SessionWatch(limits, 0), busy, [100, 5_000]), []);
   });
 
+  it('is not blamed for what may have come and was not read', () => {
+    const unread = (nowMs: number) => ({ sawSettings: false, isReading: nowMs > 3_000 });
+    assert.deepEqual(watching(new SessionWatch(limits, 0), unread, [100, 3_500]), ['3500 silent']);
+    const block = (nowMs: number) => ({ openBlockStreamId: 3, isReading: nowMs > 3_000 });
+    assert.deepEqual(watching(new SessionWatch(limits, 0), block, [100, 3_500]), ['3500 slow_headers']);
+  });
+
   it('is idle without streams, and ended in two steps', () => {
     assert.deepEqual(watching(new SessionWatch(limits, 0), () => ({}), [100, 20_000]), ['10000 drain', '15000 refuse_new']);
   });

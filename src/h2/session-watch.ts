@@ -43,7 +43,8 @@ const goawayAnswerMs = 5_000;
 
 export class SessionWatch {
   readonly #limits: SessionLimits;
-  readonly #startedMs: number;
+  /** Since when it could have shown its SETTINGS. */
+  #silentSinceMs: number;
   readonly #output = new ProgressWatch();
   #heardMs: number;
   #receivedBytes = 0;
@@ -57,7 +58,7 @@ export class SessionWatch {
 
   constructor(limits: SessionLimits, nowMs: number) {
     this.#limits = limits;
-    this.#startedMs = nowMs;
+    this.#silentSinceMs = nowMs;
     this.#heardMs = nowMs;
     this.#idleSinceMs = nowMs;
   }
@@ -65,16 +66,17 @@ export class SessionWatch {
   /** @param stallMs of the limits, the one that counts at the moment. */
   look(facts: SessionFacts, nowMs: number, stallMs: number): SessionVerdict {
     const { handshakeTimeoutMs, stallBytesMin } = this.#limits;
-    if (!facts.sawSettings && nowMs - this.#startedMs >= handshakeTimeoutMs) return 'silent';
+    if (!facts.isReading) this.#silentSinceMs = nowMs; // they may have come
+    if (!facts.sawSettings && nowMs - this.#silentSinceMs >= handshakeTimeoutMs) return 'silent';
     if (this.#hasSlowHeaders(facts, nowMs)) return 'slow_headers';
     if (this.#output.isStalled(facts.queuedBytes > 0, facts.sentBytes, { nowMs, stallMs, bytesMin: stallBytesMin })) return 'stalled';
     const alive = this.#alive(facts, nowMs);
     return alive === 'fine' ? this.#idle(facts, nowMs) : alive;
   }
 
-  #hasSlowHeaders({ openBlockStreamId }: SessionFacts, nowMs: number): boolean {
+  #hasSlowHeaders({ openBlockStreamId, isReading }: SessionFacts, nowMs: number): boolean {
     if (openBlockStreamId === 0) this.#openBlock = undefined;
-    else if (this.#openBlock?.streamId !== openBlockStreamId) this.#openBlock = { streamId: openBlockStreamId, sinceMs: nowMs };
+    else if (!isReading || this.#openBlock?.streamId !== openBlockStreamId) this.#openBlock = { streamId: openBlockStreamId, sinceMs: nowMs };
     return this.#openBlock !== undefined && nowMs - this.#openBlock.sinceMs >= this.#limits.handshakeTimeoutMs;
   }
 

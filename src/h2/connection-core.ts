@@ -381,6 +381,7 @@ export class ConnectionCore<S extends StreamCore> implements FrameSink, StreamOw
       if (stream.sendWindowBytes + difference > windowBytesLimit) throw new ConnectionError(errorCode.flowControlError, 'stream window above 2^31-1');
       stream.openSendWindow(difference);
     }
+    this.#checkTinyWindows();
   }
 
   #onSettingsAck(): void {

@@ -189,7 +189,7 @@ export class ServerConnection implements ConnectionRole {
     if (stream !== undefined) this.#onTrailers(stream, block, head);
   }
 
-  /** They concern only what a server does not send. */
+  /** They concern what a server does not send, and headers longer than ours ever are. */
   onSettings(): void {}
 
   onPingAnswer(payload: Uint8Array): boolean {

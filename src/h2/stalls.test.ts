@@ -129,6 +129,12 @@ describe('windows of a few bytes', () => {
     }
   });
 
+  it('HT-12: cost as much when SETTINGS open them', () => {
+    const peer = answered(10, 1_000, { streamWindow: 0 });
+    for (let count = 1; count <= 100 && peer.mishaps.length === 0; count += 1) peer.send(settings([4, count]));
+    assert.equal(peer.mishaps.at(-1), 'ENHANCE_YOUR_CALM: a tiny window');
+  });
+
   it('cost nothing when they are what is left of large ones', () => {
     const peer = answered(1, 60_000_000, { streamWindow: 1 << 30 });
     for (let count = 0; count < 1_500; count += 1) peer.send(windowUpdate(0, 16_384 + 1)); // a frame, and one of one byte

@@ -171,6 +171,22 @@ for (const moves of [true, false]) {
       server.close();
     });
 
+    it('sends a last answer to its end, however slowly it is taken, as long as it is', async () => {
+      await using pair = await connect(moves);
+      const total = 48 * 1024 * 1024; // far more than the system takes at once
+      let received = 0;
+      pair.client.on('data', (bytes: Buffer) => {
+        received += bytes.length;
+        pair.client.pause();
+      });
+      const reading = setInterval(() => pair.client.resume(), 5); // some 12 MiB a second
+      pair.socket.write([Buffer.alloc(total)]);
+      pair.socket.end();
+      await once(pair.client, 'end');
+      clearInterval(reading);
+      assert.equal(received, total);
+    });
+
     it('tells of the end also when the connection was closed before it began', async () => {
       const server = net.createServer();
       server.listen(0, '127.0.0.1');

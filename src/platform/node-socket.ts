@@ -4,8 +4,12 @@ import type { Socket, SocketHandler, SocketTraffic } from '../base/socket.ts';
 import { moveToReusedInput } from './reused-input.ts';
 import { sentBytes } from './sent-bytes.ts';
 
-/** How long a connection whose end was sent may wait for the peer's end, in milliseconds. */
+/**
+ * How long a connection that was ended here may wait for the peer's end, in milliseconds; again and again as long as the
+ * peer takes so much each time of what was written before: a last answer may be long, and the line to its client slow.
+ */
 const lingerMs = 2_000;
+const lingerBytesMin = 16_384;
 
 /**
  * The port over a connected socket. `initialBytes` were read from it already and come first. From `start` on the socket
@@ -102,8 +106,16 @@ class NodeSocket implements Socket, SocketTraffic {
   end(): void {
     if (this.#linger !== undefined || this.#socket.destroyed) return;
     this.#socket.end();
-    // Closing at once would make the kernel drop what the peer has not read yet, if we have not read all of the peer's.
-    this.#linger = setTimeout(() => this.#socket.destroy(), lingerMs);
+    this.#lingerOn();
+  }
+
+  /** Closing at once would make the kernel drop what the peer has not read yet, if we have not read all of the peer's. */
+  #lingerOn(): void {
+    const { sentBytes: sentBefore } = this;
+    this.#linger = setTimeout(() => {
+      if (this.queuedBytes > 0 && this.sentBytes - sentBefore >= lingerBytesMin) this.#lingerOn();
+      else this.#socket.destroy();
+    }, lingerMs);
     this.#linger.unref();
   }
 

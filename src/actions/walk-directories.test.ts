@@ -129,6 +129,24 @@ describe('walkDirectories', () => {
     await assert.rejects(walk(root, { directoryBytesMax: 100 }, undefined, unread), tooLarge);
   });
 
+  it('GT-2: leaves out what nobody has and what would not fit into a message, however large, and has no memory asked for it', async () => {
+    const { blobs, directory, walk } = setUp();
+    const bytes: number[] = [];
+    const counted = blobStoreWith(blobs, {
+      getMany(digests) {
+        bytes.push(digests.totalBytes);
+        return blobs.getMany(digests);
+      },
+    });
+    const huge = (hash: string) => Digest.parse(sha256, hash, 2 ** 50);
+    const [absent, x, y] = [huge('ab'.repeat(32)), await directory('x'), await directory('y')];
+    const root = await directory('root', [['a', absent], ['x', huge(x.hash)], ['y', y]]);
+    assert.equal(await walk(root, {}, undefined, counted), 'root y');
+    await assert.rejects(walk(absent, {}, undefined, counted), { code: 'not_found' });
+    await assert.rejects(walk(huge(x.hash), {}, undefined, counted), { code: 'invalid_argument' });
+    assert.deepEqual(bytes, [root.sizeBytes, y.sizeBytes]);
+  });
+
   it('can be cancelled, and passes on what the store throws', async () => {
     const { blobs, directory, walk } = setUp();
     const root = await directory('root');

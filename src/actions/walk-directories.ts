@@ -5,6 +5,7 @@ import type { CallOptions } from '../base/call-options.ts';
 import type { NextTurn } from '../base/clock.ts';
 import { PacedWork } from '../base/paced-work.ts';
 import type { BlobStore, GetResult } from '../blob/blob-store.ts';
+import { wrongSize } from '../blob/known-blob.ts';
 import { Digest } from '../digest/digest.ts';
 import type { DigestFunction } from '../digest/digest-function.ts';
 import { DigestList } from '../digest/digest-list.ts';
@@ -71,11 +72,12 @@ export async function* walkDirectories(
   let level: readonly Digest[] = [root];
   while (level.length > 0) {
     const next: Digest[] = [];
-    for (const batch of blobBatches(DigestList.from(level), limits)) {
+    for (const named of blobBatches(DigestList.from(level), limits)) {
+      throwIfCancelled(options);
+      const batch = await readable(blobs, named, { root, directoryBytesMax: limits.directoryBytesMax }, options);
+      if (batch.length === 0) continue;
       walkedBytes += batch.totalBytes;
       if (walkedBytes > limits.walkBytesMax) throw tooLarge(root, `${limits.walkBytesMax} bytes`);
-      throwIfCancelled(options);
-      await refuseLarge(blobs, batch, limits.directoryBytesMax, options);
       const results = await blobs.getMany(batch, options);
       for (const [index, digest] of [...batch].entries()) {
         const isRoot = digest.key === root.key;
@@ -99,7 +101,7 @@ function foundBytes(result: GetResult, digest: Digest, isRoot: boolean): Uint8Ar
     if (result.code === 'invalid_argument' && !isRoot) return undefined;
     throw result;
   }
-  if (result === undefined && isRoot) throw new CacheError('not_found', `directory ${digest.toString()} is not in the cache`);
+  if (result === undefined && isRoot) throw absentRoot(digest);
   return result;
 }
 
@@ -138,18 +140,35 @@ function parseOrUndefined(digestFunction: DigestFunction, hash: string, sizeByte
   }
 }
 
-/** Only for those that are there: a digest with a large size that nobody has costs nothing and is left out (GT-2). */
-async function refuseLarge(blobs: BlobStore, batch: DigestList, directoryBytesMax: number, options: CallOptions | undefined): Promise<void> {
+/**
+ * Those of `batch` that fit into a message. A larger one that nobody has is left out (GT-2) before memory is asked for:
+ * whoever names it says how large it is.
+ */
+async function readable(
+  blobs: BlobStore,
+  batch: DigestList,
+  { root, directoryBytesMax }: { readonly root: Digest; readonly directoryBytesMax: number },
+  options: CallOptions | undefined,
+): Promise<DigestList> {
+  const fitting = batch.select((index) => batch.sizeAt(index) <= directoryBytesMax);
+  if (fitting.length === batch.length) return batch;
   for (const digest of batch.select((index) => batch.sizeAt(index) > directoryBytesMax)) {
     const present = await blobs.resolve(digest.function, digest.hash, options);
-    if (present?.sizeBytes !== digest.sizeBytes) continue;
-    const text = `directory ${digest.toString()} is larger than the ${directoryBytesMax} bytes of a message; read it as a blob`;
-    throw new CacheError('failed_precondition', text);
+    if (present?.sizeBytes === digest.sizeBytes) {
+      const text = `directory ${digest.toString()} is larger than the ${directoryBytesMax} bytes of a message; read it as a blob`;
+      throw new CacheError('failed_precondition', text);
+    }
+    if (digest.key === root.key) throw present === undefined ? absentRoot(root) : wrongSize(root, present.sizeBytes);
   }
+  return fitting;
 }
 
 function throwIfCancelled(options: CallOptions | undefined): void {
   if (options?.signal?.aborted === true) throw new CacheError('cancelled', 'the call was cancelled while a tree was read');
+}
+
+function absentRoot(root: Digest): CacheError {
+  return new CacheError('not_found', `directory ${root.toString()} is not in the cache`);
 }
 
 function noDirectory(root: Digest): CacheError {

@@ -57,6 +57,9 @@ const questionDigestsMax = 5_000;
 interface Reading {
   readonly gathering: DirectoryGathering;
   messageBytes: number;
+  /** The permit for more than a little, once it has one: to the end, since what was read of it is kept so long. */
+  readonly turn: DisposableStack;
+  hasTurn: boolean;
 }
 
 /**
@@ -108,7 +111,8 @@ export class CompletenessCheck {
     if (missing !== undefined || !hasDirectories) return missing;
 
     const gathering = new DirectoryGathering(digestFunction, this.#limits, new PacedWork(this.#nextTurn, turnBytes, options));
-    const reading = { gathering, messageBytes: 0 };
+    using turn = new DisposableStack();
+    const reading: Reading = { gathering, messageBytes: 0, turn, hasTurn: false };
     const incomplete =
       (yield* this.#gatherTrees(DigestList.check(digestFunction, trees), reading, options)) ??
       (yield* this.#gatherHierarchies(DigestList.check(digestFunction, roots), reading, options));
@@ -128,7 +132,6 @@ export class CompletenessCheck {
 
   *#gatherTrees(trees: DigestList, reading: Reading, options?: CallOptions): Steps<Incompleteness> {
     for (const batch of blobBatches(trees, this.#limits)) {
-      using _turn = yield* this.#turnFor(batch, options);
       const messages = yield* this.#read(batch, reading, options);
       if (typeof messages === 'string') return messages;
       for (const bytes of messages) {
@@ -147,7 +150,6 @@ export class CompletenessCheck {
       if (depth >= this.#limits.depthMax) return tooMany('levels of directories', this.#limits.depthMax);
       const children = new UnseenDigests(seen);
       for (const batch of blobBatches(level, this.#limits)) {
-        using _turn = yield* this.#turnFor(batch, options);
         const messages = yield* this.#read(batch, reading, options);
         if (typeof messages === 'string') return messages;
         for (const bytes of messages) {
@@ -162,15 +164,14 @@ export class CompletenessCheck {
     return undefined;
   }
 
-  /** Held while the messages of a batch are in memory. @throws CacheError `unavailable` when too many wait. */
-  *#turnFor(batch: DigestList, options?: CallOptions): Steps<Disposable | undefined> {
-    return batch.totalBytes <= this.#limits.freeReadBytesMax ? undefined : yield* step(this.#largeReads.acquire(options));
-  }
-
-  /** The blobs of a batch, or why they cannot be had. */
+  /** The blobs of a batch, or why they cannot be had. @throws CacheError `unavailable` when too many wait for their turn. */
   *#read(batch: DigestList, into: Reading, options?: CallOptions): Steps<readonly Uint8Array[] | string> {
     into.messageBytes += batch.totalBytes;
     if (into.messageBytes > this.#limits.messageBytesMax) return tooMany('bytes of directories', this.#limits.messageBytesMax);
+    if (!into.hasTurn && into.messageBytes > this.#limits.freeReadBytesMax) {
+      into.turn.use(yield* step(this.#largeReads.acquire(options)));
+      into.hasTurn = true;
+    }
     if (options?.signal?.aborted === true) throw new CacheError('cancelled', 'the call was cancelled during a completeness check');
     const results: readonly GetResult[] = yield* step(this.#blobs.getMany(batch, options));
     const messages: Uint8Array[] = [];

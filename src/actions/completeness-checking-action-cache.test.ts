@@ -265,6 +265,28 @@ describe('CompletenessCheckingActionCache', () => {
     assert.notEqual(await cache.get(key), undefined, 'every turn was given back');
   });
 
+  it('ends one large check before it begins the next: what was read is kept to its end', async () => {
+    const limits = { freeReadBytesMax: 150, largeReadsMax: 1, batchBlobsMax: 1 };
+    const read: string[] = [];
+    const { cache, inner, key, message } = setUp(limits, sha256, (store) => ({
+      async getMany(digests) {
+        read.push(...Array.from(digests, ({ hash }) => hash));
+        await new Promise((resolve) => setImmediate(resolve));
+        return store.getMany(digests);
+      },
+    }));
+    const treeOf = (name: string) => message(TreeSchema, { root: { symlinks: [{ name, target: 'x'.repeat(90) }] } });
+    const results = await Promise.all(['a', 'b', 'c'].map((name) => Promise.all([0, 1, 2].map((index) => treeOf(`${name}${index}`)))));
+    const keys = results.map((_, index) => ({ ...key, actionDigest: Digest.of(Buffer.from(`action ${index}`)) }));
+    for (const [index, trees] of results.entries()) {
+      await inner.put(keys[index] ?? key, encoded({ outputDirectories: trees.map((treeDigest) => ({ path: treeDigest.hash, treeDigest })) }));
+    }
+    const served = await Promise.all(keys.map(async (one) => cache.get(one)));
+    assert.ok(served.every((result) => result !== undefined));
+    const small = results.map((trees) => trees[0]?.hash); // little enough for each
+    assert.deepEqual(read, [...small, ...results.flatMap((trees) => trees.slice(1).map(({ hash }) => hash))]);
+  });
+
   it('does not decode a directory of so many entries that it would fill the memory, in a Tree or on its own', async () => {
     const { blobs, get } = setUp();
     const files = new Uint8Array(1_000_002).map((_, index) => (index % 2 === 0 ? 0x0a : 0)); // half a million files without a name

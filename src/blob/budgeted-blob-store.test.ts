@@ -70,12 +70,12 @@ async function opened(source: ReturnType<BlobStore['get']>): Promise<ByteSource>
 }
 
 describe('budgeted blob store', () => {
-  it('counts all that a large blob may take from its first piece on, and nothing once it is read, left or disposed', async () => {
+  it('counts all that a large blob may take while it is open, and nothing once it is read, left or disposed', async () => {
     const budget = unboundedByteBudget();
     const store = await filled(budget);
     for (const end of ['read', 'left', 'disposed'] as const) {
       const source = await opened(store.get(largeDigest));
-      assert.equal(budget.usedBytes, 0);
+      assert.equal(budget.usedBytes, 4_000);
       const pieces = source[Symbol.asyncIterator]();
       await pieces.next();
       assert.equal(budget.usedBytes, 4_000);
@@ -135,28 +135,45 @@ describe('budgeted blob store', () => {
     const digest = Digest.of(bytes);
     const memory = new MemoryBlobStore();
     await memory.put(digest, byteSourceOf(bytes));
-    const store = new BudgetedBlobStore(inPieces(memory, 100_000), budget, { pieceBytes: 100_000, wholeBytesMax: 1_000 });
-    budget.take(12 * 1024 * 1024);
-    const [patient, refused, cancelled] = await Promise.all([1, 2, 3].map(() => opened(store.get(digest))));
-    const controller = new AbortController();
-    const abortable = await opened(store.get(digest, { signal: controller.signal }));
-    const waits = [refused, cancelled, abortable, patient].map((source) => source?.[Symbol.asyncIterator]().next() ?? assert.fail());
-    await new Promise((resolve) => setImmediate(resolve));
-    assert.equal(budget.waiterCount, 4);
-    controller.abort();
-    await assert.rejects(waits[2] ?? assert.fail(), { code: 'cancelled' });
-    await cancelled?.[Symbol.asyncDispose]();
-    for (let looks = 0; looks < 2; looks += 1) budget.look(1);
-    await assert.rejects(waits[0] ?? assert.fail(), { code: 'unavailable' });
-    await assert.rejects(waits[3] ?? assert.fail(), { code: 'unavailable' });
-    const [again, left] = [await opened(store.get(digest)), await opened(store.get(digest))];
-    const [next, unread] = [again[Symbol.asyncIterator]().next(), left[Symbol.asyncIterator]().next()];
-    await left[Symbol.asyncDispose]();
-    budget.give(12 * 1024 * 1024);
-    assert.equal((await next).value?.byteLength, 100_000);
-    await unread;
-    await again[Symbol.asyncDispose]();
-    await Promise.allSettled(waits);
+    const inner = inPieces(memory, 100_000);
+    let opens = 0;
+    const counted = blobStoreWith(inner, {
+      get(asked, options) {
+        opens += 1;
+        return inner.get(asked, options);
+      },
+    });
+    for (const wholeBytesMax of [1_000, 1_000_000]) {
+      const store = new BudgetedBlobStore(counted, budget, { pieceBytes: 100_000, wholeBytesMax });
+      budget.take(12 * 1024 * 1024);
+      opens = 0;
+      const controller = new AbortController();
+      const refused = opened(store.get(digest));
+      const cancelled = opened(store.get(digest, { signal: controller.signal }));
+      await new Promise((resolve) => setImmediate(resolve));
+      assert.equal(budget.waiterCount, 2);
+      controller.abort();
+      await assert.rejects(cancelled, { code: 'cancelled' });
+      for (let looks = 0; looks < 2; looks += 1) budget.look(1);
+      await assert.rejects(refused, { code: 'unavailable' });
+      const patient = opened(store.get(digest));
+      await new Promise((resolve) => setImmediate(resolve));
+      assert.equal(opens, 0, 'whoever waits for memory has no file open that others wait for');
+      budget.give(12 * 1024 * 1024);
+      const source = await patient;
+      assert.ok((await source[Symbol.asyncIterator]().next()).value !== undefined);
+      await source[Symbol.asyncDispose]();
+      assert.deepEqual([opens, budget.usedBytes], [1, 0]);
+    }
+  });
+
+  it('takes for a part of a large blob what the part can come to hold', async () => {
+    const budget = unboundedByteBudget();
+    const store = await filled(budget);
+    const source = await opened(store.get(largeDigest, { range: { offset: 10, length: 100 } }));
+    assert.equal(budget.usedBytes, 200);
+    await source[Symbol.asyncDispose]();
+    await assert.rejects(async () => store.get(largeDigest, { range: { offset: 0, length: 10_001 } }), { code: 'out_of_range' });
     assert.equal(budget.usedBytes, 0);
   });
 

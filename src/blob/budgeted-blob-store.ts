@@ -1,6 +1,5 @@
 // A decorator that makes reads wait for room in the byte budget of the process before memory is allocated for them.
 // What is delivered is the receiver's to account for.
-import { HeldBytes } from '../base/byte-budget.ts';
 import type { ByteBudget } from '../base/byte-budget.ts';
 import type { ByteSource } from '../base/byte-source.ts';
 import type { CallOptions } from '../base/call-options.ts';
@@ -22,8 +21,11 @@ export interface ReadBudgetLimits {
 export const readBudgetLimits: ReadBudgetLimits = { pieceBytes: 256 * 1024, wholeBytesMax: 1024 * 1024 };
 
 /**
- * Reads stand in line when memory is short, and throw `unavailable` with `retry_after` when it stays short. What the store
- * answers at once is in memory already and costs two additions.
+ * Reads stand in line when memory is short, and throw `unavailable` with `retry_after` when it stays short. They do so once,
+ * for all that they can come to hold with what is on its way, and before anything is opened: whoever holds an open file
+ * needs nothing more to get on, so readers cannot wait for each other, and who is refused has not begun to answer. Who
+ * sends accounts for what is on its way too; counted twice, it cannot be more than was reserved for.
+ * What the store answers at once is in memory already and costs two additions.
  */
 export class BudgetedBlobStore implements BlobStore {
   readonly capabilities: BlobStoreCapabilities;
@@ -47,17 +49,12 @@ export class BudgetedBlobStore implements BlobStore {
   }
 
   get(digest: Digest, options?: GetOptions): MaybePromise<ByteSource | undefined> {
-    // A large blob takes its pieces when it is read.
-    if (digest.sizeBytes > this.#limits.wholeBytesMax) {
-      const source = this.#inner.get(digest, options);
-      return isPromise(source) ? source.then((opened) => opened && this.#inPieces(opened, options)) : source && this.#inPieces(source, options);
-    }
-    // Once for what is read, and once for what will be on its way of it, which is accounted by others then.
-    const bytes = 2 * digest.sizeBytes;
+    const bytes = this.#readBytes(digest, options);
     const read = (): MaybePromise<ByteSource | undefined> => {
       try {
         const source = this.#inner.get(digest, options);
-        if (isPromise(source)) return this.#whole(source, digest.sizeBytes);
+        if (isPromise(source)) return this.#opened(source, bytes);
+        if (source !== undefined && source.inMemory === undefined) return new BudgetedByteSource(source, this.#budget, bytes);
         this.#budget.give(bytes);
         return source;
       } catch (thrown) {
@@ -92,62 +89,45 @@ export class BudgetedBlobStore implements BlobStore {
     return this.#inner.putMany(blobs, options);
   }
 
-  /** Twice `bytes` are reserved. They are kept once until the source is disposed: views of it may be sent for long. */
-  async #whole(opening: Promise<ByteSource | undefined>, bytes: number): Promise<ByteSource | undefined> {
+  /** Once for what is read, and once for what will be on its way of it. */
+  #readBytes({ sizeBytes }: Digest, options: GetOptions | undefined): number {
+    const { pieceBytes, wholeBytesMax } = this.#limits;
+    if (sizeBytes <= wholeBytesMax) return 2 * sizeBytes;
+    return Math.min(piecesMax * pieceBytes, 2 * Math.max(0, options?.range?.length ?? sizeBytes));
+  }
+
+  /** `bytes` are reserved. */
+  async #opened(opening: Promise<ByteSource | undefined>, bytes: number): Promise<ByteSource | undefined> {
     let source: ByteSource | undefined;
+    let keptBytes = 0;
     try {
       source = await opening;
+      // What is whole in memory was read for this one, and views of it may be sent for long.
+      if (source !== undefined) keptBytes = source.inMemory === undefined ? bytes : Math.floor(bytes / 2);
     } finally {
-      this.#budget.give(source === undefined ? 2 * bytes : bytes);
+      this.#budget.give(bytes - keptBytes);
     }
-    return source && heldSource(source, () => this.#budget.give(bytes));
+    return source && new BudgetedByteSource(source, this.#budget, keptBytes);
   }
-
-  #inPieces(source: ByteSource, options: CallOptions | undefined): ByteSource {
-    return source.inMemory === undefined ? new BudgetedByteSource(source, this.#budget, { ...options, pieceBytes: this.#limits.pieceBytes }) : source;
-  }
-}
-
-/** `source`, with `release` called once when it is disposed. */
-function heldSource(source: ByteSource, release: () => void): ByteSource {
-  let held = true;
-  return {
-    sizeBytes: source.sizeBytes,
-    inMemory: source.inMemory,
-    [Symbol.asyncIterator]: () => source[Symbol.asyncIterator](),
-    async [Symbol.asyncDispose]() {
-      if (held) release();
-      held = false;
-      await source[Symbol.asyncDispose]();
-    },
-  };
 }
 
 /** Pieces that an open blob may take: one read ahead, one at work, and up to two on their way to a slow reader. */
 const piecesMax = 4;
 
-/**
- * Stands in line once, before its first piece, for all that it can come to hold, with what is on its way: it holds no
- * memory while it waits for more, so readers cannot wait for each other. Who sends accounts for what is on its way too;
- * counted twice, it cannot be more than was reserved for.
- */
+/** `inner`, with the `bytes` that are reserved for it given back once it is read to its end, failed, left or disposed. */
 class BudgetedByteSource implements ByteSource {
   readonly sizeBytes: number;
+  readonly inMemory: Uint8Array | undefined;
   readonly #inner: ByteSource;
   readonly #budget: ByteBudget;
-  readonly #held: HeldBytes;
-  readonly #pieceBytes: number;
-  readonly #options: CallOptions;
-  #admitted = false;
-  #disposed = false;
+  #heldBytes: number;
 
-  constructor(inner: ByteSource, budget: ByteBudget, { pieceBytes, ...options }: CallOptions & { readonly pieceBytes: number }) {
+  constructor(inner: ByteSource, budget: ByteBudget, bytes: number) {
     this.sizeBytes = inner.sizeBytes;
+    this.inMemory = inner.inMemory;
     this.#inner = inner;
     this.#budget = budget;
-    this.#held = new HeldBytes(budget);
-    this.#pieceBytes = pieceBytes;
-    this.#options = options;
+    this.#heldBytes = bytes;
   }
 
   [Symbol.asyncIterator](): AsyncIterator<Uint8Array, undefined> {
@@ -169,29 +149,18 @@ class BudgetedByteSource implements ByteSource {
 
   async #next(pieces: AsyncIterator<Uint8Array, unknown>): Promise<IteratorResult<Uint8Array, undefined>> {
     try {
-      if (!this.#admitted) await this.#admit();
       const next = await pieces.next();
-      if (next.done === true) {
-        this.#end();
-        return { done: true, value: undefined };
-      }
-      return next;
+      if (next.done !== true) return next;
+      this.#end();
+      return { done: true, value: undefined };
     } catch (thrown) {
       this.#end();
       throw thrown;
     }
   }
 
-  async #admit(): Promise<void> {
-    this.#admitted = true;
-    const bytes = Math.min(piecesMax * this.#pieceBytes, 2 * this.sizeBytes);
-    await this.#budget.reserve(bytes, this.#options);
-    if (this.#disposed) this.#budget.give(bytes);
-    else this.#held.adopt(bytes);
-  }
-
   #end(): void {
-    this.#disposed = true;
-    this.#held.set(0);
+    this.#budget.give(this.#heldBytes);
+    this.#heldBytes = 0;
   }
 }

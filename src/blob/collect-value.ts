@@ -25,5 +25,5 @@ export async function collectValue(
     }
   };
   const whole = await collect(bounded(), valueBytesMax, options);
-  return whole.byteLength === whole.buffer.byteLength ? whole : whole.slice();
+  return whole.byteLength === whole.buffer.byteLength ? whole : new Uint8Array(whole); // slice() of a Buffer copies nothing
 }

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { mkdir, readFile, readdir, rm, stat, truncate, writeFile, chmod } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
+import { ByteBudget } from '../base/byte-budget.ts';
 import { byteSourceOf, collect } from '../base/byte-source.ts';
 import { CacheError } from '../base/cache-error.ts';
 import { isPromise } from '../base/maybe-promise.ts';
@@ -88,6 +89,42 @@ describe('FileBlobStore', () => {
     assert.ok(Buffer.from(part.inMemory).equals(middling.subarray(1000, 1005)));
     await rm(pathOf(opened.directory, digest));
     assert.ok((await read(opened.store, digest))?.equals(middling));
+  });
+
+  it('keeps what it counts in memory, and not the message that a blob came in', async () => {
+    await using opened = await temporaryFileStore();
+    for (const message of [Buffer.alloc(50_000, 1), new Uint8Array(50_000).fill(2)]) {
+      const bytes = message.subarray(100, 1_100);
+      const digest = Digest.of(bytes);
+      await opened.store.blobs.putMany([{ digest, bytes }]);
+      const [kept] = await opened.store.blobs.getMany(DigestList.of(digest));
+      assert.ok(kept instanceof Uint8Array);
+      assert.equal(kept.buffer.byteLength, 1_000);
+    }
+  });
+
+  it('counts a small blob while it is received and stored, and refuses it when memory is short', async () => {
+    await using directory = await temporaryDirectory();
+    const budget = new ByteBudget({ maxBytes: 1_000_000, waitersMax: 0 });
+    await using store = await openFileStore(directory.path, {}, { budget });
+    const seen: number[] = [];
+    const sent = (last: () => void) =>
+      (async function* () {
+        yield small.subarray(0, 100);
+        seen.push(budget.usedBytes);
+        last();
+        yield small.subarray(100);
+      })();
+    await assert.rejects(store.blobs.put(smallDigest, sent(() => assert.fail('broken off'))), { message: 'broken off' });
+    assert.equal(budget.usedBytes, 0);
+    budget.take(900_000);
+    await assert.rejects(store.blobs.put(smallDigest, sent(() => {})), { code: 'unavailable' });
+    const little = new Uint8Array(4_096);
+    await store.blobs.put(Digest.of(little), byteSourceOf(little));
+    budget.give(900_000);
+    await store.blobs.put(smallDigest, sent(() => {}));
+    assert.deepEqual(seen, [5_000, 5_000]);
+    assert.equal(budget.usedBytes, 0);
   });
 
   it('tells in the turn of the call that all blobs of a batch are there', async () => {

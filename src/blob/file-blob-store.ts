@@ -1,4 +1,6 @@
 // Blobs as files of raw bytes. What a file is, and how it survives, is engine/stored-files.ts.
+import { HeldBytes, unboundedByteBudget } from '../base/byte-budget.ts';
+import type { ByteBudget } from '../base/byte-budget.ts';
 import { byteSourceOf } from '../base/byte-source.ts';
 import type { ByteSource } from '../base/byte-source.ts';
 import { CacheError } from '../base/cache-error.ts';
@@ -21,6 +23,8 @@ import { checkAccepted, checkKnownSize, checkRange, wrongSize } from './known-bl
 
 /** Read in one piece and checked before the first byte goes out; larger blobs are checked in passing. */
 const wholeBytesMax = 1024 * 1024;
+/** A blob up to here is taken in however little memory is left. */
+const littleBytesMax = 4 * 1024;
 /** Blobs of one call that are read or written at the same time: enough to fill the thread pool and share syncs. */
 const batchConcurrencyMax = 16;
 
@@ -33,13 +37,15 @@ const batchConcurrencyMax = 16;
 export class FileBlobStore implements BlobStore {
   readonly capabilities: BlobStoreCapabilities;
   readonly #files: StoredFiles;
+  readonly #budget: ByteBudget;
   /** Blobs being checked as a whole; who asks meanwhile waits for the same check. */
   readonly #checks = new Map<StoredFile, Promise<boolean>>();
 
-  constructor(files: StoredFiles, limits: { readonly blobBytesMax: number }) {
+  constructor(files: StoredFiles, limits: { readonly blobBytesMax: number }, budget: ByteBudget = unboundedByteBudget()) {
     // Nothing expires: a blob goes only when room is needed for another.
     this.capabilities = { leaseMs: Infinity, survives: 'power_loss', blobBytesMax: limits.blobBytesMax };
     this.#files = files;
+    this.#budget = budget;
   }
 
   findMissing(digests: DigestList): MaybePromise<DigestList> {
@@ -98,8 +104,11 @@ export class FileBlobStore implements BlobStore {
     checkAccepted(digest, this.capabilities);
     if (!HotContents.takesWritten(digest.sizeBytes)) return this.#write(digest, bytes, undefined, options);
     // A small one is waited for in memory: a slow sender then holds no file, and what was just written is hot.
+    if (digest.sizeBytes > littleBytesMax && this.#budget.refusesGrowth) throw this.#budget.refusal();
+    using held = new HeldBytes(this.#budget);
+    held.set(digest.sizeBytes);
     const whole = await this.#receive(digest, bytes, options);
-    return this.#write(digest, byteSourceOf(whole), whole, options);
+    await this.#write(digest, byteSourceOf(whole), whole, options);
   }
 
   async putMany(blobs: readonly BlobBytes[], options?: CallOptions): Promise<readonly PutResult[]> {
@@ -110,7 +119,7 @@ export class FileBlobStore implements BlobStore {
         if (present[index] === true || (await this.#present(digest))) return;
         checkAccepted(digest, this.capabilities);
         // Clients read back what others just wrote. A copy: `bytes` may be a view of a whole message.
-        const hot = HotContents.takesWritten(digest.sizeBytes) ? bytes.slice() : undefined;
+        const hot = HotContents.takesWritten(digest.sizeBytes) ? new Uint8Array(bytes) : undefined; // slice() of a Buffer copies nothing
         await this.#write(digest, byteSourceOf(hot ?? bytes), hot, options);
       }),
     );

@@ -53,7 +53,7 @@ export class FileStore implements AsyncDisposable {
   private constructor(files: StoredFiles, lock: AsyncDisposable, { budget, ...limits }: { readonly blobBytesMax: number; readonly valueBytesMax: number; readonly budget: ByteBudget | undefined }) {
     this.#files = files;
     this.#lock = lock;
-    this.blobs = new FileBlobStore(files, limits);
+    this.blobs = new FileBlobStore(files, limits, budget);
     this.values = new FileValueStore(files, limits, budget);
   }
 

@@ -11,6 +11,7 @@ import { FaultyFileSystem } from '../testing/faulty-file-system.ts';
 import { SeededRandom } from '../testing/seeded-random.ts';
 import { openFileStore, temporaryDirectory, temporaryFileStore } from '../testing/temporary-file-store.ts';
 import { valueStoreConformance } from '../testing/value-store-conformance.ts';
+import type { FileStore } from './file-store.ts';
 import type { ValueKey, ValueStore } from './value-store.ts';
 
 const open = async (hotBytesMax: number) => {
@@ -79,6 +80,19 @@ describe('FileValueStore', () => {
     assert.equal(opened.store.values.get(key), undefined);
     await opened.store.values.put(key, byteSourceOf(value));
     assert.ok(!isPromise(opened.store.values.get(key)));
+  });
+
+  it('keeps what it counts in memory: neither what a value came in, nor its header', async () => {
+    await using directory = await temporaryDirectory();
+    const keptBytes = async (store: FileStore) => (await store.values.get(key))?.inMemory?.buffer.byteLength;
+    {
+      await using store = await openFileStore(directory.path);
+      await store.values.put(key, byteSourceOf(Buffer.alloc(50_000, value).subarray(0, 1_000)));
+      assert.equal(await keptBytes(store), 1_000);
+    }
+    await using store = await openFileStore(directory.path);
+    await read(store.values);
+    assert.equal(await keptBytes(store), 1_000);
   });
 
   it('finds the last value after a restart; replacing leaves no file behind (K1-24)', async () => {

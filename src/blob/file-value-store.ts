@@ -86,7 +86,7 @@ export class FileValueStore implements ValueStore {
       // Absent now, unless a put replaced the file between the look-up and its opening; then the new one counts.
       return await this.get(key, options);
     }
-    if (decoded.bytes.byteLength <= hotValueBytesMax) this.#files.keepHot(file, decoded.bytes.slice());
+    if (decoded.bytes.byteLength <= hotValueBytesMax) this.#files.keepHot(file, new Uint8Array(decoded.bytes));
     return byteSourceOf(decoded.bytes);
   }
 }

@@ -24,6 +24,15 @@ describe('MemoryBlobStore', () => {
     assert.deepEqual(missing(store), [b.digest.hash]);
   });
 
+  it('keeps what it counts, and not the message that a blob came in', async () => {
+    const store = new MemoryBlobStore(limits);
+    for (const message of [Buffer.alloc(50_000, 1), new Uint8Array(50_000).fill(2)]) {
+      const bytes = message.subarray(100, 1_100);
+      await store.putMany([{ digest: Digest.of(bytes), bytes }]);
+      assert.equal(store.get(Digest.of(bytes))?.inMemory?.buffer.byteLength, 1_000);
+    }
+  });
+
   it('refuses for good what can never fit, and drops nothing for it', async () => {
     const store = new MemoryBlobStore(limits);
     await store.putMany([a, b]);

@@ -77,7 +77,7 @@ export class MemoryBlobStore implements BlobStore {
         checkAccepted(digest, this.capabilities);
         checkWhole(digest, bytes);
         this.#reserve(digest)[Symbol.dispose](); // refused as a stream would be
-        this.#blobs.set(digest.key, bytes.slice());
+        this.#blobs.set(digest.key, new Uint8Array(bytes)); // slice() of a Buffer copies nothing
       }),
     );
   }

@@ -249,6 +249,10 @@ describe('telling what a value is', () => {
     const empty = (objects: number) => Buffer.from(`{"outputSymlinks":[{"path":"a","target":"b"}],"x":[${'{},'.repeat(objects)}{}]}`);
     assert.equal(classifyActionValue(empty(400_000), sha256).kind, 'json');
     assert.equal(classifyActionValue(empty(500_000), sha256).kind, 'foreign');
+    const named = (parts: number) =>
+      Buffer.from(`{"outputSymlinks":[{"path":"a","target":"b","nodeProperties":{"properties":[${Array.from({ length: parts }, () => '{"name":"a"}').join()}]}}]}`);
+    assert.equal(classifyActionValue(named(240_000), sha256).kind, 'json');
+    assert.equal(classifyActionValue(named(260_000), sha256).kind, 'foreign', 'two fields each');
   });
 
   it('takes no random bytes for a result, and chokes on none', (t) => {

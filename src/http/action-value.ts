@@ -45,7 +45,8 @@ function resultOfJson(bytes: Uint8Array): EncodedActionResult | undefined {
   if (countOf(bytes, openingBrace) > partsMax) return undefined;
   try {
     const text = new TextDecoder('utf-8', { fatal: true }).decode(bytes);
-    return EncodedActionResult.of(fromJsonString(ActionResultSchema, text, { ignoreUnknownFields: true }));
+    const result = EncodedActionResult.of(fromJsonString(ActionResultSchema, text, { ignoreUnknownFields: true }));
+    return result.references && result; // whoever reads the result asks for them, and of one with too many parts there are none
   } catch {
     return undefined;
   }

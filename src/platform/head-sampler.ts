@@ -9,6 +9,8 @@ export interface SamplingLimits {
   readonly ratio: number;
   /** Requests a second that are traced because their caller says so; those above it are drawn like all others. */
   readonly demandedPerSecondMax: number;
+  /** Requests a second that are traced because they were drawn. Not for a ratio of 1, which asks for each. */
+  readonly drawnPerSecondMax: number;
 }
 
 /** Of a random number; as many as a double can tell apart. */
@@ -23,23 +25,21 @@ const drawnAhead = 256;
  */
 export class HeadSampler {
   readonly #limits: SamplingLimits;
-  readonly #clock: MonotonicClock;
   readonly #random: Random;
   /** Undecided requests that are not traced before the next one that is. */
   #skips: number;
   readonly #drawn = new Float64Array(drawnAhead);
   #given = drawnAhead;
-  /** Demands that may still be met; grows with time, up to a second's worth. */
-  #demandsLeft: number;
-  #countedAtMs: number;
+  readonly #demanded: RateBound;
+  /** Undefined: each is traced. */
+  readonly #drawnRate: RateBound | undefined;
 
   constructor(limits: SamplingLimits, ports: { readonly clock: MonotonicClock; readonly random: Random }) {
     assert(limits.ratio >= 0 && limits.ratio <= 1, 'a share lies between 0 and 1');
     this.#limits = limits;
-    this.#clock = ports.clock;
     this.#random = ports.random;
-    this.#demandsLeft = limits.demandedPerSecondMax;
-    this.#countedAtMs = ports.clock.nowMs();
+    this.#demanded = new RateBound(limits.demandedPerSecondMax, ports.clock);
+    this.#drawnRate = limits.ratio < 1 ? new RateBound(limits.drawnPerSecondMax, ports.clock) : undefined;
     this.#skips = this.#drawSkips();
   }
 
@@ -48,7 +48,7 @@ export class HeadSampler {
     const parent = traceparent === undefined ? undefined : parseTraceParent(traceparent);
     if (parent === undefined) return this.#draw();
     if (!parent.sampled) return false; // decided by the caller, and traces with holes help nobody
-    return this.#meetsDemand() || this.#draw();
+    return this.#demanded.admits() || this.#draw();
   }
 
   #draw(): boolean {
@@ -57,7 +57,7 @@ export class HeadSampler {
       return false;
     }
     this.#skips = this.#drawSkips();
-    return true;
+    return this.#drawnRate?.admits() ?? true;
   }
 
   /** How many independent draws of the ratio fail in a row. */
@@ -76,14 +76,28 @@ export class HeadSampler {
     }
     this.#given = 0;
   }
+}
 
-  #meetsDemand(): boolean {
-    const { demandedPerSecondMax } = this.#limits;
+/** So many a second, saved up for one second. */
+class RateBound {
+  readonly #perSecondMax: number;
+  readonly #clock: MonotonicClock;
+  #left: number;
+  #countedAtMs: number;
+
+  constructor(perSecondMax: number, clock: MonotonicClock) {
+    this.#perSecondMax = perSecondMax;
+    this.#clock = clock;
+    this.#left = perSecondMax;
+    this.#countedAtMs = clock.nowMs();
+  }
+
+  admits(): boolean {
     const nowMs = this.#clock.nowMs();
-    this.#demandsLeft = Math.min(demandedPerSecondMax, this.#demandsLeft + ((nowMs - this.#countedAtMs) / 1000) * demandedPerSecondMax);
+    this.#left = Math.min(this.#perSecondMax, this.#left + ((nowMs - this.#countedAtMs) / 1_000) * this.#perSecondMax);
     this.#countedAtMs = nowMs;
-    if (this.#demandsLeft < 1) return false;
-    this.#demandsLeft -= 1;
+    if (this.#left < 1) return false;
+    this.#left -= 1;
     return true;
   }
 }

@@ -33,6 +33,8 @@ export interface OtelTracerPorts extends ExportPorts {
 
 /** What traced callers may demand: enough for one who debugs a build, a fraction of a core of work. */
 const demandedPerSecondMax = 200;
+/** A share of many requests shows as much of them as a share of some: a server under full load is not slowed down for more. */
+const drawnPerSecondMax = 200;
 /** Texts come from clients. A span of so many attributes and events takes some KiB. */
 const spanLimits = { attributeValueLengthLimit: 512, attributeCountLimit: 64, eventCountLimit: 64 };
 /** What a flush gets when the batch before did not arrive: one more try. */
@@ -51,7 +53,7 @@ export class OtelTracer implements Tracer, AsyncDisposable {
   constructor(options: OtelTracerOptions, ports: OtelTracerPorts) {
     this.#options = options;
     this.#ports = ports;
-    this.#sampler = new HeadSampler({ ratio: options.sampleRatio, demandedPerSecondMax }, ports);
+    this.#sampler = new HeadSampler({ ratio: options.sampleRatio, demandedPerSecondMax, drawnPerSecondMax }, ports);
     this.#export = new SpanExport({ url: receiverOf(options.endpoint), headers: options.headers }, ports);
     const own = resourceFromAttributes({
       'service.name': 'kiln',

@@ -1,15 +1,21 @@
 // The attacks that are measured, each as something that goes on until it is told to stop, and what it is compared with:
 // the same connections with ordinary calls, or with nothing, on them.
+import type { Socket } from 'node:net';
+import { connect as connectTls } from 'node:tls';
 import { findMissingMessage, namedBlob, path, whole } from '../../test/attack/calls.ts';
 import { floods, runFlood } from '../../test/attack/floods.ts';
-import { RawHttp2, repeated } from '../../test/attack/raw-http2.ts';
-import { halfOpen, oneByteWindows, slowReader, unfinished } from '../../test/attack/slow.ts';
+import { allAnswered, announces4GiB, announcesAll, deadlineInThePast, longerThanSaid, shorterThanSaid, unpacksToTooMuch } from '../../test/attack/lying-calls.ts';
+import type { LyingCall } from '../../test/attack/lying-calls.ts';
+import { closeOf, RawHttp2, repeated } from '../../test/attack/raw-http2.ts';
+import { halfHandshakes, halfOpen, oneByteWindows, silentConnections, slowHeaders, slowHttp1Reader, slowPreface, slowReader, trickled, unfinished } from '../../test/attack/slow.ts';
 import type { Taking, Unfinished } from '../../test/attack/slow.ts';
 
 /** What is attacked: it holds one blob of `blobBytes` zeros. */
 export interface AttackTarget {
   readonly port: number;
   readonly blob: ReturnType<typeof namedBlob>;
+  /** PEM of who has signed its certificate, where it speaks TLS. */
+  readonly authority: string | undefined;
 }
 
 export interface AttackKind {
@@ -17,7 +23,11 @@ export interface AttackKind {
   /** Begins anew as soon as its promise resolves, until the time is over. */
   readonly round: (target: AttackTarget) => Promise<void>;
   /** Name of the kind that is the same load without the attack's content. */
-  readonly without: 'ordinary calls' | 'open connections';
+  readonly without: 'ordinary calls' | 'open connections' | 'open connections over TLS';
+  /** The server speaks TLS, with its attackers and with somebody else. */
+  readonly overTls?: boolean;
+  /** Further flags of the server. */
+  readonly flags?: readonly string[];
 }
 
 export const blobBytes = 8 * 1024 * 1024;
@@ -44,13 +54,64 @@ async function ordinaryCalls({ port }: AttackTarget): Promise<void> {
   await client.closed;
 }
 
+function held(closed: Promise<unknown>): Promise<unknown> {
+  return Promise.race([closed, new Promise((resolve) => setTimeout(resolve, holdMs).unref())]);
+}
+
 /** Begins and waits: what is measured is what the server bears meanwhile. */
 function holding(begin: (target: AttackTarget) => Promise<RawHttp2>): AttackKind['round'] {
-  return async (target) => {
-    const client = await begin(target);
-    await Promise.race([client.closed, new Promise((resolve) => setTimeout(resolve, holdMs).unref())]);
+  return async (target) => void (await held((await begin(target)).closed));
+}
+
+/** The same with as many connections as `begin` opens. */
+function holdingSockets(begin: (target: AttackTarget) => readonly Socket[] | Promise<readonly Socket[]>): AttackKind['round'] {
+  return async (target) => void (await held(Promise.all((await begin(target)).map(closeOf))));
+}
+
+/** So many calls on a connection, answered, on one after the other. */
+function lying(call: LyingCall, calls: number): AttackKind['round'] {
+  return async ({ port }) => {
+    const client = await allAnswered(port, call, calls);
+    client.destroy();
+    await client.closed;
   };
 }
+
+function get(hash: string): string {
+  return `GET /cas/${hash} HTTP/1.1\r\nhost: localhost\r\n\r\n`;
+}
+
+/** Over HTTP/1.1, and before a protocol is shown. */
+const slowConnections: readonly AttackKind[] = [
+  { name: 'slow preface', without: 'open connections', round: ({ port }) => slowPreface(port).then(() => {}) },
+  { name: 'slow header block', without: 'open connections', round: holding(({ port }) => slowHeaders(port)) },
+  { name: 'silent connections', without: 'open connections', round: holdingSockets(({ port }) => silentConnections(port, heldCalls)) },
+  {
+    name: 'more connections than allowed',
+    without: 'ordinary calls', // connections come and go
+    flags: ['--limits-connections', '64'],
+    round: async ({ port }) => {
+      for (const socket of await silentConnections(port, heldCalls)) socket.destroy();
+    },
+  },
+  { name: 'HTTP/1.1: slow headers', without: 'open connections', round: ({ port }) => trickled(port, Buffer.from(`GET / HTTP/1.1\r\nhost: localhost\r\nx: ${'y'.repeat(10_000)}`)).then(() => {}) },
+  {
+    name: 'HTTP/1.1: slow body',
+    without: 'open connections',
+    round: ({ port }) => trickled(port, Buffer.alloc(10_000), `PUT /cas/${'0'.repeat(64)} HTTP/1.1\r\nhost: localhost\r\ncontent-length: 100000\r\n\r\n`).then(() => {}),
+  },
+  { name: 'HTTP/1.1: slow reader', without: 'open connections', round: holdingSockets(({ port, blob }) => Array.from({ length: heldCalls }, () => slowHttp1Reader(port, get(blob.hash)))) },
+  { name: 'HTTP/1.1: requests without end', without: 'ordinary calls', round: async ({ port, blob }) => closeOf(slowHttp1Reader(port, get(blob.hash).repeat(200))) },
+];
+
+const lies: readonly AttackKind[] = [
+  { name: 'message that announces 4 GiB', without: 'ordinary calls', round: lying(announces4GiB, 200) },
+  { name: 'messages that announce all they may', without: 'open connections', round: lying(announcesAll, 200) },
+  { name: 'message shorter than it said', without: 'ordinary calls', round: lying(shorterThanSaid, 200) },
+  { name: 'message longer than it said', without: 'ordinary calls', round: lying(longerThanSaid, 200) },
+  { name: 'message that unpacks to too much', without: 'ordinary calls', round: lying(unpacksToTooMuch, 20) },
+  { name: 'deadline in the past', without: 'ordinary calls', round: lying(deadlineInThePast, 200) },
+];
 
 const takings: Readonly<Record<Taking, string>> = {
   nothing: 'slow reader: window of zero',
@@ -69,6 +130,12 @@ const leavings: Readonly<Record<Unfinished, string>> = {
 export const references: readonly AttackKind[] = [
   { name: 'ordinary calls', round: ordinaryCalls, without: 'ordinary calls' },
   { name: 'open connections', round: holding(({ port }) => RawHttp2.open(port)), without: 'open connections' },
+  {
+    name: 'open connections over TLS',
+    without: 'open connections over TLS',
+    overTls: true,
+    round: holdingSockets(({ port, authority }) => [connectTls({ port, host: '127.0.0.1', ca: authority, ALPNProtocols: ['h2'] })]),
+  },
 ];
 
 export const attackKinds: readonly AttackKind[] = [
@@ -97,4 +164,7 @@ export const attackKinds: readonly AttackKind[] = [
     round: holding(({ port }) => unfinished(port, heldCalls, how as Unfinished)),
   })),
   { name: 'half-open peers', without: 'open connections', round: holding(({ port }) => halfOpen(port, heldCalls)) },
+  ...slowConnections,
+  ...lies,
+  { name: 'TLS handshakes that do not end', without: 'open connections over TLS', overTls: true, round: holdingSockets(({ port }) => halfHandshakes(port, heldCalls)) },
 ];

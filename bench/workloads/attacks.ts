@@ -1,8 +1,9 @@
 // What an attack does to others: the latency that the server itself counts for calls of somebody else, while it is
 // attacked, over that with the same connections and no attack on them.
 import { fileURLToPath } from 'node:url';
-import { parseExposition } from '../../src/testing/exposition-parser.ts';
 import { fetchHttp } from '../../src/testing/http-client.ts';
+import { latenciesIn, quantileBetween } from '../../test/attack/server-latency.ts';
+import type { Latencies } from '../../test/attack/server-latency.ts';
 import { attackedBlob, attackKinds, references } from '../attacks/kinds.ts';
 import type { AttackKind } from '../attacks/kinds.ts';
 import { startKiln } from '../contenders/kiln.ts';
@@ -23,45 +24,23 @@ const secondsQuick = 0.5;
 const quickStep = 12;
 /** A server that does not answer any more has lost. */
 const runTimeoutMs = 120_000;
-/** What the issue of it all is: others wait at most so many times as long. */
+/** Others are to wait at most so many times as long. */
 const ratioMax = 3;
 
-/** Calls by upper bound of their time in seconds, cumulative, in order. */
-type Histogram = readonly (readonly [leSeconds: number, calls: number])[];
-
 /** Of the calls of somebody else. */
-async function latencies({ port }: ServerProcess): Promise<Histogram> {
-  const families = parseExposition((await fetchHttp(port, '/metrics')).text, 'prometheus');
-  const samples = families.get('kiln_grpc_call_duration_seconds')?.samples ?? [];
-  return samples
-    .filter((sample) => sample.name.endsWith('_bucket') && sample.labels.get('method') === 'QueryWriteStatus')
-    .map(({ labels, value }) => [Number((labels.get('le') ?? '').replace('+Inf', 'Infinity')), value] as const)
-    .toSorted(([a], [b]) => a - b);
-}
-
-/** The quantile of what came in between, in microseconds; interpolated within a bucket as Prometheus does it. */
-export function quantileBetween(before: Histogram, after: Histogram, quantile: number): number {
-  const known = new Map(before);
-  const counts = after.map(([le, calls]) => [le, calls - (known.get(le) ?? 0)] as const);
-  const wanted = (counts.at(-1)?.[1] ?? 0) * quantile;
-  let [fromSeconds, below] = [0, 0];
-  for (const [le, calls] of counts) {
-    if (calls >= wanted && calls > below) {
-      const untilSeconds = le === Infinity ? fromSeconds : le;
-      return (fromSeconds + ((untilSeconds - fromSeconds) * (wanted - below)) / (calls - below)) * 1e6;
-    }
-    [fromSeconds, below] = [le, calls];
-  }
-  return NaN;
+async function latencies({ port, authority }: ServerProcess): Promise<Latencies> {
+  return latenciesIn((await fetchHttp(port, '/metrics', { authority })).text);
 }
 
 /** One kind of load on a fresh server. */
 async function measured(kind: AttackKind, context: BenchContext): Promise<Sample> {
-  await using server = await startKiln({ directory: context.newDirectory(), core: context.pinning.server });
+  const tls = kind.overTls === true ? context.tls : undefined;
+  await using server = await startKiln({ directory: context.newDirectory(), core: context.pinning.server, tls, flags: kind.flags ?? [] });
   const blob = attackedBlob();
-  await fetchHttp(server.port, `/cas/${blob.hash}`, { method: 'PUT', body: blob.bytes });
-  const run = (what: string, seconds: number) => runToEnd(pinnedTo(context.pinning.generator, [process.execPath, attacker, String(server.port), String(seconds), what]), runTimeoutMs);
-  await run('ordinary calls', context.quick ? secondsQuick : secondsFull / 2); // what is compiled late is not the attack's doing
+  await fetchHttp(server.port, `/cas/${blob.hash}`, { method: 'PUT', body: blob.bytes, authority: tls?.authority });
+  const run = (what: string, seconds: number) => runToEnd(pinnedTo(context.pinning.generator, [process.execPath, attacker, String(server.port), String(seconds), what, ...(tls === undefined ? [] : [tls.authority])]), runTimeoutMs);
+  // What is compiled late is not the attack's doing.
+  await run(tls === undefined ? 'ordinary calls' : 'open connections over TLS', context.quick ? secondsQuick : secondsFull / 2);
   const before = await latencies(server);
   const { status, complaint } = await run(kind.name, context.quick ? secondsQuick : secondsFull);
   if (status !== 0) context.wrong(`${kind.name}: ${complaint}`);

@@ -2,6 +2,7 @@
 import { once } from 'node:events';
 import { request } from 'node:http';
 import type { IncomingHttpHeaders } from 'node:http';
+import { request as requestSecurely } from 'node:https';
 import { connect } from 'node:net';
 
 export interface HttpReply {
@@ -16,12 +17,15 @@ export interface HttpRequest {
   readonly headers?: Record<string, string>;
   /** An iterable is sent chunked unless `headers` has a content-length. */
   readonly body?: Uint8Array | string | AsyncIterable<Uint8Array>;
+  /** PEM of who has signed the server's certificate: over TLS. */
+  readonly authority?: string | undefined;
 }
 
 /** One request on a connection of its own. The path is sent as it is. */
 export async function fetchHttp(port: number, path: string, options: HttpRequest = {}): Promise<HttpReply> {
-  const { method = 'GET', headers = {}, body } = options;
-  const sent = request({ port, host: '127.0.0.1', path, method, headers, agent: false });
+  const { method = 'GET', headers = {}, body, authority } = options;
+  const wanted = { port, host: '127.0.0.1', path, method, headers, agent: false } as const;
+  const sent = authority === undefined ? request(wanted) : requestSecurely({ ...wanted, ca: authority });
   const answered = Promise.withResolvers<HttpReply>();
   sent.on('error', answered.reject);
   sent.on('response', (response) => {

@@ -28,8 +28,9 @@ export class Bystander {
   #calls = 0;
   #ended = false;
 
-  constructor(port: number) {
-    this.#session = connect(`http://127.0.0.1:${port}`);
+  /** @param authority PEM of who has signed the server's certificate: over TLS. */
+  constructor(port: number, authority?: string) {
+    this.#session = authority === undefined ? connect(`http://127.0.0.1:${port}`) : connect(`https://127.0.0.1:${port}`, { ca: authority });
     this.#session.on('error', (error) => this.#failures.push(String(error)));
     this.#lanes = Array.from({ length: callsAtATime }, () => this.#lane());
   }

@@ -6,7 +6,7 @@ import type { TestContext } from 'node:test';
 import { attackedServer } from './attacked-server.ts';
 import type { AttackedServer } from './attacked-server.ts';
 import { closeOf } from './raw-http2.ts';
-import { trickled } from './slow.ts';
+import { slowHttp1Reader, trickled } from './slow.ts';
 
 const attackers = 20;
 
@@ -23,17 +23,10 @@ function all<T>(attack: () => Promise<T>): Promise<T[]> {
   return Promise.all(Array.from({ length: attackers }, attack));
 }
 
-/** Sends `head` and takes a byte of the answer now and then, until the test is over. */
-function reader(t: TestContext, port: number, head: string): void {
-  const socket = connect({ port, host: '127.0.0.1' });
-  socket.on('error', () => {});
-  socket.pause();
-  socket.write(head);
-  const timer = setInterval(() => socket.read(1), 100);
-  t.after(() => {
-    clearInterval(timer);
-    socket.destroy();
-  });
+/** One that is gone after the test at the latest. */
+function reader(t: TestContext, port: number, request: string): void {
+  const socket = slowHttp1Reader(port, request);
+  t.after(() => socket.destroy());
 }
 
 describe('attackers over HTTP/1.1', () => {

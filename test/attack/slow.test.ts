@@ -34,13 +34,14 @@ describe('slow attackers: connections', () => {
   });
 
   it('a header block that does not end is answered by GOAWAY', async (t) => {
-    const { port, endures } = await attackedServer(t, '--limits-first-bytes-timeout', '300ms');
+    const { port, endures, metric } = await attackedServer(t, '--limits-first-bytes-timeout', '300ms');
     await endures(async () => {
       const client = await slowHeaders(port);
       const goaway = await client.end();
       assert.equal(goaway?.code, 'ENHANCE_YOUR_CALM');
       assert.match(goaway?.text ?? '', /header block/);
     });
+    assert.equal(await metric('kiln_http2_faults_total', { code: 'ENHANCE_YOUR_CALM' }), 1);
   });
 
   it('silent connections are closed, and make room', async (t) => {
@@ -54,10 +55,10 @@ describe('slow attackers: connections', () => {
 
   it('more connections than allowed are closed as they come, and those that are open live on', async (t) => {
     const { port, endures, metric, counted } = await attackedServer(t, '--limits-connections', '100');
-    await endures(async () => {
+    await endures(async (others) => {
       const sockets = await silentConnections(port, 300);
       for (const socket of sockets) socket.unref();
-      await new Promise((resolve) => setTimeout(resolve, 500)); // calls of somebody else go on meanwhile
+      await others.more(200);
       for (const socket of sockets) socket.destroy(); // or nobody could ask what was counted
       await counted('kiln_connections_refused_total', { kind: 'tcp', reason: 'too_many' }, 200);
     });

@@ -14,6 +14,9 @@ const trickleMs = 20;
 /** On each of many calls, which is no flood either. */
 const callTrickleMs = 500;
 
+/** A byte of an answer. */
+const readMs = 100;
+
 /** The identifier of SETTINGS_INITIAL_WINDOW_SIZE. */
 const initialWindowSize = 4;
 
@@ -110,10 +113,33 @@ export async function unfinished(port: number, calls: number, how: Unfinished): 
   return client;
 }
 
+/** The beginning of a ClientHello: a record of 512 bytes of which ten come. */
+const halfHello = Buffer.from([0x16, 0x03, 0x01, 0x02, 0x00, 0x01, 0x00, 0x01, 0xfc, 0x03]);
+
+/** TLS handshakes that are begun and never ended. */
+export function halfHandshakes(port: number, connections: number): readonly Socket[] {
+  return Array.from({ length: connections }, () => {
+    const socket = connect({ port, host: '127.0.0.1' });
+    socket.on('error', () => {});
+    socket.write(halfHello);
+    socket.resume();
+    return socket;
+  });
+}
+
+/** Sends `request` over HTTP/1.1 and takes a byte of the answer now and then, until the connection is closed. */
+export function slowHttp1Reader(port: number, request: string): Socket {
+  const socket = connect({ port, host: '127.0.0.1' });
+  socket.pause();
+  socket.write(request);
+  const timer = setInterval(() => socket.read(1), readMs);
+  void closeOf(socket).then(() => clearInterval(timer));
+  return socket;
+}
+
 /** A peer that is gone without a word: the connection is open, and nothing will ever come. */
 export async function halfOpen(port: number, calls: number): Promise<RawHttp2> {
   const client = await RawHttp2.open(port);
   await client.send(repeated(calls, (index) => begun(1 + 2 * index, '/grpc.health.v1.Health/Watch')), repeated(calls, (index) => data(1 + 2 * index, true, new Uint8Array(5))));
   return client;
 }
-

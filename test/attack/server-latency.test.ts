@@ -1,7 +1,7 @@
 // Quantiles of what happened between two scrapes.
 import assert from 'node:assert/strict';
 import { it } from 'node:test';
-import { quantileBetween } from './attacks.ts';
+import { quantileBetween } from './server-latency.ts';
 
 it('takes only what came in between, and interpolates within its bucket', () => {
   const before = [[0.001, 100], [0.002, 100], [Infinity, 100]] as const;

@@ -123,7 +123,23 @@ export async function readReadyFile(path: string): Promise<ReadyFile | undefined
 
 function start(args: readonly string[], environment: Readonly<Record<string, string>>): ChildProcess {
   // Text is what a person reads, and what tests compare; a pipe would get JSON.
-  return spawn(launcher, args, { env: { PATH: process.env['PATH'] ?? '', KILN_LOG_FORMAT: 'text', ...environment }, stdio: ['ignore', 'pipe', 'pipe'] });
+  return endWithUs(spawn(launcher, args, { env: { PATH: process.env['PATH'] ?? '', KILN_LOG_FORMAT: 'text', ...environment }, stdio: ['ignore', 'pipe', 'pipe'] }));
+}
+
+/** Servers that run. Bounded by what a test starts. */
+const running = new Set<ChildProcess>();
+let isWatching = false;
+
+/** A server ends with this process, whatever ends it: a test that is cut off runs nothing of what it has left for later. */
+function endWithUs(child: ChildProcess): ChildProcess {
+  if (!isWatching) {
+    isWatching = true;
+    process.on('exit', () => running.forEach((one) => one.kill('SIGKILL')));
+    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, () => process.exit(1));
+  }
+  running.add(child);
+  child.once('exit', () => running.delete(child));
+  return child;
 }
 
 /** A shell becomes the server, so that it can name its own pid. */
@@ -133,7 +149,7 @@ function startActivated(args: readonly string[], sockets: readonly ListeningSock
     stdio: ['ignore', 'pipe', 'pipe', ...sockets.map(({ fd }) => fd)],
   });
   for (const socket of sockets) socket.release();
-  return child;
+  return endWithUs(child);
 }
 
 function collect(child: ChildProcess): Pick<KilnProcess, 'out' | 'errors' | 'ended'> {

@@ -64,13 +64,13 @@ async function run(options: BenchOptions, command: string): Promise<Report> {
   await using stack = new AsyncDisposableStack();
   const root = mkdtempSync(join(tmpdir(), 'kiln-bench-'));
   stack.defer(() => removeTree(root));
-  process.on('exit', killAll); // however this ends, nobody is left behind
+  // However this ends, nobody and nothing is left behind.
+  process.on('exit', () => {
+    killAll();
+    removeTree(root); // what is killed may still be writing; removeTree tries again
+  });
   for (const signal of ['SIGINT', 'SIGTERM'] as const) {
-    process.once(signal, () => {
-      killAll();
-      removeTree(root); // what is killed may still be writing; removeTree tries again
-      process.exit(signal === 'SIGINT' ? 130 : 143);
-    });
+    process.once(signal, () => process.exit(signal === 'SIGINT' ? 130 : 143));
   }
   const sections: Section[] = [];
   const missing: string[] = [];

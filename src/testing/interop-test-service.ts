@@ -12,6 +12,9 @@ import { TestService } from '../proto/gen/grpc/testing/test_pb.ts';
 const echoHeader = 'x-grpc-test-echo-initial';
 const echoTrailer = 'x-grpc-test-echo-trailing-bin';
 
+/** For `pick_first_unary`, which asks whether it is always the same server. */
+const serverId = 'kiln';
+
 /** Largest payload asked for in any case is under 1 MiB; more is a mistake. */
 const payloadBytesMax = 64 * 1024 * 1024;
 
@@ -21,7 +24,7 @@ export function createInteropTestService(): ServiceImplementation {
     unaryCall: (request, context) => {
       echoMetadata(context);
       throwAsked(request.responseStatus);
-      return { payload: payload(request.responseSize) };
+      return { payload: payload(request.responseSize), serverId: request.fillServerId ? serverId : '' };
     },
     async *streamingOutputCall(request, context) {
       yield* outputs(request, context);

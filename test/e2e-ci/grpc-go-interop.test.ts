@@ -19,7 +19,8 @@ import { installedTool } from './installed-tool.ts';
 const goClientCases = [
   'empty_unary', 'large_unary', 'client_streaming', 'server_streaming', 'ping_pong', 'empty_stream',
   'timeout_on_sleeping_server', 'cancel_after_begin', 'cancel_after_first_response', 'status_code_and_message',
-  'special_status_message', 'custom_metadata', 'unimplemented_method', 'unimplemented_service', 'rpc_soak', 'channel_soak',
+  'special_status_message', 'custom_metadata', 'unimplemented_method', 'unimplemented_service', 'pick_first_unary', 'rpc_soak',
+  'channel_soak',
 ];
 
 /** How long a server may take until it listens, milliseconds. */

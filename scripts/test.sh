@@ -1,5 +1,5 @@
 #!/bin/sh
-# Runs the tests: scripts/test.sh [check|unit|e2e|crash|attack|ci ...] [-- part of a path ...]
+# Runs the tests: scripts/test.sh [check|unit|e2e|crash|attack|memory|ci ...] [-- part of a path ...]
 # Without a suite it runs what needs nothing but git, Node and npm: check, unit, e2e. See scripts/run-tests.ts.
 set -eu
 cd "$(dirname "$0")/.."

@@ -7,6 +7,9 @@ import { RequestLane } from './request-lane.ts';
 import type { CallHost } from './server-call.ts';
 import { ServerCall } from './server-call.ts';
 
+/** One for all: nearly every call ends with it, hardly any handler sees it, and each would record its stack. */
+const answeredFirst = new CacheError('cancelled', 'the call was answered before its request had been read');
+
 /** The handler runs at once and pulls the messages as they come. */
 export class StreamRequestCall extends ServerCall {
   readonly #lane: RequestLane;
@@ -49,6 +52,6 @@ export class StreamRequestCall extends ServerCall {
 
   /** Not an error of the handler's if it answered without having read everything (REAPI BS-13). */
   protected override requestDone(): void {
-    this.#lane.close(new CacheError('cancelled', 'the call was answered before its request had been read'));
+    this.#lane.close(answeredFirst);
   }
 }

@@ -295,6 +295,20 @@ describe('TLS on a listener', () => {
     assert.deepEqual([terminator.counts.failed.timeout, terminator.handshakes], [2, 0]);
   });
 
+  it('counts who hangs up in the middle of a handshake', async (t) => {
+    const { listener, terminator, log, openPlain } = await listen(t);
+    for (const [length, leave] of [[20, 'destroy'], [20, 'resetAndDestroy'], [clientHello.length, 'destroy'], [clientHello.length, 'resetAndDestroy']] as const) {
+      const socket = await openPlain();
+      socket.write(clientHello.subarray(0, length));
+      await until(() => terminator.handshakes === 1);
+      socket[leave]();
+      await until(() => terminator.handshakes === 0);
+    }
+    await until(() => listener.counts.open === 0);
+    assert.deepEqual(terminator.counts, { done: 0, failed: { timeout: 0, crowded: 0, client_left: 4, unsupported: 0, certificate: 0, rejected: 0, other: 0 } });
+    assert.equal(log.lines.filter((line) => line.startsWith('debug a client left during the TLS handshake')).length, 4);
+  });
+
   it('lets no more handshakes run at a time than it may, and those in line as soon as others end', async (t) => {
     const { terminator, open, openPlain } = await listen(t, {}, { handshakesMax: 2 });
     const slow = [await openPlain(), await openPlain()];

@@ -141,7 +141,12 @@ export class TlsTerminator {
       return;
     }
     this.#begun.set(key, handshake);
-    socket.once('close', () => this.#begun.get(key) === handshake && this.#begun.delete(key));
+    // The TLS socket of one who hangs up does not know any more whose it was, so #onError does not hear of these.
+    socket.once('close', () => {
+      if (this.#begun.get(key) !== handshake) return;
+      this.#begun.delete(key);
+      this.#fail('client_left', socket, 'the connection was closed');
+    });
     socket.allowHalfOpen = false; // who leaves in mid-handshake waits for no answer
     this.#server.emit('connection', socket);
   }

@@ -47,20 +47,15 @@ export function connectHttp2(socket: Socket, limits: Http2Limits, ports: Http2Cl
   return new ClientSession(socket, limits, ports);
 }
 
-/**
- * What waits to go out is mostly requests, which come to `outputBytesMax`; with so much, the rest is what the server has
- * made us say. Below that a client always reads: a server that sends much itself does not read before that is taken, and
- * the two would wait for each other.
- */
-const unreadShare = 2;
-
 class ClientSession implements Http2Client {
   readonly #driver: SocketDriver<ClientConnection>;
 
   constructor(socket: Socket, limits: Http2Limits, ports: Http2ClientPorts) {
     const { log, clock, events, onChange, budget = unboundedByteBudget() } = ports;
     const make = (wake: () => void) => new ClientConnection({ limits, clock, events, budget, onChange, wake });
-    this.#driver = new SocketDriver(socket, { log, outputBytesMax: unreadShare * limits.outputBytesMax, budget }, make);
+    // Reads however much it has to send: what it reads makes it say next to nothing, and a server that sends much itself
+    // does not read before that is taken.
+    this.#driver = new SocketDriver(socket, { log, outputBytesMax: Infinity, budget }, make);
     this.#driver.start();
   }
 

@@ -6,7 +6,6 @@ import { headers, parseFrames, requestHeaders, settings, uint32, frame } from '.
 import type { Frame } from '../testing/http2-peer.ts';
 import { ManualClock } from '../testing/manual-clock.ts';
 import { RecordedLog } from '../testing/recorded-log.ts';
-import { connectHttp2 } from './client-session.ts';
 import { clientPreface } from './frames.ts';
 import { prepareHeaders } from './header-encoder.ts';
 import { errorCode } from './error-code.ts';
@@ -275,24 +274,17 @@ describe('session', () => {
       assert.match(log.errors.map(({ cause }) => String(cause)).join(), /a bug in the end/, `end ${index}`);
     }
   });
-});
 
-describe('a client session', () => {
-  it('reads on while its requests wait to go out, since a server that waits for the same never takes them; not for what it has to answer', async () => {
-    const socket = new FakeSocket();
-    const limits = { ...http2Limits, outputBytesMax: 20_000, idleFramesBurst: 10_000 };
-    const client = connectHttp2(socket, limits, { clock: new ManualClock(), log: new RecordedLog() });
-    socket.handler.onData(settings());
-    socket.stuck = true;
-    const stream = client.open(requestHeaders, false, { onHeaders() {}, onData() {}, onEnd() {}, onReset() {}, onDrained() {} });
-    stream.sendData([new Uint8Array(60_000)], true);
-    await Promise.resolve();
-    assert.ok(socket.queuedBytes >= limits.outputBytesMax && stream.queuedBytes > 0);
-    assert.deepEqual(socket.calls, []);
-    for (let pings = 0; pings < 2_000; pings += 1) socket.handler.onData(frame(6, 0, 0, new Uint8Array(8)));
-    assert.deepEqual(socket.calls, ['pause']);
-    socket.drain();
-    assert.deepEqual(socket.calls, ['pause', 'resume']);
-    client.close();
+  it('survives a handler that throws when a look ends its connection', () => {
+    const { socket, session, handlers, log } = serve(() => {});
+    Object.assign(socket, { traffic: { receivedBytes: 100, sentBytes: 100 } });
+    socket.handler.onData(Buffer.concat([headers(1, false), frame(1, 0, 3)])); // the block of the second never ends
+    Object.assign(handlers[0] ?? {}, {
+      onReset: () => {
+        throw new Error('a bug in the end');
+      },
+    });
+    for (const nowMs of [2_000_000, 2_100_000]) session.look(nowMs, false);
+    assert.deepEqual(log.errors.map(({ cause }) => String(cause)), ['Error: a bug in the end']);
   });
 });

@@ -117,8 +117,9 @@ export class SocketDriver<C extends DrivenConnection> implements SocketHandler, 
 
   /** Whether something waits for the peer, and nothing has come or gone since this was asked last. */
   hasStalled(): boolean {
-    const { queuedBytes } = this.#socket;
-    const movedBytes = 2 * this.#writtenBytes - queuedBytes;
+    const { queuedBytes, traffic } = this.#socket;
+    const sentBytes = traffic?.sentBytes ?? this.#writtenBytes - queuedBytes; // what is queued goes down by whole writes only
+    const movedBytes = this.#writtenBytes + sentBytes;
     const stalled = queuedBytes > 0 && movedBytes === this.#lastMovedBytes;
     this.#lastMovedBytes = movedBytes;
     return stalled;

@@ -182,6 +182,17 @@ describe('memory of calls', () => {
     assert.equal(served.budget.usedBytes, 24 * mebibyte);
   });
 
+  it('is given back when its handler asks for the next message, although that one may never come', async () => {
+    const served = new Served(unboundedByteBudget());
+    for (const path of [inputPath, duplexPath]) {
+      const { stream, handler } = served.open(path);
+      handler.onData(input(10_000));
+      await settle();
+      assert.equal(served.budget.usedBytes, 0);
+      stream.lose({ code: 8, byPeer: true });
+    }
+  });
+
   it('ERR-4: that only its client could free is freed when others wait for it, with a status that says to come again', async () => {
     const served = new Served(unboundedByteBudget());
     for (const path of [unaryPath, inputPath, duplexPath]) {

@@ -22,6 +22,10 @@ export class CompressedMessage {
 /** A message that nobody else holds or writes to: decoded messages may keep views of it. */
 export type ReceivedMessage = Uint8Array | CompressedMessage;
 
+export function byteLengthOf(message: ReceivedMessage): number {
+  return message instanceof CompressedMessage ? message.bytes.byteLength : message.byteLength;
+}
+
 const emptyMessage = new Uint8Array(0);
 
 /** A message up to here is received in parts however little memory is left: a question, not an upload. */

@@ -7,7 +7,7 @@ import type { CacheError } from '../base/cache-error.ts';
 import type { OpenStream } from '../h2/stream.ts';
 import type { GrpcLimits } from './limits.ts';
 import { partialBytesMin, pieceMemory } from './message-buffer.ts';
-import { CompressedMessage, MessageReader, prefixBytes } from './message-reader.ts';
+import { byteLengthOf, MessageReader, prefixBytes } from './message-reader.ts';
 import type { MessageSide, ReceivedMessage } from './message-reader.ts';
 import { StatusError } from './status-error.ts';
 import { grpcStatusOf } from './status.ts';
@@ -151,6 +151,7 @@ export class RequestLane implements AsyncIterable<unknown>, AsyncIterator<unknow
       if (this.#finalFailure !== undefined) throw this.#finalFailure;
       return undefined;
     }
+    this.#count(); // without what the handler had: of an upload that rests, nobody else would give it back
     this.#waiting = Promise.withResolvers();
     return this.#waiting.promise;
   }
@@ -237,5 +238,5 @@ export class RequestLane implements AsyncIterable<unknown>, AsyncIterator<unknow
 }
 
 function wireBytes(message: ReceivedMessage): number {
-  return prefixBytes + (message instanceof CompressedMessage ? message.bytes.byteLength : message.byteLength);
+  return prefixBytes + byteLengthOf(message);
 }

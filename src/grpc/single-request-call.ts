@@ -1,6 +1,6 @@
 // Calls whose request is one message: unary and server streaming.
 import { newMessageBuffer } from './message-buffer.ts';
-import { CompressedMessage, isWholeMessage, MessageReader, prefixBytes } from './message-reader.ts';
+import { byteLengthOf, isWholeMessage, MessageReader, prefixBytes } from './message-reader.ts';
 import type { ReceivedMessage } from './message-reader.ts';
 import type { CallHost } from './server-call.ts';
 import { ServerCall } from './server-call.ts';
@@ -108,10 +108,6 @@ export class SingleRequestCall extends ServerCall {
     this.#requestBytes = byteLength;
     this.holdRequest(byteLength);
   }
-}
-
-function byteLengthOf(message: ReceivedMessage): number {
-  return message instanceof CompressedMessage ? message.bytes.byteLength : message.byteLength;
 }
 
 function copyOf(bytes: Uint8Array, from: number): Uint8Array {

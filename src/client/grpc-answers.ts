@@ -1,7 +1,7 @@
 // The only message of an answer that has one; streams of them wait in a lane (grpc/request-lane.ts).
 import type { ByteBudget } from '../base/byte-budget.ts';
 import { newMessageBuffer } from '../grpc/message-buffer.ts';
-import { isWholeMessage, MessageReader, prefixBytes } from '../grpc/message-reader.ts';
+import { byteLengthOf, isWholeMessage, MessageReader, prefixBytes } from '../grpc/message-reader.ts';
 import type { ReceivedMessage } from '../grpc/message-reader.ts';
 import { StatusError } from '../grpc/status-error.ts';
 import { grpcStatusOf } from '../grpc/status.ts';
@@ -23,6 +23,8 @@ export class OnlyAnswer implements AnswerReceiver {
   /** Made for an answer that comes in pieces. */
   #reader: MessageReader | undefined;
   #message: ReceivedMessage | undefined;
+  /** Taken from the budget for a message that came in pieces, until the end of the answer. */
+  #heldBytes = 0;
   /** Received, and not returned as credit while the message waits for room. */
   #uncreditedBytes = 0;
 
@@ -51,6 +53,8 @@ export class OnlyAnswer implements AnswerReceiver {
 
   close(): void {
     this.#reader?.drop();
+    this.#options.budget.give(this.#heldBytes);
+    this.#heldBytes = 0;
   }
 
   #read(bytes: Uint8Array): void {
@@ -60,7 +64,13 @@ export class OnlyAnswer implements AnswerReceiver {
       if (this.#message !== undefined) throw new StatusError(grpcStatusOf.unimplemented, 'the answer has more than one message, and the method has one');
       offset = this.#reader.read(bytes, offset);
       this.#message = this.#reader.take();
+      if (this.#message !== undefined) this.#hold(byteLengthOf(this.#message));
     }
+  }
+
+  #hold(bytes: number): void {
+    this.#heldBytes = bytes;
+    this.#options.budget.take(bytes);
   }
 
   #returnCredit(): void {

@@ -72,7 +72,6 @@ export class GrpcCall implements StreamWaiter, AttemptOwner {
   readonly #onAbort = (): void => this.#end(localFailure('cancelled', `the call of ${this.#plan.method.path} to ${this.#host.serverName} was cancelled`, { cause: this.#plan.signal?.reason }));
   #span: Span | undefined;
   #deadline: Disposable | undefined;
-  #rest: Disposable | undefined;
   #attempt: GrpcAttempt | undefined;
   /** Once the answer has begun; from then on there is no other try. */
   #receiver: AnswerReceiver | undefined;
@@ -225,7 +224,7 @@ export class GrpcCall implements StreamWaiter, AttemptOwner {
     const delayMs = host.retries.delayMsAfter(failure, this.#tries, plan.attemptsMax);
     if (delayMs === undefined || !plan.requests.isReplayable || host.clock.nowMs() + delayMs >= this.#deadlineMs) return this.#end(failure);
     this.#span?.event('is tried again', { after: failure.message, delayMs });
-    this.#rest = host.timers.after(delayMs, () => host.pool.request(this));
+    host.pool.requestAfter(delayMs, this);
   }
 
   #expire(): void {
@@ -251,7 +250,6 @@ export class GrpcCall implements StreamWaiter, AttemptOwner {
     this.#ended = true;
     this.#span?.end(failure?.message);
     this.#deadline?.[Symbol.dispose]();
-    this.#rest?.[Symbol.dispose]();
     this.#plan.signal?.removeEventListener('abort', this.#onAbort);
     this.#host.pool.withdraw(this);
     this.#attempt?.cutOff();

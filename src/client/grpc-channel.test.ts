@@ -338,6 +338,18 @@ describe('GrpcChannel: backpressure', () => {
   });
 });
 
+describe('GrpcChannel: both ways at once', () => {
+  it('comes to an end with more under way in both directions than windows and sockets hold', async (t) => {
+    const { channel } = await serve(t, undefined, { channel: { limits: { connectionsMax: 1, attemptsMax: 1 } } });
+    const sizes = Array.from({ length: 32 }, () => 64 * 1024);
+    const upload = () => channel.clientStream(streamingInputCall, async function* () { yield* sizes.map(payload); });
+    const download = () => Array.fromAsync(channel.serverStream(streamingOutputCall, { responseParameters: sizes.map((size) => ({ size })) }), ({ payload: got }) => got?.body.byteLength);
+    const [uploads, downloads] = await Promise.all([Promise.all(Array.from({ length: 14 }, upload)), Promise.all(Array.from({ length: 14 }, download))]);
+    for (const { aggregatedPayloadSize } of uploads) assert.equal(aggregatedPayloadSize, 2 * 1024 * 1024);
+    for (const got of downloads) assert.deepEqual(got, sizes);
+  });
+});
+
 describe('GrpcChannel: memory', () => {
   it('gives back everything that it took from the budget, however calls end', async (t) => {
     const budget = new ByteBudget({ maxBytes: 64 * 1024 * 1024, waitersMax: 10 });

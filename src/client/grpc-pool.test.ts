@@ -106,7 +106,8 @@ describe('GrpcPool: connections', () => {
     const refused = bench.call();
     await turn();
     assert.equal(refused.outcome, 'unavailable');
-    assert.deepEqual(refused.failure, Object.assign(refused.failure ?? {}, { kind: 'busy' }));
+    assert.ok(refused.failure instanceof CacheError && refused.failure.kind === 'busy');
+    assert.deepEqual(refused.failure.details, [{ kind: 'retry_after', delayMs: 250 }]);
     assert.equal(bench.clock.pendingTimers, 0); // and does not come again by itself
   });
 
@@ -410,6 +411,20 @@ describe('GrpcCall: further tries', () => {
     }
     assert.equal(bench.sessions.made[0]?.streams.length, 3);
     assert.equal(call.outcome, 'unavailable');
+  });
+
+  it('waits for its next try no longer than for the end of its channel', async () => {
+    for (const end of ['drain', Symbol.asyncDispose] as const) {
+      const bench = new Bench();
+      const call = bench.call();
+      await bench.sessions.accept();
+      bench.stream(0, 0).refuse({ ...unavailable, 'grpc-retry-pushback-ms': '5000' });
+      await turn();
+      assert.equal(call.outcome, undefined);
+      await bench.channel[end]();
+      assert.equal(call.outcome, 'cancelled');
+      assert.equal(bench.clock.pendingTimers, 0);
+    }
   });
 
   it('stops trying again while most calls fail, and begins again when they do well', async () => {

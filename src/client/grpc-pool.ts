@@ -48,6 +48,8 @@ export class GrpcPool implements ConnectionOwner {
   /** Oldest first: calls go to the oldest that has room, so that the others can become idle. */
   readonly #connections = new Set<GrpcConnection>();
   readonly #waiters = new Set<StreamWaiter>();
+  /** Those that will ask again, and what makes them. */
+  readonly #resting = new Map<StreamWaiter, Disposable>();
   readonly #ended = new AbortController();
   #keepaliveMs: number;
   #connecting: Promise<void> | undefined;
@@ -110,9 +112,20 @@ export class GrpcPool implements ConnectionOwner {
     this.#serve();
   }
 
+  /** Asks for a stream after a wait, which the end of the channel cuts short. */
+  requestAfter(delayMs: number, waiter: StreamWaiter): void {
+    const rest = this.#ports.timers.after(delayMs, () => {
+      this.#resting.delete(waiter);
+      this.request(waiter);
+    });
+    this.#resting.set(waiter, rest);
+  }
+
   /** The call needs no stream any more. */
   withdraw(waiter: StreamWaiter): void {
     this.#waiters.delete(waiter);
+    this.#resting.get(waiter)?.[Symbol.dispose]();
+    this.#resting.delete(waiter);
   }
 
   onTooManyPings(): void {
@@ -140,6 +153,10 @@ export class GrpcPool implements ConnectionOwner {
     this.#ended.abort();
     this.#backoff?.[Symbol.dispose]();
     this.#refuseWaiters(this.#closed, () => true);
+    for (const waiter of [...this.#resting.keys()]) {
+      this.withdraw(waiter);
+      waiter.onRefused(this.#closed, true);
+    }
   }
 
   #free(): GrpcConnection | undefined {

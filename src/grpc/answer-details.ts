@@ -35,11 +35,14 @@ function read<T>(unpack: () => T | undefined): T | undefined {
   }
 }
 
+/** What a `google.protobuf.Duration` may say: some 10,000 years. More could not be sent on. */
+const durationMsMax = 315_576_000_000_000;
+
 function retryAfter(packed: Any): ErrorDetail | undefined {
   const delay = anyUnpack(packed, RetryInfoSchema)?.retryDelay;
   if (delay === undefined) return undefined;
   const delayMs = Number(delay.seconds) * 1000 + delay.nanos / 1e6;
-  return delayMs >= 0 ? { kind: 'retry_after', delayMs } : undefined;
+  return delayMs >= 0 && delayMs <= durationMsMax ? { kind: 'retry_after', delayMs } : undefined;
 }
 
 /** `blobs/HASH/SIZE` (Execution.Execute). */

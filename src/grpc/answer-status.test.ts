@@ -56,6 +56,9 @@ describe('statusOfTrailers', () => {
     assert.deepEqual(readDetails([broken], 14).details, [{ kind: 'other', typeUrl: broken.typeUrl, value: broken.value }]);
     const past = anyPack(RetryInfoSchema, create(RetryInfoSchema, { retryDelay: { seconds: -5n } }));
     assert.equal(readDetails([past], 14).details[0]?.kind, 'other');
+    const endless = anyPack(RetryInfoSchema, create(RetryInfoSchema, { retryDelay: { seconds: 2n ** 63n - 1n } }));
+    const { details } = readDetails([endless], 14);
+    assert.deepEqual(acrossTheWire(new CacheError('unavailable', 'x', { details })).details, [{ kind: 'other', typeUrl: endless.typeUrl, value: endless.value }]);
     const sent = statusOfTrailers(headerBlock({ 'grpc-status': '5', 'grpc-status-details-bin': '!!!' }));
     assert.deepEqual(sent, { status: 5, message: '', details: [] });
   });
@@ -68,7 +71,8 @@ describe('statusOfTrailers', () => {
 
   it('drops details of others that would make the trailers too long for a client', () => {
     const large: ErrorDetail = { kind: 'other', typeUrl: 'x/y', value: new Uint8Array(4_000) };
-    assert.deepEqual(acrossTheWire(new CacheError('internal', 'x', { details: [large, missing] })).details, [missing]);
+    const other: ErrorDetail = { kind: 'other', typeUrl: badRequest.typeUrl, value: badRequest.value };
+    assert.deepEqual(acrossTheWire(new CacheError('internal', 'x', { details: [large, missing, other] })).details, [missing, other]);
   });
 
   it('reads numbers only, and takes those that gRPC does not have for UNKNOWN', () => {

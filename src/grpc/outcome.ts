@@ -65,8 +65,10 @@ export function packDetails({ kind, code, details }: Pick<CacheError, 'kind' | '
   let bytes = 0;
   for (const detail of details) {
     const one = packDetail(detail);
-    bytes += one.typeUrl.length + one.value.byteLength;
-    if (detail.kind !== 'other' || bytes <= detailsBytesMax) packed.push(one);
+    const oneBytes = one.typeUrl.length + one.value.byteLength;
+    if (detail.kind === 'other' && bytes + oneBytes > detailsBytesMax) continue;
+    bytes += oneBytes;
+    packed.push(one);
   }
   return kind === code ? packed : [...packed, anyPack(ErrorInfoSchema, create(ErrorInfoSchema, { reason: kind.toUpperCase(), domain: failureDomain }))];
 }
@@ -75,7 +77,7 @@ function packDetail(detail: ErrorDetail): Any {
   switch (detail.kind) {
     case 'retry_after': {
       const seconds = Math.floor(detail.delayMs / 1000);
-      const nanos = Math.round((detail.delayMs - seconds * 1000) * 1e6);
+      const nanos = Math.min(999_999_999, Math.round((detail.delayMs - seconds * 1000) * 1e6));
       return anyPack(RetryInfoSchema, create(RetryInfoSchema, { retryDelay: { seconds: BigInt(seconds), nanos } }));
     }
     case 'missing_blobs':

@@ -170,7 +170,7 @@ export const limitsGroup = group(
       default: { text: '256' },
     }),
     'tls-handshakes': key(count({ min: '1', max: '100000' }), {
-      help: 'TLS handshakes under way at a time, over all addresses; more wait, and one that takes longer than two seconds then makes room.',
+      help: 'TLS handshakes under way at a time, over all addresses; more wait, and the oldest then makes room after two seconds, sooner the more wait.',
       example: '256',
       default: { text: '256' },
     }),

@@ -50,7 +50,7 @@ describe('start-up text', () => {
   });
 
   it('shows the schemes of TLS, and leaves out who cannot speak it', () => {
-    const text = textOf({ addresses: [{ kind: 'tcp', host: '0.0.0.0', port: 443, tls: true }, ...server.addresses] });
+    const text = textOf({ addresses: [{ kind: 'tcp', host: '0.0.0.0', port: 443, tls: true }, ...server.addresses], anonymousRight: 'none' });
     assert.match(text, /listens on {2}0\.0\.0\.0:443 \(TLS\), 127\.0\.0\.1:9092\n/);
     assert.match(text, /build --remote_cache=grpcs:\/\/forge:443\n.*build --remote_cache=https:\/\/forge:443\n/s);
     assert.match(text, /host: 'grpcs:\/\/forge:443'\n/);

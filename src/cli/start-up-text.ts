@@ -42,7 +42,7 @@ export function startUpText({ version, server, hostName }: StartUpFacts): string
     `  allows      ${whoMayWhat[server.anonymousRight]}`,
     '',
     ...(first.kind === 'unix' ? unixSnippets(first.path) : tcpSnippets(first, hostName)),
-    ...(server.anonymousRight === 'none' ? credentialsHint : []),
+    ...(server.anonymousRight === 'none' ? credentialsHint(first) : []),
     '',
     `ready ${grpc} ${http}`,
     '',
@@ -60,12 +60,14 @@ const whoMayWhat: Readonly<Record<RunningServer['anonymousRight'], string>> = {
 };
 
 /** A token of somebody is nothing to print. */
-const credentialsHint: readonly string[] = [
-  'Each shows its token as well ("kiln token create" makes one):',
-  "    Bazel   build --remote_header='authorization=Bearer TOKEN'",
-  '    moon    auth.token below remote, with the name of a variable that holds it',
-  "    ccache  '|bearer-token=TOKEN' behind the address",
-];
+function credentialsHint({ tls }: ServedAddress): readonly string[] {
+  return [
+    'Each shows its token as well ("kiln token create" makes one):',
+    "    Bazel   build --remote_header='authorization=Bearer TOKEN'",
+    '    moon    auth.token below remote, with the name of a variable that holds it',
+    ...(tls ? [] : ["    ccache  '|bearer-token=TOKEN' behind the address"]),
+  ];
+}
 
 function tcpSnippets(address: ServedAddress & { kind: 'tcp' }, hostName: string): readonly string[] {
   // Clients of a cache that is open to the network are elsewhere, where this machine has its name.

@@ -146,7 +146,7 @@ export class GrpcChannel implements AsyncDisposable {
 
   #stream<I extends DescMessage>(method: DescMethod, requests: GrpcRequestSource<I>): GrpcRequests {
     const called = this.#method(method);
-    return new RequestStream(requests, (message) => encodeRequest(called, message), this.#host.limits.replayBytesMax);
+    return new RequestStream(requests, (message) => encodeRequest(called, message), this.#host.limits.replayBytesMax, this.#host.budget);
   }
 
   #call(method: ClientMethod, requests: GrpcRequests, options: GrpcCallOptions): GrpcCall {

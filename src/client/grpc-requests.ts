@@ -1,4 +1,6 @@
 // What one call sends, in a form that can be sent again.
+import { HeldBytes } from '../base/byte-budget.ts';
+import type { ByteBudget } from '../base/byte-budget.ts';
 
 /** Framed messages, one after the other. */
 export interface GrpcRequests {
@@ -49,7 +51,8 @@ export class RequestStream<T> implements GrpcRequests {
   /** Messages from number `#keptFrom` on, as far as they were taken. */
   #kept: (readonly Uint8Array[])[] = [];
   #keptFrom = 0;
-  #keptBytes = 0;
+  /** In `#kept`. */
+  readonly #held: HeldBytes;
   #keeping = true;
   #committed = false;
   /** Messages below this were asked for by the present try. */
@@ -59,11 +62,12 @@ export class RequestStream<T> implements GrpcRequests {
   #ended = false;
 
   /** A function opens the source anew whenever it is called. */
-  constructor(source: AsyncIterable<T> | (() => AsyncIterable<T>), encode: (message: T) => readonly Uint8Array[], keptBytesMax: number) {
+  constructor(source: AsyncIterable<T> | (() => AsyncIterable<T>), encode: (message: T) => readonly Uint8Array[], keptBytesMax: number, budget: ByteBudget) {
     this.#canReopen = typeof source === 'function';
     this.#open = typeof source === 'function' ? source : () => source;
     this.#encode = encode;
     this.#keptBytesMax = keptBytesMax;
+    this.#held = new HeldBytes(budget);
   }
 
   get isReplayable(): boolean {
@@ -90,7 +94,7 @@ export class RequestStream<T> implements GrpcRequests {
   end(): void {
     if (this.#ended) return;
     this.#ended = true;
-    this.#kept = [];
+    this.#drop();
     this.#close();
   }
 
@@ -109,16 +113,17 @@ export class RequestStream<T> implements GrpcRequests {
   }
 
   #keep(message: readonly Uint8Array[]): void {
+    if (this.#ended) return;
     this.#kept.push(message);
-    for (const { byteLength } of message) this.#keptBytes += byteLength;
-    if (this.#keptBytes > this.#keptBytesMax) this.#keeping = false;
+    this.#held.set(this.#held.bytes + byteLengthOf(message));
+    if (this.#held.bytes > this.#keptBytesMax) this.#keeping = false;
     if (!this.#keeping) this.#forget();
   }
 
   /** Drops what the present try was given. */
   #forget(): void {
     const gone = Math.min(this.#asked - this.#keptFrom, this.#kept.length);
-    this.#kept.splice(0, gone);
+    for (const message of this.#kept.splice(0, gone)) this.#held.set(this.#held.bytes - byteLengthOf(message));
     this.#keptFrom += gone;
   }
 
@@ -126,9 +131,14 @@ export class RequestStream<T> implements GrpcRequests {
     this.#close();
     this.#source = undefined;
     this.#step = undefined;
-    this.#kept = [];
+    this.#drop();
     this.#keptFrom = 0;
     this.#finished = false;
+  }
+
+  #drop(): void {
+    this.#kept = [];
+    this.#held.set(0);
   }
 
   /** A source that still owes a message is ended after it, should that ever come; nobody waits for it. */
@@ -137,4 +147,10 @@ export class RequestStream<T> implements GrpcRequests {
     const source = this.#source;
     void Promise.try(() => source?.return?.()).catch(() => {});
   }
+}
+
+function byteLengthOf(message: readonly Uint8Array[]): number {
+  let bytes = 0;
+  for (const { byteLength } of message) bytes += byteLength;
+  return bytes;
 }

@@ -1,10 +1,11 @@
 // What is kept in memory, what it takes, and what large contents do to small ones.
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import { seededRandom } from '../testing/seeded-random.ts';
 import { HotContents } from './hot-contents.ts';
 
 const kib = 1024;
-const overhead = 256;
+const overhead = 320;
 const memory = new ArrayBuffer(2 * kib * kib);
 const bytes = (length: number): Uint8Array => new Uint8Array(memory, 0, length);
 
@@ -69,6 +70,38 @@ describe('HotContents', () => {
     assert.equal(hot.get('large 3')?.byteLength, undefined);
     assert.equal(hot.size, 127);
     assert.ok(hot.usedBytes <= hot.bytesMax);
+  });
+
+  it('does what a plain list of all in the order of their use would', (t) => {
+    const random = seededRandom(t);
+    const hot = new HotContents<number>(2 * kib * kib);
+    const cost = (length: number): number => length + overhead;
+    let kept: { readonly key: number; readonly length: number }[] = []; // oldest first
+    let seenOnce = new Set<number>();
+    const sum = (some: typeof kept): number => some.reduce((total, { length }) => total + cost(length), 0);
+    const large = (): typeof kept => kept.filter(({ length }) => length > 64 * kib);
+    for (let round = 0; round < 5_000; round += 1) {
+      const key = random.integer(0, 60);
+      const length = key % 3 === 0 ? random.integer(65, 400) * kib : random.integer(0, 64) * kib;
+      const before = kept.find((one) => one.key === key);
+      const others = kept.filter((one) => one.key !== key);
+      if (random.integer(0, 1) === 0) {
+        assert.equal(hot.get(key)?.byteLength, before?.length);
+        if (before !== undefined) kept = [...others, before];
+      } else {
+        hot.offer(key, bytes(length));
+        kept = others;
+        if (length > 64 * kib) {
+          seenOnce = seenOnce.symmetricDifference(new Set([key]));
+          if (seenOnce.has(key)) continue;
+          while (sum(large()) + cost(length) > hot.bytesMax / 2) kept = kept.filter((one) => one !== large()[0]);
+        }
+        while (sum(kept) + cost(length) > hot.bytesMax) kept.shift();
+        kept.push({ key, length });
+      }
+      assert.deepEqual([hot.size, hot.usedBytes], [kept.length, sum(kept)]);
+    }
+    for (const { key, length } of kept) assert.equal(hot.get(key)?.byteLength, length);
   });
 
   it('counts what replaces a content of the same key once, and keeps nothing where there is no room', () => {

@@ -25,6 +25,7 @@ describe('kiln', () => {
       assert.match(serve.out, new RegExp(`^ {2}${flag} `, 'm'));
     }
     assert.deepEqual(await runKiln(['serve', '--help']), serve);
+    assert.match((await runKiln(['help', 'config'])).out, /Otherwise it\n {6}names every mistake/, 'lines are broken once');
   });
 
   const misuses: readonly [string, readonly string[], Record<string, string>, RegExp][] = [

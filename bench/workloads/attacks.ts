@@ -21,7 +21,7 @@ const attacker = fileURLToPath(new URL('../attacks/main.ts', import.meta.url));
 const secondsFull = 4;
 const secondsQuick = 0.5;
 /** Only whether it works counts then: one attack of so many. */
-const quickStep = 12;
+const quickStep = 20;
 /** A server that does not answer any more has lost. */
 const runTimeoutMs = 120_000;
 /** Others are to wait at most so many times as long. */

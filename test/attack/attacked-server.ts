@@ -31,7 +31,7 @@ const quietCalls = 300;
  * to do makes them wait by itself. The benchmark `attacks` measures it against the same load that is no attack.
  */
 const latencyTimesMax = 3;
-const latencyMicrosecondsMin = 250_000;
+const latencyMicrosecondsMin = 500_000;
 
 export interface AttackedServer {
   readonly kiln: KilnProcess;

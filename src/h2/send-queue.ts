@@ -1,4 +1,5 @@
 // DATA that one stream may not send yet.
+import { assert } from '../base/assert.ts';
 import type { OutputBatch } from './output-batch.ts';
 
 /** Slices in order, taken off by frames of any size. Whoever fills it watches `bytes`: that is its backpressure. */
@@ -24,7 +25,7 @@ export class SendQueue {
     let left = count;
     while (left > 0) {
       const slice = this.#slices[this.#first];
-      if (slice === undefined) return;
+      assert(slice !== undefined, 'no more is moved than is queued');
       const available = slice.length - this.#offset;
       if (available > left) {
         batch.append(slice.subarray(this.#offset, this.#offset + left));

@@ -47,7 +47,7 @@ export const completenessLimits: CompletenessLimits = {
   batchBlobsMax: 1024,
   freeReadBytesMax: 64 * 1024,
   largeReadsMax: 4, // of 64 MiB at worst
-  largeReadWaitersMax: 1024,
+  largeReadWaitersMax: 64,
 };
 
 /** So many digests are asked for at a time: some milliseconds where the store answers from memory. */

@@ -224,9 +224,9 @@ export class ConnectionCore<S extends StreamCore> implements FrameSink, StreamOw
     this.guard.spend('HEADERS on a closed stream');
   }
 
-  /** Resets a stream of the peer's that was never opened here; `what` is told to the flood guard. */
-  resetUnopened(streamId: number, code: number, what: string): void {
-    this.guard.spend(what);
+  /** Resets a stream of the peer's that was never opened here; `what` is told to the flood guard, with what it cost. */
+  resetUnopened(streamId: number, code: number, what: string, cost = 1): void {
+    this.guard.spend(what, undefined, cost);
     this.#closed.add(streamId, 'reset');
     this.writeReset(streamId, code);
   }

@@ -216,10 +216,10 @@ export class ServerConnection implements ConnectionRole {
       this.#core.resetUnopened(id, errorCode.refusedStream, 'a request after GOAWAY');
       return;
     }
-    if (block.tooLong) this.#core.guard.spend('headers above the limit', undefined, longListCost);
     const refusal = this.#refusalOf(block, head);
     if (refusal !== undefined) {
-      this.#core.resetUnopened(id, refusal, 'a refused request');
+      if (block.tooLong) this.#core.resetUnopened(id, refusal, 'headers above the limit', longListCost);
+      else this.#core.resetUnopened(id, refusal, 'a refused request');
       return;
     }
     const stream = new RequestStream(id, this.#core, {

@@ -1,11 +1,11 @@
 // What is counted of every HTTP request, by route and method; and hits and misses of the build cache.
-import type { ConnectionCredentials } from '../base/authorizer.ts';
 import type { ByteSource } from '../base/byte-source.ts';
 import type { CacheUsage } from '../base/cache-usage.ts';
 import type { MonotonicClock } from '../base/clock.ts';
 import type { HttpExchange, HttpHandler, HttpHeaders } from '../base/http-exchange.ts';
 import type { Counter, Histogram, Meter, MetricDefinition, MetricLabels } from '../base/metrics.ts';
 import { toolOfUserAgent } from '../base/tool-name.ts';
+import { AnsweredExchange } from './answered-exchange.ts';
 import { isNamedMethod, routeOf } from './route-name.ts';
 import type { RouteName } from './route-name.ts';
 
@@ -107,61 +107,35 @@ class RouteMetrics {
 }
 
 /** The exchange, with what passes counted. */
-class MeteredExchange implements HttpExchange {
-  /** Of the answer; undefined while there is none. */
-  status: number | undefined;
-  readonly #inner: HttpExchange;
+class MeteredExchange extends AnsweredExchange {
   readonly #metrics: RouteMetrics;
 
   constructor(inner: HttpExchange, metrics: RouteMetrics) {
-    this.#inner = inner;
+    super(inner);
     this.#metrics = metrics;
   }
 
-  get method(): string {
-    return this.#inner.method;
-  }
-
-  get target(): string {
-    return this.#inner.target;
-  }
-
-  get headers(): HttpHeaders {
-    return this.#inner.headers;
-  }
-
-  get contentLength(): number | undefined {
-    return this.#inner.contentLength;
-  }
-
-  get signal(): AbortSignal {
-    return this.#inner.signal;
-  }
-
-  get credentials(): ConnectionCredentials | undefined {
-    return this.#inner.credentials;
-  }
-
-  async *body(): AsyncGenerator<Uint8Array, void, undefined> {
-    for await (const chunk of this.#inner.body()) {
+  override async *body(): AsyncGenerator<Uint8Array, void, undefined> {
+    for await (const chunk of super.body()) {
       this.#metrics.received.add(chunk.byteLength);
       yield chunk;
     }
   }
 
-  async respond(status: number, headers?: HttpHeaders, body?: ByteSource | Uint8Array): Promise<void> {
-    const { signal } = this.#inner; // from before: a client that leaves after all of its answer has not left
-    this.status = handlerFailed; // the answer broke off, if nothing better follows
+  override async respond(status: number, headers?: HttpHeaders, body?: ByteSource | Uint8Array): Promise<void> {
+    const { signal } = this; // from before: a client that leaves after all of its answer has not left
     try {
-      await this.#inner.respond(status, headers, body && this.#counted(body));
-      this.status = status;
+      await super.respond(status, headers, body && this.#counted(body));
+    } catch (thrown) {
+      this.status = handlerFailed; // the answer broke off
+      throw thrown;
     } finally {
       if (signal.aborted) this.status = clientLeft;
     }
   }
 
   #counted(body: ByteSource | Uint8Array): ByteSource | Uint8Array {
-    if (this.#inner.method === 'HEAD') return body;
+    if (this.method === 'HEAD') return body;
     const { sent } = this.#metrics;
     const bytes = body instanceof Uint8Array ? body : body.inMemory;
     if (bytes === undefined) return new CountedSource(body as ByteSource, sent);

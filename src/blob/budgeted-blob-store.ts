@@ -9,6 +9,7 @@ import type { Digest } from '../digest/digest.ts';
 import type { DigestFunction } from '../digest/digest-function.ts';
 import type { DigestList } from '../digest/digest-list.ts';
 import type { BlobBytes, BlobStore, BlobStoreCapabilities, GetOptions, GetResult, PutResult } from './blob-store.ts';
+import { heldSource } from './observed-byte-source.ts';
 
 export interface ReadBudgetLimits {
   /** The pieces in which the store delivers a large blob. */
@@ -54,7 +55,7 @@ export class BudgetedBlobStore implements BlobStore {
       try {
         const source = this.#inner.get(digest, options);
         if (isPromise(source)) return this.#opened(source, bytes);
-        if (source !== undefined && source.inMemory === undefined) return new BudgetedByteSource(source, this.#budget, bytes);
+        if (source !== undefined && source.inMemory === undefined) return this.#held(source, bytes);
         this.#budget.give(bytes);
         return source;
       } catch (thrown) {
@@ -107,60 +108,14 @@ export class BudgetedBlobStore implements BlobStore {
     } finally {
       this.#budget.give(bytes - keptBytes);
     }
-    return source && new BudgetedByteSource(source, this.#budget, keptBytes);
+    return source && this.#held(source, keptBytes);
+  }
+
+  /** `source`, with the `bytes` that are reserved for it given back when it has ended. */
+  #held(source: ByteSource, bytes: number): ByteSource {
+    return heldSource(source, { pulled: (piece) => piece, ended: () => this.#budget.give(bytes) });
   }
 }
 
 /** Pieces that an open blob may take: one read ahead, one at work, and up to two on their way to a slow reader. */
 const piecesMax = 4;
-
-/** `inner`, with the `bytes` that are reserved for it given back once it is read to its end, failed, left or disposed. */
-class BudgetedByteSource implements ByteSource {
-  readonly sizeBytes: number;
-  readonly inMemory: Uint8Array | undefined;
-  readonly #inner: ByteSource;
-  readonly #budget: ByteBudget;
-  #heldBytes: number;
-
-  constructor(inner: ByteSource, budget: ByteBudget, bytes: number) {
-    this.sizeBytes = inner.sizeBytes;
-    this.inMemory = inner.inMemory;
-    this.#inner = inner;
-    this.#budget = budget;
-    this.#heldBytes = bytes;
-  }
-
-  [Symbol.asyncIterator](): AsyncIterator<Uint8Array, undefined> {
-    const pieces = this.#inner[Symbol.asyncIterator]();
-    return {
-      next: () => this.#next(pieces),
-      return: async () => {
-        this.#end();
-        await pieces.return?.();
-        return { done: true, value: undefined };
-      },
-    };
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    this.#end();
-    await this.#inner[Symbol.asyncDispose]();
-  }
-
-  async #next(pieces: AsyncIterator<Uint8Array, unknown>): Promise<IteratorResult<Uint8Array, undefined>> {
-    try {
-      const next = await pieces.next();
-      if (next.done !== true) return next;
-      this.#end();
-      return { done: true, value: undefined };
-    } catch (thrown) {
-      this.#end();
-      throw thrown;
-    }
-  }
-
-  #end(): void {
-    this.#budget.give(this.#heldBytes);
-    this.#heldBytes = 0;
-  }
-}

@@ -17,14 +17,21 @@ export function observedSource(source: ByteSource, observer: SourceObserver): By
   return source;
 }
 
+/** `source`, watched until it is read to its end, fails, is left or disposed, also when it is in memory. */
+export function heldSource(source: ByteSource, observer: SourceObserver): ByteSource {
+  return new ObservedByteSource(source, observer);
+}
+
 class ObservedByteSource implements ByteSource {
   readonly sizeBytes: number;
+  readonly inMemory: Uint8Array | undefined;
   readonly #inner: ByteSource;
   readonly #observer: SourceObserver;
   #ended = false;
 
   constructor(inner: ByteSource, observer: SourceObserver) {
     this.sizeBytes = inner.sizeBytes;
+    this.inMemory = inner.inMemory;
     this.#inner = inner;
     this.#observer = observer;
   }

@@ -106,9 +106,11 @@ function explicit(number: number, content: Buffer): Buffer {
   return tagged(0xa0 + number, content);
 }
 
-/** Of a positive number, big-endian. */
+/** Of a positive number, big-endian: no more leading zeros than the sign needs, as DER has it. */
 function integer(bytes: Buffer): Buffer {
-  return tagged(0x02, (bytes[0] ?? 0) < 0x80 ? bytes : Buffer.concat([Buffer.from([0]), bytes]));
+  const first = bytes.findIndex((byte) => byte !== 0);
+  const digits = first < 0 ? Buffer.from([0]) : bytes.subarray(first);
+  return tagged(0x02, (digits[0] ?? 0) < 0x80 ? digits : Buffer.concat([Buffer.from([0]), digits]));
 }
 
 function bitString(bytes: Buffer): Buffer {

@@ -125,24 +125,24 @@ async function readTokensFile(file: string, readFile: ReadFile, origin: Origin):
 async function readTls(tls: ServeValues['tls'], readFile: ReadFile, originOf: (name: string) => Origin): Promise<{ readonly material: TlsMaterial | undefined } | { readonly mistakes: readonly Mistake[] }> {
   if (tls.certificate === undefined || tls.key === undefined) return { material: undefined };
   const mistakes: Mistake[] = [];
-  const read = async (path: string, name: string): Promise<PemFile> => {
+  const read = async (path: string, file: keyof typeof tlsKeys): Promise<PemFile> => {
     try {
       return { path, text: Buffer.from(await readFile(path, tlsFileBytesMax + 1)).toString('latin1') };
     } catch (error) {
-      mistakes.push(unreadable(error, originOf(name)));
+      mistakes.push(unreadable(error, originOf(tlsKeys[file])));
       return { path, text: '' };
     }
   };
-  const certificate = await read(tls.certificate, 'tls.certificate');
-  const key = await read(tls.key, 'tls.key');
-  const clientCa = tls['client-ca'] === undefined ? undefined : await read(tls['client-ca'], 'tls.client-ca');
+  const certificate = await read(tls.certificate, 'certificate');
+  const key = await read(tls.key, 'key');
+  const clientCa = tls['client-ca'] === undefined ? undefined : await read(tls['client-ca'], 'clientCa');
   if (mistakes.length > 0) return { mistakes };
-  try {
-    return { material: readTlsMaterial({ certificate, key, clientCa }) };
-  } catch (error) {
-    return { mistakes: [unreadable(error, originOf('tls.certificate'))] };
-  }
+  const outcome = readTlsMaterial({ certificate, key, clientCa });
+  return 'material' in outcome ? outcome : { mistakes: outcome.mistakes.map(({ file, error }) => unreadable(error, originOf(tlsKeys[file]))) };
 }
+
+/** Which key names which file. */
+const tlsKeys = { certificate: 'tls.certificate', key: 'tls.key', clientCa: 'tls.client-ca' } as const;
 
 /** Whoever checks passwords reads the file by itself; here its mistakes are found before a server is started with it. */
 async function htpasswdMistakes(file: string, readFile: ReadFile, origin: Origin): Promise<Mistake[]> {

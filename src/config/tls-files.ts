@@ -39,21 +39,41 @@ interface TlsFiles {
   readonly clientCa: PemFile | undefined;
 }
 
-/** @throws CacheError `invalid_argument`; first line what is wrong with which file, second line what to do. */
-export function readTlsMaterial({ certificate, key, clientCa }: TlsFiles): TlsMaterial {
-  for (const file of [certificate, key, clientCa]) if (file !== undefined) checkLength(file);
-  const chain = certificatesIn(certificate, key);
+/** What is wrong with one of the files. */
+export interface TlsFileMistake {
+  readonly file: keyof TlsFiles;
+  /** `invalid_argument`; first line what is wrong, with the path, second line what to do. */
+  readonly error: CacheError;
+}
+
+/** What is in the files, or everything that is wrong with them; at least one mistake then. */
+export function readTlsMaterial({ certificate, key, clientCa }: TlsFiles): { readonly material: TlsMaterial } | { readonly mistakes: readonly TlsFileMistake[] } {
+  const mistakes: TlsFileMistake[] = [];
+  const attempt = <T>(file: keyof TlsFiles, read: () => T): T | undefined => {
+    try {
+      return read();
+    } catch (error) {
+      if (!(error instanceof CacheError)) throw error;
+      mistakes.push({ file, error });
+      return undefined;
+    }
+  };
+  const chain = attempt('certificate', () => certificatesIn(certificate, key));
+  const privateKey = attempt('key', () => readKey(key, certificate));
+  if (chain !== undefined) attempt('certificate', () => checkOrder(chain, privateKey, certificate));
+  if (chain !== undefined && privateKey !== undefined) attempt('key', () => checkKeyBelongs(chain, privateKey, { certificate, key }));
+  const authorities = clientCa === undefined ? [] : attempt('clientCa', () => authoritiesIn(clientCa));
+  if (chain === undefined || privateKey === undefined || authorities === undefined || mistakes.length > 0) return { mistakes };
+  return { material: materialOf(chain, privateKey, { text: clientCa?.text, authorities }) };
+}
+
+function materialOf(chain: Chain, privateKey: KeyObject, clientCa: { readonly text: string | undefined; readonly authorities: readonly X509Certificate[] }): TlsMaterial {
   const [leaf] = chain;
-  const privateKey = readKey(key);
-  checkKeyBelongs(chain, privateKey, { certificate, key });
-  checkOrder(chain, certificate);
-  const authorities = clientCa === undefined ? [] : certificatesIn(clientCa);
-  if (clientCa !== undefined) checkAuthorities(authorities, clientCa);
   return {
     certificateChain: chain.map((one) => one.toString()).join(''),
     key: privateKey.export({ type: 'pkcs8', format: 'pem' }).toString(),
-    clientAuthorities: clientCa?.text,
-    authorities: authorities.map((one) => ({ subject: nameOf(one), notAfterMs: one.validToDate.getTime(), validTo: one.validTo })),
+    clientAuthorities: clientCa.text,
+    authorities: clientCa.authorities.map((one) => ({ subject: nameOf(one), notAfterMs: one.validToDate.getTime(), validTo: one.validTo })),
     subject: nameOf(leaf),
     fingerprint: leaf.fingerprint256,
     notBeforeMs: leaf.validFromDate.getTime(),
@@ -65,7 +85,7 @@ export function readTlsMaterial({ certificate, key, clientCa }: TlsFiles): TlsMa
 
 /** What is cut off would be an authority that is not believed, or a certificate that is not sent. */
 function checkLength({ path, text }: PemFile): void {
-  if (text.length > tlsFileBytesMax) throw wrong(`${path} is longer than ${tlsFileBytesMax} bytes`, 'keep in it only the certificates that are needed');
+  if (text.length > tlsFileBytesMax) throw wrong(`${path} is longer than ${tlsFileBytesMax / 1024} KiB`, 'keep in it only the certificates that are needed');
 }
 
 /** What a person calls a certificate. */
@@ -82,6 +102,7 @@ const keyBlock = /-----BEGIN ([A-Z0-9 ]*)PRIVATE KEY-----[^]+?-----END [A-Z0-9 ]
 /** @param key where the key should be, if this file may have been taken for that one. */
 function certificatesIn(file: PemFile, key?: PemFile): Chain {
   const { path, text } = file;
+  checkLength(file);
   const blocks = text.match(certificateBlock) ?? [];
   const chain = blocks.map((block, index) => {
     try {
@@ -92,16 +113,18 @@ function certificatesIn(file: PemFile, key?: PemFile): Chain {
   });
   const [leaf, ...others] = chain;
   if (leaf !== undefined) return [leaf, ...others];
-  if (keyBlock.test(text)) throw wrong(`${path} has a private key and no certificate`, key !== undefined && (key.text.match(certificateBlock) ?? []).length > 0 ? 'tls.certificate and tls.key are swapped' : 'name the file with the certificate');
+  if (keyBlock.test(text)) throw wrong(`${path} has a private key and no certificate`, key !== undefined && hasCertificate(key) ? swapped : 'name the file with the certificate');
   if (/-----BEGIN CERTIFICATE REQUEST-----/.test(text)) throw wrong(`${path} has a request for a certificate, not the certificate`, 'name the file that the authority gave you for it');
   throw notPem(file, 'certificate', `openssl x509 -inform der -in ${path} -out NEW.pem`);
 }
 
-function readKey(file: PemFile): KeyObject {
+/** @param certificate where the certificate should be, if this file may have been taken for that one. */
+function readKey(file: PemFile, certificate: PemFile): KeyObject {
   const { path, text } = file;
+  checkLength(file);
   const block = keyBlock.exec(text);
   if (block === null) {
-    if ((text.match(certificateBlock) ?? []).length > 0) throw wrong(`${path} has a certificate and no private key`, 'name the file with the private key of the certificate');
+    if (hasCertificate(file)) throw wrong(`${path} has a certificate and no private key`, keyBlock.test(certificate.text) && !hasCertificate(certificate) ? swapped : 'name the file with the private key of the certificate');
     throw notPem(file, 'private key', `openssl pkey -inform der -in ${path} -out NEW.pem`);
   }
   if (block[1] === 'ENCRYPTED ' || /Proc-Type: 4,ENCRYPTED/.test(block[0])) {
@@ -114,6 +137,12 @@ function readKey(file: PemFile): KeyObject {
   }
 }
 
+const swapped = 'tls.certificate and tls.key are swapped';
+
+function hasCertificate({ text }: PemFile): boolean {
+  return text.search(certificateBlock) !== -1;
+}
+
 /** A DER file begins with the tag of a sequence. */
 function notPem({ path, text }: PemFile, what: string, conversion: string): CacheError {
   if (text.trim() === '') return wrong(`${path} is empty`, `put the ${what} into it, as PEM`);
@@ -121,29 +150,33 @@ function notPem({ path, text }: PemFile, what: string, conversion: string): Cach
   return wrong(`${path} has no ${what}: there is no "-----BEGIN ${what.toUpperCase()}-----" in it`, `name a file with a ${what} in PEM`);
 }
 
+/** One that belongs to another certificate of the chain is a matter of their order. */
 function checkKeyBelongs(chain: Chain, key: KeyObject, files: Pick<TlsFiles, 'certificate' | 'key'>): void {
-  if (chain[0].checkPrivateKey(key)) return;
-  const { path } = files.certificate;
-  const owner = chain.findIndex((one) => one.checkPrivateKey(key));
-  if (owner !== -1) throw wrong(`the chain in ${path} is in the wrong order: the certificate of the key is number ${owner + 1}, after ${nameOf(chain[0])}`, 'put the certificate of the server first, then the one that issued it, and so on');
-  throw wrong(`the private key in ${files.key.path} does not belong to the certificate in ${path} (${nameOf(chain[0])})`, 'name the key that the certificate was made for; if both have just been renewed, one of the files is still the old one');
+  if (chain.some((one) => one.checkPrivateKey(key))) return;
+  throw wrong(`the private key in ${files.key.path} does not belong to the certificate in ${files.certificate.path} (${nameOf(chain[0])})`, 'name the key that the certificate was made for; if both have just been renewed, one of the files is still the old one');
 }
 
-/** Each is followed by who issued it, as far as that is in the file: old clients look no further. */
-function checkOrder(chain: Chain, { path }: PemFile): void {
+const inOrder = 'put the certificate of the server first, then the one that issued it, and so on';
+
+/** The owner of the key is first, and each is followed by who issued it, as far as that is in the file: old clients look no further. */
+function checkOrder(chain: Chain, key: KeyObject | undefined, { path }: PemFile): void {
+  const owner = key === undefined ? 0 : chain.findIndex((one) => one.checkPrivateKey(key));
+  if (owner > 0) throw wrong(`the chain in ${path} is in the wrong order: the certificate of the key is number ${owner + 1}, after ${nameOf(chain[0])}`, inOrder);
   for (const [index, certificate] of chain.slice(0, -1).entries()) {
     const next = chain[index + 1];
     if (next === undefined || certificate.checkIssued(next)) continue;
     const issuer = chain.findIndex((one, at) => at > index && certificate.checkIssued(one));
     if (issuer === -1) throw wrong(`certificate ${index + 2} in ${path} (${nameOf(next)}) did not issue the one before it (${nameOf(certificate)})`, 'take it out, or put the certificate of the issuer there');
-    throw wrong(`the chain in ${path} is in the wrong order: ${nameOf(certificate)} was issued by number ${issuer + 1}, and followed by ${nameOf(next)}`, 'put the certificate of the server first, then the one that issued it, and so on');
+    throw wrong(`the chain in ${path} is in the wrong order: ${nameOf(certificate)} was issued by number ${issuer + 1}, and followed by ${nameOf(next)}`, inOrder);
   }
 }
 
-function checkAuthorities(authorities: readonly X509Certificate[], { path }: PemFile): void {
+function authoritiesIn(file: PemFile): Chain {
+  const authorities = certificatesIn(file);
   // One that signed itself is its own authority, whatever it says.
   const other = authorities.find((one) => !one.ca && !one.checkIssued(one));
-  if (other !== undefined) throw wrong(`${path} has a certificate that is no authority's: ${nameOf(other)}`, 'name the certificates of the authorities that issue client certificates');
+  if (other !== undefined) throw wrong(`${file.path} has a certificate that is no authority's: ${nameOf(other)}`, 'name the certificates of the authorities that issue client certificates');
+  return authorities;
 }
 
 function wrong(problem: string, advice: string, cause?: unknown): CacheError {

@@ -78,7 +78,9 @@ describe('TLS in a configuration', () => {
     ['a wrong setting', 'listen: [{address: "127.0.0.1:1", tls: "yes"}]', '/kiln.yaml:1:40: listen.tls: "yes" is not read as a yes or no; write true', 'example: tls: false'],
     ['an open address with settings', 'listen: [{address: "0.0.0.0:1"}]', '/kiln.yaml:1:1: 0.0.0.0:1 can be reached from other machines, and nobody has said what they may do', 'give out tokens (kiln token create --file tokens.yaml, and --rights-tokens-file tokens.yaml here), or let everyone in by --allow-anonymous read (download) or --allow-anonymous write (upload as well), or listen on 127.0.0.1'],
     ['an old version', tlsText.replace('}', ', min-version: 1.1}'), '/kiln.yaml:1:94: tls.min-version: "1.1" is none of 1.2, 1.3', 'did you mean 1.2? example: min-version: 1.2'],
-    ['files that do not fit', tlsText, '/kiln.yaml:1:7: /etc/kiln/tls/fullchain.pem is empty', 'put the certificate into it, as PEM', { '/etc/kiln/tls/fullchain.pem': '' }],
+    ['a key that does not fit', tlsText, '/kiln.yaml:1:49: /etc/kiln/tls/privkey.pem is empty', 'put the private key into it, as PEM', { '/etc/kiln/tls/privkey.pem': '' }],
+    ['authorities that do not fit', withClients, '/kiln.yaml:1:81: /etc/kiln/tls/clients.pem is empty', 'put the certificate into it, as PEM', { '/etc/kiln/tls/clients.pem': '' }],
+    ['a certificate that does not fit', tlsText, '/kiln.yaml:1:7: /etc/kiln/tls/fullchain.pem is empty', 'put the certificate into it, as PEM', { '/etc/kiln/tls/fullchain.pem': '' }],
   ];
   for (const [name, yaml, problem, advice, files] of mistakes) {
     it(`is refused: ${name}`, async () => {

@@ -18,8 +18,9 @@ function optionsFor(days: number, clients?: string): TlsOptions {
   const certificateFile = '/tls/cert.pem';
   const keyFile = '/tls/key.pem';
   const clientCa = clients === undefined ? undefined : { path: '/tls/clients.pem', text: clients };
-  const material = readTlsMaterial({ certificate: { path: certificateFile, text: certificate }, key: { path: keyFile, text: key }, clientCa });
-  return { certificateFile, keyFile, clientCaFile: clientCa?.path, clientCertificates: clientCa === undefined ? 'off' : 'required', minVersion: '1.2', material };
+  const read = readTlsMaterial({ certificate: { path: certificateFile, text: certificate }, key: { path: keyFile, text: key }, clientCa });
+  assert.ok('material' in read);
+  return { certificateFile, keyFile, clientCaFile: clientCa?.path, clientCertificates: clientCa === undefined ? 'off' : 'required', minVersion: '1.2', material: read.material };
 }
 
 const daysIn = (log: RecordedLog) => log.lines.map((line) => /^warn the certificate in \/tls\/cert\.pem (.*), on .*"fix":"renew it/.exec(line)?.[1] ?? line);

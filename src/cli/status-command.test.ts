@@ -83,7 +83,10 @@ describe('kiln status', () => {
     assert.match(draining.out, / {2}gRPC {4}does not get through, so Bazel and other tools that speak it cannot use this address: cannot connect to 127\.0\.0\.1:\d+: /);
   });
 
-  it('names the mistake in a command line and the way out', async () => {
+  it('names the mistake in a command line and the way out', async (t) => {
+    const directory = await temporaryDirectory(t);
+    const long = join(directory, 'long.pem');
+    await writeFile(long, `-----BEGIN CERTIFICATE-----\n${'A'.repeat(1_048_576)}`);
     const mistakes: readonly (readonly [args: readonly string[], text: RegExp])[] = [
       [['--jsno'], /unknown option --jsno\ndid you mean --json\?/],
       [['a', 'b'], /unexpected argument "b"\n/],
@@ -93,6 +96,10 @@ describe('kiln status', () => {
       [['--json=yes'], /unknown option --json=yes/],
       [['--timeout', '1s', '--timeout', '2s'], /--timeout is given twice/],
       [['grpc://127.0.0.1:9092'], /the same port takes http:\/\/127\.0\.0\.1:9092/],
+      [['https://127.0.0.1:1', '--ca-file', long], /long\.pem is longer than 1 MiB\nkeep in it only the certificates that are needed$/],
+      [['https://127.0.0.1:1', '--token-file', long], /long\.pem is longer than 4 KiB\nname the file that holds the token alone$/],
+      [['https://127.0.0.1:1', '--certificate-file', 'c.pem'], /a client certificate needs its key, and a key its certificate\ngive both/],
+      [['http://127.0.0.1:1', '--ca-file', '/etc/hostname'], /files for TLS are given, and the URL is not one of TLS\nbegin it with https:\/\/, or leave them out$/],
       [['http://me:secret@host:1/?a'], /"http:\/\/…@host:1\/\?a" has a query/],
     ];
     for (const [args, text] of mistakes) {

@@ -2,7 +2,8 @@
 import { resolve } from 'node:path';
 import { CacheError } from '../base/cache-error.ts';
 import type { ClientTls } from '../base/connector.ts';
-import { parseDurationMs } from '../base/units.ts';
+import { formatByteSize, parseDurationMs } from '../base/units.ts';
+import { parseCacheUrl } from '../client/cache-url.ts';
 import { readGrpcHealth } from '../client/grpc-health.ts';
 import { readServerStatus } from '../client/server-status.ts';
 import { nearestName } from '../config/nearest-name.ts';
@@ -34,6 +35,7 @@ const defaultTimeoutMs = 5_000;
 /** A token has some 50 characters; a file that is longer than this is another one. */
 const tokenFileBytesMax = 4_096;
 
+/** The bundles of authorities that systems bring along have a quarter of it. */
 const tlsFileBytesMax = 1_048_576;
 
 const valueOptions: readonly string[] = ['--token-file', '--ca-file', '--certificate-file', '--key-file', '--timeout'];
@@ -44,6 +46,8 @@ export async function status({ args, workingDirectory }: ProcessStart, terminal:
   const token = options.tokenFile === undefined ? undefined : await tokenIn(resolve(workingDirectory, options.tokenFile));
   const { silenceTimeoutMs } = options;
   const tls = await tlsOf(options, workingDirectory);
+  // Who gives a certificate expects that it is asked for, and a server that does not know them might be taken for one that refuses them.
+  if (!parseCacheUrl(options.url).tls && Object.values(tls.texts).some((text) => text !== undefined)) throw usageError('files for TLS are given, and the URL is not one of TLS', 'begin it with https://, or leave them out');
   await using opened = openCalls(options.url, { tls: tls.texts, credentials: token === undefined ? undefined : { token }, silenceTimeoutMs, connectionsMax: 1 });
   const answer = await readServerStatus(opened.calls, opened).catch((thrown: unknown) => {
     throw explained(thrown, opened.url);
@@ -70,16 +74,22 @@ function explained(thrown: unknown, url: string): unknown {
 }
 
 async function tokenIn(path: string): Promise<string> {
-  const bytes = await readSmallFile(path, tokenFileBytesMax);
-  const token = Buffer.from(bytes).toString('utf8').trim();
+  const token = (await wholeFile(path, tokenFileBytesMax, 'name the file that holds the token alone')).trim();
   if (token !== '' && !/\s/.test(token)) return token;
   throw usageError(`${path} does not hold a token alone: it ${token === '' ? 'is empty' : 'has several words or lines'}`, 'write it with: kiln token create > FILE');
+}
+
+/** A file of which a part would mean something else. @throws CacheError `invalid_argument` as `readSmallFile`, and for one that is longer; `advice` is for that. */
+async function wholeFile(path: string, bytesMax: number, advice: string): Promise<string> {
+  const bytes = await readSmallFile(path, bytesMax + 1);
+  if (bytes.byteLength > bytesMax) throw usageError(`${path} is longer than ${formatByteSize(bytesMax)}`, advice);
+  return Buffer.from(bytes).toString('latin1');
 }
 
 /** What is known of TLS, for the client of HTTP as texts and for that of gRPC as files. */
 async function tlsOf({ caFile, certificateFile, keyFile }: StatusOptions, directory: string): Promise<{ readonly texts: NodeHttpTls; readonly files: ClientTls }> {
   const path = (file: string | undefined) => (file === undefined ? undefined : resolve(directory, file));
-  const text = async (file: string | undefined) => (file === undefined ? undefined : Buffer.from(await readSmallFile(resolve(directory, file), tlsFileBytesMax)).toString('latin1'));
+  const text = async (file: string | undefined) => (file === undefined ? undefined : wholeFile(resolve(directory, file), tlsFileBytesMax, 'keep in it only the certificates that are needed'));
   if ((certificateFile === undefined) !== (keyFile === undefined)) throw usageError('a client certificate needs its key, and a key its certificate', 'give both: --certificate-file FILE --key-file FILE');
   const [ca, certificate, key] = [path(caFile), path(certificateFile), path(keyFile)];
   return {

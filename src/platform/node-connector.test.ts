@@ -1,13 +1,17 @@
 // Every way in which connecting goes well or fails, made for real.
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import diagnosticsChannel from 'node:diagnostics_channel';
 import { once } from 'node:events';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { syncBuiltinESMExports } from 'node:module';
 import * as net from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import type { TestContext } from 'node:test';
 import * as tls from 'node:tls';
+import mutableTls from 'node:tls';
 import { CacheError } from '../base/cache-error.ts';
 import type { ClientTls, ConnectTarget } from '../base/connector.ts';
 import type { Socket } from '../base/socket.ts';
@@ -136,6 +140,26 @@ describe('NodeConnector in plain', () => {
     const mute = await listen(t, net.createServer(() => {}));
     await refused(tcp(mute, {}), 'unavailable', /: nothing came of it within 50 ms$/, 50);
   });
+
+  it('leaves no socket open when it fails', async (t) => {
+    const opened: net.Socket[] = [];
+    const onOpened = (message: unknown): void => void opened.push((message as { readonly socket: net.Socket }).socket);
+    diagnosticsChannel.subscribe('net.client.socket', onOpened);
+    t.after(() => diagnosticsChannel.unsubscribe('net.client.socket', onOpened));
+    const mute = await listen(t, net.createServer(() => {}));
+    await refused(tcp(mute, {}), 'unavailable', /within 50 ms$/, 50);
+    const http1 = await serveTls(t, {}, { ALPNProtocols: ['http/1.1'] });
+    await refused(tcp(http1.port, { caFile: http1.caFile }), 'failed_precondition', /./);
+    assert.deepEqual(opened.map(({ closed }) => closed), [true, true]);
+  });
+
+  it('waits for a file no longer than for anything else', async (t) => {
+    const path = await directory(t);
+    const pipe = join(path, 'pipe');
+    execFileSync('mkfifo', [pipe]);
+    t.after(() => writeFile(pipe, 'no PEM')); // lets the reader go
+    await refused(tcp(1, { caFile: pipe }), 'unavailable', /: nothing came of it within 50 ms$/, 50);
+  });
 });
 
 describe('NodeConnector over TLS', () => {
@@ -199,12 +223,38 @@ describe('NodeConnector over TLS', () => {
     assert.equal(await echoed(await connect(tcp(port, { caFile })), 'x'), 'x');
   });
 
+  it('parses the authorities of the system once, with a certificate of its own too, until the files change', async (t) => {
+    const { port, path } = await serveTls(t);
+    const make = t.mock.method(mutableTls, 'createSecureContext');
+    syncBuiltinESMExports();
+    t.after(() => (make.mock.restore(), syncBuiltinESMExports()));
+    const certificate = { certificateFile: join(path, 'own.pem'), keyFile: join(path, 'own.key') };
+    const write = async (): Promise<void> => {
+      const own = makeCertificate();
+      await writeFile(certificate.certificateFile, own.certificate);
+      await writeFile(certificate.keyFile, own.key);
+    };
+    const fresh = new NodeConnector();
+    const connectAndCount = async (given: ClientTls): Promise<number> => {
+      await assert.rejects(fresh.connect(tcp(port, given), { timeoutMs: 10_000 }), { code: 'failed_precondition' });
+      return make.mock.calls.filter(({ arguments: [options] }) => Array.isArray(options?.ca)).length; // the server makes some too
+    };
+    await write();
+    assert.deepEqual([await connectAndCount({ certificate }), await connectAndCount({ certificate })], [1, 1]);
+    assert.deepEqual([await connectAndCount({}), await connectAndCount({})], [2, 2]);
+    await write();
+    assert.equal(await connectAndCount({ certificate }), 3);
+  });
+
   it('names the file that is no good', async (t) => {
     const { port, caFile, path } = await serveTls(t);
     await refused(tcp(port, { caFile: join(path, 'none') }), 'invalid_argument', /there is no file .*none/);
     const junk = join(path, 'junk');
     await writeFile(junk, 'junk');
     await refused(tcp(port, { caFile: junk }), 'invalid_argument', /junk has nothing in PEM in it/);
+    const long = join(path, 'long');
+    await writeFile(long, `-----BEGIN CERTIFICATE-----\n${' '.repeat(1024 * 1024)}`);
+    await refused(tcp(port, { caFile: long }), 'invalid_argument', /long is longer than 1024 KiB\nkeep in it only the certificates that are needed$/);
     const [one, other] = [makeCertificate(), makeCertificate()];
     await writeFile(join(path, 'a.pem'), one.certificate);
     await writeFile(join(path, 'b.key'), other.key);

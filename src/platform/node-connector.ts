@@ -1,7 +1,10 @@
 // Connections that we make, with node:net and node:tls. Where a name has several addresses, Node tries them one after
 // the other in quick succession (RFC 8305, "happy eyeballs").
+import { createHash } from 'node:crypto';
+import { once } from 'node:events';
 import * as net from 'node:net';
 import * as tls from 'node:tls';
+import { BoundedMap } from '../base/bounded-map.ts';
 import { CacheError } from '../base/cache-error.ts';
 import { targetName } from '../base/connector.ts';
 import type { ClientTls, ConnectOptions, ConnectTarget, Connector } from '../base/connector.ts';
@@ -13,46 +16,86 @@ import { readSmallFile } from './small-file.ts';
 /** A bundle of the authorities of the world has 200 to 400 KiB. */
 const pemBytesMax = 1024 * 1024;
 
-export class NodeConnector implements Connector {
-  /** Reading all authorities of the system takes some 30 ms, so it is done once. */
-  #systemTrust: tls.SecureContext | undefined;
+/** A process has a few servers and a certificate or two for them; each context with the system's authorities takes a megabyte. */
+const contextsMax = 8;
 
-  async connect(target: ConnectTarget, { signal, timeoutMs }: ConnectOptions): Promise<Socket> {
-    const given = target.tls === undefined ? undefined : { tls: target.tls, context: await this.#contextOf(target.tls) };
-    if (signal?.aborted === true) throw cancelled(target);
-    const socket = given === undefined ? net.connect(pathOf(target)) : tls.connect(tlsOptions(target, given));
+export class NodeConnector implements Connector {
+  /**
+   * By a hash of all that they were made from. Parsing the authorities of a system takes some 70 ms of the event loop,
+   * and their files are the same for nearly every connection.
+   */
+  readonly #contexts = new BoundedMap<string, tls.SecureContext>(contextsMax);
+
+  /** When it fails, no socket of it is left open. */
+  async connect(target: ConnectTarget, options: ConnectOptions): Promise<Socket> {
+    using limit = new ConnectLimit(target, options);
+    // Files can keep somebody waiting too: pipes, and those of a file server that is gone.
+    const secure = await limit.first(this.#secure(target));
+    const socket = secure === undefined ? net.connect(pathOf(target)) : tls.connect(tlsOptions(target, secure));
     const { promise, resolve, reject } = Promise.withResolvers<void>();
-    const onAbort = (): void => reject(cancelled(target));
-    const timer = setTimeout(() => reject(new CacheError('unavailable', `cannot connect to ${targetName(target)}: nothing came of it within ${timeoutMs} ms`)), timeoutMs);
-    socket.once(given === undefined ? 'connect' : 'secureConnect', resolve);
-    socket.once('error', reject);
     const onClose = (): void => reject(Object.assign(new Error('closed'), { code: 'ECONNRESET' }));
+    socket.once(secure === undefined ? 'connect' : 'secureConnect', resolve);
+    socket.once('error', reject);
     socket.once('close', onClose);
-    signal?.addEventListener('abort', onAbort, { once: true });
     try {
-      await promise;
+      await limit.first(promise);
       if (socket instanceof tls.TLSSocket && socket.alpnProtocol !== 'h2') throw noHttp2Failure(target);
     } catch (thrown) {
       socket.destroy();
+      if (!socket.closed) await once(socket, 'close');
       throw connectFailure(target, thrown);
     } finally {
-      clearTimeout(timer);
-      signal?.removeEventListener('abort', onAbort);
       socket.on('error', () => {}); // of no interest after a failure; else its owner learns it from the port
       socket.off('close', onClose);
     }
-    return given === undefined ? nodeSocket(socket) : new HandshakenSocket(nodeSocket(socket), target);
+    return secure === undefined ? nodeSocket(socket) : new HandshakenSocket(nodeSocket(socket), target);
+  }
+
+  async #secure({ tls: given }: ConnectTarget): Promise<{ readonly tls: ClientTls; readonly context: tls.SecureContext } | undefined> {
+    return given === undefined ? undefined : { tls: given, context: await this.#contextOf(given) };
   }
 
   async #contextOf({ caFile, certificate }: ClientTls): Promise<tls.SecureContext> {
-    if (caFile === undefined && certificate === undefined) return (this.#systemTrust ??= tls.createSecureContext({ ca: systemAuthorities() }));
-    const ca = caFile === undefined ? systemAuthorities() : await pemOf(caFile);
-    const own = certificate === undefined ? {} : { cert: await pemOf(certificate.certificateFile), key: await pemOf(certificate.keyFile) };
+    const ca = caFile === undefined ? undefined : await pemOf(caFile);
+    const cert = certificate === undefined ? undefined : await pemOf(certificate.certificateFile);
+    const key = certificate === undefined ? undefined : await pemOf(certificate.keyFile);
+    const identity = identityOf([ca, cert, key]);
+    const known = this.#contexts.get(identity);
+    if (known !== undefined) return known;
     try {
-      return tls.createSecureContext({ ca, ...own });
+      const context = tls.createSecureContext({ ca: ca ?? systemAuthorities(), cert, key });
+      this.#contexts.set(identity, context);
+      return context;
     } catch (cause) {
       throw new CacheError('invalid_argument', `the files for TLS do not fit together: ${cause instanceof Error ? cause.message : String(cause)}\n${filesOf({ caFile, certificate })}`, { cause });
     }
+  }
+}
+
+/** The end of a try to connect, by its time or its caller, for each of its steps. */
+class ConnectLimit implements Disposable {
+  readonly #over = Promise.withResolvers<never>();
+  readonly #signal: AbortSignal | undefined;
+  readonly #timer: NodeJS.Timeout;
+  readonly #onAbort: () => void;
+
+  constructor(target: ConnectTarget, { signal, timeoutMs }: ConnectOptions) {
+    this.#signal = signal;
+    this.#over.promise.catch(() => {}); // told to whichever step is under way
+    this.#onAbort = () => this.#over.reject(new CacheError('cancelled', `connecting to ${targetName(target)} was cancelled`));
+    this.#timer = setTimeout(() => this.#over.reject(new CacheError('unavailable', `cannot connect to ${targetName(target)}: nothing came of it within ${timeoutMs} ms`)), timeoutMs);
+    signal?.addEventListener('abort', this.#onAbort, { once: true });
+    if (signal?.aborted === true) this.#onAbort();
+  }
+
+  /** What `step` gives, unless the end comes first; nobody is told then what becomes of it. */
+  first<T>(step: Promise<T>): Promise<T> {
+    return Promise.race([this.#over.promise, step]);
+  }
+
+  [Symbol.dispose](): void {
+    clearTimeout(this.#timer);
+    this.#signal?.removeEventListener('abort', this.#onAbort);
   }
 }
 
@@ -79,7 +122,9 @@ export function systemAuthorities(): string[] {
 }
 
 async function pemOf(path: string): Promise<Buffer> {
-  const pem = Buffer.from(await readSmallFile(path, pemBytesMax));
+  const pem = Buffer.from(await readSmallFile(path, pemBytesMax + 1));
+  // A part of it would be other authorities than were meant.
+  if (pem.byteLength > pemBytesMax) throw new CacheError('invalid_argument', `${path} is longer than ${pemBytesMax / 1024} KiB\nkeep in it only the certificates that are needed`);
   if (!pem.includes('-----BEGIN ')) throw new CacheError('invalid_argument', `${path} has nothing in PEM in it\nname a file with -----BEGIN CERTIFICATE----- or a key`);
   return pem;
 }
@@ -88,8 +133,11 @@ function filesOf({ caFile, certificate }: ClientTls): string {
   return `look at ${[caFile, certificate?.certificateFile, certificate?.keyFile].filter((path) => path !== undefined).join(', ')}`;
 }
 
-function cancelled(target: ConnectTarget): CacheError {
-  return new CacheError('cancelled', `connecting to ${targetName(target)} was cancelled`);
+/** The same for the same files only. A hash, so that no key is kept. */
+function identityOf(files: readonly (Uint8Array | undefined)[]): string {
+  const hash = createHash('sha256');
+  for (const file of files) hash.update(file === undefined ? 'none\n' : `${file.byteLength}\n`).update(file ?? '');
+  return hash.digest('base64');
 }
 
 /**

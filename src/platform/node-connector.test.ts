@@ -157,8 +157,8 @@ describe('NodeConnector in plain', () => {
     const path = await directory(t);
     const pipe = join(path, 'pipe');
     execFileSync('mkfifo', [pipe]);
-    t.after(() => writeFile(pipe, 'no PEM')); // lets the reader go
     await refused(tcp(1, { caFile: pipe }), 'unavailable', /: nothing came of it within 50 ms$/, 50);
+    await writeFile(pipe, 'no PEM'); // lets the reader go
   });
 });
 

@@ -227,8 +227,8 @@ export class StoredFiles {
       return {
         read: (into, offset) => io('read a stored file', handle.read(into, offset)),
         async [Symbol.asyncDispose]() {
-          await handle[Symbol.asyncDispose]();
-          permit[Symbol.dispose]();
+          using _permit = permit; // a sick disk may fail even this, and would take one permit after the other with it
+          await io('close a stored file', Promise.resolve(handle[Symbol.asyncDispose]()));
         },
       };
     } catch (thrown) {

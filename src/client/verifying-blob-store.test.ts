@@ -43,6 +43,14 @@ describe('VerifyingBlobStore', () => {
     assert.deepEqual(results.map((result) => (result instanceof CacheError ? result.code : result?.byteLength)), ['data_loss', undefined, 3_000]);
   });
 
+  it('closes what it found wrong', async () => {
+    let disposed = 0;
+    const source = { ...byteSourceOf(wrong), sizeBytes: 3_000, inMemory: wrong, [Symbol.asyncIterator]: () => byteSourceOf(wrong)[Symbol.asyncIterator](), async [Symbol.asyncDispose]() { disposed += 1; } };
+    const store = new VerifyingBlobStore(blobStoreWith(new MemoryBlobStore(), { get: () => source }));
+    await assert.rejects(store.get(digest), { code: 'data_loss' });
+    assert.equal(disposed, 1);
+  });
+
   it('lets a range pass, which no hash tells anything about', async () => {
     const store = new VerifyingBlobStore(blobStoreWith(new MemoryBlobStore(), { get: () => byteSourceOf(wrong.subarray(2_990)) }));
     const source = await store.get(digest, { range: { offset: 2_990, length: 10 } });

@@ -30,7 +30,10 @@ export class VerifyingBlobStore implements BlobStore {
     const source = await this.#inner.get(digest, options);
     if (source === undefined || source.sizeBytes !== digest.sizeBytes) return source;
     const { inMemory } = source;
-    if (inMemory !== undefined && digest.function.hashHex(inMemory) !== digest.hash) throw wrongBytes(digest);
+    if (inMemory !== undefined && digest.function.hashHex(inMemory) !== digest.hash) {
+      await source[Symbol.asyncDispose]();
+      throw wrongBytes(digest);
+    }
     const bytes = inMemory === undefined ? verified(source, digest) : source[Symbol.asyncIterator]();
     return { sizeBytes: source.sizeBytes, inMemory, [Symbol.asyncIterator]: () => bytes, [Symbol.asyncDispose]: () => source[Symbol.asyncDispose]() };
   }

@@ -111,6 +111,21 @@ describe('budgeted blob store', () => {
     assert.equal(budget.usedBytes, 0);
   });
 
+  it('reads a batch as large as the whole budget while others hold some of it', async () => {
+    const bytes = new Uint8Array(16 * 1024 * 1024);
+    const digest = Digest.of(bytes);
+    const memory = new MemoryBlobStore();
+    await memory.put(digest, byteSourceOf(bytes));
+    const budget = tightBudget();
+    const store = new BudgetedBlobStore(inPieces(memory, 1_000), budget, limits);
+    budget.take(1024 * 1024);
+    const reading = Promise.all([store.getMany(DigestList.of(digest)), store.getMany(DigestList.of(digest))]);
+    assert.ok(budget.usedBytes > bytes.byteLength, 'all of it is counted');
+    for (const results of await reading) assert.equal(results[0] instanceof Uint8Array && results[0].byteLength, bytes.byteLength);
+    assert.equal(budget.usedBytes, 1024 * 1024);
+    assert.equal(budget.refusedCount, 0);
+  });
+
   it('gives back what it took for reads that fail or find nothing', async () => {
     const budget = unboundedByteBudget();
     const fail = (): never => {

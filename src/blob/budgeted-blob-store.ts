@@ -68,7 +68,9 @@ export class BudgetedBlobStore implements BlobStore {
 
   getMany(digests: DigestList, options?: CallOptions): MaybePromise<readonly GetResult[]> {
     const bytes = digests.totalBytes;
+    const awaitedBytes = Math.min(bytes, Math.floor(this.#budget.maxBytes * awaitedShare));
     const read = (): MaybePromise<readonly GetResult[]> => {
+      this.#budget.take(bytes - awaitedBytes);
       try {
         const results = this.#inner.getMany(digests, options);
         if (isPromise(results)) return results.finally(() => this.#budget.give(bytes));
@@ -79,7 +81,7 @@ export class BudgetedBlobStore implements BlobStore {
         throw thrown;
       }
     };
-    return this.#budget.tryReserve(bytes) ? read() : this.#budget.reserve(bytes, options).then(read);
+    return this.#budget.tryReserve(awaitedBytes) ? read() : this.#budget.reserve(awaitedBytes, options).then(read);
   }
 
   put(digest: Digest, bytes: AsyncIterable<Uint8Array>, options?: CallOptions): Promise<void> {
@@ -116,6 +118,12 @@ export class BudgetedBlobStore implements BlobStore {
     return heldSource(source, { pulled: (piece) => piece, ended: () => this.#budget.give(bytes) });
   }
 }
+
+/**
+ * What a batch may have to wait for, as a part of the budget: the Tree of a large result may be as large as all of it, and
+ * would wait for a moment at which nobody else holds anything.
+ */
+const awaitedShare = 1 / 8;
 
 /** Pieces that an open blob may take: one read ahead, one at work, and up to two on their way to a slow reader. */
 const piecesMax = 4;

@@ -20,6 +20,7 @@ import { HotContents } from '../engine/hot-contents.ts';
 import type { StoredFiles } from '../engine/stored-files.ts';
 import type { BlobBytes, BlobStore, BlobStoreCapabilities, GetOptions, GetResult, PutResult } from './blob-store.ts';
 import { checkAccepted, checkKnownSize, checkRange, wrongSize } from './known-blob.ts';
+import { JoinedReads } from './joined-reads.ts';
 
 /** Read in one piece and checked before the first byte goes out; larger blobs are checked in passing. */
 const wholeBytesMax = 1024 * 1024;
@@ -40,6 +41,8 @@ export class FileBlobStore implements BlobStore {
   readonly #budget: ByteBudget;
   /** Blobs being checked as a whole; who asks meanwhile waits for the same check. */
   readonly #checks = new Map<StoredFile, Promise<boolean>>();
+  /** Small blobs that come from the disk: what many ask for at once, after a start, is read and hashed once. */
+  readonly #wholeReads = new JoinedReads<StoredFile, Uint8Array | undefined>();
 
   constructor(files: StoredFiles, limits: { readonly blobBytesMax: number }, budget: ByteBudget = unboundedByteBudget()) {
     // Nothing expires: a blob goes only when room is needed for another.
@@ -184,8 +187,12 @@ export class FileBlobStore implements BlobStore {
     return file && this.#readWhole(digest, file, options);
   }
 
-  /** All of a blob in memory, checked if it was not yet; undefined when it is gone or corrupt. */
-  async #readWhole(digest: Digest, file: StoredFile, options?: CallOptions): Promise<Uint8Array | undefined> {
+  /** All of a blob in memory, checked if it was not yet; undefined when it is gone or corrupt. Shared: nobody writes to it. */
+  #readWhole(digest: Digest, file: StoredFile, options?: CallOptions): Promise<Uint8Array | undefined> {
+    return this.#wholeReads.of(file, (shared) => this.#readFile(digest, file, shared), options);
+  }
+
+  async #readFile(digest: Digest, file: StoredFile, options: CallOptions): Promise<Uint8Array | undefined> {
     await using opened = await this.#files.openRead(file, options);
     if (opened === undefined) return undefined;
     const bytes = Buffer.allocUnsafeSlow(file.contentBytes);

@@ -1,10 +1,76 @@
-// Uploads that hold all files that may be open for writing, and what gets past them.
+// Files that may be open at the same time: what holds them, what gets past those, and what must give them back.
 import assert from 'node:assert/strict';
 import { it } from 'node:test';
-import { byteSourceOf } from '../base/byte-source.ts';
+import { byteSourceOf, collect } from '../base/byte-source.ts';
+import type { FileHandle } from '../base/file-system.ts';
 import { Digest } from '../digest/digest.ts';
+import { DigestList } from '../digest/digest-list.ts';
+import { NodeFileSystem } from '../platform/node-file-system.ts';
+import { systemError } from '../testing/faulty-file-system.ts';
 import { temporaryDirectory } from '../testing/kiln-process.ts';
 import { openFileStore } from '../testing/temporary-file-store.ts';
+
+/** A disk whose files cannot be closed. */
+class UnclosableFileSystem extends NodeFileSystem {
+  override async openRead(path: string): Promise<FileHandle | undefined> {
+    const opened = await super.openRead(path);
+    if (!path.includes('/objects/')) return opened;
+    return (
+      opened && {
+        write: (bytes) => opened.write(bytes),
+        read: (into, offset) => opened.read(into, offset),
+        syncData: () => opened.syncData(),
+        async [Symbol.asyncDispose]() {
+          await opened[Symbol.asyncDispose]();
+          throw systemError('EIO', 'close');
+        },
+      }
+    );
+  }
+}
+
+it('a file that cannot be closed costs no permit, and the reader is told that the disk is sick', async (t) => {
+  const directory = await temporaryDirectory(t);
+  const bytes = Buffer.alloc(2_000_000, 1);
+  {
+    await using store = await openFileStore(directory);
+    await store.blobs.put(Digest.of(bytes), byteSourceOf(bytes));
+  }
+  await using store = await openFileStore(directory, { openReadsMax: 2 }, { files: new UnclosableFileSystem() });
+  for (let round = 0; round < 5; round += 1) {
+    const source = await store.blobs.get(Digest.of(bytes));
+    assert.ok(source !== undefined);
+    await assert.rejects(collect(source, bytes.byteLength), { code: 'unavailable', message: /close a stored file/ });
+  }
+  assert.equal(store.usage.openReads, 0);
+});
+
+it('who asks for the same small blob at once shares one read of the disk and one file', async (t) => {
+  const directory = await temporaryDirectory(t);
+  const bytes = Buffer.alloc(100_000, 1);
+  const digest = Digest.of(bytes);
+  {
+    await using store = await openFileStore(directory);
+    await store.blobs.put(digest, byteSourceOf(bytes));
+  }
+  let opens = 0;
+  class CountingFileSystem extends NodeFileSystem {
+    override openRead(path: string): Promise<FileHandle | undefined> {
+      if (path.includes(digest.hash)) opens += 1;
+      return super.openRead(path);
+    }
+  }
+  await using store = await openFileStore(directory, {}, { files: new CountingFileSystem() });
+  const [controller, range] = [new AbortController(), { offset: 10, length: 20 }];
+  const left = Promise.resolve(store.blobs.get(digest, { signal: controller.signal }));
+  const sources = Promise.all([store.blobs.get(digest), store.blobs.get(digest, { range })]);
+  const batches = store.blobs.getMany(DigestList.of(digest, digest));
+  controller.abort();
+  await assert.rejects(left, { code: 'cancelled' });
+  assert.deepEqual((await sources).map((source) => source?.inMemory?.byteLength), [bytes.byteLength, range.length]);
+  for (const result of await batches) assert.ok(result instanceof Uint8Array && bytes.equals(result));
+  assert.equal(opens, 1);
+});
 
 const openWritesMax = 16;
 const largeBytes = 300_000;

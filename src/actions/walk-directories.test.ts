@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
 import type { MessageInitShape } from '@bufbuild/protobuf';
+import { unboundedByteBudget } from '../base/byte-budget.ts';
 import { byteSourceOf } from '../base/byte-source.ts';
 import { CacheError } from '../base/cache-error.ts';
 import type { CallOptions } from '../base/call-options.ts';
@@ -22,6 +23,7 @@ function setUp() {
   const store = new EmptyAwareBlobStore(new MemoryBlobStore());
   const reads: number[] = [];
   const turns = { count: 0 };
+  const budget = unboundedByteBudget();
   const blobs = blobStoreWith(store, {
     getMany(digests) {
       reads.push(digests.length);
@@ -44,13 +46,15 @@ function setUp() {
     const nextTurn = async () => {
       turns.count += 1;
     };
-    for await (const { bytes } of walkDirectories({ blobs: from, nextTurn }, root, { ...walkLimits, ...limits }, options)) {
+    for await (const walked of walkDirectories({ blobs: from, nextTurn, budget }, root, { ...walkLimits, ...limits }, options)) {
+      if (walked === 'pass_on') continue;
+      const { bytes } = walked;
       const found = fromBinary(DirectorySchema, bytes);
       labels.push(found.symlinks[0]?.name ?? 'empty');
     }
     return labels.join(' ');
   };
-  return { blobs, reads, turns, directory, walk };
+  return { blobs, reads, turns, budget, directory, walk };
 }
 
 describe('walkDirectories', () => {

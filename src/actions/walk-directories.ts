@@ -1,6 +1,8 @@
 // Walks a hierarchy of Directory messages, level by level, for whoever wants to list it (GetTree). It lists what
 // is there; whether a hierarchy is whole is another question (completeness-check.ts).
 import { CacheError } from '../base/cache-error.ts';
+import { HeldBytes } from '../base/byte-budget.ts';
+import type { ByteBudget } from '../base/byte-budget.ts';
 import type { CallOptions } from '../base/call-options.ts';
 import type { NextTurn } from '../base/clock.ts';
 import { PacedWork } from '../base/paced-work.ts';
@@ -33,7 +35,7 @@ export const walkLimits: WalkLimits = {
   directoriesMax: 1_000_000,
   walkBytesMax: 1024 * 1024 * 1024,
   directoryBytesMax: 4 * 1024 * 1024 - 64 * 1024,
-  batchBytesMax: 4 * 1024 * 1024,
+  batchBytesMax: 1024 * 1024, // as much as a page: whoever reads slowly holds twice that
   batchBlobsMax: 1024,
 };
 
@@ -41,6 +43,8 @@ export const walkLimits: WalkLimits = {
 export interface WalkSource {
   readonly blobs: BlobStore;
   readonly nextTurn: NextTurn;
+  /** What is read ahead of the consumer is counted here. Reading for `blobs` is the store's to count. */
+  readonly budget: ByteBudget;
 }
 
 export interface WalkedDirectory {
@@ -56,16 +60,19 @@ const directoryCostBytes = 200;
  * The directories below and including `root`: root first (GT-1), then level by level in the order in which they
  * are referred to, each distinct one once. The order depends on the hierarchy only, so that pages are stable.
  * A child that is absent, malformed or no Directory is left out, and what hangs on it (GT-2, GT-6).
+ * `pass_on` comes before a read that would wait for memory: the consumer passes on what it holds before it asks for more,
+ * or many of them would hold memory while they wait for it.
  * @throws CacheError `not_found` (no root), `invalid_argument` (the root is no Directory, or the hierarchy is
  *   above a limit), `failed_precondition` (a directory is too large for a message), `cancelled`, and what the store
  *   throws when it cannot tell.
  */
 export async function* walkDirectories(
-  { blobs, nextTurn }: WalkSource,
+  { blobs, nextTurn, budget }: WalkSource,
   root: Digest,
   limits: WalkLimits,
   options?: CallOptions,
-): AsyncGenerator<WalkedDirectory, void, undefined> {
+): AsyncGenerator<WalkedDirectory | 'pass_on', void, undefined> {
+  using ahead = new HeldBytes(budget);
   const pace = new PacedWork(nextTurn, turnBytes, options);
   const seen = new Set([root.key]);
   let walkedBytes = 0;
@@ -78,7 +85,9 @@ export async function* walkDirectories(
       if (batch.length === 0) continue;
       walkedBytes += batch.totalBytes;
       if (walkedBytes > limits.walkBytesMax) throw tooLarge(root, `${limits.walkBytesMax} bytes`);
+      if (budget.wouldWait(batch.totalBytes)) yield 'pass_on';
       const results = await blobs.getMany(batch, options);
+      ahead.set(batch.totalBytes);
       for (const [index, digest] of [...batch].entries()) {
         const isRoot = digest.key === root.key;
         const bytes = foundBytes(results[index], digest, isRoot);
@@ -89,6 +98,7 @@ export async function* walkDirectories(
         if (seen.size > limits.directoriesMax) throw tooLarge(root, `${limits.directoriesMax} directories`);
         yield { digest, bytes };
       }
+      ahead.set(0);
     }
     level = next;
   }

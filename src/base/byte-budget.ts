@@ -140,10 +140,15 @@ export class ByteBudget {
    * larger than all that can be reserved has room when nothing else is held.
    */
   tryReserve(bytes: number): boolean {
-    const passes = bytes <= passingBytesMax && !this.#isExhausted;
-    if (!passes && (this.#line.size > 0 || !this.#hasRoom(bytes))) return false;
+    if (this.wouldWait(bytes)) return false;
     this.take(bytes);
     return true;
+  }
+
+  /** Whether a reservation would stand in line now. Who would, and holds something that it can pass on, does so first. */
+  wouldWait(bytes: number): boolean {
+    const passes = bytes <= passingBytesMax && !this.#isExhausted;
+    return !passes && (this.#line.size > 0 || !this.#hasRoom(bytes));
   }
 
   /** Puts `waiter` at the end of the line. @throws CacheError `busy` with `retry_after` when the line is full. */

@@ -3,6 +3,8 @@
 import { walkDirectories } from '../actions/walk-directories.ts';
 import type { WalkLimits } from '../actions/walk-directories.ts';
 import type { Authorizer } from '../base/authorizer.ts';
+import { unboundedByteBudget } from '../base/byte-budget.ts';
+import type { ByteBudget } from '../base/byte-budget.ts';
 import type { CacheUsage } from '../base/cache-usage.ts';
 import { CacheError } from '../base/cache-error.ts';
 import type { NextTurn } from '../base/clock.ts';
@@ -36,6 +38,8 @@ export interface ContentAddressableStorageDependencies {
   readonly walkLimits: WalkLimits;
   /** Lets others have their turn while a large tree is read. */
   readonly nextTurn: NextTurn;
+  /** What a listing of a tree holds is counted here; without a bound, if left out. */
+  readonly budget?: ByteBudget | undefined;
   readonly usage: CacheUsage;
   readonly log: Log;
 }
@@ -72,15 +76,17 @@ class ContentAddressableStorageService {
   readonly #limits: ServiceLimits;
   readonly #walkLimits: WalkLimits;
   readonly #nextTurn: NextTurn;
+  readonly #budget: ByteBudget;
   readonly #usage: CacheUsage;
   readonly #log: Log;
 
-  constructor({ blobs, authorizer, limits, walkLimits, nextTurn, usage, log }: ContentAddressableStorageDependencies) {
+  constructor({ blobs, authorizer, limits, walkLimits, nextTurn, budget, usage, log }: ContentAddressableStorageDependencies) {
     this.#blobs = blobs;
     this.#authorizer = authorizer;
     this.#limits = limits;
     this.#walkLimits = walkLimits;
     this.#nextTurn = nextTurn;
+    this.#budget = budget ?? unboundedByteBudget();
     this.#usage = usage;
     this.#log = log;
   }
@@ -164,8 +170,10 @@ class ContentAddressableStorageService {
     this.#require('read', request.instanceName, context);
     const root = requestDigest(request.digestFunction, request.rootDigest, 'root_digest');
     if (request.pageSize < 0) throw new CacheError('invalid_argument', `page_size ${request.pageSize} is negative; 0 means no bound`);
-    const walk = walkDirectories({ blobs: this.#blobs, nextTurn: this.#nextTurn }, root, this.#walkLimits, context);
-    yield* treePages(walk, request.pageToken, request.pageSize === 0 ? Infinity : request.pageSize, this.#limits);
+    const budget = this.#budget;
+    const walk = walkDirectories({ blobs: this.#blobs, nextTurn: this.#nextTurn, budget }, root, this.#walkLimits, context);
+    const directoriesMax = request.pageSize === 0 ? Infinity : request.pageSize;
+    yield* treePages(walk, { pageToken: request.pageToken, directoriesMax, limits: this.#limits, budget });
   }
 
   /** What could not be told is neither a hit nor a miss. */

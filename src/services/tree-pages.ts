@@ -1,4 +1,6 @@
 // Cuts a listing of directories into the pages of GetTree.
+import { HeldBytes } from '../base/byte-budget.ts';
+import type { ByteBudget } from '../base/byte-budget.ts';
 import { CacheError } from '../base/cache-error.ts';
 import type { WalkedDirectory } from '../actions/walk-directories.ts';
 import type { TreePage } from '../proto/tree-codec.ts';
@@ -9,6 +11,16 @@ const entryOverheadBytes = 8;
 /** A token names the last directory of its page: that holds after a restart, and whatever pages are asked for next. */
 const tokenForm = /^after\/([0-9a-f]+)$/;
 
+/** How a listing is to be cut. */
+export interface PageCut {
+  /** Where the listing goes on; empty: at its beginning. */
+  readonly pageToken: string;
+  readonly directoriesMax: number;
+  readonly limits: Pick<ServiceLimits, 'treePageBytesMax'>;
+  /** A page is counted here until it is taken. */
+  readonly budget: ByteBudget;
+}
+
 /**
  * Pages of at most `directoriesMax` directories and about `treePageBytesMax` bytes (GT-3); at least one page.
  * With a token the listing goes on behind the directory it names (GT-4): the walk starts over, since its order
@@ -16,29 +28,37 @@ const tokenForm = /^after\/([0-9a-f]+)$/;
  * @throws CacheError `invalid_argument` (a token that is not ours, or of another tree; GT-5), and what the walk throws.
  */
 export async function* treePages(
-  walk: AsyncIterable<WalkedDirectory>,
-  pageToken: string,
-  directoriesMax: number,
-  limits: ServiceLimits,
+  walk: AsyncIterable<WalkedDirectory | 'pass_on'>,
+  { pageToken, directoriesMax, limits, budget }: PageCut,
 ): AsyncGenerator<TreePage, void, undefined> {
+  using held = new HeldBytes(budget);
   let skipUntil = pageToken === '' ? undefined : hashOfToken(pageToken);
   let directories: Uint8Array[] = [];
-  let pageBytes = 0;
   let last = '';
-  for await (const { digest, bytes: directory } of walk) {
+  const page = (): TreePage => {
+    const cut = { directories, nextPageToken: `after/${last}` };
+    directories = [];
+    return cut;
+  };
+  for await (const walked of walk) {
+    if (walked === 'pass_on') {
+      if (directories.length > 0) yield page();
+      held.set(0);
+      continue;
+    }
+    const { digest, bytes: directory } = walked;
     if (skipUntil !== undefined) {
       if (digest.hash === skipUntil) skipUntil = undefined;
       continue;
     }
     const bytes = digest.sizeBytes + entryOverheadBytes;
-    const full = directories.length >= directoriesMax || pageBytes + bytes > limits.treePageBytesMax;
+    const full = directories.length >= directoriesMax || held.bytes + bytes > limits.treePageBytesMax;
     if (full && directories.length > 0) {
-      yield { directories, nextPageToken: `after/${last}` };
-      directories = [];
-      pageBytes = 0;
+      yield page();
+      held.set(0);
     }
     directories.push(directory);
-    pageBytes += bytes;
+    held.set(held.bytes + bytes);
     last = digest.hash;
   }
   if (skipUntil !== undefined) throw badToken(pageToken, 'its directory is not in this tree (any more)');

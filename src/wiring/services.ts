@@ -62,7 +62,7 @@ export function createServed(parts: ServedParts): Served {
   const actions: ActionCache = new LoggedActionCache(new CompletenessCheckingActionCache(stored, completeness, log), log);
   const cache = [
     createCapabilitiesService({ blobs, authorizer, limits }),
-    createContentAddressableStorageService({ blobs, authorizer, limits, walkLimits, nextTurn, usage, log }),
+    createContentAddressableStorageService({ blobs, authorizer, limits, walkLimits, nextTurn, budget: parts.budget, usage, log }),
     createByteStreamService({ blobs, authorizer, limits, usage }),
     createActionCacheService({ blobs, actions, authorizer, limits, usage }),
   ];

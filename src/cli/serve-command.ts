@@ -91,7 +91,9 @@ async function announce(server: RunningServer, { options, start, terminal, super
       ? null
       : await writeReadyFile(options.readyFile, { pid: start.pid, ...endpointsOf(first), version });
   supervisor.ready(`serves on ${server.addresses.map(formatListenAddress).join(', ')}`);
-  terminal.out(startUpText({ server, version, hostName: start.hostName }));
+  const { htpasswdFile, tokensFile, identities } = options.rights;
+  const freeUsersFile = tokensFile === undefined && identities.length === 0 ? htpasswdFile : undefined;
+  terminal.out(startUpText({ server, version, hostName: start.hostName, freeUsersFile }));
   return file;
 }
 

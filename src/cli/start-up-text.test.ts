@@ -12,8 +12,8 @@ const server: StartUpFacts['server'] = {
   anonymousRight: 'write',
 };
 
-const textOf = (facts: Partial<StartUpFacts['server']> = {}): string =>
-  startUpText({ version: '1.2.3', server: { ...server, ...facts }, hostName: 'forge' });
+const textOf = (facts: Partial<StartUpFacts['server']> = {}, freeUsersFile?: string): string =>
+  startUpText({ version: '1.2.3', server: { ...server, ...facts }, hostName: 'forge', freeUsersFile });
 
 describe('start-up text', () => {
   it('says where, what and for whom, and ends with the ready line', () => {
@@ -31,6 +31,10 @@ describe('start-up text', () => {
     assert.match(closed, /build --remote_header='authorization=Bearer TOKEN'\n/);
     assert.doesNotMatch(textOf(), /TOKEN/);
   });
+    const users = / {2}allows {6}(.*)\n {14}every user of \/etc\/kiln\/htpasswd to read and write, since there are no identities\n/;
+    assert.equal(users.exec(textOf({ anonymousRight: 'none' }, '/etc/kiln/htpasswd'))?.[1], 'callers with credentials only');
+    assert.equal(users.exec(textOf({ anonymousRight: 'read' }, '/etc/kiln/htpasswd'))?.[1], 'everyone who can connect to read');
+    assert.doesNotMatch(textOf({ anonymousRight: 'write' }, '/etc/kiln/htpasswd'), users);
 
   it('has lines to copy for Bazel, moon and ccache', () => {
     const text = textOf();

@@ -9,6 +9,8 @@ export interface StartUpFacts {
   readonly server: Pick<RunningServer, 'addresses' | 'dataDirectory' | 'usedBytes' | 'maxBytes' | 'anonymousRight'>;
   /** This machine's name, for clients on others. */
   readonly hostName: string;
+  /** The file whose users may read and write everywhere, since nobody has rights by name. */
+  readonly freeUsersFile: string | undefined;
 }
 
 /** How a client reaches the server. */
@@ -31,7 +33,7 @@ function urlsOf({ tls, ...address }: ServedAddress & { kind: 'tcp' }, host: stri
 
 const loopbackFor: ReadonlyMap<string, string> = new Map([['0.0.0.0', '127.0.0.1'], ['::', '::1']]);
 
-export function startUpText({ version, server, hostName }: StartUpFacts): string {
+export function startUpText({ version, server, hostName, freeUsersFile }: StartUpFacts): string {
   const [first] = server.addresses;
   if (first === undefined) return '';
   const { grpc, http } = endpointsOf(first);
@@ -40,6 +42,7 @@ export function startUpText({ version, server, hostName }: StartUpFacts): string
     `  listens on  ${server.addresses.map(listened).join(', ')}`,
     `  keeps       ${server.dataDirectory}: ${formatByteSize(server.usedBytes)} used of at most ${formatByteSize(server.maxBytes)}`,
     `  allows      ${whoMayWhat[server.anonymousRight]}`,
+    ...(freeUsersFile === undefined || !(server.anonymousRight === 'none' || server.anonymousRight === 'read') ? [] : [`              every user of ${freeUsersFile} to read and write, since there are no identities`]),
     '',
     ...(first.kind === 'unix' ? unixSnippets(first.path) : tcpSnippets(first, hostName)),
     ...(server.anonymousRight === 'none' ? credentialsHint(first) : []),

@@ -57,6 +57,14 @@ const rules: readonly Rule[] = [
         : undefined,
   },
   {
+    // Whoever writes it means that nobody has rights by name, and without this rule it would mean that everybody has all.
+    keys: ['rights.identities', 'rights.identities'],
+    wrong: ({ rights }, isGiven) =>
+      isGiven('rights.identities') && rights.identities.length === 0 && rights['tokens-file'] === undefined && rights['htpasswd-file'] !== undefined
+        ? ['rights.identities is empty, and without identities every user of rights.htpasswd-file may read and write everywhere', 'leave rights.identities out if that is what you want; otherwise name who may do something, each with grants']
+        : undefined,
+  },
+  {
     keys: ['listen', 'listen'],
     wrong: (values) => {
       const open = values['allow-anonymous'] === undefined && !hasIdentities(values) ? values.listen.map(({ address }) => address).find(isOpen) : undefined;
@@ -124,7 +132,7 @@ export function sharedTokens(identities: readonly IdentityOptions[], origin: Ori
 /** @param originOf where the key of that name got its value. */
 export function contradictions(values: ServeValues, originOf: (name: string) => Origin): Mistake[] {
   return rules.flatMap(({ keys, wrong }) => {
-    const found = wrong(values);
+    const found = wrong(values, (name) => originOf(name).kind !== 'default');
     if (found === undefined) return [];
     const origin = keys.map(originOf).find(({ kind }) => kind !== 'default') ?? originOf(keys[0]);
     return [{ origin, problem: `${formatOrigin(origin)}: ${found[0]}`, advice: found[1] }];

@@ -149,6 +149,7 @@ const contradictory: readonly FileRow[] = [
   ['a profile longer than the time between two', 'diagnostics: {profile-interval: 1m, profile-duration: 2m}', '/kiln.yaml:1:37: diagnostics.profile-duration is not shorter than diagnostics.profile-interval', 'a profile must end before the next may begin; make the interval longer'],
   ['an address given twice', 'listen: ["127.0.0.1:9092", "127.0.0.1:9092"]', '/kiln.yaml:1:1: 127.0.0.1:9092 is given twice', 'give each address once'],
 ];
+  ['an empty list that gives everybody all', 'rights:\n  htpasswd-file: /dev/null\n  identities: []', '/kiln.yaml:3:3: rights.identities is empty, and without identities every user of rights.htpasswd-file may read and write everywhere', 'leave rights.identities out if that is what you want; otherwise name who may do something, each with grants'],
 
 const tables: readonly (readonly [string, readonly FileRow[]])[] = [
   ['names', names],

@@ -1,7 +1,7 @@
 // `kiln config`: says whether a configuration is all right, what is in effect, and what could be written.
 import { nearestName } from '../config/nearest-name.ts';
 import { readServeConfiguration } from '../config/read-serve-configuration.ts';
-import type { TlsOptions } from '../config/serve-options.ts';
+import type { ListenerOptions, TlsOptions } from '../config/serve-options.ts';
 import { wallClock } from '../platform/clocks.ts';
 import type { ProcessStart } from '../platform/process.ts';
 import { readSmallFile } from '../platform/small-file.ts';
@@ -42,15 +42,15 @@ function unknownSubcommand(name: string | undefined): Error {
 
 async function check(start: ProcessStart, { out, error }: Terminal): Promise<void> {
   const configuration = await readServeConfiguration(start, readSmallFile, 'config check');
-  const { tls } = configuration.options;
-  for (const { problem, advice } of tls === undefined ? [] : await tlsWarnings(tls)) error(`kiln: warning: ${problem}\n  ${advice}\n`);
+  const { listen, tls } = configuration.options;
+  for (const { problem, advice } of tls === undefined ? [] : await tlsWarnings(tls, listen)) error(`kiln: warning: ${problem}\n  ${advice}\n`);
   out(`${configuration.file ?? 'no file is named (--config FILE); what flags and variables say'} is all right\n`);
 }
 
 /** @throws CacheError `invalid_argument` for a certificate that a server would not start with. */
-async function tlsWarnings(tls: TlsOptions): Promise<readonly TlsWarning[]> {
-  const { checkTls } = await import('../wiring/tls.ts'); // what it takes is only loaded where there is TLS
-  return checkTls(tls, wallClock);
+async function tlsWarnings(tls: TlsOptions, listen: readonly ListenerOptions[]): Promise<readonly TlsWarning[]> {
+  const { checkTls, unusedWarnings } = await import('../wiring/tls.ts'); // what it takes is only loaded where there is TLS
+  return [...(await checkTls(tls, wallClock)), ...unusedWarnings(tls, listen)];
 }
 
 async function print(start: ProcessStart, { out }: Terminal): Promise<void> {

@@ -249,11 +249,22 @@ describe('kiln serve with TLS', () => {
     assert.match(checked.errors, /^kiln: warning: the certificate in .* expires in 13 days, .*\n {2}renew it.*\nkiln: warning: the private key in .*\n {2}take that right away: chmod o-rwx .*\n$/);
   });
 
+  it('warns of a certificate that no address shows', async (t) => {
+    const directory = await directoryWithTls(t);
+    const kiln = await serve(t, directory, `${tls}listen: [{address: "127.0.0.1:0", tls: false}, "unix:kiln.sock"]\n`);
+    const text = `no address speaks TLS although there is a certificate, ${directory.path}/cert.pem: each of listen is a unix socket or says tls: false`;
+    const fix = 'take tls: false out where clients should come by TLS, or take tls.certificate and tls.key out';
+    const lines = kiln.errors().trim().split('\n').map((line) => JSON.parse(line) as Record<string, unknown>);
+    assert.deepEqual(lines.filter(({ level }) => level === 'warn').map((line) => [line['message'], line['fix']]), [[text, fix]]);
+    const checked = await runKiln(['config', 'check', '--config', join(directory.path, 'kiln.yaml')]);
+    assert.deepEqual([checked.status, checked.errors], [0, `kiln: warning: ${text}\n  ${fix}\n`]);
+  });
+
   it('does not start with a certificate that no client would take, and "config check" says the same', async (t) => {
     const expired = makeServerCertificate({ notAfter: new Date(Date.now() - dayMs) }).server;
     const early = makeServerCertificate({ notBefore: new Date(Date.now() + dayMs) }).server;
     const mixed = { ...server, key: makeCertificate().key };
-    for (const [shown, text] of [[expired, /^kiln: the certificate in .*cert\.pem \(CN=localhost\) has expired on .*\n {2}renew it; no client would take this one\n$/], [early, /is not valid before .*\n {2}wait, or set the clock right\n$/], [mixed, /^kiln: .*kiln\.yaml:2:7: the private key in .*key\.pem does not belong to the certificate in .*\n {2}name the key/]] as const) {
+    for (const [shown, text] of [[expired, /^kiln: the certificate in .*cert\.pem \(CN=localhost\) has expired on .*\n {2}renew it; no client would take this one\n$/], [early, /is not valid before .*\n {2}wait, or set the clock right\n$/], [mixed, /^kiln: .*kiln\.yaml:2:30: the private key in .*key\.pem does not belong to the certificate in .*\n {2}name the key/]] as const) {
       const directory = await directoryWithTls(t, shown);
       await directory.write('kiln.yaml', `data: data\n${tls}listen: [127.0.0.1:0]\n`);
       for (const command of [['serve'], ['config', 'check']]) {

@@ -25,7 +25,7 @@ import { serverLimits } from './server-limits.ts';
 import { createServed } from './services.ts';
 import { openTelemetry } from './telemetry.ts';
 import type { Telemetry } from './telemetry.ts';
-import { openTls } from './tls.ts';
+import { openTls, unusedWarnings, warnOf } from './tls.ts';
 import type { OpenTls } from './tls.ts';
 
 /** What a server needs from the process it runs in. */
@@ -61,6 +61,7 @@ export async function startServer(options: ServeOptions, surroundings: ServerSur
   const handedOver = opening.use(await takeHandedOver(inheritedSockets, options, listenerParts));
   const addresses = await listenTargets(wishedAddresses(options, handedOver, log), options);
   const telemetry = opening.use(await openTelemetry(options, { log, version }));
+  if (options.tls !== undefined) warnOf(unusedWarnings(options.tls, addresses), log);
   const { meter, usage, scrape, turns } = telemetry;
   tls?.meter(meter);
   const openedRights = opening.use(await openRights(options, { log, meter }));

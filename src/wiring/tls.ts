@@ -39,6 +39,13 @@ export interface TlsWarning {
   readonly advice: string;
 }
 
+/** A certificate that no address shows is no mistake, as behind a proxy; but who has it configured mostly wants it shown. */
+export function unusedWarnings({ certificateFile }: Pick<TlsOptions, 'certificateFile'>, addresses: readonly { readonly tls: boolean }[]): readonly TlsWarning[] {
+  if (addresses.some(({ tls }) => tls)) return [];
+  const problem = `no address speaks TLS although there is a certificate, ${certificateFile}: each of listen is a unix socket or says tls: false`;
+  return [{ problem, advice: 'take tls: false out where clients should come by TLS, or take tls.certificate and tls.key out' }];
+}
+
 export interface TlsPorts {
   readonly log: Log;
   readonly wallClock: WallClock;
@@ -49,10 +56,10 @@ export interface TlsPorts {
 export async function openTls(options: TlsOptions, limits: HandshakeLimits, { log, wallClock, timers }: TlsPorts): Promise<OpenTls> {
   let current = options;
   const warnings = await checkTls(options, wallClock);
-  for (const warning of warnings) warn(warning, log);
+  warnOf(warnings, log);
   const terminator = new TlsTerminator(settingsOf(options), limits, log);
   const daily = repeat(dayMs, () => {
-    for (const warning of expiryWarnings(current, wallClock)) warn(warning, log);
+    warnOf(expiryWarnings(current, wallClock), log);
   }, timers);
   return {
     listener: { terminator, refusals },
@@ -63,7 +70,7 @@ export async function openTls(options: TlsOptions, limits: HandshakeLimits, { lo
       return () => {
         terminator.replace(settingsOf(next));
         current = next;
-        for (const warning of found) warn(warning, log);
+        warnOf(found, log);
       };
     },
     meter: (meter) => meterTls(terminator, () => current, { meter, limits }),
@@ -113,8 +120,8 @@ function expiryText(leftMs: number): string | undefined {
   return leftMs <= 0 ? 'has expired' : `expires in ${days === 0 ? 'less than a day' : days === 1 ? '1 day' : `${days} days`}`;
 }
 
-function warn({ problem, advice }: TlsWarning, log: Log): void {
-  log.warn(problem, { fix: advice });
+export function warnOf(warnings: readonly TlsWarning[], log: Log): void {
+  for (const { problem, advice } of warnings) log.warn(problem, { fix: advice });
 }
 
 function wrong(problem: string, advice: string): CacheError {

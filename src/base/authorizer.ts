@@ -3,10 +3,11 @@
 import type { MaybePromise } from './maybe-promise.ts';
 
 /**
- * What a caller may want. `write` adds blobs and action results, `execute` queues actions, `admin` looks into and
- * steers the daemon itself (profiles, for instance). None includes another; configuration may grant several at once.
+ * What a caller may want. `write` adds blobs, action results and values of tools; `overwrite`, beside it, puts results and
+ * values in the place of others, where `write` alone leaves the first one (CT-9). `execute` queues actions, `admin` looks
+ * into and steers the daemon itself (profiles, for instance). None includes another; configuration may grant several at once.
  */
-export type Right = 'read' | 'write' | 'execute' | 'admin';
+export type Right = 'read' | 'write' | 'overwrite' | 'execute' | 'admin';
 
 /** Who asks. Made by an Authenticator only; what it may do is asked of the Authorizer, never read from here. */
 export interface Caller {
@@ -62,6 +63,8 @@ export interface Authorizer {
    *   `permission_denied`, with a text that says what is allowed instead.
    */
   require(caller: Caller, right: Right, instance: string): void;
+  /** What `require` would say to a caller who lacks the right: which one, and how it is got. For texts of other refusals. */
+  whyNot(caller: Caller, right: Right, instance: string): string;
   /** As `require`, for `allowsSomewhere`. */
   requireSomewhere(caller: Caller, right: Right): void;
 }

@@ -32,15 +32,20 @@ export async function token({ args, workingDirectory }: ProcessStart, terminal: 
   const name = options.name ?? `token-${hash.slice('sha256:'.length, 'sha256:'.length + 8)}`;
   const entryIn = (text: string) => {
     // A further token for somebody who is there already must not widen what they may do.
-    const usual = hasEntryNamed(text, name) ? [] : [{ instances: ['*'], rights: ['read', 'write'] as const }];
+    const isKnown = hasEntryNamed(text, name);
+    const usual = isKnown ? [] : [{ instances: ['*'], rights: ['read', 'write'] as const }];
+    const rights = new Set(options.grants.flatMap((grant) => grant.rights));
+    // What it may already do is in the other entries of its name.
+    if (!isKnown && rights.has('overwrite') && !rights.has('write')) throw usageError('--grant: overwrite without write allows nothing', "none includes the other; example: --grant '*=read,write,overwrite'");
     return tokenEntry({ name, tokens: [hash], grants: options.grants.length > 0 ? options.grants : usual });
   };
   // What is in the file and was never seen would be a token that nobody has; what was seen and is nowhere is none at all.
   const show = () => terminal.outForSure(`${secret}\n`);
   let advice: string;
   if (options.file === undefined) {
+    const entry = entryIn('');
     await show();
-    advice = printed(entryIn(''));
+    advice = printed(entry);
   } else {
     advice = await added(resolve(workingDirectory, options.file), entryIn, show);
   }

@@ -10,7 +10,7 @@ export const tokenSummary: CommandSummary = {
     '      Who the token is for; in logs, and in errors that the client gets. Entries of one name are one identity.',
     '      [default: token- and the first digits of its hash]',
     '  --grant PATTERN=RIGHTS',
-    '      What it may do: read, write, execute, admin, with commas between them; none includes another. PATTERN names instances: one ("main"), all below a name ("team/*"), every one ("*"), or the one without a name (""). May be given several times. [default: *=read,write; nothing more for a name that is in FILE already]',
+    '      What it may do: read, write, overwrite, execute, admin, with commas between them; none includes another. With write the first entry under a key stays; overwrite, beside it, puts another in its place: for CI of the main branch, not for pull requests. PATTERN names instances: one ("main"), all below a name ("team/*"), every one ("*"), or the one without a name (""). May be given several times. [default: *=read,write; nothing more for a name that is in FILE already]',
     '  --file FILE',
     '      Tokens file to add the entry to; made when missing, readable by its owner only. [default: none]',
     '',

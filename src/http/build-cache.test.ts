@@ -226,6 +226,7 @@ describe('rights and failures over HTTP', () => {
   const readOnly: Authorizer = {
     allows: (_caller, right) => right === 'read',
     allowsSomewhere: (_caller, right) => right === 'read',
+    whyNot: () => 'no right',
     requireSomewhere() {},
     require(_caller, right, instance) {
       if (right !== 'read') throw new CacheError('permission_denied', `no uploads to ${instance}`);

@@ -6,7 +6,7 @@ import { everyRight } from './identity.ts';
 import type { GrantDefinition } from './identity.ts';
 
 /** One bit per right: a check is a comparison or two, since every call makes one. */
-const bitOf: Readonly<Record<Right, number>> = { read: 1, write: 2, execute: 4, admin: 8 };
+const bitOf: Readonly<Record<Right, number>> = { read: 1, write: 2, overwrite: 4, execute: 8, admin: 16 };
 
 export class GrantedRights {
   static readonly none: GrantedRights = new GrantedRights([]);

@@ -2,7 +2,7 @@
 import type { Right } from '../base/authorizer.ts';
 
 /** Every right there is, in the order in which texts name them. */
-export const everyRight: readonly Right[] = ['read', 'write', 'execute', 'admin'];
+export const everyRight: readonly Right[] = ['read', 'write', 'overwrite', 'execute', 'admin'];
 
 /** Rights in the instances that the patterns cover (instance-pattern.ts). */
 export interface GrantDefinition {

@@ -2,8 +2,8 @@
 import type { PasswordHashes } from './htpasswd.ts';
 import type { IdentityDefinition } from './identity.ts';
 
-/** What callers without credentials may do, in every instance; `write` includes `read`. */
-export type AnonymousRights = 'none' | 'read' | 'write';
+/** What callers without credentials may do, in every instance; each includes those before it. */
+export type AnonymousRights = 'none' | 'read' | 'write' | 'overwrite';
 
 export interface RightsDefinition {
   readonly identities: readonly IdentityDefinition[];
@@ -12,7 +12,7 @@ export interface RightsDefinition {
   /**
    * Whether anybody says by name who may do what; also true while the file for that is empty. Then a user without an
    * identity may do what callers without credentials may, so that whoever removes an identity takes rights and gives none.
-   * Where nobody does, every user may read and write in every instance.
+   * Where nobody does, every user may read and write in every instance, and overwrite in none.
    */
   readonly identitiesConfigured: boolean;
   readonly anonymous: AnonymousRights;

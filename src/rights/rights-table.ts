@@ -9,6 +9,7 @@ const anonymousGrants: Readonly<Record<AnonymousRights, readonly GrantDefinition
   none: [],
   read: [{ instances: ['*'], rights: ['read'] }],
   write: [{ instances: ['*'], rights: ['read', 'write'] }],
+  overwrite: [{ instances: ['*'], rights: ['read', 'write', 'overwrite'] }],
 };
 
 /** Digits of a token's hash that a text shows; enough to find it in a file. */

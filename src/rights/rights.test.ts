@@ -122,11 +122,23 @@ describe('Rights.require', () => {
   });
 
   it('gives everyone what is configured, and never execute or admin', () => {
-    for (const [configured, allowed] of [['none', []], ['read', ['read']], ['write', ['read', 'write']]] as const) {
+    for (const [configured, allowed] of [['none', []], ['read', ['read']], ['write', ['read', 'write']], ['overwrite', ['read', 'write', 'overwrite']]] as const) {
       const open_ = open({ anonymous: configured });
       assert.deepEqual(everyRight.filter((right) => open_.allows(anonymous, right, 'x')), allowed);
       assert.deepEqual(everyRight.filter((right) => open_.allowsSomewhere(anonymous, right)), allowed);
     }
+  });
+
+  it('CT-9: gives no user of a shared file the right to overwrite', () => {
+    const shared = open({ passwords: new Map([['ann', pw]]) });
+    assert.deepEqual(everyRight.filter((right) => shared.allows(named('ann'), right, 'main')), ['read', 'write']);
+  });
+
+  it('CT-9: says why somebody may not overwrite, without refusing anything', () => {
+    assert.equal(rights.whyNot(named('team'), 'overwrite', 'main'), '"team" may not overwrite in instance "main"; whoever runs the server can grant it');
+    assert.equal(rights.whyNot(named('ci'), 'overwrite', 'main'), '"ci" may not overwrite in instance "main", only read and write; whoever runs the server can grant it');
+    assert.match(rights.whyNot(anonymous, 'overwrite', ''), /^to overwrite here, show credentials: a token/);
+    assert.match(open({ credentialsConfigured: false, anonymous: 'write' }).whyNot(anonymous, 'overwrite', ''), /--allow-anonymous overwrite/);
   });
 
   it('says what is allowed instead, and who can change it', () => {

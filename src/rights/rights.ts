@@ -124,6 +124,10 @@ export class Rights implements Authenticator, Authorizer {
     if (!this.allowsSomewhere(caller, right)) throw this.#refused(caller, right, undefined);
   }
 
+  whyNot(caller: Caller, right: Right, instance: string): string {
+    return this.#lacking(caller, right, instance).message;
+  }
+
   #wrongToken(): CacheError {
     this.#log.debug('an unknown token was shown');
     return new CacheError('unauthenticated', 'this token is not known here: revoked, of another server, or not copied whole');
@@ -155,13 +159,16 @@ export class Rights implements Authenticator, Authorizer {
     if (right === 'write') {
       return new CacheError('permission_denied', 'this cache may be read only; whoever runs it allows uploads with --allow-anonymous write, or gives out tokens ("kiln token create")');
     }
+    if (right === 'overwrite') {
+      return new CacheError('permission_denied', 'callers without credentials may write here and not overwrite; whoever runs the server allows it with --allow-anonymous overwrite, or gives out tokens that may ("kiln token create --grant \'*=read,write,overwrite\'")');
+    }
     return new CacheError('permission_denied', `nobody may ${verbs[right]} here yet; whoever runs the server gives out tokens that may ("kiln token create --grant '*=${right}'")`);
   }
 }
 
 const waysToShowCredentials = 'show credentials: a token ("Authorization: Bearer TOKEN"), or user and password';
 
-const verbs: Readonly<Record<Right, string>> = { read: 'read', write: 'write', execute: 'execute actions', admin: 'administer the server' };
+const verbs: Readonly<Record<Right, string>> = { read: 'read', write: 'write', overwrite: 'overwrite', execute: 'execute actions', admin: 'administer the server' };
 
 function nameOf(instance: string): string {
   return instance === '' ? 'the instance without a name' : `instance ${JSON.stringify(instance)}`;

@@ -103,6 +103,7 @@ export function authorizerOf(rights: readonly Right[]): Authorizer {
   return {
     allows: (_caller, right) => rights.includes(right),
     allowsSomewhere: (_caller, right) => rights.includes(right),
+    whyNot: (_caller, right, instance) => `no right to ${right} in ${JSON.stringify(instance)}`,
     require: (_caller, right, instance) => refuse(right, `in ${JSON.stringify(instance)}`),
     requireSomewhere: (_caller, right) => refuse(right, 'anywhere'),
   };

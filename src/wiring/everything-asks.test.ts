@@ -61,6 +61,7 @@ function encoded<M extends DescMethod>(method: M, message: MessageInitShape<M['i
 const nothingAllowed: Authorizer = {
   allows: () => false,
   allowsSomewhere: () => false,
+  whyNot: () => 'nothing is allowed',
   require: (_caller, right, instance) => refuse('permission_denied', `${right} in ${instance}`),
   requireSomewhere: (_caller, right) => refuse('permission_denied', right),
 };

@@ -51,6 +51,10 @@ class MeteredRights implements Authenticator, Authorizer {
     return this.#inner.allowsSomewhere(caller, right);
   }
 
+  whyNot(caller: Caller, right: Right, instance: string): string {
+    return this.#inner.whyNot(caller, right, instance);
+  }
+
   require(caller: Caller, right: Right, instance: string): void {
     try {
       this.#inner.require(caller, right, instance);

@@ -34,6 +34,7 @@ function streaming(inner: ValueStore): ValueStore {
   return {
     capabilities: inner.capabilities,
     put: (...put) => inner.put(...put),
+    putFirst: (...put) => inner.putFirst(...put),
     async get(asked): Promise<ByteSource | undefined> {
       const source = await inner.get(asked);
       if (source?.inMemory === undefined) return undefined;
@@ -139,6 +140,7 @@ describe('StoredActionCache', () => {
         throw new CacheError('unavailable', 'the disk is gone');
       },
       put: () => Promise.reject(new CacheError('resource_exhausted', 'full')),
+      putFirst: () => Promise.reject(new CacheError('resource_exhausted', 'full')),
     };
     const { cache } = setUp(failing);
     assert.throws(() => cache.get(key), { code: 'unavailable' });

@@ -128,9 +128,9 @@ export class FileBlobStore implements BlobStore {
     );
   }
 
-  #write(digest: Digest, bytes: AsyncIterable<Uint8Array>, hot: Uint8Array | undefined, options?: CallOptions): Promise<void> {
+  async #write(digest: Digest, bytes: AsyncIterable<Uint8Array>, hot: Uint8Array | undefined, options?: CallOptions): Promise<void> {
     const { key, sizeBytes: contentBytes } = digest;
-    return this.#files.write({ key, contentBytes, check: new DigestCheck(digest), bytes, convergent: true, hot }, options);
+    await this.#files.write({ key, contentBytes, check: new DigestCheck(digest), bytes, convergent: true, hot }, options);
   }
 
   /** Everything that is sent for a small blob, in an array of its own. Judged when it is written, but for too many bytes. */

@@ -43,7 +43,10 @@ async function work(disk: FaultyFileSystem, random: SeededRandom, ledger: Ledger
     ledger.versions.set(index, version);
     version.begun += 1;
     const put = version.begun;
-    await store.values.put(keyOf(index), byteSourceOf(Buffer.from(`version ${put} `.repeat(random.integer(1, 400)))));
+    const value = byteSourceOf(Buffer.from(`version ${put} `.repeat(random.integer(1, 400))));
+    // Both ways to replace a value; for the second one, what is there does not stand.
+    if (random.integer(0, 1) === 0) await store.values.put(keyOf(index), value);
+    else assert.ok(await store.values.putFirst(keyOf(index), value, () => false));
     version.acknowledged = put;
   };
   const steps = [put, put, putValue, async () => clock.advance(6_000), async () => void (await Promise.all([put(), put()]))];

@@ -142,22 +142,72 @@ describe('FileValueStore', () => {
   it('a value damaged anywhere counts as absent, is quarantined, and can be put again', async () => {
     for (const position of [0, 8, 10, 11, 12, 14, 16, 24, 28, 32, 64, 68, 500, -1]) {
       await using directory = await temporaryDirectory();
-      await using before = await openFileStore(directory.path);
-      await before.values.put(key, byteSourceOf(value));
-      await before.close();
-      const [file] = (await readdir(join(directory.path, 'values'), { recursive: true, withFileTypes: true })).filter((entry) => entry.isFile());
-      assert.ok(file);
-      const path = join(file.parentPath, file.name);
-      const bytes = await readFile(path);
-      const at = position === -1 ? bytes.byteLength - 1 : position;
-      bytes.writeUInt8(bytes.readUInt8(at) ^ 0x10, at);
-      await chmod(path, 0o600);
-      await writeFile(path, bytes);
+      await putAndDamage(directory.path, position);
       await using store = await openFileStore(directory.path);
-      assert.equal(await read(store.values), undefined, `byte ${at}`);
+      assert.equal(await read(store.values), undefined, `byte ${position}`);
       assert.equal((await readdir(join(directory.path, 'quarantine'))).length, 1);
       await store.values.put(key, byteSourceOf(value));
       assert.deepEqual(await read(store.values), Buffer.from(value));
     }
   });
+
+  it('CT-9: a first writer takes the place of a damaged value, of either kind, without being shown it', async () => {
+    await using directory = await temporaryDirectory();
+    await putAndDamage(directory.path, 500);
+    await using store = await openFileStore(directory.path);
+    const nobody = () => assert.fail('nothing can be read');
+    assert.ok(await store.values.putFirst({ ...key, kind: 'opaque' }, byteSourceOf(Buffer.from('beside')), nobody));
+    assert.ok(await store.values.putFirst(key, byteSourceOf(value), () => false));
+    assert.deepEqual(await read(store.values), Buffer.from(value));
+  });
+
+  it('CT-9: whoever waits to write first can leave, and the others get their turn', async () => {
+    await using opened = await temporaryFileStore();
+    const { values } = opened.store;
+    await values.put(key, byteSourceOf(value));
+    const { promise: decided, resolve: decide } = Promise.withResolvers<boolean>();
+    const { promise: asked, resolve: isAsked } = Promise.withResolvers<void>();
+    const first = values.putFirst(key, byteSourceOf(Buffer.from('1')), () => (isAsked(), decided));
+    await asked;
+    const abort = new AbortController();
+    const second = values.putFirst(key, byteSourceOf(Buffer.from('2')), () => true, { signal: abort.signal });
+    const third = values.putFirst(key, byteSourceOf(Buffer.from('3')), () => true);
+    const other = values.putFirst({ ...key, instance: 'other' }, byteSourceOf(Buffer.from('4')), () => true);
+    assert.equal(await other, true, 'other entries do not wait');
+    await new Promise((resolve) => setImmediate(resolve));
+    abort.abort();
+    await assert.rejects(second, { code: 'cancelled' });
+    decide(false);
+    assert.deepEqual(await Promise.all([first, third]), [true, false]);
+    assert.equal(String(await read(values)), '1');
+  });
+
+  it('CT-9: writers who may overwrite and those who may not never lose what was acknowledged to the former', async () => {
+    await using opened = await temporaryFileStore({ hotBytesMax: 0 });
+    const { values } = opened.store;
+    await values.put(key, byteSourceOf(Buffer.from('owner')));
+    const text = async () => String(await read(values));
+    await Promise.all(
+      Array.from({ length: 40 }, async (_, index) => {
+        if (index % 4 === 0) await values.put(key, byteSourceOf(Buffer.from(`owner ${index}`)));
+        else assert.equal(await values.putFirst(key, byteSourceOf(Buffer.from(`other ${index}`)), ({ bytes }) => String(Buffer.from(bytes)).startsWith('owner')), false);
+        assert.match(await text(), /^owner/);
+      }),
+    );
+  });
 });
+
+/** Leaves a store with one value in `directory`, a bit of which is flipped; -1 is the last byte of its file. */
+async function putAndDamage(directory: string, position: number): Promise<void> {
+  await using before = await openFileStore(directory);
+  await before.values.put(key, byteSourceOf(value));
+  await before.close();
+  const [file] = (await readdir(join(directory, 'values'), { recursive: true, withFileTypes: true })).filter((entry) => entry.isFile());
+  assert.ok(file);
+  const path = join(file.parentPath, file.name);
+  const bytes = await readFile(path);
+  const at = position === -1 ? bytes.byteLength - 1 : position;
+  bytes.writeUInt8(bytes.readUInt8(at) ^ 0x10, at);
+  await chmod(path, 0o600);
+  await writeFile(path, bytes);
+}

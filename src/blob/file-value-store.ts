@@ -4,13 +4,15 @@ import type { ByteBudget } from '../base/byte-budget.ts';
 import { byteSourceOf } from '../base/byte-source.ts';
 import type { ByteSource } from '../base/byte-source.ts';
 import type { CallOptions } from '../base/call-options.ts';
+import { KeyedTurns } from '../base/keyed-turns.ts';
 import type { MaybePromise } from '../base/maybe-promise.ts';
 import type { ContentCheck } from '../engine/digest-check.ts';
 import type { StoredFile } from '../engine/file-table.ts';
-import type { StoredFiles } from '../engine/stored-files.ts';
+import type { NewFile, StoredFiles } from '../engine/stored-files.ts';
 import { decodeValueFile, encodeValueHeader, valueFileName } from '../engine/value-file.ts';
 import { collectValue } from './collect-value.ts';
-import type { ValueKey, ValueStore } from './value-store.ts';
+import { alwaysChanging, besideOf, putFirstAttemptsMax } from './put-first.ts';
+import type { Stands, ValueKey, ValueStore } from './value-store.ts';
 
 /** Kept in memory after a read or write. */
 const hotValueBytesMax = 64 * 1024;
@@ -19,6 +21,9 @@ const hotValueBytesMax = 64 * 1024;
 const smallBytesMax = 64 * 1024;
 /** What a read of a value may have to wait for, as a part of the budget: the largest values must not wait for all of it. */
 const awaitedShare = 1 / 8;
+
+/** In line to write one entry first; a thousand builds that race for one action are none. */
+const writersWaitingMax = 1_000;
 
 /** The content was made here, header and all; there is nothing left to judge. */
 const madeHere: ContentCheck = { update: () => undefined, finish: () => undefined };
@@ -33,6 +38,7 @@ export class FileValueStore implements ValueStore {
   readonly capabilities: ValueStore['capabilities'];
   readonly #files: StoredFiles;
   readonly #budget: ByteBudget;
+  readonly #turns = new KeyedTurns('writers of one entry', { waitersMax: writersWaitingMax });
 
   constructor(files: StoredFiles, limits: { readonly valueBytesMax: number }, budget: ByteBudget = unboundedByteBudget()) {
     this.capabilities = { survives: 'power_loss', valueBytesMax: limits.valueBytesMax };
@@ -45,21 +51,48 @@ export class FileValueStore implements ValueStore {
     if (file === undefined) return undefined;
     this.#files.touch(file);
     const hot = this.#files.hot(file);
-    return hot === undefined ? this.#read(key, file, options) : byteSourceOf(hot);
+    return hot === undefined ? this.#open(key, file, options) : byteSourceOf(hot);
   }
 
   async put(key: ValueKey, bytes: AsyncIterable<Uint8Array>, options?: CallOptions): Promise<void> {
     using held = new HeldBytes(this.#budget);
     const value = await collectValue(key, this.#counted(bytes, held), this.capabilities.valueBytesMax, options);
-    const header = encodeValueHeader(key, value);
-    const content = (async function* () {
-      yield header;
-      if (value.byteLength > 0) yield value;
-    })();
-    const hot = value.byteLength <= hotValueBytesMax ? value : undefined;
-    const contentBytes = header.byteLength + value.byteLength;
-    const alias = `${key.digestFunction.name}/${key.hash}`;
-    await this.#files.write({ key: fileKeyOf(key), contentBytes, alias, check: madeHere, bytes: content, convergent: false, hot }, options);
+    await this.#files.write(newFileOf(key, value), options);
+  }
+
+  async putFirst(key: ValueKey, bytes: AsyncIterable<Uint8Array>, stands: Stands, options?: CallOptions): Promise<boolean> {
+    using held = new HeldBytes(this.#budget);
+    const value = await collectValue(key, this.#counted(bytes, held), this.capabilities.valueBytesMax, options);
+    // The two kinds are two files with a lock each, so that racing writers of both are kept apart here.
+    using _turn = await this.#turns.take(entryOf(key), options);
+    for (let attempt = 0; attempt < putFirstAttemptsMax; attempt += 1) {
+      const file = this.#files.find(fileKeyOf(key));
+      const own = await this.#look(key, file, async (present) => (Buffer.compare(present, value) === 0 ? 'same' : await stands({ kind: key.kind, bytes: present })), options);
+      if (own === 'same') return true;
+      const beside = besideOf(key);
+      const standsBeside = () => this.#look(beside, this.#files.find(fileKeyOf(beside)), (present) => stands({ kind: beside.kind, bytes: present }), options);
+      if (own === true || (await standsBeside()) === true) return false;
+      if (await this.#files.write({ ...newFileOf(key, value), replaces: { file } }, options)) return true;
+    }
+    throw alwaysChanging(key);
+  }
+
+  /** What `judge` says of the content of `file`, which is a use of it; undefined when there is none to judge. */
+  async #look<T>(key: ValueKey, file: StoredFile | undefined, judge: (bytes: Uint8Array) => MaybePromise<T>, options?: CallOptions): Promise<T | undefined> {
+    if (file === undefined) return undefined;
+    this.#files.touch(file);
+    const bytes = this.#files.hot(file) ?? (await this.#read(key, file, options));
+    if (bytes === undefined || bytes === 'damaged') return undefined;
+    using held = new HeldBytes(this.#budget);
+    held.set(bytes.byteLength);
+    return await judge(bytes);
+  }
+
+  /** Undefined when the file is gone behind our back. A damaged one is absent, unless a put has replaced it meanwhile. */
+  async #open(key: ValueKey, file: StoredFile, options?: CallOptions): Promise<ByteSource | undefined> {
+    const bytes = await this.#read(key, file, options);
+    if (bytes === 'damaged') return await this.get(key, options);
+    return bytes && byteSourceOf(bytes);
   }
 
   async *#counted(bytes: AsyncIterable<Uint8Array>, held: HeldBytes): AsyncGenerator<Uint8Array, void, undefined> {
@@ -70,7 +103,8 @@ export class FileValueStore implements ValueStore {
     }
   }
 
-  async #read(key: ValueKey, file: StoredFile, options?: CallOptions): Promise<ByteSource | undefined> {
+  /** The value in `file`, checked; one that is damaged goes to quarantine. Undefined when the file is gone. */
+  async #read(key: ValueKey, file: StoredFile, options?: CallOptions): Promise<Uint8Array | 'damaged' | undefined> {
     const awaitedBytes = Math.min(file.contentBytes, Math.floor(this.#budget.maxBytes * awaitedShare));
     await this.#budget.reserve(awaitedBytes, options);
     using held = new HeldBytes(this.#budget);
@@ -83,12 +117,33 @@ export class FileValueStore implements ValueStore {
     const decoded = decodeValueFile(key, content.subarray(0, got));
     if (decoded.kind === 'damaged') {
       await this.#files.quarantine(file, decoded.reason);
-      // Absent now, unless a put replaced the file between the look-up and its opening; then the new one counts.
-      return await this.get(key, options);
+      return 'damaged';
     }
     if (decoded.bytes.byteLength <= hotValueBytesMax) this.#files.keepHot(file, new Uint8Array(decoded.bytes));
-    return byteSourceOf(decoded.bytes);
+    return decoded.bytes;
   }
+}
+
+function newFileOf(key: ValueKey, value: Uint8Array): NewFile {
+  const header = encodeValueHeader(key, value);
+  const bytes = (async function* () {
+    yield header;
+    if (value.byteLength > 0) yield value;
+  })();
+  return {
+    key: fileKeyOf(key),
+    contentBytes: header.byteLength + value.byteLength,
+    alias: `${key.digestFunction.name}/${key.hash}`,
+    check: madeHere,
+    bytes,
+    convergent: false,
+    hot: value.byteLength <= hotValueBytesMax ? value : undefined,
+  };
+}
+
+/** One name for the values of both kinds. */
+function entryOf({ instance, digestFunction, hash }: ValueKey): string {
+  return `${digestFunction.name}/${hash}/${instance}`;
 }
 
 function fileKeyOf(key: ValueKey): string {

@@ -5,7 +5,8 @@ import { CacheError } from '../base/cache-error.ts';
 import type { CallOptions } from '../base/call-options.ts';
 import { ByteBoundedMap } from '../engine/byte-bounded-map.ts';
 import { collectValue } from './collect-value.ts';
-import type { ValueKey, ValueStore } from './value-store.ts';
+import { alwaysChanging, besideOf, putFirstAttemptsMax } from './put-first.ts';
+import type { Stands, ValueKey, ValueStore } from './value-store.ts';
 
 /** Enough for every test that does not care. */
 const defaultLimits = { bytesMax: 64 * 1024 * 1024, valueBytesMax: 16 * 1024 * 1024 };
@@ -29,7 +30,26 @@ export class MemoryValueStore implements ValueStore {
   }
 
   async put(key: ValueKey, bytes: AsyncIterable<Uint8Array>, options?: CallOptions): Promise<void> {
+    this.#keep(key, await collectValue(key, bytes, this.capabilities.valueBytesMax, options));
+  }
+
+  async putFirst(key: ValueKey, bytes: AsyncIterable<Uint8Array>, stands: Stands, options?: CallOptions): Promise<boolean> {
     const whole = await collectValue(key, bytes, this.capabilities.valueBytesMax, options);
+    for (let attempt = 0; attempt < putFirstAttemptsMax; attempt += 1) {
+      const beside = besideOf(key);
+      const [own, other] = [this.#values.get(nameOf(key)), this.#values.get(nameOf(beside))];
+      if (own !== undefined && Buffer.compare(own, whole) === 0) return true;
+      if (own !== undefined && (await stands({ kind: key.kind, bytes: own }))) return false;
+      if (other !== undefined && (await stands({ kind: beside.kind, bytes: other }))) return false;
+      // From here to the end of the put nothing else runs.
+      if (this.#values.get(nameOf(key)) !== own || this.#values.get(nameOf(beside)) !== other) continue;
+      this.#keep(key, whole);
+      return true;
+    }
+    throw alwaysChanging(key);
+  }
+
+  #keep(key: ValueKey, whole: Uint8Array): void {
     if (!this.#values.fits(whole.byteLength)) {
       throw new CacheError('disk_full', `a value of ${whole.byteLength} bytes does not fit into a store of ${this.#values.bytesMax}`);
     }

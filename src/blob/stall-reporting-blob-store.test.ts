@@ -233,6 +233,7 @@ describe('StallReportingValueStore', () => {
           await collect(bytes, 1_000);
           await new Promise(() => {});
         },
+        putFirst: (...put) => inner.putFirst(...put),
       },
       watch,
     );

@@ -7,7 +7,7 @@ import { isPromise } from '../base/maybe-promise.ts';
 import type { MaybePromise } from '../base/maybe-promise.ts';
 import type { OperationSubject, OperationWatch } from './operation-watch.ts';
 import { steppedOptions } from './stall-reporting-blob-store.ts';
-import type { ValueKey, ValueStore } from './value-store.ts';
+import type { Stands, ValueKey, ValueStore } from './value-store.ts';
 
 /** Answers that are there at once pass untouched and cost nothing. */
 export class StallReportingValueStore implements ValueStore {
@@ -30,6 +30,12 @@ export class StallReportingValueStore implements ValueStore {
   put(key: ValueKey, bytes: AsyncIterable<Uint8Array>, options?: CallOptions): Promise<void> {
     const operation = this.#watch.operation(subjectOf('put_value', key, options));
     return operation.run(this.#inner.put(key, operation.received(bytes), steppedOptions(options, operation.onStep)));
+  }
+
+  /** What `stands` asks of other stores is reported by these as well. */
+  putFirst(key: ValueKey, bytes: AsyncIterable<Uint8Array>, stands: Stands, options?: CallOptions): Promise<boolean> {
+    const operation = this.#watch.operation(subjectOf('put_value', key, options));
+    return operation.run(this.#inner.putFirst(key, operation.received(bytes), stands, steppedOptions(options, operation.onStep)));
   }
 }
 

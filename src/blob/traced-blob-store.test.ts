@@ -37,6 +37,7 @@ function alwaysTracedValues(inner: ValueStore): ValueStore {
     capabilities: inner.capabilities,
     get: (key, options) => inner.get(key, { ...options, trace }),
     put: (key, bytes, options) => inner.put(key, bytes, { ...options, trace }),
+    putFirst: (key, bytes, stands, options) => inner.putFirst(key, bytes, stands, { ...options, trace }),
   };
 }
 

@@ -5,7 +5,7 @@ import type { MaybePromise } from '../base/maybe-promise.ts';
 import { tracedWork } from '../base/tracer.ts';
 import type { SpanAttributes } from '../base/tracer.ts';
 import { tracedSource, within } from './traced-blob-store.ts';
-import type { ValueKey, ValueStore } from './value-store.ts';
+import type { Stands, ValueKey, ValueStore } from './value-store.ts';
 
 /** Calls that carry no span pass as they are. */
 export class TracedValueStore implements ValueStore {
@@ -28,6 +28,13 @@ export class TracedValueStore implements ValueStore {
     if (trace === undefined) return this.#inner.put(key, bytes, options);
     const span = trace.child('value.put', keyAttributes(key));
     return tracedWork(span, this.#inner.put(key, bytes, within(span, options)));
+  }
+
+  putFirst(key: ValueKey, bytes: AsyncIterable<Uint8Array>, stands: Stands, options?: CallOptions): Promise<boolean> {
+    const trace = options?.trace;
+    if (trace === undefined) return this.#inner.putFirst(key, bytes, stands, options);
+    const span = trace.child('value.put_first', keyAttributes(key));
+    return tracedWork(span, this.#inner.putFirst(key, bytes, stands, within(span, options)));
   }
 }
 

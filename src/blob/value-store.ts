@@ -17,6 +17,16 @@ export interface ValueKey {
   readonly hash: string;
 }
 
+/** A value that is there, as `putFirst` shows it. */
+export interface PresentValue {
+  readonly kind: ValueKind;
+  /** All of it; not to be changed. */
+  readonly bytes: Uint8Array;
+}
+
+/** Whether a value that is there stays. Does not put anything itself. */
+export type Stands = (present: PresentValue) => MaybePromise<boolean>;
+
 /**
  * The contract of every place that holds values. The last put wins, as a whole: a reader sees one value or
  * another, never a mixture, and a value is checked against a checksum when it is read. Absence is a value.
@@ -37,4 +47,17 @@ export interface ValueStore {
    * @throws CacheError `invalid_argument` (too long), `resource_exhausted` (the store is full).
    */
   put(key: ValueKey, bytes: AsyncIterable<Uint8Array>, options?: CallOptions): Promise<void>;
+
+  /**
+   * As `put`, for a writer who may not take the place of others: the first one wins. False when a value stays that
+   * `stands` said true of, and nothing is put then. True when the value is there: put now, or the very same before.
+   *
+   * `stands` is asked about what is there under instance, function and hash, first of this kind, then of the other one,
+   * since readers of one path may get either. Values that cannot be read are absent. Of any number of calls for one key,
+   * of both kinds, one puts at a time and the next ones are shown its value; a value that another `put` has put since
+   * `stands` was asked is never replaced unasked. A verb of its own and no option of `put`, so that no store in between
+   * can lose it on the way.
+   * @throws CacheError as `put` does, `unavailable` with `retry_after` (too many writers of this key), what `stands` throws.
+   */
+  putFirst(key: ValueKey, bytes: AsyncIterable<Uint8Array>, stands: Stands, options?: CallOptions): Promise<boolean>;
 }

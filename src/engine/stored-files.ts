@@ -57,6 +57,8 @@ export interface NewFile {
   readonly bytes: AsyncIterable<Uint8Array>;
   /** A file of that key that is there already is as good: it stays, and this one is dropped. */
   readonly convergent: boolean;
+  /** If given: a file of that key that is there by then stays, unless it is this one. Undefined stands for none. */
+  readonly replaces?: { readonly file: StoredFile | undefined };
   /** What to keep in memory under the key once the file is there. Owns its buffer. */
   readonly hot?: Uint8Array | undefined;
 }
@@ -238,10 +240,11 @@ export class StoredFiles {
   }
 
   /**
-   * Resolves once the file is there for good. Room is taken before the first byte is asked for.
+   * Resolves once the file is there for good, or another one stays (`convergent`, `replaces`): then with false. Room is
+   * taken before the first byte is asked for.
    * @throws CacheError what `check` throws, `resource_exhausted`, `unavailable`, `cancelled`.
    */
-  write(file: NewFile, options?: CallOptions): Promise<void> {
+  write(file: NewFile, options?: CallOptions): Promise<boolean> {
     if (this.#closing) return Promise.reject(closing());
     return this.#tracked(this.#write(file, options));
   }
@@ -278,7 +281,7 @@ export class StoredFiles {
     await this.#recency.close();
   }
 
-  async #write(file: NewFile, options?: CallOptions): Promise<void> {
+  async #write(file: NewFile, options?: CallOptions): Promise<boolean> {
     const phases = this.#journal.writeBegan(options?.onStep);
     let entered = false;
     try {
@@ -287,6 +290,7 @@ export class StoredFiles {
       this.#journal.writeEnded(file, phases, entered);
     }
     this.#space.trim();
+    return entered;
   }
 
   /** Whether the file that is there in the end is this one. */
@@ -299,7 +303,7 @@ export class StoredFiles {
     const paths = this.#layout.paths(file.key);
     const guard = (publish: () => Promise<void>): Promise<void> =>
       this.#locks.run(file.key, async () => {
-        if (file.convergent && this.#index.get(file.key) !== undefined) return;
+        if (staysBefore(file, this.#index.get(file.key))) return;
         try {
           await publish();
         } catch (thrown) {
@@ -389,6 +393,11 @@ export class StoredFiles {
     work.then(done, done);
     return work;
   }
+}
+
+/** Whether `there` is not to be replaced by `file`. */
+function staysBefore({ convergent, replaces }: NewFile, there: StoredFile | undefined): boolean {
+  return there !== undefined && (convergent || (replaces !== undefined && replaces.file !== there));
 }
 
 /** What opening found out and made. */

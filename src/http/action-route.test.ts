@@ -48,6 +48,7 @@ function streaming(inner: ValueStore): ValueStore {
   return {
     capabilities: inner.capabilities,
     put: (...given) => inner.put(...given),
+    putFirst: (...given) => inner.putFirst(...given),
     async get(key) {
       const source = await inner.get(key);
       const bytes = source?.inMemory;

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { byteSourceOf, collect } from '../base/byte-source.ts';
 import { CacheError } from '../base/cache-error.ts';
-import type { ValueKey, ValueStore } from '../blob/value-store.ts';
+import type { PresentValue, ValueKey, ValueStore } from '../blob/value-store.ts';
 import { blake3, sha256 } from '../digest/digest-function.ts';
 import { chunked, seededRandom } from './seeded-random.ts';
 
@@ -32,6 +32,95 @@ export function valueStoreConformance(name: string, open: () => Promise<OpenedVa
         await opened.store.put(key, byteSourceOf(Buffer.from(text)));
         assert.equal(String(await read(opened.store, key)), text);
       }
+    });
+
+    it('CT-9: the first value stays, and later writers are told', async () => {
+      await using opened = await open();
+      assert.equal(await first(opened.store, key, 'first'), true);
+      assert.equal(await first(opened.store, key, 'second, and longer'), false);
+      assert.equal(await first(opened.store, key, 'first'), true, 'the very same is there, so it went well');
+      assert.equal(String(await read(opened.store, key)), 'first');
+      await opened.store.put(key, byteSourceOf(Buffer.from('by who may')));
+      assert.equal(await first(opened.store, key, 'first'), false);
+      assert.equal(String(await read(opened.store, key)), 'by who may');
+    });
+
+    it('CT-9: shows what is there under the key, of both kinds, and replaces what does not stand', async () => {
+      await using opened = await open();
+      const beside: ValueKey = { ...key, kind: 'opaque' };
+      for (const other of [{ ...key, instance: 'main' }, { ...key, digestFunction: blake3 }, { ...key, hash: '0b'.repeat(32) }]) {
+        await opened.store.put(other, byteSourceOf(Buffer.from('of another key')));
+      }
+      const seen: string[] = [];
+      const show = (standing: (text: string) => boolean) => ({ kind, bytes }: PresentValue): boolean => {
+        seen.push(`${kind}: ${Buffer.from(bytes).toString()}`);
+        return standing(Buffer.from(bytes).toString());
+      };
+      assert.equal(await opened.store.putFirst(beside, byteSourceOf(Buffer.from('opaque')), show(() => true)), true);
+      assert.deepEqual(seen, []);
+      assert.equal(await opened.store.putFirst(key, byteSourceOf(Buffer.from('result')), show(() => true)), false, 'the other kind stands');
+      assert.equal(await opened.store.putFirst(key, byteSourceOf(Buffer.from('result')), show(() => false)), true);
+      assert.equal(await opened.store.putFirst(beside, byteSourceOf(Buffer.from('next')), show((text) => text === 'result')), false);
+      assert.equal(await opened.store.putFirst(key, byteSourceOf(Buffer.from('next')), show(() => false)), true);
+      assert.deepEqual(seen, ['opaque: opaque', 'opaque: opaque', 'opaque: opaque', 'action_result: result', 'action_result: result', 'opaque: opaque']);
+      assert.equal(String(await read(opened.store, key)), 'next');
+      assert.equal(String(await read(opened.store, beside)), 'opaque');
+    });
+
+    it('CT-9: of a hundred writers of one key, of both kinds, one wins', async (t) => {
+      const random = seededRandom(t);
+      await using opened = await open();
+      const outcomes = await Promise.all(
+        Array.from({ length: 100 }, async (_, writer) => {
+          const own: ValueKey = { ...key, kind: writer % 2 === 0 ? 'action_result' : 'opaque' };
+          return { own, text: `writer ${writer}`, won: await opened.store.putFirst(own, chunked(Buffer.from(`writer ${writer}`), random), () => true) };
+        }),
+      );
+      const winners = outcomes.filter(({ won }) => won);
+      assert.equal(winners.length, 1);
+      const [{ own, text } = { own: key, text: '' }] = winners;
+      assert.equal(String(await read(opened.store, own)), text);
+      assert.equal(await read(opened.store, { ...own, kind: own.kind === 'opaque' ? 'action_result' : 'opaque' }), undefined);
+    });
+
+    it('CT-9: never replaces what was put while it was being decided', async () => {
+      await using opened = await open();
+      await opened.store.put(key, byteSourceOf(Buffer.from('incomplete')));
+      const asked: string[] = [];
+      const stands = async ({ bytes }: PresentValue): Promise<boolean> => {
+        asked.push(Buffer.from(bytes).toString());
+        if (asked.length === 1) await opened.store.put(key, byteSourceOf(Buffer.from('of who may overwrite')));
+        return asked.length > 1;
+      };
+      assert.equal(await opened.store.putFirst(key, byteSourceOf(Buffer.from('late')), stands), false);
+      assert.deepEqual(asked, ['incomplete', 'of who may overwrite']);
+      assert.equal(String(await read(opened.store, key)), 'of who may overwrite');
+    });
+
+    it('CT-9: gives up, to be tried again, when others replace the value each time', async () => {
+      await using opened = await open();
+      let round = 0;
+      const again = () => opened.store.put(key, byteSourceOf(Buffer.from(`round ${(round += 1)}`)));
+      await again();
+      const stands = async (): Promise<boolean> => (await again(), false);
+      await assert.rejects(opened.store.putFirst(key, byteSourceOf(Buffer.from('late')), stands), { kind: 'busy' });
+      assert.equal(String(await read(opened.store, key)), `round ${round}`);
+    });
+
+    it('CT-9: a first put that fails or is cancelled leaves nothing, and the next one goes on', async () => {
+      await using opened = await open();
+      const abort = new AbortController();
+      const cancelled = (async function* () {
+        yield Buffer.from('half');
+        abort.abort();
+        yield Buffer.from('whole');
+      })();
+      await assert.rejects(opened.store.putFirst(key, cancelled, () => true, { signal: abort.signal }), { code: 'cancelled' });
+      await opened.store.put({ ...key, kind: 'opaque' }, byteSourceOf(Buffer.from('beside')));
+      const broken = async (): Promise<boolean> => assert.fail('nobody can tell');
+      await assert.rejects(opened.store.putFirst(key, byteSourceOf(Buffer.from('x')), broken), { message: 'nobody can tell' });
+      assert.equal(await read(opened.store, key), undefined);
+      assert.equal(await opened.store.putFirst(key, byteSourceOf(Buffer.from('y')), () => false), true);
     });
 
     it('AC-9: keeps values apart by kind, instance, digest function and hash', async () => {
@@ -95,6 +184,10 @@ export function valueStoreConformance(name: string, open: () => Promise<OpenedVa
       assert.ok(last !== undefined && candidates.some((one) => one.equals(last)));
     });
   });
+}
+
+function first(store: ValueStore, asked: ValueKey, text: string): Promise<boolean> {
+  return store.putFirst(asked, byteSourceOf(Buffer.from(text)), () => true);
 }
 
 async function read(store: ValueStore, asked: ValueKey): Promise<Buffer | undefined> {

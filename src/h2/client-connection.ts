@@ -3,6 +3,7 @@
 import { assert } from '../base/assert.ts';
 import { CacheError } from '../base/cache-error.ts';
 import type { MonotonicClock } from '../base/clock.ts';
+import type { ClosedHow } from './closed-streams.ts';
 import { ConnectionCore } from './connection-core.ts';
 import type { BlockHead, ConnectionRole, CoreParts } from './connection-core.ts';
 import { ConnectionError, errorCode } from './error-code.ts';
@@ -18,6 +19,8 @@ import type { ClientStream, OutgoingHeaders, ResponseHandler } from './stream.ts
 
 /** Streams that are opened before the server has said how many it takes; what RFC 9113 §6.5.2 advises it to take at least. */
 const unknownStreamsMax = 100;
+/** Header blocks of an answer that may be on their way when we reset its stream: headers and trailers. */
+const lateBlocksPerReset = 2;
 /** The last id that a client may use (RFC 9113 §5.1.1). */
 const lastStreamId = windowBytesLimit;
 
@@ -26,6 +29,8 @@ export interface ConnectionEnd {
   /** RFC 9113 §7. */
   readonly code: number;
   readonly byPeer: boolean;
+  /** The peer has said so, and is not just gone. */
+  readonly byGoaway: boolean;
   /** In words for people: the peer's own (its debug data, as it came) or ours; may be empty. */
   readonly reason: string;
 }
@@ -59,6 +64,8 @@ export class ClientConnection implements ConnectionRole {
   /** Streams of ours above this are not processed: the server has said so. */
   #goawayStreamId = lastStreamId;
   #ending: ConnectionEnd | undefined = undefined;
+  /** Blocks that may still come on streams that we have reset, and are no fault of the server then. */
+  #lateBlocks = 0;
   #sawInput = false;
   #changed = false;
   /** The PING that is on the wire. */
@@ -140,7 +147,7 @@ export class ClientConnection implements ConnectionRole {
 
   /** Opens nothing more, and is over when the last stream has ended. */
   drain(): void {
-    this.#ending ??= { code: errorCode.noError, byPeer: false, reason: '' };
+    this.#ending ??= { code: errorCode.noError, byPeer: false, byGoaway: false, reason: '' };
     this.#changed = true;
     this.#endWhenDrained();
   }
@@ -162,7 +169,7 @@ export class ClientConnection implements ConnectionRole {
   /** Ends the connection at once: `byPeer` when the server is gone. Every stream still open is told. */
   abort(byPeer = true): void {
     const reset = { code: errorCode.cancel, byPeer, reason: this.#ending?.reason || (byPeer ? 'the connection was lost' : 'the connection was closed') };
-    this.#ending ??= reset;
+    this.#ending ??= { ...reset, byGoaway: false };
     using ends = new DisposableStack(); // run from the last to the first, whatever a handler throws
     ends.defer(() => this.#rejectPing());
     ends.defer(() => this.#core.end({ ...reset, unprocessed: false }));
@@ -190,7 +197,10 @@ export class ClientConnection implements ConnectionRole {
 
   onHeaders(streamId: number): void {
     if (this.isIdle(streamId)) throw new ConnectionError(errorCode.protocolError, 'HEADERS on a stream that we did not open');
-    if (this.#core.streams.get(streamId) === undefined) this.#core.onHeadersOnClosed(streamId);
+    if (this.#core.streams.get(streamId) !== undefined) return;
+    const isExpected = this.#lateBlocks > 0;
+    if (isExpected) this.#lateBlocks -= 1;
+    this.#core.onHeadersOnClosed(streamId, isExpected);
   }
 
   onBlock(block: DecodedBlock, head: BlockHead): void {
@@ -231,7 +241,10 @@ export class ClientConnection implements ConnectionRole {
   onGoaway(lastId: number, code: number, message: string): void {
     // A second GOAWAY may only name a lower stream; one that does not changes nothing.
     this.#goawayStreamId = Math.min(this.#goawayStreamId, lastId);
-    if (this.#ending?.byPeer !== true) this.#ending = { code, byPeer: true, reason: message };
+    // A server may go in steps, and find out between them that something is wrong: what says more stands.
+    const before = this.#ending?.byGoaway === true ? this.#ending : undefined;
+    const saysMore = before === undefined || (before.code === errorCode.noError && (code !== errorCode.noError || before.reason === ''));
+    if (saysMore) this.#ending = { code, byPeer: true, byGoaway: true, reason: message };
     this.#changed = true;
     using aborts = new DisposableStack();
     for (const stream of this.#core.streams.all()) {
@@ -242,12 +255,13 @@ export class ClientConnection implements ConnectionRole {
   }
 
   onFault(code: number, reason: string): void {
-    this.#ending = { code, byPeer: false, reason };
+    this.#ending = { code, byPeer: false, byGoaway: false, reason };
     this.#changed = true;
     this.#rejectPing();
   }
 
-  onStreamClosed(): void {
+  onStreamClosed(how: ClosedHow): void {
+    if (how === 'reset') this.#lateBlocks += lateBlocksPerReset;
     this.#changed = true;
     this.#endWhenDrained();
   }

@@ -198,7 +198,7 @@ describe('client session against node:http2', () => {
     await connected.client.ping();
     server.sessions[0]?.goaway(0, 1, Buffer.from('going'));
     await connected.client.ping();
-    assert.deepEqual(connected.client.ending, { code: 0, byPeer: true, reason: 'going' });
+    assert.deepEqual(connected.client.ending, { code: 0, byPeer: true, byGoaway: true, reason: 'going' });
     assert.equal(connected.client.freeStreams, 0);
     held[0]?.respond({ ':status': 200 }, { endStream: true });
     await answer.ended;

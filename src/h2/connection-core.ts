@@ -61,7 +61,7 @@ export interface ConnectionRole {
   onGoaway(lastStreamId: number, code: number, message: string): void;
   /** This end has found a fault, and the connection is about to be over. */
   onFault(code: number, reason: string): void;
-  onStreamClosed(): void;
+  onStreamClosed(how: ClosedHow): void;
 }
 
 /** What the core of a connection is given. */
@@ -204,7 +204,7 @@ export class ConnectionCore<S extends StreamCore> implements FrameSink, StreamOw
   onStreamClosed(streamId: number, how: ClosedHow): void {
     this.streams.remove(streamId);
     this.#closed.add(streamId, how);
-    this.#role.onStreamClosed();
+    this.#role.onStreamClosed(how);
   }
 
   writeReset(streamId: number, code: number): void {
@@ -215,13 +215,14 @@ export class ConnectionCore<S extends StreamCore> implements FrameSink, StreamOw
 
   /**
    * HEADERS on a stream that is in the table no more. Those on their way when we reset the stream, or on one that is not
-   * served, are decoded all the same, or the tables would drift apart, and dropped; that work is not for free.
+   * served, are decoded all the same, or the tables would drift apart, and dropped; that work is not for free, unless
+   * they were to be expected.
    */
-  onHeadersOnClosed(streamId: number): void {
+  onHeadersOnClosed(streamId: number, isExpected = false): void {
     const how = this.#howClosed(streamId);
     if (how === 'ended') throw new ConnectionError(errorCode.streamClosed, 'HEADERS on a closed stream');
     if (how === undefined) throw new ConnectionError(errorCode.protocolError, 'HEADERS on a stream that closed long ago, or never was');
-    this.guard.spend('HEADERS on a closed stream');
+    if (!isExpected) this.guard.spend('HEADERS on a closed stream');
   }
 
   /** Resets a stream of the peer's that was never opened here; `what` is told to the flood guard, with what it cost. */

@@ -152,20 +152,20 @@ export class FakeSession implements GrpcSession, Http2Client {
   }
 
   drain(): Promise<void> {
-    this.ending ??= { code: errorCode.noError, byPeer: false, reason: '' };
+    this.ending ??= { code: errorCode.noError, byPeer: false, byGoaway: false, reason: '' };
     this.#endWhenDrained();
     return this.closed;
   }
 
   close(): void {
-    this.ending ??= { code: errorCode.cancel, byPeer: false, reason: 'the connection was closed' };
+    this.ending ??= { code: errorCode.cancel, byPeer: false, byGoaway: false, reason: 'the connection was closed' };
     for (const stream of this.streams) stream.lose(errorCode.cancel);
     this.#closed.resolve();
   }
 
   /** The server says that it takes no more, and has not begun with the streams above `lastId`. */
   goAway(lastId = Infinity, code: number = errorCode.noError, reason = ''): void {
-    this.ending = { code, byPeer: true, reason };
+    this.ending = { code, byPeer: true, byGoaway: true, reason };
     for (const stream of this.streams) if (stream.id > lastId) stream.lose(errorCode.refusedStream, true);
     this.#endWhenDrained();
     this.#options.onChange();

@@ -1,10 +1,11 @@
 // One try of one call: a stream from its request headers to the end of the answer. Knows gRPC's answers, and nothing of
 // deadlines or of further tries.
+import { peerText } from '../base/peer-text.ts';
 import { isGrpc, statusOfReset, statusOfTrailers, statusWithoutGrpc } from '../grpc/answer-status.ts';
 import type { AnswerStatus } from '../grpc/answer-status.ts';
 import type { MessageEncoding } from '../grpc/inflate.ts';
 import { okStatus } from '../grpc/status.ts';
-import { errorCode } from '../h2/error-code.ts';
+import { errorCode, errorCodeName } from '../h2/error-code.ts';
 import type { ClientStream, HeaderBlock, OutgoingHeaders, ResponseHandler, ResponseReset } from '../h2/stream.ts';
 import type { GrpcConnection } from './grpc-connection.ts';
 import { asGrpcError, failureOfAnswer, localFailure } from './grpc-error.ts';
@@ -82,7 +83,7 @@ export class GrpcAttempt implements ResponseHandler {
     if (headers.get(':status') !== '200' || !isGrpc(headers.get('content-type'))) return this.#fail(statusWithoutGrpc(headers));
     const encoding = headers.get('grpc-encoding') ?? 'identity';
     if (encoding !== 'identity' && encoding !== 'gzip') {
-      return this.#failLocally(localFailure('internal', `${this.#owner.serverName} compresses its answer with ${JSON.stringify(encoding.slice(0, 40))}, which it was not told that it may`));
+      return this.#failLocally(localFailure('internal', `${this.#owner.serverName} compresses its answer with ${peerText(JSON.stringify(encoding.slice(0, 40)))}, which it was not told that it may`));
     }
     this.#receiver = this.#owner.onAnswer(this, new ReceivedMetadata(headers), encoding);
   }
@@ -117,12 +118,12 @@ export class GrpcAttempt implements ResponseHandler {
 
   onReset(reset: ResponseReset): void {
     if (this.#over) return;
-    const { loss } = this.#connection;
+    const { loss, farewell, isEnding } = this.#connection;
     if (reset.unprocessed) {
-      const why = loss ?? (reset.reason || 'it takes no more calls on this connection');
+      const why = loss ?? farewell ?? (isEnding ? 'it takes no more calls on this connection' : `it refused it (${errorCodeName(reset.code)})`);
       this.#end(noMetadata, localFailure('unavailable', `${this.#owner.serverName} did not begin with the call: ${why}`), true);
-    } else if (loss !== undefined || this.#connection.isEnding && !reset.byPeer) {
-      this.#end(noMetadata, localFailure('unavailable', `lost the connection to ${this.#owner.serverName}: ${loss ?? reset.reason}`), false);
+    } else if (loss !== undefined || (isEnding && !reset.byPeer)) {
+      this.#end(noMetadata, localFailure('unavailable', `lost the connection to ${this.#owner.serverName}: ${loss ?? farewell ?? reset.reason}`), false);
     } else if (!reset.byPeer) {
       this.#end(noMetadata, localFailure('internal', `the answer of ${this.#owner.serverName} breaks the rules of HTTP/2: ${reset.reason}`), false);
     } else this.#end(noMetadata, failureOfAnswer(statusOfReset(reset.code), this.#owner.serverName), false);

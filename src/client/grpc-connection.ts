@@ -2,6 +2,7 @@
 import type { Timers } from '../base/clock.ts';
 import { errorCode } from '../h2/error-code.ts';
 import type { ClientStream, OutgoingHeaders, ResponseHandler } from '../h2/stream.ts';
+import { farewellOf } from './farewell.ts';
 import type { GrpcChannelLimits } from './grpc-limits.ts';
 import type { GrpcSession } from './grpc-session.ts';
 
@@ -64,9 +65,15 @@ export class GrpcConnection implements Disposable {
     return this.#session.http2.ending !== undefined || this.loss !== undefined;
   }
 
-  /** Why it is gone; undefined while calls can come to their end on it. */
+  /** Why it is gone, with what the server gave as its reason; undefined while calls can come to their end on it. */
   get loss(): string | undefined {
-    return this.#death ?? this.#session.loss;
+    const loss = this.#death ?? this.#session.loss;
+    return loss === undefined || this.farewell === undefined ? loss : `${loss}; ${this.farewell}`;
+  }
+
+  /** What the server said when it ended the connection; undefined when it did not, or gave no reason. */
+  get farewell(): string | undefined {
+    return farewellOf(this.#session.http2.ending);
   }
 
   get closed(): Promise<void> {
@@ -106,7 +113,7 @@ export class GrpcConnection implements Disposable {
   [Symbol.dispose](): void {
     this.#timer?.[Symbol.dispose]();
     const { ending } = this.#session.http2;
-    if (ending?.byPeer === true && ending.code === errorCode.enhanceYourCalm && ending.reason === tooManyPings) this.#owner.onTooManyPings();
+    if (ending?.byGoaway === true && ending.code === errorCode.enhanceYourCalm && ending.reason === tooManyPings) this.#owner.onTooManyPings();
   }
 
   #watch(): void {

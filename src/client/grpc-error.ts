@@ -4,6 +4,7 @@ import { CacheError } from '../base/cache-error.ts';
 import type { ErrorDetail } from '../base/cache-error.ts';
 import { failureOf } from '../base/failures.ts';
 import type { FailureKind } from '../base/failures.ts';
+import { peerText } from '../base/peer-text.ts';
 import { readDetails } from '../grpc/answer-details.ts';
 import type { AnswerStatus } from '../grpc/answer-status.ts';
 import { StatusError } from '../grpc/status-error.ts';
@@ -41,7 +42,7 @@ export class GrpcError extends CacheError {
 export function failureOfAnswer(sent: AnswerStatus, serverName: string, trailers?: ReceivedMetadata): GrpcError {
   const { status, message: text } = sent;
   const { kind, details } = readDetails(sent.details, status);
-  return new GrpcError(text === '' ? `${serverName} answered ${statusName(status)} without a reason` : text, {
+  return new GrpcError(text === '' ? `${serverName} answered ${statusName(status)} without a reason` : peerText(text), {
     kind: kind ?? kindOfStatus(status),
     status,
     statusMessage: text,

@@ -33,6 +33,7 @@ export interface PoolPorts {
  * its connection along, so there is no finding out in small steps what it would bear.
  */
 const keepaliveMsAllowed = 300_000;
+const closedText = 'the channel was closed';
 /** How soon a call that found too many waiting may come again. */
 const busyRetryMs = 250;
 
@@ -47,6 +48,8 @@ export class GrpcPool implements ConnectionOwner {
   readonly #limits: GrpcChannelLimits;
   /** Oldest first: calls go to the oldest that has room, so that the others can become idle. */
   readonly #connections = new Set<GrpcConnection>();
+  /** Of connections that are lost, until their sockets are closed. */
+  readonly #closing = new Set<Promise<void>>();
   readonly #waiters = new Set<StreamWaiter>();
   /** Those that will ask again, and what makes them. */
   readonly #resting = new Map<StreamWaiter, Disposable>();
@@ -133,19 +136,23 @@ export class GrpcPool implements ConnectionOwner {
     this.#ports.log.warn('the server ended a connection since it was asked for signs of life too often; it is asked less from now on', { server: this.#serverName, keepaliveMs: this.#keepaliveMs });
   }
 
-  /** Takes no new calls; resolves when those that run have ended and all connections are closed. */
+  /** Takes no new calls; resolves when those that run have ended and all sockets are closed. */
   async drain(): Promise<void> {
     this.#end('is being closed');
-    const drained = [...this.#connections].map((connection) => connection.drain());
-    await Promise.all([...drained, this.#connecting]);
+    for (const connection of this.#connections) void connection.drain();
+    await this.#allClosed();
   }
 
-  /** Ends everything at once. */
+  /** Ends everything at once; resolves when all sockets are closed. */
   async close(): Promise<void> {
     this.#end('was closed');
-    const connections = [...this.#connections];
-    for (const connection of connections) connection.close('the channel was closed');
-    await Promise.all([...connections.map(({ closed }) => closed), this.#connecting]);
+    for (const connection of this.#connections) connection.close(closedText);
+    await this.#allClosed();
+  }
+
+  async #allClosed(): Promise<void> {
+    await this.#connecting; // one that stands too late is closed there
+    await Promise.all([...this.#closing, ...[...this.#connections].map(({ closed }) => closed)]);
   }
 
   #end(what: string): void {
@@ -179,7 +186,7 @@ export class GrpcPool implements ConnectionOwner {
   }
 
   #connectIfUseful(): void {
-    for (const connection of this.#connections) if (connection.loss !== undefined) this.#onGone(connection); // its socket closes in a while
+    for (const connection of this.#connections) if (connection.loss !== undefined) this.#onLost(connection, connection.loss);
     if (this.#connecting !== undefined || !this.#hasRoom()) return;
     if (this.#backoff === undefined) this.#connecting = this.#connect();
     else this.#onUnreachable();
@@ -196,12 +203,16 @@ export class GrpcPool implements ConnectionOwner {
     try {
       const session = await this.#openSession({ signal: this.#ended.signal, timeoutMs: this.#limits.connectTimeoutMs, onChange: () => this.#serve() });
       const connection = new GrpcConnection(session, this, this.#ports.timers, this.#limits);
-      if (this.#closed !== undefined) connection.close('the channel was closed');
       this.#connections.add(connection);
+      void connection.closed.then(() => this.#onGone(connection));
+      if (this.#closed !== undefined) {
+        connection.close(closedText);
+        await connection.closed;
+        return;
+      }
       if (this.#lastFailure === undefined) this.#ports.log.debug('connected', { server: this.#serverName });
       else this.#ports.log.info('connected again', { server: this.#serverName });
       this.#lastFailure = undefined;
-      void connection.closed.then(() => this.#onGone(connection));
     } catch (thrown) {
       if (this.#closed === undefined) this.#onConnectFailed(thrown);
     } finally {
@@ -230,6 +241,14 @@ export class GrpcPool implements ConnectionOwner {
   #hasUsefulConnection(): boolean {
     for (const { isEnding } of this.#connections) if (!isEnding) return true;
     return false;
+  }
+
+  /** The other side is gone, and the socket is there for a moment yet. */
+  #onLost(connection: GrpcConnection, loss: string): void {
+    connection.close(loss);
+    const closed = connection.closed.finally(() => this.#closing.delete(closed));
+    this.#closing.add(closed);
+    this.#onGone(connection);
   }
 
   #onGone(connection: GrpcConnection): void {

@@ -5,9 +5,11 @@ import type { MonotonicClock, Timers } from '../base/clock.ts';
 import { targetName } from '../base/connector.ts';
 import type { ConnectTarget, Connector } from '../base/connector.ts';
 import type { Log } from '../base/log.ts';
+import type { ConnectionEnd } from '../h2/client-connection.ts';
 import { connectHttp2 } from '../h2/client-session.ts';
 import type { Http2Client } from '../h2/client-session.ts';
 import type { Http2Limits } from '../h2/limits.ts';
+import { farewellOf } from './farewell.ts';
 import { HeardSocket } from './heard-socket.ts';
 
 /** What a connection of the pool stands on. */
@@ -27,7 +29,8 @@ export interface SessionOptions {
 }
 
 /**
- * Makes sessions. One that comes back takes calls: the server has sent its SETTINGS and answered.
+ * Makes sessions. One that comes back takes calls: the server has sent its SETTINGS and answered. A failure leaves no
+ * socket open.
  * @throws CacheError as `Connector.connect`; `unavailable` when nothing answers that speaks HTTP/2.
  */
 export type OpenSession = (options: SessionOptions) => Promise<GrpcSession>;
@@ -62,6 +65,7 @@ export function sessionsTo(target: ConnectTarget, limits: Http2Limits, ports: Se
       await http2.ping();
     } catch {
       http2.close();
+      await http2.closed;
       throw gaveUp ?? failureOf(target, http2, socket);
     } finally {
       signal.removeEventListener('abort', onAbort);
@@ -91,6 +95,11 @@ class SocketSession implements GrpcSession {
 /** Why nothing came of a connection that stood. */
 function failureOf(target: ConnectTarget, { ending }: Http2Client, { loss }: HeardSocket): CacheError {
   if (loss !== undefined && loss.code !== 'unavailable') return loss; // says already whom it is about
-  const why = ending?.byPeer === false ? ending.reason : `${loss?.message ?? 'the other side ended the connection'} before any HTTP/2 came back${target.tls === undefined ? '; does it want TLS?' : ''}`;
-  return new CacheError('unavailable', `cannot connect to ${targetName(target)}: ${why}`, { cause: loss });
+  return new CacheError('unavailable', `cannot connect to ${targetName(target)}: ${whyNothing(target, ending, loss)}`, { cause: loss });
+}
+
+function whyNothing(target: ConnectTarget, ending: ConnectionEnd | undefined, loss: CacheError | undefined): string {
+  if (ending?.byGoaway === true) return `it ended the connection at once; ${farewellOf(ending) ?? 'it gave no reason'}`;
+  if (ending?.byPeer === false) return ending.reason;
+  return `${loss?.message ?? 'the other side ended the connection'} before any HTTP/2 came back${target.tls === undefined ? '; does it want TLS?' : ''}`;
 }

@@ -2,6 +2,7 @@
 import { CacheError } from '../base/cache-error.ts';
 import { targetName } from '../base/connector.ts';
 import type { ConnectTarget } from '../base/connector.ts';
+import { peerText } from '../base/peer-text.ts';
 import { errorCodeOf } from './error-code-of.ts';
 
 type Words = (target: ConnectTarget, cause: unknown) => string;
@@ -86,5 +87,5 @@ function hostOf({ address }: ConnectTarget): string {
 function namesIn(cause: unknown): string {
   const certificate: unknown = cause instanceof Error && 'cert' in cause ? cause.cert : undefined;
   const names = typeof certificate === 'object' && certificate !== null && 'subjectaltname' in certificate ? String(certificate.subjectaltname) : '';
-  return names === '' || names === 'undefined' ? 'no name at all' : names.replace(/(?:DNS|IP Address):/g, '').slice(0, 300);
+  return names === '' || names === 'undefined' ? 'no name at all' : peerText(names.replace(/(?:DNS|IP Address):/g, ''), 300);
 }

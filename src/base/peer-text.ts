@@ -1,0 +1,16 @@
+// Texts that others sent, in a form that may stand in errors and logs, which people read on terminals.
+
+/**
+ * Control characters, which steer terminals, and those that turn the direction of writing or cannot be seen. Line breaks
+ * and tabs are harmless there.
+ */
+const steering = /[\0-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060\u2066-\u2069\ufeff]/g; // oxlint-disable-line no-control-regex
+
+/** Longer than any reason that people write, and what a server of ours sends at most. */
+const lengthMaxDefault = 2_048;
+
+/** `text` with what steers written as `\u001b`, and at most `lengthMax` characters of it and dots. */
+export function peerText(text: string, lengthMax: number = lengthMaxDefault): string {
+  const cut = text.length <= lengthMax ? text : `${text.slice(0, lengthMax)}...`;
+  return cut.toWellFormed().replace(steering, (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`);
+}

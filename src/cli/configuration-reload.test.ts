@@ -1,8 +1,11 @@
 // SIGHUP to a real server: what is applied, what waits for a restart, and what mistakes do.
 import assert from 'node:assert/strict';
 import { execFileSync, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import { open, readFile, writeFile } from 'node:fs/promises';
+import { connect as connectHttp2 } from 'node:http2';
+import type { ClientHttp2Session } from 'node:http2';
 import { connect } from 'node:net';
 import type { Socket } from 'node:net';
 import { join } from 'node:path';
@@ -74,6 +77,38 @@ describe('SIGHUP', () => {
     first.socket.destroy();
     kiln.kill('SIGTERM');
     assert.equal((await kiln.ended).status, 143);
+  });
+
+  it('K6-04: bounds connections from then on by the limits of before or after, as they come, and leaves open ones alone', async (t) => {
+    const { kiln, reload } = await serveWith(t, '');
+    const before = connectHttp2(`http://127.0.0.1:${kiln.port}`);
+    t.after(() => before.destroy());
+    const settingsOf = async (session: ClientHttp2Session) => {
+      if (session.remoteSettings.initialWindowSize === undefined) await once(session, 'remoteSettings');
+      const { initialWindowSize, maxConcurrentStreams, maxHeaderListSize } = session.remoteSettings;
+      return [initialWindowSize, maxConcurrentStreams, maxHeaderListSize];
+    };
+    assert.deepEqual(await settingsOf(before), [1024 * 1024, 256, 64 * 1024]);
+    const lines = await reload('limits: {streams: 7, first-bytes-timeout: 200ms, http2: {stream-window: 2MiB, header-size: 5KiB}, http1: {header-size: 5KiB}}');
+    assert.deepEqual(lines.map(({ message }) => message), [
+      'changed: limits.first-bytes-timeout',
+      'changed: limits.streams',
+      'changed: limits.http2.stream-window',
+      'changed: limits.http2.header-size',
+      'changed: limits.http1.header-size',
+      'configuration reloaded',
+    ]);
+    const after = connectHttp2(`http://127.0.0.1:${kiln.port}`);
+    t.after(() => after.destroy());
+    assert.deepEqual(await settingsOf(after), [2 * 1024 * 1024, 7, 5 * 1024]);
+    assert.deepEqual(await settingsOf(before), [1024 * 1024, 256, 64 * 1024]);
+    const call = before.request({ ':path': '/healthz' });
+    const [headers] = (await once(call.resume(), 'response')) as [{ ':status': number }];
+    assert.equal(headers[':status'], 200);
+    assert.equal((await fetchHttp(kiln.port, '/healthz', { headers: { 'x-long': 'y'.repeat(6_000) } })).status, 431);
+    const silent = connect(kiln.port, '127.0.0.1');
+    t.after(() => silent.destroy());
+    await once(silent.resume(), 'close'); // long before the 10 s of before
   });
 
   it('keeps what it has when the file has mistakes, and names them', async (t) => {

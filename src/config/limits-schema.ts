@@ -15,21 +15,25 @@ const http1Group = group(
       help: 'Request line and headers of one request; more get 431.',
       example: '32KiB',
       default: { text: '32KiB' },
+      reload: true,
     }),
     'header-timeout': key(duration(timeouts), {
       help: 'From the first byte of a request to the end of its headers; what takes longer gets 408.',
       example: '30s',
       default: { text: '30s' },
+      reload: true,
     }),
     'idle-timeout': key(duration(timeouts), {
       help: 'A connection without requests is closed after this. Longer than the pools of clients keep theirs, or they meet the close with a request.',
       example: '120s',
       default: { text: '120s' },
+      reload: true,
     }),
     pipelined: key(count({ min: '1', max: '10000' }), {
       help: 'Requests that a connection may send ahead of their answers; with more it is closed.',
       example: '32',
       default: { text: '32' },
+      reload: true,
     }),
   },
 );
@@ -42,46 +46,55 @@ const http2Group = group(
       help: 'What a client may send of one upload ahead of what the server has taken. One upload is at most this fast per round trip: 1MiB over 50ms is 20MB/s.',
       example: '1MiB',
       default: { text: '1MiB' },
+      reload: true,
     }),
     'connection-window': key(byteSize({ min: '64KiB', max: '1GiB' }), {
       help: 'The same over all uploads of a connection; so much a client can make the server hold.',
       example: '16MiB',
       default: { text: '16MiB' },
+      reload: true,
     }),
     'send-buffer': key(byteSize({ min: '64KiB', max: '256MiB' }), {
       help: 'Bytes on their way to the system; while a connection has more, its answers wait and nothing of it is read.',
       example: '1MiB',
       default: { text: '1MiB' },
+      reload: true,
     }),
     'header-size': key(byteSize(headers), {
       help: 'Headers of one request, unpacked, with 32 bytes more for each; a request with more is reset with ENHANCE_YOUR_CALM.',
       example: '64KiB',
       default: { text: '64KiB' },
+      reload: true,
     }),
     'idle-timeout': key(orOff(duration(timeouts), 0), {
       help: 'A connection without calls is ended after this, politely: calls that are on their way are still served.',
       example: '10m',
       default: { text: '10m' },
+      reload: true,
     }),
     'ping-interval': key(orOff(duration(timeouts), 0), {
       help: 'A client with calls in progress that lets nothing be heard for so long is asked whether it is still there.',
       example: '30s',
       default: { text: '30s' },
+      reload: true,
     }),
     'ping-timeout': key(duration(timeouts), {
       help: 'How long it may take to answer before the connection is taken for dead and its calls are cancelled.',
       example: '20s',
       default: { text: '20s' },
+      reload: true,
     }),
     'flood-frames': key(count({ min: '100', max: '1000000' }), {
       help: 'Frames that ask for nothing (PING, SETTINGS, PRIORITY, empty DATA, resets of running calls and the like) that a client may send at once; with more the connection is ended with ENHANCE_YOUR_CALM.',
       example: '1000',
       default: { text: '1000' },
+      reload: true,
     }),
     'flood-rate': key(count({ min: '10', max: '100000' }), {
       help: 'How many of these it may send per second in the long run.',
       example: '100',
       default: { text: '100' },
+      reload: true,
     }),
   },
 );
@@ -90,7 +103,7 @@ const http2Group = group(
 export const messageSize: ValueType<number> = byteSize({ min: '64KiB', max: '256MiB' });
 
 export const limitsGroup = group(
-  { title: 'Limits', help: 'What is beyond a bound waits or is refused, and the metric of the bound says how near it is.' },
+  { title: 'Limits', help: 'What is beyond a bound waits or is refused, and the metric of the bound says how near it is. Those that SIGHUP changes hold for new connections; open ones of HTTP/2 keep theirs.' },
   {
     connections: key(count({ min: '1', max: '100000' }), {
       help: 'Connections per address; more are closed as they come. The limit of open files (ulimit -n) must be well above it.',
@@ -102,9 +115,10 @@ export const limitsGroup = group(
       help: 'A connection that has not shown its protocol by then is closed; so is one of HTTP/2 without SETTINGS, or with a header block that does not come to its end.',
       example: '10s',
       default: { text: '10s' },
+      reload: true,
     }),
     streams: key(count({ min: '1', max: '10000' }), {
-      help: 'Calls at a time per HTTP/2 connection; the client waits with more. A change is for new connections.',
+      help: 'Calls at a time per HTTP/2 connection; the client waits with more.',
       example: '256',
       default: { text: '256' },
       reload: true,
@@ -113,16 +127,19 @@ export const limitsGroup = group(
       help: 'How long a client may send nothing of its upload, or take nothing of its answer.',
       example: '120s',
       default: { text: '120s' },
+      reload: true,
     }),
     'busy-stall-timeout': key(duration({ min: '1s', max: '1d' }), {
       help: 'The same while others wait for files that are all open (open-reads, open-writes) or for memory (buffered-bytes). At most stall-timeout.',
       example: '10s',
       default: { text: '10s' },
+      reload: true,
     }),
     'stall-size': key(byteSize({ min: '1B', max: '16MiB' }), {
       help: 'Less than this within the stall timeout counts as nothing, or a byte now and then would hold a call for ever.',
       example: '4KiB',
       default: { text: '4KiB' },
+      reload: true,
     }),
     'message-size': key(messageSize, {
       help: 'Largest gRPC request message, unpacked. Must have room for a batch.',
@@ -173,11 +190,13 @@ export const limitsGroup = group(
       help: 'TLS handshakes under way at a time, over all addresses; more wait, and the oldest then makes room after two seconds, sooner the more wait.',
       example: '256',
       default: { text: '256' },
+      reload: true,
     }),
     'tls-handshake-timeout': key(duration({ min: '100ms', max: '1m' }), {
       help: 'A connection whose TLS handshake is not complete by then is closed.',
       example: '10s',
       default: { text: '10s' },
+      reload: true,
     }),
     http2: http2Group,
     http1: http1Group,

@@ -3,7 +3,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { Key } from './key.ts';
 import type { Configuration } from './read-configuration.ts';
-import type { ServeOptions, TlsOptions } from './serve-options.ts';
+import type { LimitOptions, ServeOptions, TlsOptions } from './serve-options.ts';
 import { serveKeys } from './serve-schema.ts';
 import { TreeBuilder, valueAt } from './source.ts';
 
@@ -68,9 +68,15 @@ function combined(running: Configuration, next: Configuration): Configuration {
       tls: before.tls === undefined || after.tls === undefined ? before.tls : after.tls,
       drain: after.drain,
       log: { ...before.log, level: after.log.level },
-      limits: { ...before.limits, connectionsMax: after.limits.connectionsMax, streamsMax: after.limits.streamsMax },
+      limits: reloadedLimits(before.limits, after.limits),
     },
   };
+}
+
+/** Bounds of connections are those of `after`; what the stores were opened with, and what clients were told, stays. */
+function reloadedLimits(before: LimitOptions, after: LimitOptions): LimitOptions {
+  const { messageBytesMax, batchBytesMax, blobBytesMax, valueBytesMax, hotBytesMax, bufferedBytesMax, heldBodyBytesMax, openReadsMax, openWritesMax } = before;
+  return { ...after, messageBytesMax, batchBytesMax, blobBytesMax, valueBytesMax, hotBytesMax, bufferedBytesMax, heldBodyBytesMax, openReadsMax, openWritesMax };
 }
 
 /** The tokens file may say something else than before although its name is the same. */

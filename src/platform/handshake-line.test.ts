@@ -48,6 +48,18 @@ describe('a line of handshakes', () => {
     assert.deepEqual([begun, line.running, line.waiting, clock.pendingTimers <= 1], [30_000, 0, 0, true]);
   });
 
+  it('takes another bound at once, and another timeout for those that enter from then on', () => {
+    const { clock, events, line } = lineOf(1);
+    for (const item of ['a', 'b', 'c']) line.enter(item);
+    line.limit({ handshakesMax: 2, handshakeTimeoutMs: 1_000 });
+    assert.deepEqual([events, line.running, line.waiting], [['begin a', 'begin b'], 2, 1]);
+    line.leave('c');
+    line.limit({ handshakesMax: 3, handshakeTimeoutMs: 1_000 });
+    line.enter('d');
+    clock.advance(1_000);
+    assert.deepEqual(events.slice(2), ['begin d', 'timeout d']);
+  });
+
   it('gives up after the timeout what has not left, begun or not', () => {
     const { clock, events, line } = lineOf(1);
     line.enter('a');

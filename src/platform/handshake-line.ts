@@ -27,7 +27,7 @@ export interface HandshakeLinePorts<T> {
 }
 
 export class HandshakeLine<T> {
-  readonly #limits: HandshakeLimits;
+  #limits: HandshakeLimits;
   readonly #ports: HandshakeLinePorts<T>;
   /** When they began, in that order. Bounded by `handshakesMax`. */
   readonly #running = new Map<T, number>();
@@ -50,6 +50,12 @@ export class HandshakeLine<T> {
 
   get waiting(): number {
     return this.#waiting.size;
+  }
+
+  /** Those that have entered keep their time. */
+  limit(limits: HandshakeLimits): void {
+    this.#limits = limits;
+    this.#advance();
   }
 
   enter(item: T): void {

@@ -8,6 +8,7 @@ import { collect } from '../base/byte-source.ts';
 import type { HttpExchange } from '../base/http-exchange.ts';
 import { sendRaw } from '../testing/http-client.ts';
 import { serveHandler } from '../testing/serve-http.ts';
+import { http1Limits } from './node-http.ts';
 
 async function echo(exchange: HttpExchange): Promise<void> {
   const body = await collect(exchange.body(), 1_000_000);
@@ -105,6 +106,23 @@ describe('refusals of HTTP/1.1', () => {
     const [answer] = (await once(socket, 'data')) as [Buffer];
     assert.match(answer.toString(), /^HTTP\/1\.1 200 /);
     assert.deepEqual(served.refusals, []);
+  });
+
+  it('come by the limits of the moment: those of before, and after a change its own', async (t) => {
+    await using served = await serveHandler(echo);
+    const headers = `GET / HTTP/1.1\r\nhost: a\r\nconnection: close\r\nx: ${'y'.repeat(5_000)}\r\n\r\n`;
+    assert.match(await sendRaw(served.port, headers), /^HTTP\/1\.1 200 /);
+    const stalled = connect({ port: served.port, host: '127.0.0.1' });
+    t.after(() => stalled.destroy());
+    stalled.write('PUT / HTTP/1.1\r\nhost: a\r\ncontent-length: 100000\r\n\r\nx');
+    const ended = once(stalled.resume(), 'close');
+    while (served.server.exchangeCount === 0) await new Promise(setImmediate);
+    served.server.limit({ ...http1Limits, headerBytesMax: 4_096, headersTimeoutMs: 50, keepAliveTimeoutMs: 50, pipelinedRequestsMax: 1, stallTimeoutMs: 100, busyStallTimeoutMs: 100 });
+    assert.match(await sendRaw(served.port, headers), /^HTTP\/1\.1 431 /);
+    assert.match(await sendRaw(served.port, 'GET / HT', { keepOpen: true }), /^HTTP\/1\.1 408 /);
+    assert.match(await sendRaw(served.port, 'GET / HTTP/1.1\r\nhost: a\r\n\r\n', { keepOpen: true }), /^HTTP\/1\.1 200 /);
+    await ended; // it was there before, and is watched by what holds now
+    assert.deepEqual(served.refusals.toSorted(), ['header_size', 'header_timeout', 'idle', 'stall']);
   });
 
   it('end a connection that is not used, which is told apart from refusals', async () => {

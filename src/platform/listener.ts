@@ -169,9 +169,9 @@ export class Listener implements AsyncDisposable {
   }
 
   /** Bounds new connections anew; those that are open stay. */
-  limit(connectionsMax: number): void {
-    this.#limits = { ...this.#limits, connectionsMax };
-    this.#server.maxConnections = connectionsMax;
+  limit(limits: ListenerLimits): void {
+    this.#limits = limits;
+    this.#server.maxConnections = limits.connectionsMax;
   }
 
   get counts(): ListenerCounts {

@@ -47,6 +47,8 @@ export interface Http1Server {
    * been given back by `unshift`. `credentials` is what it shows of its client.
    */
   adopt(socket: Socket, credentials?: ConnectionCredentials): void;
+  /** Bounds connections and requests from now on anew; exchanges that run keep what they have. */
+  limit(limits: Http1Limits): void;
   /** Connections that are open. */
   readonly connectionCount: number;
   /** Exchanges that are not complete. */
@@ -114,7 +116,7 @@ interface Connection {
 class AdoptingServer implements Http1Server, InputGate {
   readonly #server: Server;
   readonly #handler: HttpHandler;
-  readonly #limits: Http1Limits;
+  #limits: Http1Limits;
   readonly #parts: Http1Parts;
   readonly #budget: ByteBudget;
   readonly #gate: Disposable;
@@ -132,12 +134,8 @@ class AdoptingServer implements Http1Server, InputGate {
     this.#parts = parts;
     this.#budget = parts.budget ?? unboundedByteBudget();
     const server = createServer({
-      maxHeaderSize: limits.headerBytesMax,
-      headersTimeout: limits.headersTimeoutMs,
       // A large upload over a slow line may take its time as long as bytes come, which is watched here.
       requestTimeout: 0,
-      keepAliveTimeout: limits.keepAliveTimeoutMs,
-      connectionsCheckingInterval: Math.min(lateHeadersCheckMs, limits.headersTimeoutMs),
       requireHostHeader: false, // refused below, with a text
     });
     // A client may end its side after the request and wait for the answer. Not in the documentation of node:http,
@@ -158,10 +156,25 @@ class AdoptingServer implements Http1Server, InputGate {
       parts.onIdle?.();
       socket.destroy();
     });
-    // node:http starts to watch for late headers when it listens, and this server never does.
-    server.emit('listening');
     this.#server = server;
     this.#gate = this.#budget.watch(this);
+    this.limit(limits);
+  }
+
+  limit(limits: Http1Limits): void {
+    this.#limits = limits;
+    const { headerBytesMax: maxHeaderSize, headersTimeoutMs: headersTimeout, keepAliveTimeoutMs: keepAliveTimeout } = limits;
+    const connectionsCheckingInterval = Math.min(lateHeadersCheckMs, headersTimeout);
+    // Options by their documentation, properties that are read for each connection by the code; node-http.test.ts notices.
+    Object.assign(this.#server, { maxHeaderSize, headersTimeout, keepAliveTimeout, connectionsCheckingInterval });
+    // node:http starts to watch for late headers when it listens, and this server never does. It ends the watch of before.
+    this.#server.emit('listening');
+    if (this.#looks !== undefined) this.#lookFromTimeToTime();
+  }
+
+  #lookFromTimeToTime(): void {
+    clearInterval(this.#looks);
+    this.#looks = setInterval(() => this.#look(), lookIntervalMs(this.#limits.stallTimeoutMs, this.#limits.busyStallTimeoutMs)).unref();
   }
 
   get connectionCount(): number {
@@ -185,7 +198,7 @@ class AdoptingServer implements Http1Server, InputGate {
     }
     const connection: Connection = { socket, credentials, waiting: [], progress: new ProgressWatch(), lastMovedBytes: -1, active: undefined, refusal: undefined };
     this.#connections.set(socket, connection);
-    this.#looks ??= setInterval(() => this.#look(), lookIntervalMs(this.#limits.stallTimeoutMs, this.#limits.busyStallTimeoutMs)).unref();
+    if (this.#looks === undefined) this.#lookFromTimeToTime();
     socket.once('close', () => {
       connection.waiting.length = 0;
       connection.active?.abort();

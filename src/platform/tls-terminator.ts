@@ -114,6 +114,11 @@ export class TlsTerminator {
     this.#clientCertificates = settings.clientCertificates;
   }
 
+  /** For handshakes from now on. */
+  limit(limits: HandshakeLimits): void {
+    this.#line.limit(limits);
+  }
+
   /**
    * Owns the socket, from which nothing has been taken. The handler gets what is inside, with an ALPN protocol of `h2`,
    * `http/1.1` or none. Without success the connection is closed.

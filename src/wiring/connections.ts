@@ -32,8 +32,13 @@ export interface ConnectionParts {
   readonly http1Events?: Pick<Http1Parts, 'onRefused' | 'onIdle'>;
   /** Whether somebody waits for what calls hold that make no progress. */
   readonly isBusy?: () => boolean;
-  /** Those of HTTP/2 are asked for each connection. */
-  readonly limits: { readonly http1: Http1Limits; readonly http2: () => Http2Limits };
+  readonly limits: ProtocolLimits;
+}
+
+/** Of connections, by what they speak. */
+export interface ProtocolLimits {
+  readonly http1: Http1Limits;
+  readonly http2: Http2Limits;
 }
 
 /** How the calls of a drain ended. */
@@ -60,13 +65,24 @@ export class Connections {
   readonly #http1: Http1Server;
   /** Bounded by the listeners' limit on connections. */
   readonly #http2 = new Set<Http2Session>();
+  #http2Limits: Http2Limits;
   #looks: Disposable | undefined;
   #draining = false;
   #openedStreams = 0;
 
   constructor(parts: ConnectionParts) {
     this.#parts = parts;
+    this.#http2Limits = parts.limits.http2;
     this.#http1 = createHttp1Server(parts.exchanges, parts.limits.http1, { log: parts.log, budget: parts.budget, foreignAnswer: prefaceRefusal(), isBusy: parts.isBusy, ...parts.http1Events });
+  }
+
+  /** Bounds connections from now on anew, and requests of HTTP/1.1; HTTP/2 connections that are open keep what they have. */
+  limit({ http1, http2 }: ProtocolLimits): void {
+    this.#http1.limit(http1);
+    this.#http2Limits = http2;
+    if (this.#looks === undefined) return;
+    this.#looks[Symbol.dispose]();
+    this.#looks = this.#lookFromTimeToTime();
   }
 
   /** For connections of one kind; those of all kinds are counted and ended together. */
@@ -91,7 +107,7 @@ export class Connections {
       socket.destroy();
       return;
     }
-    const session = serveHttp2(nodeSocket(socket, head), streams, this.#parts.limits.http2(), this.#parts);
+    const session = serveHttp2(nodeSocket(socket, head), streams, this.#http2Limits, this.#parts);
     this.#http2.add(session);
     this.#looks ??= this.#lookFromTimeToTime();
     void session.closed.then(() => this.#onClosed(session));
@@ -113,8 +129,8 @@ export class Connections {
 
   /** One timer for all connections, while there are any. */
   #lookFromTimeToTime(): Disposable {
-    const { clock, timers, isBusy, limits } = this.#parts;
-    const { handshakeTimeoutMs, idleTimeoutMs, pingIntervalMs, pingTimeoutMs, busyStallTimeoutMs } = limits.http2();
+    const { clock, timers, isBusy } = this.#parts;
+    const { handshakeTimeoutMs, idleTimeoutMs, pingIntervalMs, pingTimeoutMs, busyStallTimeoutMs } = this.#http2Limits;
     const look = (): void => {
       const nowMs = clock.nowMs();
       const busy = isBusy?.() === true;

@@ -10,13 +10,11 @@ import { RunningCount } from '../base/running-count.ts';
 import { GrpcRouter } from '../grpc/router.ts';
 import type { ConnectionEvents } from '../h2/connection-events.ts';
 import { httpAcceptor } from '../h2/http-acceptor.ts';
-import type { Http2Limits } from '../h2/limits.ts';
 import { httpExchangeLimits } from '../h2/http-stream-exchange.ts';
 import { guardedFromBrowsers } from '../http/browser-guard.ts';
 import { monotonicClock, timers, wallClock } from '../platform/clocks.ts';
 import { createHttpDate } from '../platform/http-date.ts';
 import type { Listener } from '../platform/listener.ts';
-import type { Http1Limits } from '../platform/node-http.ts';
 import { isLoopbackAddress } from '../platform/resolve-host.ts';
 import { meterConnections, meteredConnectionEvents, meteredHttp1Events } from './connection-metrics.ts';
 import { ByteBudgetKeeper } from './byte-budget.ts';
@@ -48,6 +46,9 @@ export interface EndpointParts {
   readonly log: Log;
 }
 
+/** What of the limits can change in a running server. */
+export type ConnectionLimits = Pick<ServerLimits, 'listener' | 'http1' | 'http2'>;
+
 /** From where clients of an address come. */
 type Audience = 'loopback' | 'network' | 'unix';
 
@@ -77,9 +78,7 @@ export class Endpoints implements AsyncDisposable {
   readonly #keeper: ByteBudgetKeeper;
   readonly #log: Log;
   readonly #router: GrpcRouter;
-  readonly #http1: Http1Limits;
-  #http2: Http2Limits;
-  #connectionsMax: number;
+  #limits: ConnectionLimits;
   readonly #audiences: Readonly<Record<Audience, AudienceEnd>>;
   readonly #listeners: Listener[] = [];
   readonly #exchanges = new RunningCount();
@@ -94,12 +93,15 @@ export class Endpoints implements AsyncDisposable {
     this.#http1Events = meteredHttp1Events(meter);
     this.#isBusy = isBusy;
     this.#log = log;
-    // Stalled clients of HTTP/1.1 and of HTTP/2 are ended after about the same time.
-    const patienceMs = limits.http1.busyStallTimeoutMs / 2;
-    this.#keeper = new ByteBudgetKeeper(budget, { patienceMs }, { evictors: () => [this], clock: monotonicClock, timers, log, meter });
-    this.#http1 = limits.http1;
-    this.#http2 = limits.http2;
-    this.#connectionsMax = limits.listener.connectionsMax;
+    this.#limits = limits;
+    const current = () => this.#limits;
+    const keeperLimits = {
+      // Stalled clients of HTTP/1.1 and of HTTP/2 are ended after about the same time.
+      get patienceMs() {
+        return current().http1.busyStallTimeoutMs / 2;
+      },
+    };
+    this.#keeper = new ByteBudgetKeeper(budget, keeperLimits, { evictors: () => [this], clock: monotonicClock, timers, log, meter });
     this.#router = new GrpcRouter(served.services, { authenticator, timers, log, limits: limits.grpc, budget, observed: calls && { observer: calls, turns } });
     const http = countedHandler(refusingGrpcPaths(served.http, this.#router), this.#exchanges);
     const policy = { allowedHosts, linkablePaths: served.pages.filter(({ linkable }) => linkable).map(({ path }) => path) };
@@ -113,8 +115,8 @@ export class Endpoints implements AsyncDisposable {
     meterConnections(meter, {
       listeners: () => this.#listeners,
       connections: this.#connections,
-      connectionsMax: () => this.#connectionsMax,
-      streamsMax: () => this.#http2.concurrentStreamsMax,
+      connectionsMax: () => this.#limits.listener.connectionsMax,
+      streamsMax: () => this.#limits.http2.concurrentStreamsMax,
     });
   }
 
@@ -123,7 +125,7 @@ export class Endpoints implements AsyncDisposable {
     const exchanges = this.#telemetry.observedHttp(handler);
     const httpDate = createHttpDate(wallClock);
     return {
-      connections: new Connections({ exchanges, clock: monotonicClock, timers, log, budget: this.#budget, events: this.#events, http1Events: this.#http1Events, isBusy: this.#isBusy, limits: { http1: this.#http1, http2: () => this.#http2 } }),
+      connections: new Connections({ exchanges, clock: monotonicClock, timers, log, budget: this.#budget, events: this.#events, http1Events: this.#http1Events, isBusy: this.#isBusy, limits: this.#limits }),
       acceptors: (router) => (credentials) =>
         new DispatchAcceptor(router.forClient(credentials), httpAcceptor(exchanges, httpExchangeLimits, { httpDate, log, budget: this.#budget, credentials })),
     };
@@ -148,11 +150,11 @@ export class Endpoints implements AsyncDisposable {
     return this.#router.runningHandlers + this.#exchanges.value;
   }
 
-  /** Bounds new connections, and calls on them, anew; what is open stays as it is. */
-  limit({ connectionsMax, streamsMax }: { readonly connectionsMax: number; readonly streamsMax: number }): void {
-    this.#connectionsMax = connectionsMax;
-    this.#http2 = { ...this.#http2, concurrentStreamsMax: streamsMax };
-    for (const listener of this.#listeners) listener.limit(connectionsMax);
+  /** Bounds new connections, and calls on them, anew; what is open stays as it is, but for requests of HTTP/1.1. */
+  limit(limits: ConnectionLimits): void {
+    this.#limits = limits;
+    for (const connections of this.#connections) connections.limit(limits);
+    for (const listener of this.#listeners) listener.limit(limits.listener);
   }
 
   /** Serves whoever connects to `listener`, and owns it. */

@@ -1,6 +1,7 @@
 // What there is to see of a server that runs, and how to end it.
 import type { ListenAddress } from '../base/listen-address.ts';
-import type { TlsOptions } from '../config/serve-options.ts';
+import type { LimitOptions, TlsOptions } from '../config/serve-options.ts';
+import type { AnonymousRights } from '../rights/rights-definition.ts';
 import type { RightsOptions } from './rights.ts';
 import type { DrainLimits, DrainProgress, StopOutcome } from './drain.ts';
 
@@ -12,7 +13,8 @@ export interface ReloadOptions extends RightsOptions {
   /** Heeded by a server that speaks TLS. */
   readonly tls: TlsOptions | undefined;
   readonly drain: DrainLimits;
-  readonly limits: { readonly connectionsMax: number; readonly streamsMax: number };
+  /** Those of connections count; the rest are heeded at the start alone. */
+  readonly limits: LimitOptions;
 }
 
 export interface RunningServer {

@@ -127,7 +127,9 @@ class Server implements RunningServer {
     const takeTls = options.tls === undefined ? undefined : await tls?.prepare(options.tls);
     await rights.reload(options);
     takeTls?.();
-    this.#parts.endpoints.limit(options.limits);
+    const limits = serverLimits(options.limits);
+    tls?.limit(limits.tls);
+    this.#parts.endpoints.limit(limits);
     this.#drainLimits = options.drain;
   }
 

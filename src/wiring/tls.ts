@@ -29,6 +29,8 @@ export interface OpenTls extends Disposable {
    * @throws CacheError as `checkTls`; of a certificate that it has already, it does not matter that it has expired.
    */
   prepare(options: TlsOptions): Promise<() => void>;
+  /** For handshakes from now on. */
+  limit(limits: HandshakeLimits): void;
   /** Adds what there is to count. */
   meter(meter: Meter): void;
 }
@@ -55,6 +57,7 @@ export interface TlsPorts {
 /** @throws CacheError as `checkTls`. */
 export async function openTls(options: TlsOptions, limits: HandshakeLimits, { log, wallClock, timers }: TlsPorts): Promise<OpenTls> {
   let current = options;
+  let currentLimits = limits;
   const warnings = await checkTls(options, wallClock);
   warnOf(warnings, log);
   const terminator = new TlsTerminator(settingsOf(options), limits, log);
@@ -73,7 +76,11 @@ export async function openTls(options: TlsOptions, limits: HandshakeLimits, { lo
         warnOf(found, log);
       };
     },
-    meter: (meter) => meterTls(terminator, () => current, { meter, limits }),
+    limit(next) {
+      currentLimits = next;
+      terminator.limit(next);
+    },
+    meter: (meter) => meterTls(terminator, () => current, { meter, limits: () => currentLimits }),
     [Symbol.dispose]: () => daily[Symbol.dispose](),
   };
 }
@@ -138,11 +145,11 @@ const refusals: ListenerTls['refusals'] = {
   http2: insecureRefusal,
 };
 
-function meterTls(terminator: TlsTerminator, current: () => TlsOptions, { meter, limits }: { readonly meter: Meter; readonly limits: HandshakeLimits }): void {
+function meterTls(terminator: TlsTerminator, current: () => TlsOptions, { meter, limits }: { readonly meter: Meter; readonly limits: () => HandshakeLimits }): void {
   const handshakes = { name: 'kiln_tls_handshakes_total', help: 'TLS handshakes that have ended, by outcome: ok, or why not.' } as const;
   meter.observedCounter(handshakes, () => terminator.counts.done, { outcome: 'ok' });
   for (const failure of Object.keys(terminator.counts.failed) as HandshakeFailure[]) meter.observedCounter(handshakes, () => terminator.counts.failed[failure], { outcome: failure });
   meter.gauge({ name: 'kiln_tls_handshakes_in_progress', help: 'TLS handshakes under way, and in line.' }, () => terminator.handshakes);
-  meter.gauge({ name: 'kiln_tls_handshakes_in_progress_max', help: 'The bound of handshakes under way (limits.tls-handshakes).' }, () => limits.handshakesMax);
+  meter.gauge({ name: 'kiln_tls_handshakes_in_progress_max', help: 'The bound of handshakes under way (limits.tls-handshakes).' }, () => limits().handshakesMax);
   meter.gauge({ name: 'kiln_tls_certificate_expiry_timestamp_seconds', help: 'When the certificate of the server expires, in seconds since the Unix epoch.' }, () => current().material.notAfterMs / 1_000);
 }

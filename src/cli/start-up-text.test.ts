@@ -66,11 +66,18 @@ describe('start-up text', () => {
   it('speaks of the socket file when that is what is served first', () => {
     const text = textOf({ addresses: [{ kind: 'unix', path: '/run/kiln.sock', tls: false }, ...server.addresses] });
     assert.match(text, /listens on {2}unix:\/run\/kiln\.sock, 127\.0\.0\.1:9092\n/);
-    assert.match(text, /--remote_proxy=unix:\/run\/kiln\.sock\n/);
+    assert.match(text, /\nOver the socket file:\n {4}Bazel {3}build --remote_cache=grpc:\/\/kiln --remote_proxy=unix:\/run\/kiln\.sock\n {4}curl {4}--unix-socket \/run\/kiln\.sock http:\/\/localhost\/status\nBazel   in \.bazelrc/);
+    assert.match(text, /CCACHE_REMOTE_STORAGE='http:\/\/127\.0\.0\.1:9092\/ccache/);
     assert.ok(text.endsWith('ready unix:/run/kiln.sock unix:/run/kiln.sock\n'));
   });
 
   it('puts an IPv6 address into brackets', () => {
+  it('says what tools need that cannot use a socket file, when that is all there is', () => {
+    const text = textOf({ addresses: [{ kind: 'unix', path: '/run/kiln.sock', tls: false }], anonymousRight: 'none' });
+    assert.match(text, /\/status\nmoon and ccache cannot use a socket file; for them, serve an address as well:\n {4}--listen 127\.0\.0\.1:9092\nEach shows its token/);
+    assert.match(text, /Bazel {3}build --remote_header='authorization=Bearer TOKEN'\n\nready unix:/, 'and nothing about tools that cannot come');
+  });
+
     assert.deepEqual(endpointsOf({ kind: 'tcp', host: '::1', port: 7, tls: false }), { grpc: 'grpc://[::1]:7', http: 'http://[::1]:7' });
   });
 });

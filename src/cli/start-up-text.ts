@@ -25,7 +25,7 @@ export function endpointsOf(address: ServedAddress): Endpoints {
   return urlsOf(address, loopbackFor.get(address.host) ?? address.host);
 }
 
-function urlsOf({ tls, ...address }: ServedAddress & { kind: 'tcp' }, host: string): Endpoints {
+function urlsOf({ tls, ...address }: TcpAddress, host: string): Endpoints {
   const authority = formatListenAddress({ ...address, host });
   const end = tls ? 's' : '';
   return { grpc: `grpc${end}://${authority}`, http: `http${end}://${authority}` };
@@ -44,8 +44,8 @@ export function startUpText({ version, server, hostName, freeUsersFile }: StartU
     `  allows      ${whoMayWhat[server.anonymousRight]}`,
     ...(freeUsersFile === undefined || !(server.anonymousRight === 'none' || server.anonymousRight === 'read') ? [] : [`              every user of ${freeUsersFile} to read and write, since there are no identities`]),
     '',
-    ...(first.kind === 'unix' ? unixSnippets(first.path) : tcpSnippets(first, hostName)),
-    ...(server.anonymousRight === 'none' ? credentialsHint(first) : []),
+    ...snippets(server.addresses, hostName),
+    ...(server.anonymousRight === 'none' ? credentialsHint(server.addresses) : []),
     '',
     `ready ${grpc} ${http}`,
     '',
@@ -63,16 +63,32 @@ const whoMayWhat: Readonly<Record<RunningServer['anonymousRight'], string>> = {
 };
 
 /** A token of somebody is nothing to print. */
-function credentialsHint({ tls }: ServedAddress): readonly string[] {
+/** Of the first address; and of the first of TCP, which more tools can use. */
+function snippets(addresses: readonly ServedAddress[], hostName: string): readonly string[] {
+  const [first] = addresses;
+  const tcp = addresses.find(isTcp);
+  const overSocket = first?.kind === 'unix' ? unixSnippets(first.path) : [];
+  if (tcp !== undefined) return [...overSocket, ...tcpSnippets(tcp, hostName)];
+  return [...overSocket, 'moon and ccache cannot use a socket file; for them, serve an address as well:', '    --listen 127.0.0.1:9092'];
+}
+
+type TcpAddress = ServedAddress & { readonly kind: 'tcp' };
+
+function isTcp(address: ServedAddress): address is TcpAddress {
+  return address.kind === 'tcp';
+}
+
+function credentialsHint(addresses: readonly ServedAddress[]): readonly string[] {
+  const tcp = addresses.find(isTcp);
   return [
     'Each shows its token as well ("kiln token create" makes one):',
     "    Bazel   build --remote_header='authorization=Bearer TOKEN'",
-    '    moon    auth.token below remote, with the name of a variable that holds it',
-    ...(tls ? [] : ["    ccache  '|bearer-token=TOKEN' behind the address"]),
+    ...(tcp === undefined ? [] : ['    moon    auth.token below remote, with the name of a variable that holds it']),
+    ...(tcp === undefined || tcp.tls ? [] : ["    ccache  '|bearer-token=TOKEN' behind the address"]),
   ];
 }
 
-function tcpSnippets(address: ServedAddress & { kind: 'tcp' }, hostName: string): readonly string[] {
+function tcpSnippets(address: TcpAddress, hostName: string): readonly string[] {
   // Clients of a cache that is open to the network are elsewhere, where this machine has its name.
   const { grpc, http } = urlsOf(address, loopbackFor.has(address.host) ? hostName : address.host);
   return [
@@ -95,7 +111,11 @@ const tlsHint: readonly string[] = [
   '    curl    --cacert CA.pem',
 ];
 
-/** Of these tools, Bazel alone can use a socket file. */
+/** Of the build tools, Bazel alone can use a socket file. */
 function unixSnippets(path: string): readonly string[] {
-  return ['Bazel   in .bazelrc:', `    build --remote_cache=grpc://kiln --remote_proxy=unix:${path}`];
+  return [
+    'Over the socket file:',
+    `    Bazel   build --remote_cache=grpc://kiln --remote_proxy=unix:${path}`,
+    `    curl    --unix-socket ${path} http://localhost/status`,
+  ];
 }

@@ -37,3 +37,27 @@ export interface ActionCache {
    */
   put(key: ActionKey, result: EncodedActionResult, options?: CallOptions): Promise<void>;
 }
+
+/**
+ * What became of a result that may not take the place of others: `stored`; `same` when another one stays that differs in
+ * nothing but who made it and when; `kept` when something else stays.
+ */
+export type FirstPut = 'stored' | 'same' | 'kept';
+
+export interface PutFirstOptions extends CallOptions {
+  /** Whether a result that is there stands, or counts as absent. Default: what can be read stands. */
+  readonly stands?: ((present: EncodedActionResult) => MaybePromise<boolean>) | undefined;
+}
+
+/**
+ * The action cache of a server, whose callers need not trust each other. Of another server one can only ask to `put`; its
+ * own rights say what becomes of that.
+ */
+export interface SharedActionCache extends ActionCache {
+  /**
+   * As `put`, for a writer who may not take the place of others (CT-9): the first one wins, also over values of tools under
+   * the same key, and over a result for another size of the action. Atomic, as `ValueStore.putFirst` is.
+   * @throws CacheError as `put`, and `unavailable` with `retry_after` (too many writers of this key).
+   */
+  putFirst(key: ActionKey, result: EncodedActionResult, options?: PutFirstOptions): Promise<FirstPut>;
+}

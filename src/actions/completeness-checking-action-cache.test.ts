@@ -81,7 +81,7 @@ describe('CompletenessCheckingActionCache', () => {
     assert.equal(result?.message.outputFiles[0]?.path, 'a');
     assert.equal(counts.questions, 1);
     const served = encoded({ exitCode: 3 });
-    const fixed = new CompletenessCheckingActionCache({ get: () => served, put: async () => {} }, new CompletenessCheck(blobs, completenessLimits, async () => {}), new RecordedLog());
+    const fixed = new CompletenessCheckingActionCache({ get: () => served, put: async () => {}, putFirst: async () => 'stored' }, new CompletenessCheck(blobs, completenessLimits, async () => {}), new RecordedLog());
     assert.equal(fixed.get(key), served);
   });
 
@@ -90,6 +90,17 @@ describe('CompletenessCheckingActionCache', () => {
     assert.equal(cache.get(key), undefined);
     assert.equal(counts.questions, 0);
     assert.deepEqual(log.lines, []);
+  });
+
+  it('CT-9: a result whose blobs are gone, or were never there, is in nobody\'s way', async () => {
+    const { cache, key, file } = setUp();
+    const first = encoded({ outputFiles: [{ path: 'a', digest: await file('never stored', false) }] });
+    assert.equal(await cache.putFirst(key, first), 'stored');
+    const second = encoded({ exitCode: 2, stdoutDigest: await file('there') });
+    assert.equal(await cache.putFirst(key, second), 'stored');
+    assert.equal(await cache.putFirst(key, encoded({ exitCode: 3 })), 'kept');
+    assert.equal((await cache.get(key))?.message.exitCode, 2);
+    assert.equal(await cache.putFirst(key, encoded({ exitCode: 3 }), { stands: () => false }), 'stored', 'whoever asks may say so, too');
   });
 
   const missing: readonly (readonly [string, (s: SetUp) => Promise<MessageInitShape<typeof ActionResultSchema>>])[] = [

@@ -4,7 +4,7 @@ import type { Log } from '../base/log.ts';
 import { isPromise } from '../base/maybe-promise.ts';
 import type { MaybePromise } from '../base/maybe-promise.ts';
 import type { EncodedActionResult } from '../proto/encoded-action-result.ts';
-import type { ActionCache, ActionKey } from './action-cache.ts';
+import type { ActionKey, FirstPut, PutFirstOptions, SharedActionCache } from './action-cache.ts';
 import type { CompletenessCheck } from './completeness-check.ts';
 import type { Incompleteness } from './directory-gathering.ts';
 
@@ -13,12 +13,12 @@ import type { Incompleteness } from './directory-gathering.ts';
  * its blobs may come back, and the next put replaces it anyway. Puts are not checked: a client may upload the
  * result before the last of its blobs.
  */
-export class CompletenessCheckingActionCache implements ActionCache {
-  readonly #inner: ActionCache;
+export class CompletenessCheckingActionCache implements SharedActionCache {
+  readonly #inner: SharedActionCache;
   readonly #check: CompletenessCheck;
   readonly #log: Log;
 
-  constructor(inner: ActionCache, check: CompletenessCheck, log: Log) {
+  constructor(inner: SharedActionCache, check: CompletenessCheck, log: Log) {
     this.#inner = inner;
     this.#check = check;
     this.#log = log;
@@ -31,6 +31,16 @@ export class CompletenessCheckingActionCache implements ActionCache {
 
   put(key: ActionKey, result: EncodedActionResult, options?: CallOptions): Promise<void> {
     return this.#inner.put(key, result, options);
+  }
+
+  /** What is not served is not in the way. */
+  putFirst(key: ActionKey, result: EncodedActionResult, options: PutFirstOptions = {}): Promise<FirstPut> {
+    const { stands } = options;
+    const isComplete = async (present: EncodedActionResult): Promise<boolean> => {
+      if (stands !== undefined && !(await stands(present))) return false;
+      return (await this.#check.whyIncomplete(present, key.actionDigest.function, options)) === undefined;
+    };
+    return this.#inner.putFirst(key, result, { ...options, stands: isComplete });
   }
 
   #checked(key: ActionKey, result: EncodedActionResult | undefined, options?: CallOptions): MaybePromise<EncodedActionResult | undefined> {

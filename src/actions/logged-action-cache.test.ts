@@ -28,15 +28,18 @@ describe('logged action cache', () => {
       const fields = `"instance":"main","function":"sha256","hash":"${key.actionDigest.hash}"`;
       const lines = [`debug get action result {${fields},"found":false}`, `debug put action result {${fields}}`, `debug get action result {${fields},"found":true}`];
       assert.deepEqual(log.lines, debugEnabled ? lines : []);
+      assert.equal(await cache.putFirst(key, EncodedActionResult.of(create(ActionResultSchema, { exitCode: 8 }))), 'kept');
+      assert.equal(log.lines[3], debugEnabled ? `debug put action result {${fields},"outcome":"kept"}` : undefined);
     });
   }
 
   it('answers at once what is at hand, and says why a put failed', async () => {
     const log = new RecordedLog();
     const full = new CacheError('resource_exhausted', 'full');
-    const cache = new LoggedActionCache({ get: () => result, put: async () => Promise.reject(full) }, log);
+    const cache = new LoggedActionCache({ get: () => result, put: async () => Promise.reject(full), putFirst: async () => Promise.reject(full) }, log);
     assert.equal(cache.get(key), result);
     await assert.rejects(cache.put(key, result), full);
+    await assert.rejects(cache.putFirst(key, result), full);
     assert.match(log.lines[1] ?? '', /put action result .*"failed":"resource_exhausted"/);
   });
 });

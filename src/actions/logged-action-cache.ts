@@ -6,14 +6,14 @@ import type { Log } from '../base/log.ts';
 import { isPromise } from '../base/maybe-promise.ts';
 import type { MaybePromise } from '../base/maybe-promise.ts';
 import type { EncodedActionResult } from '../proto/encoded-action-result.ts';
-import type { ActionCache, ActionKey } from './action-cache.ts';
+import type { ActionKey, FirstPut, PutFirstOptions, SharedActionCache } from './action-cache.ts';
 
 /** Outermost, so that it shows what clients were told: an incomplete result is a miss. */
-export class LoggedActionCache implements ActionCache {
-  readonly #inner: ActionCache;
+export class LoggedActionCache implements SharedActionCache {
+  readonly #inner: SharedActionCache;
   readonly #log: Log;
 
-  constructor(inner: ActionCache, log: Log) {
+  constructor(inner: SharedActionCache, log: Log) {
     this.#inner = inner;
     this.#log = log;
   }
@@ -30,19 +30,27 @@ export class LoggedActionCache implements ActionCache {
     return this.#log.debugEnabled ? this.#toldPut(key, done) : done;
   }
 
+  putFirst(key: ActionKey, result: EncodedActionResult, options?: PutFirstOptions): Promise<FirstPut> {
+    const done = this.#inner.putFirst(key, result, options);
+    return this.#log.debugEnabled ? this.#toldPut(key, done) : done;
+  }
+
   #toldGet(key: ActionKey, found: EncodedActionResult | undefined): EncodedActionResult | undefined {
     this.#log.debug('get action result', { ...fieldsOf(key), found: found !== undefined });
     return found;
   }
 
-  async #toldPut(key: ActionKey, done: Promise<void>): Promise<void> {
+  /** An outcome is that of `putFirst`. */
+  async #toldPut<T extends FirstPut | void>(key: ActionKey, done: Promise<T>): Promise<T> {
+    let outcome: T;
     try {
-      await done;
+      outcome = await done;
     } catch (thrown) {
       this.#log.debug('put action result', { ...fieldsOf(key), failed: CacheError.from(thrown).code });
       throw thrown;
     }
-    this.#log.debug('put action result', fieldsOf(key));
+    this.#log.debug('put action result', outcome === undefined ? fieldsOf(key) : { ...fieldsOf(key), outcome });
+    return outcome;
   }
 }
 

@@ -9,7 +9,8 @@ import { isPromise } from '../base/maybe-promise.ts';
 import type { MaybePromise } from '../base/maybe-promise.ts';
 import type { ValueKey, ValueStore } from '../blob/value-store.ts';
 import type { EncodedActionResult } from '../proto/encoded-action-result.ts';
-import type { ActionCache, ActionKey } from './action-cache.ts';
+import type { ActionKey, FirstPut, PutFirstOptions, SharedActionCache } from './action-cache.ts';
+import { FirstWriter } from './first-writer.ts';
 import { decodeStoredActionResult, encodeStoredActionResult, headerBytes } from './stored-action-result.ts';
 
 export interface StoredActionCacheLimits {
@@ -25,7 +26,7 @@ export const storedActionCacheLimits: StoredActionCacheLimits = { actionResultBy
  * result was put with, it finds nothing (AC-9): that is another action. It is no error, because one client's wrong
  * put must not fail the builds of others; they miss, execute, and put the right result in its place.
  */
-export class StoredActionCache implements ActionCache {
+export class StoredActionCache implements SharedActionCache {
   readonly #values: ValueStore;
   readonly #log: Log;
   readonly #valueBytesMax: number;
@@ -43,6 +44,18 @@ export class StoredActionCache implements ActionCache {
   }
 
   async put(key: ActionKey, result: EncodedActionResult, options?: CallOptions): Promise<void> {
+    await this.#values.put(valueKey(key), byteSourceOf(this.#encoded(key, result)), options);
+  }
+
+  async putFirst(key: ActionKey, result: EncodedActionResult, options: PutFirstOptions = {}): Promise<FirstPut> {
+    const value = byteSourceOf(this.#encoded(key, result));
+    const newcomer = { kind: 'action_result', digestFunction: key.actionDigest.function, result } as const;
+    const writer = new FirstWriter(newcomer, { resultBytesMax: this.#valueBytesMax - headerBytes, isStanding: options.stands ?? (() => true) });
+    if (await this.#values.putFirst(valueKey(key), value, writer.stands, options)) return 'stored';
+    return writer.metSame ? 'same' : 'kept';
+  }
+
+  #encoded(key: ActionKey, result: EncodedActionResult): Uint8Array {
     const value = encodeStoredActionResult({ actionSizeBytes: key.actionDigest.sizeBytes, result });
     if (value.byteLength > this.#valueBytesMax) {
       throw new CacheError(
@@ -51,7 +64,7 @@ export class StoredActionCache implements ActionCache {
           'Store large outputs as blobs instead of inlining them',
       );
     }
-    await this.#values.put(valueKey(key), byteSourceOf(value), options);
+    return value;
   }
 
   #read(key: ActionKey, value: ByteSource | undefined, options?: CallOptions): MaybePromise<EncodedActionResult | undefined> {

@@ -4,27 +4,38 @@
 import type { ByteSource } from '../base/byte-source.ts';
 import { byteSourceOf, collect } from '../base/byte-source.ts';
 import type { HttpExchange } from '../base/http-exchange.ts';
-import type { ActionCache, ActionKey } from '../actions/action-cache.ts';
+import type { Caller } from '../base/authorizer.ts';
+import type { ActionKey, SharedActionCache } from '../actions/action-cache.ts';
+import { classifyActionValue, encodeJson, mayBeJson } from '../actions/action-value.ts';
 import type { CompletenessCheck } from '../actions/completeness-check.ts';
+import type { EntryRights } from '../actions/entry-rights.ts';
+import { FirstWriter } from '../actions/first-writer.ts';
 import { storeInlinedOutputs } from '../actions/inlined-outputs.ts';
 import type { BlobStore } from '../blob/blob-store.ts';
 import type { ValueKey, ValueStore } from '../blob/value-store.ts';
 import type { EncodedActionResult } from '../proto/encoded-action-result.ts';
-import { classifyActionValue, encodeJson, mayBeJson } from './action-value.ts';
 import { absentAnswer, bytesAnswer, jsonAnswer, storedAnswer, textAnswer } from './answer.ts';
 import type { HttpAnswer } from './answer.ts';
 import { tooLarge } from './blob-route.ts';
 import type { BuildCachePath } from './build-cache-path.ts';
 import { remaining } from './held-body.ts';
-import type { BodyMemory, HeldBody } from './held-body.ts';
+import type { BodyMemory } from './held-body.ts';
 
 export interface ActionRouteDependencies {
   /** Checks completeness itself. */
-  readonly actions: ActionCache;
+  readonly actions: SharedActionCache;
+  readonly entryRights: EntryRights;
   readonly values: ValueStore;
   readonly blobs: BlobStore;
   readonly completeness: CompletenessCheck;
   readonly memory: BodyMemory;
+}
+
+/** A body that is kept as it came. */
+interface OpaqueBody {
+  readonly body: AsyncIterable<Uint8Array>;
+  /** What it says, when it is a result as JSON. */
+  readonly result: EncodedActionResult | undefined;
 }
 
 export interface ActionRouteLimits {
@@ -52,7 +63,7 @@ export class ActionRoute {
     return answer ?? absentAnswer(`no action result ${path.digestFunction.name}/${path.hash} in the cache`);
   }
 
-  async put(exchange: HttpExchange, path: BuildCachePath): Promise<HttpAnswer> {
+  async put(exchange: HttpExchange, path: BuildCachePath, caller: Caller): Promise<HttpAnswer> {
     const lengthMax = this.#bodyBytesMax();
     if ((exchange.contentLength ?? 0) > lengthMax) return tooLarge(exchange.contentLength ?? 0, lengthMax);
     const body = exchange.body()[Symbol.asyncIterator]();
@@ -61,24 +72,37 @@ export class ActionRoute {
     const value = held.complete ? classifyActionValue(held.bytes, path.digestFunction) : { kind: 'foreign' as const };
     switch (value.kind) {
       case 'binary':
-        await this.#putResult(exchange, path, value.result);
+        await this.#putResult(exchange, path, caller, value.result);
         return storedAnswer;
       case 'json':
-        return await this.#putOpaque(exchange, path, held);
+        await this.#putOpaque(exchange, path, caller, { body: held.all(), result: value.result });
+        return storedAnswer;
       case 'foreign':
-        if (this.#limits.opaqueValues) return await this.#putOpaque(exchange, path, held);
+        if (this.#limits.opaqueValues) {
+          await this.#putOpaque(exchange, path, caller, { body: held.all(), result: undefined });
+          return storedAnswer;
+        }
         return textAnswer(400, 'the body is no ActionResult with well-formed digests, and other values are not kept here');
     }
   }
 
-  async #putResult(exchange: HttpExchange, path: BuildCachePath, result: EncodedActionResult): Promise<void> {
-    const stored = await storeInlinedOutputs(result, path.digestFunction, this.#deps.blobs, exchange);
-    await this.#deps.actions.put(actionKey(path), stored, exchange);
+  async #putResult(exchange: HttpExchange, path: BuildCachePath, caller: Caller, result: EncodedActionResult): Promise<void> {
+    const { actions, blobs, entryRights } = this.#deps;
+    const stored = await storeInlinedOutputs(result, path.digestFunction, blobs, exchange);
+    if (entryRights.mayReplace(caller, path.instance)) await actions.put(actionKey(path), stored, exchange);
+    else if ((await actions.putFirst(actionKey(path), stored, exchange)) === 'kept') throw entryRights.kept(caller, 'action_result', actionKey(path));
   }
 
-  async #putOpaque(exchange: HttpExchange, path: BuildCachePath, held: HeldBody): Promise<HttpAnswer> {
-    await this.#deps.values.put(opaqueKey(path), held.all(), exchange);
-    return storedAnswer;
+  async #putOpaque(exchange: HttpExchange, path: BuildCachePath, caller: Caller, value: OpaqueBody): Promise<void> {
+    const { values, completeness, entryRights } = this.#deps;
+    if (entryRights.mayReplace(caller, path.instance)) return await values.put(opaqueKey(path), value.body, exchange);
+    const { digestFunction } = path;
+    const writer = new FirstWriter({ kind: 'opaque', digestFunction, result: value.result }, {
+      resultBytesMax: this.#limits.actionResultBytesMax,
+      isStanding: async (result) => (await completeness.whyIncomplete(result, digestFunction, exchange)) === undefined,
+    });
+    const isThere = await values.putFirst(opaqueKey(path), value.body, writer.stands, exchange);
+    if (!isThere && !writer.metSame) throw entryRights.kept(caller, 'opaque', actionKey(path));
   }
 
   async #result(exchange: HttpExchange, path: BuildCachePath, asJson: boolean): Promise<HttpAnswer | undefined> {

@@ -31,7 +31,7 @@ export class BuildCache {
     if (encoding !== undefined && encoding.toLowerCase() !== 'identity') {
       return textAnswer(415, `content-encoding ${encoding.slice(0, 40)} is not accepted here: send the bytes as they are`);
     }
-    return path.kind === 'cas' ? this.#blob(exchange, method, path) : this.#action(exchange, method, path);
+    return path.kind === 'cas' ? this.#blob(exchange, method, path) : this.#action(exchange, method, path, caller);
   }
 
   #blob(exchange: HttpExchange, method: Method, path: BuildCachePath): Promise<HttpAnswer> {
@@ -45,7 +45,7 @@ export class BuildCache {
     }
   }
 
-  #action(exchange: HttpExchange, method: Method, path: BuildCachePath): Promise<HttpAnswer> {
-    return method === 'PUT' ? this.#actions.put(exchange, path) : this.#actions.get(exchange, path);
+  #action(exchange: HttpExchange, method: Method, path: BuildCachePath, caller: Caller): Promise<HttpAnswer> {
+    return method === 'PUT' ? this.#actions.put(exchange, path, caller) : this.#actions.get(exchange, path);
   }
 }

@@ -17,6 +17,7 @@ import {
 } from '../proto/gen/build/bazel/remote/execution/v2/remote_execution_pb.ts';
 import type { GetActionResultRequest } from '../proto/gen/build/bazel/remote/execution/v2/remote_execution_pb.ts';
 import { blobStoreWith } from '../testing/blob-store-with.ts';
+import { RecordedMeter } from '../testing/recorded-meter.ts';
 import { serveCache } from '../testing/serve-cache.ts';
 import type { ServedCache } from '../testing/serve-cache.ts';
 
@@ -170,6 +171,23 @@ describe('ActionCache', () => {
     await assert.rejects(get(readers), { code: status.NOT_FOUND });
     await using writers = await serveCache({ rights: ['write'] });
     await assert.rejects(get(writers), { code: status.PERMISSION_DENIED });
+  });
+
+  it('CT-9, AC-10: without the right to overwrite the first result stays, and who came later is told why', async () => {
+    const meter = new RecordedMeter();
+    await using cache = await serveCache({ rights: ['read', 'write'], meter });
+    const result = (exitCode: number, worker: string) => ({ exitCode, executionMetadata: { worker } });
+    assert.equal((await update(cache, result(1, 'first'))).executionMetadata?.worker, 'first');
+    const details = 'not stored: another entry is here under the same key, and the first one is kept; no right to overwrite in ""';
+    await assert.rejects(update(cache, result(2, 'second')), { code: status.ALREADY_EXISTS, details });
+    assert.equal((await update(cache, result(1, 'third'))).executionMetadata?.worker, 'first', 'the same but for who made it: the answer is what is stored (AC-9)');
+    assert.deepEqual([(await get(cache)).exitCode, (await get(cache)).executionMetadata?.worker], [1, 'first']);
+    assert.equal(meter.value('kiln_entries_kept_total{kind="action_result"}'), 1);
+    assert.match(cache.log.lines.join('\n'), /debug another entry was kept \{"caller":"anonymous","kind":"action_result",/);
+    const missing = { outputFiles: [{ path: 'a', digest: wire(Digest.of(text('never stored'))) }] };
+    const incomplete = { actionDigest: wire(Digest.of(text('another action'))) };
+    await update(cache, missing, incomplete);
+    assert.equal((await update(cache, result(5, 'fifth'), incomplete)).exitCode, 5, 'an incomplete result is in nobody\'s way');
   });
 
   it('AC-6, ERR-3: a full store fails the update with RESOURCE_EXHAUSTED, and nothing is stored', async () => {

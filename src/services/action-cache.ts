@@ -1,6 +1,7 @@
 // build.bazel.remote.execution.v2.ActionCache over the ActionCache contract. Whether a result is complete is told
 // by the cache behind it; what a client inlined becomes blobs here, so that every reader can have it.
-import type { ActionCache as ActionResults } from '../actions/action-cache.ts';
+import type { SharedActionCache as ActionResults } from '../actions/action-cache.ts';
+import type { EntryRights } from '../actions/entry-rights.ts';
 import { storeInlinedOutputs } from '../actions/inlined-outputs.ts';
 import type { Authorizer } from '../base/authorizer.ts';
 import type { CacheUsage } from '../base/cache-usage.ts';
@@ -22,12 +23,13 @@ import { checkResultDigests, requestDigest } from './request-digest.ts';
 export interface ActionCacheDependencies {
   readonly blobs: BlobStore;
   readonly actions: ActionResults;
+  readonly entryRights: EntryRights;
   readonly authorizer: Authorizer;
   readonly limits: ServiceLimits;
   readonly usage: CacheUsage;
 }
 
-export function createActionCacheService({ blobs, actions, authorizer, limits, usage }: ActionCacheDependencies): ServiceImplementation {
+export function createActionCacheService({ blobs, actions, entryRights, authorizer, limits, usage }: ActionCacheDependencies): ServiceImplementation {
   const answer = (
     request: GetActionResultQuery,
     actionDigest: Digest,
@@ -62,8 +64,15 @@ export function createActionCacheService({ blobs, actions, authorizer, limits, u
       if (request.actionResult === undefined) throw new CacheError('invalid_argument', 'action_result is not set');
       checkResultDigests(request.actionResult, actionDigest.function);
       const result = await storeInlinedOutputs(request.actionResult, actionDigest.function, blobs, context);
-      await actions.put({ instance, actionDigest }, result, context);
-      return result;
+      const key = { instance, actionDigest };
+      if (entryRights.mayReplace(context.caller, instance)) {
+        await actions.put(key, result, context);
+        return result;
+      }
+      const outcome = await actions.putFirst(key, result, context);
+      if (outcome === 'kept') throw entryRights.kept(context.caller, 'action_result', key);
+      // The answer is what is stored (AC-9), also where somebody else has stored it.
+      return outcome === 'stored' ? result : ((await actions.get(key, context)) ?? result);
     },
   });
 }

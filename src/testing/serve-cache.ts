@@ -3,6 +3,7 @@ import type { DescMessage, DescMethodClientStreaming, DescMethodServerStreaming,
 import type { ClientWritableStream } from '@grpc/grpc-js';
 import { CompletenessCheckingActionCache } from '../actions/completeness-checking-action-cache.ts';
 import { CompletenessCheck, completenessLimits } from '../actions/completeness-check.ts';
+import { EntryRights } from '../actions/entry-rights.ts';
 import { StoredActionCache, storedActionCacheLimits } from '../actions/stored-action-cache.ts';
 import { walkLimits } from '../actions/walk-directories.ts';
 import type { Authorizer, Right } from '../base/authorizer.ts';
@@ -10,6 +11,8 @@ import { byteSourceOf } from '../base/byte-source.ts';
 import { noCacheUsage } from '../base/cache-usage.ts';
 import type { CacheUsage } from '../base/cache-usage.ts';
 import { CacheError } from '../base/cache-error.ts';
+import { noMeter } from '../base/metrics.ts';
+import type { Meter } from '../base/metrics.ts';
 import type { BlobStore } from '../blob/blob-store.ts';
 import { EmptyAwareBlobStore } from '../blob/empty-aware-blob-store.ts';
 import { MemoryBlobStore } from '../blob/memory-blob-store.ts';
@@ -30,11 +33,12 @@ import { serveGrpc } from './serve-grpc.ts';
 import type { GrpcTestServer } from './serve-grpc.ts';
 
 export interface ServeCacheOptions {
-  /** Default: both. */
+  /** Default: read, write and overwrite. */
   readonly rights?: readonly Right[];
   readonly limits?: Partial<ServiceLimits>;
   /** The store under the rule of the empty blob; default: a memory store. */
   readonly blobs?: BlobStore;
+  readonly meter?: Meter;
   /** Told of hits and misses; default: nobody is. */
   readonly usage?: CacheUsage;
 }
@@ -115,8 +119,9 @@ export async function serveCache(options: ServeCacheOptions = {}): Promise<Serve
   const stored = new StoredActionCache(new MemoryValueStore(), storedActionCacheLimits, log);
   const actions = new CompletenessCheckingActionCache(stored, new CompletenessCheck(blobs, completenessLimits, nextTurn), log);
   const limits = { ...defaultServiceLimits, ...options.limits };
-  const authorizer = authorizerOf(options.rights ?? ['read', 'write']);
-  const dependencies = { blobs, actions, authorizer, limits, walkLimits, nextTurn, usage: options.usage ?? noCacheUsage, log };
+  const authorizer = authorizerOf(options.rights ?? ['read', 'write', 'overwrite']);
+  const entryRights = new EntryRights(authorizer, options.meter ?? noMeter, log);
+  const dependencies = { blobs, actions, entryRights, authorizer, limits, walkLimits, nextTurn, usage: options.usage ?? noCacheUsage, log };
   const server = await serveGrpc([
     createCapabilitiesService(dependencies),
     createContentAddressableStorageService(dependencies),

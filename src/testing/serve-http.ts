@@ -4,6 +4,7 @@ import { createServer } from 'node:net';
 import type { Socket } from 'node:net';
 import { CompletenessCheck, completenessLimits } from '../actions/completeness-check.ts';
 import { CompletenessCheckingActionCache } from '../actions/completeness-checking-action-cache.ts';
+import { EntryRights } from '../actions/entry-rights.ts';
 import { StoredActionCache, storedActionCacheLimits } from '../actions/stored-action-cache.ts';
 import type { Authenticator, Authorizer } from '../base/authorizer.ts';
 import type { HttpHandler } from '../base/http-exchange.ts';
@@ -58,6 +59,7 @@ export function createTestHandler(options: ServeHttpOptions, log: Log) {
     values,
     actions: new CompletenessCheckingActionCache(new StoredActionCache(values, storedActionCacheLimits, log), completeness, log),
     completeness,
+    entryRights: new EntryRights(options.authorizer ?? everythingAllowed, options.meter ?? noMeter, log),
     authenticator: options.authenticator ?? nobodyKnown,
     authorizer: options.authorizer ?? everythingAllowed,
     pages: standingPages({ version: '1.2.3', isDraining: options.isDraining ?? (() => false), scrape: options.scrape }),

@@ -1,7 +1,8 @@
 // What is served over gRPC and HTTP, made from stores and rights.
-import type { ActionCache } from '../actions/action-cache.ts';
+import type { SharedActionCache } from '../actions/action-cache.ts';
 import { CompletenessCheck, completenessLimits } from '../actions/completeness-check.ts';
 import { CompletenessCheckingActionCache } from '../actions/completeness-checking-action-cache.ts';
+import { EntryRights } from '../actions/entry-rights.ts';
 import { LoggedActionCache } from '../actions/logged-action-cache.ts';
 import { StoredActionCache, storedActionCacheLimits } from '../actions/stored-action-cache.ts';
 import { walkLimits } from '../actions/walk-directories.ts';
@@ -59,12 +60,13 @@ export function createServed(parts: ServedParts): Served {
   const limits = parts.limits.services;
   const stored = new StoredActionCache(values, storedActionCacheLimits, log);
   const completeness = new CompletenessCheck(blobs, completenessLimits, nextTurn);
-  const actions: ActionCache = new LoggedActionCache(new CompletenessCheckingActionCache(stored, completeness, log), log);
+  const actions: SharedActionCache = new LoggedActionCache(new CompletenessCheckingActionCache(stored, completeness, log), log);
+  const entryRights = new EntryRights(authorizer, meter, log);
   const cache = [
     createCapabilitiesService({ blobs, authorizer, limits }),
     createContentAddressableStorageService({ blobs, authorizer, limits, walkLimits, nextTurn, budget: parts.budget, usage, log }),
     createByteStreamService({ blobs, authorizer, limits, usage }),
-    createActionCacheService({ blobs, actions, authorizer, limits, usage }),
+    createActionCacheService({ blobs, actions, entryRights, authorizer, limits, usage }),
   ];
   const health = new HealthStatus([...cache.map(({ descriptor }) => descriptor), Health, ...reflectionDescriptors].map(({ typeName }) => typeName));
   const services = [...cache, createHealthService(health)];
@@ -74,6 +76,6 @@ export function createServed(parts: ServedParts): Served {
     health,
     pages,
     // `actions` checks results itself; HTTP needs the check for results that were put as JSON.
-    http: createHttpHandler({ actions, values, blobs, completeness, authenticator, authorizer, pages, log, limits: parts.limits.http, budget: parts.budget, meter }),
+    http: createHttpHandler({ actions, entryRights, values, blobs, completeness, authenticator, authorizer, pages, log, limits: parts.limits.http, budget: parts.budget, meter }),
   };
 }

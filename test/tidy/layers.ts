@@ -42,7 +42,7 @@ export const layers: Readonly<Record<string, Layer>> = {
 };
 
 /** A class that is one of the stores behind a contract. */
-const concreteStore = /\bclass\s+(\w+)[^{]*\bimplements\b[^{]*\b(?:BlobStore|ValueStore|ActionCache)\b/g;
+const concreteStore = /\bclass\s+(\w+)[^{]*\bimplements\b[^{]*\b(?:BlobStore|ValueStore|ActionCache|SharedActionCache)\b/g;
 
 export const importDirection: Rule = {
   name: 'import-direction',

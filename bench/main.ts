@@ -95,6 +95,7 @@ async function run(options: BenchOptions, command: string): Promise<Report> {
     h2load: findProgram(['h2load']),
     tls: writeTlsFiles(root),
     newDirectory: () => mkdtempSync(join(root, 'place-')),
+    progress: (line) => console.log(line),
     report(section) {
       sections.push(section);
       console.log(sectionText(section));

@@ -1,7 +1,5 @@
-// The attacks that are measured, each as something that goes on until it is told to stop, and what it is compared with:
-// the same connections with ordinary calls, or with nothing, on them.
+// The attacks that are measured, each as something that goes on until it is told to stop.
 import type { Socket } from 'node:net';
-import { connect as connectTls } from 'node:tls';
 import { findMissingMessage, namedBlob, path, whole } from '../../test/attack/calls.ts';
 import { floods, runFlood } from '../../test/attack/floods.ts';
 import { allAnswered, announces4GiB, announcesAll, deadlineInThePast, longerThanSaid, shorterThanSaid, unpacksToTooMuch } from '../../test/attack/lying-calls.ts';
@@ -20,10 +18,15 @@ export interface AttackTarget {
 
 export interface AttackKind {
   readonly name: string;
-  /** Begins anew as soon as its promise resolves, until the time is over. */
+  /** Begins anew as soon as its promise resolves, until the time is over and its connections are destroyed. */
   readonly round: (target: AttackTarget) => Promise<void>;
-  /** Name of the kind that is the same load without the attack's content. */
-  readonly without: 'ordinary calls' | 'open connections' | 'open connections over TLS';
+  /**
+   * It holds the connections that it opens and sends next to nothing: the same load without it is as many that are quiet.
+   * Otherwise that is as many connections that come and go, with as many bytes of ordinary calls.
+   */
+  readonly holds: boolean;
+  /** Digests in each of those calls, so that they are about as large as what the attack sends; default 1. */
+  readonly digests?: number;
   /** The server speaks TLS, with its attackers and with somebody else. */
   readonly overTls?: boolean;
   /** Further flags of the server. */
@@ -40,8 +43,6 @@ export function attackedBlob(): AttackTarget['blob'] {
 const heldCalls = 100;
 /** Connections with a large answer that one attacker begins and does not take: the system itself swallows megabytes of each. */
 const heldSockets = 4;
-/** How long attackers that wait hold what they have; longer than any round. */
-const holdMs = 600_000;
 
 const ordinary = findMissingMessage('1'.repeat(64), 1);
 
@@ -56,18 +57,14 @@ async function ordinaryCalls({ port }: AttackTarget): Promise<void> {
   await client.closed;
 }
 
-function held(closed: Promise<unknown>): Promise<unknown> {
-  return Promise.race([closed, new Promise((resolve) => setTimeout(resolve, holdMs).unref())]);
-}
-
 /** Begins and waits: what is measured is what the server bears meanwhile. */
 function holding(begin: (target: AttackTarget) => Promise<RawHttp2>): AttackKind['round'] {
-  return async (target) => void (await held((await begin(target)).closed));
+  return async (target) => (await begin(target)).closed;
 }
 
 /** The same with as many connections as `begin` opens. */
 function holdingSockets(begin: (target: AttackTarget) => readonly Socket[] | Promise<readonly Socket[]>): AttackKind['round'] {
-  return async (target) => void (await held(Promise.all((await begin(target)).map(closeOf))));
+  return async (target) => void (await Promise.all((await begin(target)).map(closeOf)));
 }
 
 /** So many calls on a connection, answered, on one after the other. */
@@ -85,34 +82,34 @@ function get(hash: string): string {
 
 /** Over HTTP/1.1, and before a protocol is shown. */
 const slowConnections: readonly AttackKind[] = [
-  { name: 'slow preface', without: 'open connections', round: ({ port }) => slowPreface(port).then(() => {}) },
-  { name: 'slow header block', without: 'open connections', round: holding(({ port }) => slowHeaders(port)) },
-  { name: 'silent connections', without: 'open connections', round: holdingSockets(({ port }) => silentConnections(port, heldCalls)) },
+  { name: 'slow preface', holds: true, round: ({ port }) => slowPreface(port).then(() => {}) },
+  { name: 'slow header block', holds: true, round: holding(({ port }) => slowHeaders(port)) },
+  { name: 'silent connections', holds: true, round: holdingSockets(({ port }) => silentConnections(port, heldCalls)) },
   {
     name: 'more connections than allowed',
-    without: 'ordinary calls', // connections come and go
+    holds: false, // connections come and go
     flags: ['--limits-connections', '64'],
     round: async ({ port }) => {
       for (const socket of await silentConnections(port, heldCalls)) socket.destroy();
     },
   },
-  { name: 'HTTP/1.1: slow headers', without: 'open connections', round: ({ port }) => trickled(port, Buffer.from(`GET / HTTP/1.1\r\nhost: localhost\r\nx: ${'y'.repeat(10_000)}`)).then(() => {}) },
+  { name: 'HTTP/1.1: slow headers', holds: true, round: ({ port }) => trickled(port, Buffer.from(`GET / HTTP/1.1\r\nhost: localhost\r\nx: ${'y'.repeat(10_000)}`)).then(() => {}) },
   {
     name: 'HTTP/1.1: slow body',
-    without: 'open connections',
+    holds: true,
     round: ({ port }) => trickled(port, Buffer.alloc(10_000), `PUT /cas/${'0'.repeat(64)} HTTP/1.1\r\nhost: localhost\r\ncontent-length: 100000\r\n\r\n`).then(() => {}),
   },
-  { name: 'HTTP/1.1: slow reader', without: 'open connections', round: holdingSockets(({ port, blob }) => Array.from({ length: heldSockets }, () => slowHttp1Reader(port, get(blob.hash)))) },
-  { name: 'HTTP/1.1: requests without end', without: 'ordinary calls', round: async ({ port, blob }) => closeOf(slowHttp1Reader(port, get(blob.hash).repeat(200))) },
+  { name: 'HTTP/1.1: slow reader', holds: true, round: holdingSockets(({ port, blob }) => Array.from({ length: heldSockets }, () => slowHttp1Reader(port, get(blob.hash)))) },
+  { name: 'HTTP/1.1: requests without end', holds: false, round: async ({ port, blob }) => closeOf(slowHttp1Reader(port, get(blob.hash).repeat(200))) },
 ];
 
 const lies: readonly AttackKind[] = [
-  { name: 'message that announces 4 GiB', without: 'ordinary calls', round: lying(announces4GiB, 200) },
-  { name: 'messages that announce all they may', without: 'open connections', round: lying(announcesAll, 200) },
-  { name: 'message shorter than it said', without: 'ordinary calls', round: lying(shorterThanSaid, 200) },
-  { name: 'message longer than it said', without: 'ordinary calls', round: lying(longerThanSaid, 200) },
-  { name: 'message that unpacks to too much', without: 'ordinary calls', round: lying(unpacksToTooMuch, 20) },
-  { name: 'deadline in the past', without: 'ordinary calls', round: lying(deadlineInThePast, 200) },
+  { name: 'message that announces 4 GiB', holds: false, round: lying(announces4GiB, 200) },
+  { name: 'messages that announce all they may', holds: true, round: lying(announcesAll, 200) },
+  { name: 'message shorter than it said', holds: false, round: lying(shorterThanSaid, 200) },
+  { name: 'message longer than it said', holds: false, round: lying(longerThanSaid, 200) },
+  { name: 'message that unpacks to too much', holds: false, digests: 1_800, round: lying(unpacksToTooMuch, 20) },
+  { name: 'deadline in the past', holds: false, round: lying(deadlineInThePast, 200) },
 ];
 
 const takings: Readonly<Record<Taking, string>> = {
@@ -129,26 +126,25 @@ const leavings: Readonly<Record<Unfinished, string>> = {
   upload_in_bytes: 'never finished: upload of bytes',
 };
 
-export const references: readonly AttackKind[] = [
-  { name: 'ordinary calls', round: ordinaryCalls, without: 'ordinary calls' },
-  { name: 'open connections', round: holding(({ port }) => RawHttp2.open(port)), without: 'open connections' },
-  {
-    name: 'open connections over TLS',
-    without: 'open connections over TLS',
-    overTls: true,
-    round: holdingSockets(({ port, authority }) => [connectTls({ port, host: '127.0.0.1', ca: authority, ALPNProtocols: ['h2'] })]),
-  },
+/** No attacks: what they are found to cost others is what any other figure may be off by. */
+export const controls: readonly AttackKind[] = [
+  { name: 'no attack: ordinary calls', round: ordinaryCalls, holds: false },
+  { name: 'no attack: open connections', round: holding(({ port }) => RawHttp2.open(port)), holds: true },
 ];
+
+/** So many make a call as large as a header block that is too large. */
+const digestsOfLargeHeaders = 170;
 
 export const attackKinds: readonly AttackKind[] = [
   ...floods.map((flood): AttackKind => ({
     name: flood.name,
-    without: 'ordinary calls',
+    holds: false,
+    digests: /^(?:header|HPACK)/.test(flood.name) ? digestsOfLargeHeaders : 1,
     round: async ({ port }) => void (await runFlood(port, flood)),
   })),
   {
     name: 'windows of one byte',
-    without: 'ordinary calls',
+    holds: false,
     round: async ({ port, blob }) => {
       const client = await oneByteWindows(port, blob);
       await client.end();
@@ -157,16 +153,16 @@ export const attackKinds: readonly AttackKind[] = [
   },
   ...Object.entries(takings).map(([taking, name]): AttackKind => ({
     name,
-    without: 'open connections',
+    holds: true,
     round: holding(({ port, blob }) => slowReader(port, { blob, calls: heldCalls, taking: taking as Taking })),
   })),
   ...Object.entries(leavings).map(([how, name]): AttackKind => ({
     name,
-    without: 'open connections',
+    holds: true,
     round: holding(({ port }) => unfinished(port, heldCalls, how as Unfinished)),
   })),
-  { name: 'half-open peers', without: 'open connections', round: holding(({ port }) => halfOpen(port, heldCalls)) },
+  { name: 'half-open peers', holds: true, round: holding(({ port }) => halfOpen(port, heldCalls)) },
   ...slowConnections,
   ...lies,
-  { name: 'TLS handshakes that do not end', without: 'open connections over TLS', overTls: true, round: holdingSockets(({ port }) => halfHandshakes(port, heldCalls)) },
+  { name: 'TLS handshakes that do not end', holds: true, overTls: true, round: holdingSockets(({ port }) => halfHandshakes(port, heldCalls)) },
 ];

@@ -18,6 +18,8 @@ export interface BenchContext {
   readonly tls: TlsFiles;
   /** A directory that nobody else has and that goes with the run. */
   newDirectory(): string;
+  /** A line of a table that will be long in coming. */
+  progress(line: string): void;
   /** A table is complete. */
   report(section: Section): void;
   /** Something could not be measured. */

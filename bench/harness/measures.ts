@@ -26,6 +26,12 @@ export const measures = {
   readyCpuMs: { head: 'CPU ms', unit: 'milliseconds of CPU from the start of the process until it serves', better: 'less', digits: 0 },
   residentMegabytes: { head: 'RSS MB', unit: 'megabytes (10^6 bytes) resident once it serves', better: 'less', digits: 0 },
   bytesPerBlob: { head: 'B/blob', unit: 'resident bytes more than with no blobs, per blob', better: 'less', digits: 0 },
+  callP99: { head: 'p99 us', unit: 'microseconds from the headers of a call of somebody else to its status, as the server counts it, 99th percentile', better: 'less', digits: 0 },
+  controlCallP99: { head: 'control', unit: 'the same beside the load that is no attack', digits: 0 },
+  callRatio: { head: 'ratio', unit: 'the 99th percentile of all rounds together over that of the control', digits: 2 },
+  waitedP99: { head: 'waited p99 us', unit: 'microseconds from the last byte of a call of somebody else to the last of its answer, as it waited, 99th percentile', better: 'less', digits: 0 },
+  controlWaitedP99: { head: 'control', unit: 'the same beside the load that is no attack', digits: 0 },
+  waitedRatio: { head: 'ratio', unit: 'median over that of the control', digits: 2 },
   relativeCpu: { head: 'CPU against off', unit: 'server CPU per operation over that of the two servers that are off, a sample for each start', digits: 3 },
 } as const satisfies Record<string, MeasureInfo>;
 

@@ -1,5 +1,5 @@
 // Kiln's transport with nothing behind it: its HTTP/2 engine, its gRPC and its codecs, without rights, metrics and store.
-// Uploads are received message by message, counted and thrown away; what is read is sent from memory.
+// Uploads are received, looked at as they come, counted and thrown away; what is read is sent from memory.
 // Usage: READY_FILE ANSWER_FILE (the DATA of what a Read gives, as prepared messages).
 import { fromBinary } from '@bufbuild/protobuf';
 import { readFileSync } from 'node:fs';
@@ -18,7 +18,9 @@ const service = implementService(ByteStream, {
   },
   async write(pieces) {
     let committedSize = 0;
-    for await (const { data } of pieces) committedSize += data.byteLength;
+    await pieces.lend(({ data }) => {
+      committedSize += data.byteLength;
+    });
     return { committedSize };
   },
 });

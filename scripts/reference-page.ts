@@ -55,7 +55,7 @@ kiln: /etc/kiln/kiln.yaml:4:10: log.level: "debgu" is none of debug, info, warn,
 
 SIGHUP reads the file again, and the files it names; flags and variables stay what they were. What the tables mark with ↻ changes at once: connections that are open and calls that run go on. For every other key that has changed, the log says that it needs a restart. A file with mistakes changes nothing, and the log names them.
 
-\`allow-anonymous\` changes between \`none\`, \`read\` and \`write\`; taking it out of the file needs a restart, unless there are credentials.
+\`allow-anonymous\` changes between \`none\`, \`read\`, \`write\` and \`overwrite\`; taking it out of the file needs a restart, unless there are credentials.
 `;
 
 function referencePage(): string {

@@ -9,7 +9,7 @@ const server: StartUpFacts['server'] = {
   dataDirectory: '/home/ada/.cache/kiln',
   usedBytes: 1.5 * 2 ** 30,
   maxBytes: 10 * 2 ** 30,
-  anonymousRight: 'write',
+  anonymousRight: 'overwrite',
 };
 
 const textOf = (facts: Partial<StartUpFacts['server']> = {}, freeUsersFile?: string): string =>
@@ -20,21 +20,22 @@ describe('start-up text', () => {
     const text = textOf();
     assert.match(text, /^Kiln 1\.2\.3\n {2}listens on {2}127\.0\.0\.1:9092\n/);
     assert.match(text, /keeps {7}\/home\/ada\/\.cache\/kiln: 1\.5 GiB used of at most 10 GiB\n/);
-    assert.match(text, /everyone who can connect to read and write\n/);
+    assert.match(text, /everyone who can connect to read, write and overwrite\n/);
     assert.match(text, /\nready grpc:\/\/127\.0\.0\.1:9092 http:\/\/127\.0\.0\.1:9092\n$/);
   });
 
   it('says who may do what, and how tools show their tokens where they have to', () => {
     assert.match(textOf({ anonymousRight: 'read' }), / {2}allows {6}everyone who can connect to read\n/);
+    assert.match(textOf({ anonymousRight: 'write' }), / {2}allows {6}everyone who can connect to read and write; what is there stays \(first writer wins\)\n/);
     const closed = textOf({ anonymousRight: 'none' });
     assert.match(closed, / {2}allows {6}callers with credentials only\n/);
     assert.match(closed, /build --remote_header='authorization=Bearer TOKEN'\n/);
     assert.doesNotMatch(textOf(), /TOKEN/);
-  });
     const users = / {2}allows {6}(.*)\n {14}every user of \/etc\/kiln\/htpasswd to read and write, since there are no identities\n/;
     assert.equal(users.exec(textOf({ anonymousRight: 'none' }, '/etc/kiln/htpasswd'))?.[1], 'callers with credentials only');
     assert.equal(users.exec(textOf({ anonymousRight: 'read' }, '/etc/kiln/htpasswd'))?.[1], 'everyone who can connect to read');
     assert.doesNotMatch(textOf({ anonymousRight: 'write' }, '/etc/kiln/htpasswd'), users);
+  });
 
   it('has lines to copy for Bazel, moon and ccache', () => {
     const text = textOf();
@@ -71,13 +72,13 @@ describe('start-up text', () => {
     assert.ok(text.endsWith('ready unix:/run/kiln.sock unix:/run/kiln.sock\n'));
   });
 
-  it('puts an IPv6 address into brackets', () => {
   it('says what tools need that cannot use a socket file, when that is all there is', () => {
     const text = textOf({ addresses: [{ kind: 'unix', path: '/run/kiln.sock', tls: false }], anonymousRight: 'none' });
     assert.match(text, /\/status\nmoon and ccache cannot use a socket file; for them, serve an address as well:\n {4}--listen 127\.0\.0\.1:9092\nEach shows its token/);
     assert.match(text, /Bazel {3}build --remote_header='authorization=Bearer TOKEN'\n\nready unix:/, 'and nothing about tools that cannot come');
   });
 
+  it('puts an IPv6 address into brackets', () => {
     assert.deepEqual(endpointsOf({ kind: 'tcp', host: '::1', port: 7, tls: false }), { grpc: 'grpc://[::1]:7', http: 'http://[::1]:7' });
   });
 });

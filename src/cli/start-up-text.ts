@@ -59,10 +59,10 @@ function listened(address: ServedAddress): string {
 const whoMayWhat: Readonly<Record<RunningServer['anonymousRight'], string>> = {
   none: 'callers with credentials only',
   read: 'everyone who can connect to read',
-  write: 'everyone who can connect to read and write',
+  write: 'everyone who can connect to read and write; what is there stays (first writer wins)',
+  overwrite: 'everyone who can connect to read, write and overwrite',
 };
 
-/** A token of somebody is nothing to print. */
 /** Of the first address; and of the first of TCP, which more tools can use. */
 function snippets(addresses: readonly ServedAddress[], hostName: string): readonly string[] {
   const [first] = addresses;
@@ -78,6 +78,7 @@ function isTcp(address: ServedAddress): address is TcpAddress {
   return address.kind === 'tcp';
 }
 
+/** A token of somebody is nothing to print. */
 function credentialsHint(addresses: readonly ServedAddress[]): readonly string[] {
   const tcp = addresses.find(isTcp);
   return [

@@ -129,6 +129,18 @@ export function sharedTokens(identities: readonly IdentityOptions[], origin: Ori
   );
 }
 
+/**
+ * Identities that may overwrite and not write, which allows nothing; entries of one name are one, and their grants add up.
+ * @param identities and `origin` as for `sharedTokens`.
+ */
+export function overwritesWithoutWrite(identities: readonly IdentityOptions[], origin: Origin): Mistake[] {
+  return [...Map.groupBy(identities, ({ name }) => name)].flatMap(([name, entries]) => {
+    const rights = new Set(entries.flatMap(({ grants }) => grants.flatMap((grant) => grant.rights)));
+    if (!rights.has('overwrite') || rights.has('write')) return [];
+    return [{ origin, problem: `${formatOrigin(origin)}: ${JSON.stringify(name)} may overwrite and not write, so it can store nothing`, advice: 'none includes the other: rights: [write, overwrite]' }];
+  });
+}
+
 /** @param originOf where the key of that name got its value. */
 export function contradictions(values: ServeValues, originOf: (name: string) => Origin): Mistake[] {
   return rules.flatMap(({ keys, wrong }) => {

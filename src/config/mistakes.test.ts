@@ -105,8 +105,8 @@ const values: readonly FileRow[] = [
   ['the content of a file for its path', 'tls:\n  key: |\n    -----BEGIN PRIVATE KEY-----\n    c2VjcmV0\n', '/kiln.yaml:2:8: tls.key: what is given (and not shown here) is the content of a file, and should be its path', 'example: key: /etc/kiln/tls/privkey.pem'],
   ['a variable in a path', 'data: $HOME/cache', '/kiln.yaml:1:7: data: "$HOME/cache" begins with a variable, which only a shell replaces; write the whole path', 'example: data: /var/cache/kiln'],
   ['an unknown log level', 'log: {level: warning}', '/kiln.yaml:1:14: log.level: "warning" is none of debug, info, warn, error', 'did you mean warn? example: level: warn'],
-  ['an unknown word for what everyone may do', 'allow-anonymous: all', '/kiln.yaml:1:18: allow-anonymous: "all" is none of none, read, write', 'example: allow-anonymous: read'],
-  ['an unknown right', 'rights: {identities: [{name: ci, grants: [{instances: ["*"], rights: [reed]}]}]}', '/kiln.yaml:1:71: rights.identities.grants.rights: "reed" is none of read, write, execute, admin', 'did you mean read? example: rights: [read]'],
+  ['an unknown word for what everyone may do', 'allow-anonymous: all', '/kiln.yaml:1:18: allow-anonymous: "all" is none of none, read, write, overwrite', 'example: allow-anonymous: read'],
+  ['an unknown right', 'rights: {identities: [{name: ci, grants: [{instances: ["*"], rights: [reed]}]}]}', '/kiln.yaml:1:71: rights.identities.grants.rights: "reed" is none of read, write, overwrite, execute, admin', 'did you mean read? example: rights: [read]'],
   ['a token where its hash belongs', 'rights:\n  identities:\n    - {name: ci, tokens: [kiln_topsecret]}', '/kiln.yaml:3:27: rights.identities.tokens: what is given (and not shown here) is no hash; a token itself does not belong into a configuration', 'example: tokens: [sha256:HEX]'],
   ['a damaged hash', 'rights:\n  identities:\n    - {name: ci, tokens: [sha256:12AB]}', '/kiln.yaml:3:27: rights.identities.tokens: what is given (and not shown here) is not "sha256:" and 64 lower-case hexadecimal digits', 'example: tokens: [sha256:HEX]'],
   ['a pattern in a form that there is not', 'rights: {identities: [{name: ci, grants: [{instances: ["te*m"], rights: [read]}]}]}', '/kiln.yaml:1:56: rights.identities.grants.instances: "te*m" is no pattern for instances: write one name ("main"), all below a name ("team/*"), every instance ("*"), or "" for the one without a name', 'example: instances: ["team/*"]'],
@@ -140,6 +140,7 @@ const syntax: readonly FileRow[] = [
 const contradictory: readonly FileRow[] = [
   ['an address for everyone, and no rights', 'listen: ["0.0.0.0:9092"]', '/kiln.yaml:1:1: 0.0.0.0:9092 can be reached from other machines, and nobody has said what they may do', 'give out tokens (kiln token create --file tokens.yaml, and --rights-tokens-file tokens.yaml here), or let everyone in by --allow-anonymous read (download) or --allow-anonymous write (upload as well), or listen on 127.0.0.1'],
   ['nobody who may do anything', 'allow-anonymous: none', '/kiln.yaml:1:1: nobody may do anything: allow-anonymous is none, and there are no identities', 'add identities under rights ("kiln token create" makes a token), or allow-anonymous: read'],
+  ['a right to overwrite without the one to write', 'rights: {identities: [{name: ci, grants: [{instances: ["*"], rights: [read, overwrite]}]}]}', '/kiln.yaml:1:10: "ci" may overwrite and not write, so it can store nothing', 'none includes the other: rights: [write, overwrite]'],
   ['a listener that may take longer than all', 'drain:\n  timeout: 10s\n  listener-timeout: 20s', '/kiln.yaml:3:3: drain.listener-timeout is longer than drain.timeout, which ends all listeners', 'make it shorter, or drain.timeout longer'],
   ['batches larger than messages', 'limits:\n  batch-size: 16MiB', '/kiln.yaml:2:3: limits.message-size has no room for a batch of limits.batch-size', 'let limits.message-size be at least 64KiB larger than limits.batch-size'],
   ['less memory than four messages', 'limits:\n  buffered-bytes: 32MiB\n  message-size: 16MiB', '/kiln.yaml:2:3: limits.buffered-bytes has no room for four messages of the largest message-size', 'raise it, or lower message-size'],
@@ -148,8 +149,8 @@ const contradictory: readonly FileRow[] = [
   ['a blob larger than the cache', 'max-size: 1GiB\nlimits: {blob-size: 2GiB}', '/kiln.yaml:2:10: limits.blob-size is larger than max-size, so such a blob can never be stored', 'lower limits.blob-size, or raise max-size'],
   ['a profile longer than the time between two', 'diagnostics: {profile-interval: 1m, profile-duration: 2m}', '/kiln.yaml:1:37: diagnostics.profile-duration is not shorter than diagnostics.profile-interval', 'a profile must end before the next may begin; make the interval longer'],
   ['an address given twice', 'listen: ["127.0.0.1:9092", "127.0.0.1:9092"]', '/kiln.yaml:1:1: 127.0.0.1:9092 is given twice', 'give each address once'],
-];
   ['an empty list that gives everybody all', 'rights:\n  htpasswd-file: /dev/null\n  identities: []', '/kiln.yaml:3:3: rights.identities is empty, and without identities every user of rights.htpasswd-file may read and write everywhere', 'leave rights.identities out if that is what you want; otherwise name who may do something, each with grants'],
+];
 
 const tables: readonly (readonly [string, readonly FileRow[]])[] = [
   ['names', names],

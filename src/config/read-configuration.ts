@@ -6,7 +6,7 @@ import { CacheError } from '../base/cache-error.ts';
 import { htpasswdBytesMax, readHtpasswd } from '../rights/htpasswd.ts';
 import { readFlags } from './command-line.ts';
 import type { ReadSource } from './command-line.ts';
-import { contradictions, sharedTokens } from './contradictions.ts';
+import { contradictions, overwritesWithoutWrite, sharedTokens } from './contradictions.ts';
 import { readEnvironment } from './environment.ts';
 import type { Key } from './key.ts';
 import { identitySchema } from './rights-schema.ts';
@@ -98,12 +98,14 @@ async function assembled({ sources, file, context, readFile }: Parts): Promise<R
   const tokensFile = values.rights['tokens-file'];
   const fromTokensFile = tokensFile === undefined ? [] : await readTokensFile(tokensFile, readFile, originOf('rights.tokens-file'));
   const identities = [...values.rights.identities, ...('mistakes' in fromTokensFile ? [] : fromTokensFile)];
+  const originOfIdentities = originOf(tokensFile === undefined ? 'rights.identities' : 'rights.tokens-file');
   const htpasswdFile = values.rights['htpasswd-file'];
   const tls = await readTls(values.tls, readFile, originOf);
   const mistakes = [
     ...('mistakes' in tls ? tls.mistakes : []),
     ...('mistakes' in fromTokensFile ? fromTokensFile.mistakes : []),
-    ...sharedTokens(identities, originOf(tokensFile === undefined ? 'rights.identities' : 'rights.tokens-file')),
+    ...sharedTokens(identities, originOfIdentities),
+    ...overwritesWithoutWrite(identities, originOfIdentities),
     ...(htpasswdFile === undefined ? [] : await htpasswdMistakes(htpasswdFile, readFile, originOf('rights.htpasswd-file'))),
     ...contradictions(values, originOf),
   ];

@@ -145,7 +145,7 @@ describe('options of kiln serve', () => {
     ['a short flag', ['-p', '9092'], {}, /^unknown option -p\n"kiln help serve" lists the options$/],
     ['a size without a unit', ['--max-size', '10'], {}, /^--max-size: "10" has no unit .*\nexample: --max-size 10GiB$/],
     ['a size that is too small', ['--max-size', '10KiB'], {}, /^--max-size: "10KiB" is too small; the least is 1MiB\nexample: --max-size 10GiB$/],
-    ['a right that does not exist', ['--allow-anonymous', 'all'], {}, /^--allow-anonymous: "all" is none of none, read, write\nexample: /],
+    ['a right that does not exist', ['--allow-anonymous', 'all'], {}, /^--allow-anonymous: "all" is none of none, read, write, overwrite\nexample: /],
     ['a port alone', ['--listen', '9092'], {}, /^--listen: "9092" is not an address: the host is missing\nexample: --listen 127\.0\.0\.1:9092$/],
     ['a host alone', ['--listen', 'localhost'], {}, /the port is missing/],
     ['an address without a host', ['--listen', ':9092'], {}, /has no host; 0\.0\.0\.0 stands for every interface/],

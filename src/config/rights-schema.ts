@@ -26,8 +26,8 @@ const grant = z.strictObject({
     help: 'Instances the rights are for: a name ("" is the one without a name), all below a name ("team/*"), or every one ("*").',
     example: '"team/*"',
   }),
-  rights: requiredListKey(oneOf('read', 'write', 'execute', 'admin'), {
-    help: 'None includes another: who uploads needs read and write. Admin is for profiles and the like.',
+  rights: requiredListKey(oneOf('read', 'write', 'overwrite', 'execute', 'admin'), {
+    help: 'None includes another: who uploads needs read and write. With write alone the first action result, or value of a tool, under a key stays; overwrite, beside it, puts another in its place. Admin is for profiles and the like.',
     example: 'read',
   }),
 });
@@ -71,13 +71,13 @@ export const rightsGroup = group(
       reload: true,
     }),
     'htpasswd-file': optionalKey(path('FILE'), {
-      help: 'Users and hashes of their passwords, for HTTP Basic, as "htpasswd -B" writes them. A user may do what the identity of that name may. Where there are no identities and no tokens-file, every user may read and write everywhere; where there are, one without an identity may do what callers without credentials may.',
+      help: 'Users and hashes of their passwords, for HTTP Basic, as "htpasswd -B" writes them. A user may do what the identity of that name may. Where there are no identities and no tokens-file, every user may read and write everywhere, and overwrite nowhere; where there are, one without an identity may do what callers without credentials may.',
       example: '/etc/kiln/htpasswd',
       default: { derived: 'none' },
       reload: true,
     }),
     identities: nestedKey(identitySchema, {
-      help: 'Who there is: each with name, tokens (hashes) and grants, which are rights (read, write, execute, admin) in instances (patterns).',
+      help: 'Who there is: each with name, tokens (hashes) and grants, which are rights (read, write, overwrite, execute, admin) in instances (patterns).',
       example: '{name: ci, tokens: [sha256:HEX], grants: [{instances: ["*"], rights: [read, write]}]}',
       default: { derived: 'none' },
       reload: true,

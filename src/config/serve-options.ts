@@ -48,7 +48,7 @@ export interface ServeOptions {
   readonly maxBytes: number | undefined;
   readonly readyFile: string | undefined;
   /** Undefined: write for callers on this machine if there are no identities, nobody else. */
-  readonly allowAnonymous: 'none' | 'read' | 'write' | undefined;
+  readonly allowAnonymous: 'none' | 'read' | 'write' | 'overwrite' | undefined;
   readonly rights: {
     readonly tokensFile: string | undefined;
     readonly htpasswdFile: string | undefined;

@@ -176,10 +176,10 @@ export const serveSchema = z.strictObject({
     example: '10GiB',
     default: { derived: '10 % of the disk not used by others, at least 1GiB' },
   }),
-  'allow-anonymous': optionalKey(oneOf('none', 'read', 'write'), {
-    help: 'What everyone who can reach the server may do without credentials; write includes read.',
+  'allow-anonymous': optionalKey(oneOf('none', 'read', 'write', 'overwrite'), {
+    help: 'What everyone who can reach the server may do without credentials, each including those before it. With write the first entry under a key stays; overwrite puts others in its place.',
     example: 'read',
-    default: { derived: 'write on loopback and unix sockets; none elsewhere, or when there are identities' },
+    default: { derived: 'overwrite on loopback and unix sockets; none elsewhere, or when there are identities' },
     reload: true,
   }),
   'ready-file': optionalKey(path('FILE'), {

@@ -91,7 +91,7 @@ async function definitionOf(options: RightsOptions, before: RightsDefinition | u
   return {
     identities,
     passwords: htpasswdFile === undefined ? new Map() : readHtpasswd(await read(htpasswdFile, htpasswdBytesMax + 1), htpasswdFile),
-    anonymous: options.allowAnonymous ?? (hasCredentials ? 'none' : 'write'),
+    anonymous: options.allowAnonymous ?? (hasCredentials ? 'none' : 'overwrite'),
     credentialsConfigured: hasCredentials,
     identitiesConfigured: before?.identitiesConfigured === true || identitiesConfigured(options),
   };

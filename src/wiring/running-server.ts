@@ -24,7 +24,7 @@ export interface RunningServer {
   readonly maxBytes: number;
   readonly usedBytes: number;
   /** What callers without credentials may do. */
-  readonly anonymousRight: 'none' | 'read' | 'write';
+  readonly anonymousRight: AnonymousRights;
   /**
    * Takes what can change while it runs from other options, and reads the files of credentials again; calls that were
    * let in and connections that are open go on.

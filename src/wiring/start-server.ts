@@ -6,6 +6,7 @@ import { BudgetedBlobStore, readBudgetLimits } from '../blob/budgeted-blob-store
 import { monotonicClock, timers, wallClock } from '../platform/clocks.ts';
 import type { InheritedSocket } from '../platform/inherited-sockets.ts';
 import type { PinoLog } from '../platform/pino-log.ts';
+import type { AnonymousRights } from '../rights/rights-definition.ts';
 import { createByteBudget } from './byte-budget.ts';
 import { openDiagnostics } from './diagnostics.ts';
 import type { RunningDiagnostics } from './diagnostics.ts';
@@ -60,8 +61,8 @@ export async function startServer(options: ServeOptions, surroundings: ServerSur
   const listenerParts = { limits: limits.listener, log, tls: tls?.listener };
   const handedOver = opening.use(await takeHandedOver(inheritedSockets, options, listenerParts));
   const addresses = await listenTargets(wishedAddresses(options, handedOver, log), options);
-  const telemetry = opening.use(await openTelemetry(options, { log, version }));
   if (options.tls !== undefined) warnOf(unusedWarnings(options.tls, addresses), log);
+  const telemetry = opening.use(await openTelemetry(options, { log, version }));
   const { meter, usage, scrape, turns } = telemetry;
   tls?.meter(meter);
   const openedRights = opening.use(await openRights(options, { log, meter }));
@@ -117,7 +118,7 @@ class Server implements RunningServer {
     this.#drainLimits = parts.options.drain;
   }
 
-  get anonymousRight(): 'none' | 'read' | 'write' {
+  get anonymousRight(): AnonymousRights {
     return this.#parts.rights.anonymous;
   }
 

@@ -5,7 +5,7 @@ import { CacheError } from '../base/cache-error.ts';
 import type { MonotonicClock } from '../base/clock.ts';
 import type { ClosedHow } from './closed-streams.ts';
 import { ConnectionCore } from './connection-core.ts';
-import type { BlockHead, ConnectionRole, CoreParts } from './connection-core.ts';
+import type { BlockHead, ConnectionRole, CoreParts } from './connection-role.ts';
 import { ConnectionError, errorCode } from './error-code.ts';
 import { foreignProtocol } from './foreign-protocol.ts';
 import { clientPreface, settingId, windowBytesLimit } from './frames.ts';
@@ -80,7 +80,7 @@ export class ClientConnection implements ConnectionRole {
     this.#takenStreamId = this.#nextStreamId;
     this.#core = new ConnectionCore(this, parts, new Uint8Array(0));
     this.outlet.frames.preface(clientPreface);
-    this.#core.writeSettings([[settingId.enablePush, 0]]);
+    this.#core.settings.write([[settingId.enablePush, 0]]);
   }
 
   get outlet(): Outlet {
@@ -122,7 +122,7 @@ export class ClientConnection implements ConnectionRole {
     const stream = new ResponseStream(
       this.#nextStreamId,
       this.#core,
-      { receiveWindowBytes: this.#core.receiveWindowBytes, sendWindowBytes: this.#core.peerInitialWindowBytes, contentLength: undefined },
+      { receiveWindowBytes: this.#core.settings.receiveWindowBytes, sendWindowBytes: this.#core.settings.peerInitialWindowBytes, contentLength: undefined },
       { handler, method },
     );
     this.#core.streams.add(stream);

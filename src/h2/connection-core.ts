@@ -4,77 +4,27 @@
 // Knows no sockets and no timers; time enters as a clock that only the flood guard asks.
 import { assert } from '../base/assert.ts';
 import { unboundedByteBudget } from '../base/byte-budget.ts';
-import type { ByteBudget } from '../base/byte-budget.ts';
-import type { MonotonicClock } from '../base/clock.ts';
 import { ClosedStreams } from './closed-streams.ts';
 import type { ClosedHow } from './closed-streams.ts';
 import type { ConnectionEvents } from './connection-events.ts';
+import type { ConnectionRole, CoreParts } from './connection-role.ts';
 import { ConnectionError, errorCode } from './error-code.ts';
 import { FloodGuard } from './flood-guard.ts';
 import { ReceiveWindow } from './flow-control.ts';
 import { FrameReader, readUint31, readUint32 } from './frame-reader.ts';
 import type { FrameSink } from './frame-reader.ts';
-import { flag, frameType, settingId, windowBytesDefault, windowBytesLimit } from './frames.ts';
+import { flag, frameType, windowBytesDefault } from './frames.ts';
 import type { FrameHeader } from './frames.ts';
 import type { DecodedBlock } from './header-block.ts';
 import { HeaderReceiver } from './header-receiver.ts';
-import type { Http2Limits } from './limits.ts';
 import { Outlet } from './outlet.ts';
-import { parseSettings } from './peer-settings.ts';
-import type { SettingsChange } from './peer-settings.ts';
+import { SettingsExchange } from './settings-exchange.ts';
 import type { StreamCore, StreamOwner } from './stream-core.ts';
 import { StreamTable } from './stream-table.ts';
 import type { ResponseReset } from './stream.ts';
 
 /** Debug data of a GOAWAY that is kept: a sentence. */
 const debugBytesMax = 256;
-
-/** Of the HEADERS frame whose block is complete. */
-export interface BlockHead {
-  readonly streamId: number;
-  readonly endStream: boolean;
-  /** The frame carried a priority that names its own stream (RFC 7540 §5.3.1: a stream error). */
-  readonly dependsOnItself: boolean;
-}
-
-/** What is different at the two ends. Called while input is read; may throw ConnectionError. */
-export interface ConnectionRole {
-  /** The highest stream of the peer's that is served, as GOAWAY names it; 0 at an end that serves none. */
-  readonly servedStreamId: number;
-  /** Whether resets by the peer of streams in progress count as a flood; not where only we open streams. */
-  readonly resetsCost: boolean;
-  /** No such stream was ever opened (RFC 9113 §5.1.1). */
-  isIdle(streamId: number): boolean;
-  /** The peer knows that nothing on this stream is processed; what still comes on it is dropped without a word. */
-  ignores(streamId: number): boolean;
-  /** What streams count as that closed too long ago to be remembered. */
-  readonly forgotten: ClosedHow | undefined;
-  /** A HEADERS frame, before its block is decoded: the place to refuse it with the whole connection. */
-  onHeaders(streamId: number): void;
-  /** A header block is complete. */
-  onBlock(block: DecodedBlock, head: BlockHead): void;
-  /** The peer's SETTINGS, in force by now as far as the core is concerned. */
-  onSettings(change: SettingsChange): void;
-  /** A PING with ACK; `payload` has eight bytes and is valid during the call only. False when it answers no PING of ours. */
-  onPingAnswer(payload: Uint8Array): boolean;
-  /** `message`: the beginning of its debug data, for people. */
-  onGoaway(lastStreamId: number, code: number, message: string): void;
-  /** This end has found a fault, and the connection is about to be over. */
-  onFault(code: number, reason: string): void;
-  onStreamClosed(how: ClosedHow): void;
-}
-
-/** What the core of a connection is given. */
-export interface CoreParts {
-  readonly limits: Http2Limits;
-  readonly clock: MonotonicClock;
-  /** Told of what goes wrong. */
-  readonly events?: ConnectionEvents | undefined;
-  /** Of what streams keep; without a bound, if left out. */
-  readonly budget?: ByteBudget | undefined;
-  /** There is output that nobody has announced to take; called once until it was taken. */
-  readonly wake: () => void;
-}
 
 /**
  * One end of one connection. A peer that breaks the protocol gets GOAWAY and the connection is over. What a
@@ -84,10 +34,8 @@ export class ConnectionCore<S extends StreamCore> implements FrameSink, StreamOw
   readonly outlet: Outlet;
   readonly streams: StreamTable<S>;
   readonly guard: FloodGuard;
-  /** In force for streams that begin now. */
-  peerInitialWindowBytes: number = windowBytesDefault;
+  readonly settings: SettingsExchange<S>;
   readonly #role: ConnectionRole;
-  readonly #limits: Http2Limits;
   readonly #events: ConnectionEvents | undefined;
   readonly #reader: FrameReader;
   readonly #headers: HeaderReceiver;
@@ -97,7 +45,6 @@ export class ConnectionCore<S extends StreamCore> implements FrameSink, StreamOw
   readonly #preface: Uint8Array;
   #prefaceBytes = 0;
   #sawSettings = false;
-  #sawSettingsAck = false;
   /** The DATA frame at hand: its stream, or undefined when its content is dropped, and whether it ends the stream. */
   #dataStream: S | undefined = undefined;
   #dataEndsStream = false;
@@ -108,7 +55,6 @@ export class ConnectionCore<S extends StreamCore> implements FrameSink, StreamOw
     const { limits } = parts;
     assert(limits.connectionWindowBytes >= windowBytesDefault, 'a connection window cannot be smaller than it starts');
     this.#role = role;
-    this.#limits = limits;
     this.#events = parts.events;
     this.#preface = preface;
     this.guard = new FloodGuard(parts.clock, limits);
@@ -118,6 +64,14 @@ export class ConnectionCore<S extends StreamCore> implements FrameSink, StreamOw
     this.#window = new ReceiveWindow(limits.connectionWindowBytes);
     this.outlet = new Outlet(limits.outputBytesMax, parts.wake, parts.budget ?? unboundedByteBudget());
     this.outlet.expectTaker(); // the maker takes our preface
+    this.settings = new SettingsExchange({
+      limits,
+      outlet: this.outlet,
+      streams: this.streams,
+      guard: this.guard,
+      onPeer: (change) => role.onSettings(change),
+      onAck: () => this.#headers.onSettingsAck(),
+    });
   }
 
   /** Nothing more is read or begun: write what is left, then close. */
@@ -140,12 +94,6 @@ export class ConnectionCore<S extends StreamCore> implements FrameSink, StreamOw
     return this.#reader.gatheredBytes + this.#headers.gatheredBytes;
   }
 
-  /** What the peer may send on a stream that begins now: it may believe in the default until it has acknowledged our SETTINGS. */
-  get receiveWindowBytes(): number {
-    const { streamWindowBytes } = this.#limits;
-    return this.#sawSettingsAck ? streamWindowBytes : Math.max(streamWindowBytes, windowBytesDefault);
-  }
-
   /** Reads a chunk and runs handlers; the caller takes the output afterwards. `bytes` may be reused after it. */
   receive(bytes: Uint8Array): void {
     if (this.#over) return;
@@ -157,20 +105,6 @@ export class ConnectionCore<S extends StreamCore> implements FrameSink, StreamOw
       if (!(thrown instanceof ConnectionError)) throw thrown;
       this.fail(thrown.code, thrown.message, thrown.flood);
     }
-  }
-
-  /** Our SETTINGS, and what the connection window has over the default; `own` are those of the role. */
-  writeSettings(own: readonly (readonly [id: number, value: number])[]): void {
-    const { frames } = this.outlet;
-    const limits = this.#limits;
-    frames.settings([
-      [settingId.headerTableSize, limits.headerTableBytesMax],
-      ...own,
-      [settingId.initialWindowSize, limits.streamWindowBytes],
-      [settingId.maxFrameSize, limits.frameBytesMax],
-      [settingId.maxHeaderListSize, limits.headerListBytesMax],
-    ]);
-    if (limits.connectionWindowBytes > windowBytesDefault) frames.windowUpdate(0, limits.connectionWindowBytes - windowBytesDefault);
   }
 
   writeGoaway(lastStreamId: number, code: number, message: string): void {
@@ -249,7 +183,8 @@ export class ConnectionCore<S extends StreamCore> implements FrameSink, StreamOw
       case frameType.windowUpdate:
         return this.#onWindowUpdate(frame.streamId, bytes, from, end);
       case frameType.settings:
-        return this.#onSettings(frame, bytes, from, end);
+        this.settings.onFrame(frame, bytes, from, end);
+        return this.#checkTinyWindows();
       case frameType.ping:
         return this.#onPing(frame, bytes, from, end);
       case frameType.rstStream:
@@ -356,43 +291,6 @@ export class ConnectionCore<S extends StreamCore> implements FrameSink, StreamOw
   #checkTinyWindows(): void {
     const count = this.outlet.takeTinyFrames();
     if (count > 0) this.guard.spend('a tiny window', undefined, count);
-  }
-
-  #onSettings(frame: FrameHeader, bytes: Uint8Array, from: number, end: number): void {
-    if (frame.streamId !== 0) throw new ConnectionError(errorCode.protocolError, 'SETTINGS on a stream');
-    if (frame.flags & flag.ack) {
-      if (end !== from) throw new ConnectionError(errorCode.frameSizeError, 'SETTINGS with ACK and a payload');
-      this.#onSettingsAck();
-      return;
-    }
-    this.guard.spend('SETTINGS');
-    const change = parseSettings(bytes, from, end);
-    if (change.headerTableBytes !== undefined) this.outlet.setPeerHeaderTableBytes(change.headerTableBytes);
-    if (change.frameBytesMax !== undefined) this.outlet.setPeerFrameBytesMax(change.frameBytesMax);
-    this.outlet.frames.settingsAck(); // before DATA that the new windows let out
-    this.outlet.touch();
-    if (change.initialWindowBytes !== undefined) this.#setPeerInitialWindow(change.initialWindowBytes);
-    this.#role.onSettings(change);
-  }
-
-  #setPeerInitialWindow(bytes: number): void {
-    const difference = bytes - this.peerInitialWindowBytes;
-    this.peerInitialWindowBytes = bytes;
-    for (const stream of this.streams.all()) {
-      if (stream.sendWindowBytes + difference > windowBytesLimit) throw new ConnectionError(errorCode.flowControlError, 'stream window above 2^31-1');
-      stream.openSendWindow(difference);
-    }
-    this.#checkTinyWindows();
-  }
-
-  #onSettingsAck(): void {
-    if (this.#sawSettingsAck) {
-      this.guard.spend('SETTINGS with ACK');
-      return;
-    }
-    this.#sawSettingsAck = true;
-    this.#headers.onSettingsAck();
-    for (const stream of this.streams.all()) stream.resizeReceiveWindow(this.#limits.streamWindowBytes);
   }
 
   #onPing(frame: FrameHeader, bytes: Uint8Array, from: number, end: number): void {

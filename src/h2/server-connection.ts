@@ -4,7 +4,7 @@ import { ProgressWatch } from '../base/progress-watch.ts';
 import type { ProgressAt } from '../base/progress-watch.ts';
 import type { ConnectionEvents, StalledSide } from './connection-events.ts';
 import { ConnectionCore } from './connection-core.ts';
-import type { BlockHead, ConnectionRole, CoreParts } from './connection-core.ts';
+import type { BlockHead, ConnectionRole, CoreParts } from './connection-role.ts';
 import { ConnectionError, errorCode } from './error-code.ts';
 import { clientPreface, settingId, windowBytesLimit } from './frames.ts';
 import { trailersProblem } from './header-block.ts';
@@ -50,7 +50,7 @@ export class ServerConnection implements ConnectionRole {
     this.#limits = parts.limits;
     this.#events = parts.events;
     this.#core = new ConnectionCore(this, parts, clientPreface);
-    this.#core.writeSettings([[settingId.maxConcurrentStreams, parts.limits.concurrentStreamsMax]]);
+    this.#core.settings.write([[settingId.maxConcurrentStreams, parts.limits.concurrentStreamsMax]]);
   }
 
   get outlet(): Outlet {
@@ -223,8 +223,8 @@ export class ServerConnection implements ConnectionRole {
       return;
     }
     const stream = new RequestStream(id, this.#core, {
-      receiveWindowBytes: this.#core.receiveWindowBytes,
-      sendWindowBytes: this.#core.peerInitialWindowBytes,
+      receiveWindowBytes: this.#core.settings.receiveWindowBytes,
+      sendWindowBytes: this.#core.settings.peerInitialWindowBytes,
       contentLength: block.requestCheck.contentLength,
     });
     this.#core.streams.add(stream);

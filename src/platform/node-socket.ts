@@ -1,6 +1,7 @@
 // net.Socket (and tls.TLSSocket) as the Socket port.
 import type * as net from 'node:net';
 import type { Socket, SocketHandler, SocketTraffic } from '../base/socket.ts';
+import { DirectWrites, hasRawWrites } from './direct-writes.ts';
 import { moveToReusedInput } from './reused-input.ts';
 import { sentBytes } from './sent-bytes.ts';
 
@@ -23,6 +24,8 @@ class NodeSocket implements Socket, SocketTraffic {
   readonly peerName: string;
   #socket: net.Socket;
   #initialBytes: Uint8Array | undefined;
+  /** Only of a socket that was moved: of any other it is not known what writing it means. */
+  #direct: DirectWrites | undefined = undefined;
   #linger: NodeJS.Timeout | undefined = undefined;
 
   constructor(socket: net.Socket, initialBytes: Uint8Array | undefined) {
@@ -34,7 +37,7 @@ class NodeSocket implements Socket, SocketTraffic {
 
   /** What the stream keeps, and what the kernel did not take yet: a large write leaves `writableNeedDrain` behind. */
   get queuedBytes(): number {
-    return this.#socket.writableLength;
+    return this.#socket.writableLength + (this.#direct?.waitingBytes ?? 0);
   }
 
   get traffic(): SocketTraffic {
@@ -57,7 +60,7 @@ class NodeSocket implements Socket, SocketTraffic {
     }
     const buffered: unknown = accepted.read(); // put back, or come since the first bytes were looked at
     const moved = moveToReusedInput(accepted, (bytes) => handler.onData(bytes));
-    if (moved !== undefined) this.#socket = moved;
+    if (moved !== undefined) this.#writeDirectly(moved, handler);
     else accepted.on('data', (bytes: Uint8Array) => handler.onData(bytes));
     this.#listen(this.#socket, handler);
     // Before `resume` lets anything else through, and not from within this call.
@@ -65,6 +68,11 @@ class NodeSocket implements Socket, SocketTraffic {
     if (buffered instanceof Uint8Array) this.#deliverLater(buffered, handler);
     this.#initialBytes = undefined;
     this.#socket.resume();
+  }
+
+  #writeDirectly(moved: net.Socket, handler: SocketHandler): void {
+    this.#socket = moved;
+    if (hasRawWrites(moved)) this.#direct = new DirectWrites(moved, () => handler.onDrain());
   }
 
   #listen(socket: net.Socket, handler: SocketHandler): void {
@@ -84,7 +92,7 @@ class NodeSocket implements Socket, SocketTraffic {
 
   write(slices: readonly Uint8Array[]): void {
     const socket = this.#socket;
-    if (!socket.writable) return;
+    if (!socket.writable || this.#direct?.write(slices) === true) return;
     const only = slices[0];
     if (slices.length === 1 && only !== undefined) {
       socket.write(only);

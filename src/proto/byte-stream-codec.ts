@@ -1,8 +1,8 @@
 // The small messages of ByteStream by hand. WriteRequest is the frame of every piece of an upload: its data is a view
 // of the message, which was copied once from the transport's input.
 import { varintBytes, writeVarint } from './digest-writer.ts';
-import type { MessageCodec } from './message-codec.ts';
-import { WireReader, fieldSet, skipUnknown } from './wire-reader.ts';
+import type { MessageCodec, MessageInParts } from './message-codec.ts';
+import { WireError, WireReader, fieldSet, skipUnknown } from './wire-reader.ts';
 
 /** A ReadRequest. */
 export interface ReadQuery {
@@ -20,6 +20,8 @@ export interface WritePiece {
   readonly finishWrite: boolean;
   /** A view of the message, which lasts until the next message is asked for. */
   readonly data: Uint8Array;
+  /** The message goes on: this is a part of it, with all that stands before its data in the first one. */
+  readonly continues: boolean;
 }
 
 /** A WriteResponse. */
@@ -57,6 +59,7 @@ export const readRequestCodec: MessageCodec<ReadQuery, never> = {
 export const writeRequestCodec: MessageCodec<WritePiece, never> = {
   keepsViews: true,
   lendsViews: true,
+  parts: { begin: beginWriteRequest },
   decode(bytes) {
     const reader = new WireReader(bytes);
     let resourceName = '';
@@ -70,12 +73,67 @@ export const writeRequestCodec: MessageCodec<WritePiece, never> = {
       else if (tag === 10) resourceName = reader.string();
       else skipUnknown(reader, tag, writeFields);
     }
-    return { resourceName, writeOffset, finishWrite, data };
+    return { resourceName, writeOffset, finishWrite, data, continues: false };
   },
   encode() {
     throw new TypeError('Kiln does not send WriteRequest');
   },
 };
+
+/**
+ * In parts if `data` is the last thing in the message, nothing unknown stands before it, and all of that has come. Every
+ * client writes like this; for all others the order of fields would have to be known before any of them can be believed.
+ */
+function beginWriteRequest(beginning: Uint8Array, messageBytes: number): WriteRequestInParts | undefined {
+  const reader = new WireReader(beginning);
+  let resourceName = '';
+  let writeOffset: number | bigint = 0;
+  let finishWrite = false;
+  try {
+    for (let tag = reader.tag(); tag !== 0; tag = reader.tag()) {
+      if (tag === 82) {
+        const dataBytes = reader.lengthBeyond();
+        const contentAt = reader.position;
+        if (contentAt + dataBytes !== messageBytes) return undefined;
+        return new WriteRequestInParts(contentAt, { resourceName, writeOffset, finishWrite });
+      }
+      if (tag === 16) writeOffset = reader.size();
+      else if (tag === 24) finishWrite = reader.bool();
+      else if (tag === 10) resourceName = reader.string();
+      else return undefined;
+    }
+  } catch (error) {
+    if (!(error instanceof WireError)) throw error; // what is cut off here may come yet
+  }
+  return undefined;
+}
+
+/** One message as messages that follow each other: the first has its name, the last ends the upload if it does. */
+class WriteRequestInParts implements MessageInParts<WritePiece> {
+  readonly contentAt: number;
+  readonly #finishWrite: boolean;
+  #resourceName: string;
+  #writeOffset: number | bigint;
+
+  constructor(contentAt: number, { resourceName, writeOffset, finishWrite }: Pick<WritePiece, 'resourceName' | 'writeOffset' | 'finishWrite'>) {
+    this.contentAt = contentAt;
+    this.#resourceName = resourceName;
+    this.#writeOffset = writeOffset;
+    this.#finishWrite = finishWrite;
+  }
+
+  part(content: Uint8Array, isLast: boolean): WritePiece {
+    const part = { resourceName: this.#resourceName, writeOffset: this.#writeOffset, finishWrite: isLast && this.#finishWrite, data: content, continues: !isLast };
+    this.#resourceName = '';
+    this.#writeOffset = offsetAfter(this.#writeOffset, content.byteLength);
+    return part;
+  }
+}
+
+function offsetAfter(offset: number | bigint, bytes: number): number | bigint {
+  const sum = Number(offset) + bytes;
+  return Number.isSafeInteger(sum) && typeof offset === 'number' ? sum : BigInt(offset) + BigInt(bytes);
+}
 
 export const writeResponseCodec: MessageCodec<never, WriteAnswer> = {
   keepsViews: false,

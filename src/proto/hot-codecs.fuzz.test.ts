@@ -82,6 +82,45 @@ compareDecoders({
   generated: ({ resourceName, writeOffset, finishWrite, data }) => ({ resourceName, writeOffset, finishWrite, data: [...data] }),
 });
 
+/** The same in parts where it can be cut, for some of the places where its beginning may end; then all agree. */
+compareDecoders({
+  schema: WriteRequestSchema,
+  label: 'WriteRequest in parts',
+  byHand: (bytes) => {
+    const whole = () => {
+      const { resourceName, writeOffset, finishWrite, data } = writeRequestCodec.decode(bytes);
+      return { resourceName, writeOffset: BigInt(writeOffset), finishWrite, data: [...data] };
+    };
+    let joined: ReturnType<typeof whole> | undefined;
+    for (let cut = 0; cut < bytes.byteLength; cut += 1 + (cut >> 4)) {
+      const inParts = writeRequestInParts(bytes, cut);
+      if (inParts === undefined) continue;
+      if (joined !== undefined) assert.deepStrictEqual(inParts, joined);
+      joined = inParts;
+    }
+    if (joined !== undefined) assert.deepStrictEqual(whole(), joined, 'what can be cut can be decoded');
+    return joined ?? whole();
+  },
+  generated: ({ resourceName, writeOffset, finishWrite, data }) => ({ resourceName, writeOffset, finishWrite, data: [...data] }),
+});
+
+/** Undefined when what stands before `cut` does not show that it can be cut. */
+function writeRequestInParts(bytes: Uint8Array, cut: number) {
+  const message = writeRequestCodec.parts?.begin(bytes.subarray(0, cut), bytes.byteLength);
+  if (message === undefined) return undefined;
+  const { contentAt } = message;
+  const middle = Math.max(contentAt, cut);
+  const pieces = middle === contentAt ? [message.part(bytes.subarray(contentAt), true)] : [message.part(bytes.subarray(contentAt, middle), false), message.part(bytes.subarray(middle), true)];
+  const [first, ...rest] = pieces;
+  assert.ok(first !== undefined);
+  let offset = BigInt(first.writeOffset) + BigInt(first.data.byteLength);
+  for (const { resourceName, writeOffset, data } of rest) {
+    assert.deepEqual([resourceName, BigInt(writeOffset)], ['', offset]);
+    offset += BigInt(data.byteLength);
+  }
+  return { resourceName: first.resourceName, writeOffset: BigInt(first.writeOffset), finishWrite: pieces.at(-1)?.finishWrite ?? false, data: pieces.flatMap(({ data }) => [...data]) };
+}
+
 compareDecoders({
   schema: GetActionResultRequestSchema,
   byHand: (bytes) => {

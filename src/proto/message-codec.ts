@@ -10,6 +10,8 @@ export interface MessageCodec<In, Out> {
   readonly keepsViews: boolean;
   /** Of a stream of messages, each may be used until the next one is asked for: its bytes are written to again. Default: for ever. */
   readonly lendsViews?: boolean;
+  /** For messages that are mostly one field of bytes: how to hand them on before they are complete. */
+  readonly parts?: PartsCodec<In>;
   /** @throws Error of any kind when `bytes` are not an encoding of the message. */
   decode(bytes: Uint8Array): In;
   /**
@@ -18,4 +20,21 @@ export interface MessageCodec<In, Out> {
    * may be slices of their own that are not copied: they must not change any more.
    */
   encode(message: Out, headroomBytes: number): readonly [Uint8Array, ...Uint8Array[]];
+}
+
+/** Cuts a message that ends with a field of bytes into several messages that mean the same. */
+export interface PartsCodec<In> {
+  /**
+   * `beginning` is what came of a message of `messageBytes`. Undefined when it cannot be told from it that the message
+   * can be cut: then all of it is needed. Never throws; what is wrong with a message is for `decode` to say.
+   */
+  begin(beginning: Uint8Array, messageBytes: number): MessageInParts<In> | undefined;
+}
+
+/** One message, given as parts in order. */
+export interface MessageInParts<In> {
+  /** Where in the message its bytes begin, which go on to its end. */
+  readonly contentAt: number;
+  /** The part with the next bytes, of which it is a view. @throws Error as `MessageCodec.decode`. */
+  part(content: Uint8Array, isLast: boolean): In;
 }

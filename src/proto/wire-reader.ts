@@ -114,6 +114,12 @@ export class WireReader {
     return length;
   }
 
+  /** The length of bytes that may reach beyond what is at hand. */
+  lengthBeyond(): number {
+    const length = this.#smallVarint();
+    return length < 0 ? Number(this.#varint()) : length;
+  }
+
   /** A view. */
   bytes(): Uint8Array {
     const length = this.#length();

@@ -14,6 +14,8 @@ const roundsPerSeed = 400;
 
 export interface ComparedDecoder<D extends DescMessage> {
   readonly schema: D;
+  /** Where a message has more than one way. Default: the name of the message. */
+  readonly label?: string;
   /** What the hand-written decoder made of the bytes, in a form that can be compared; it throws WireError alone. */
   readonly byHand: (bytes: Uint8Array) => unknown;
   /** The same form, from what the generated code made of them. */
@@ -24,9 +26,9 @@ export interface ComparedDecoder<D extends DescMessage> {
  * The hand-written one understands whatever an encoder may write as the generated one does. Of damaged bytes it
  * takes nothing that the generated one does not take, and what it takes it understands in the same way.
  */
-export function compareDecoders<D extends DescMessage>({ schema, byHand, generated }: ComparedDecoder<D>): void {
+export function compareDecoders<D extends DescMessage>({ schema, label = schema.name, byHand, generated }: ComparedDecoder<D>): void {
   const expected = (bytes: Uint8Array) => generated(fromBinary(schema, bytes, { readUnknownFields: false }));
-  describe(`${schema.name} by hand`, () => {
+  describe(`${label} by hand`, () => {
     it('decodes what any encoder writes as the generated code does', () => {
       for (const seed of seeds) {
         const random = new SeededRandom(seed);

@@ -29,7 +29,7 @@ export function byteLengthOf(message: ReceivedMessage): number {
 const emptyMessage = new Uint8Array(0);
 
 /** A message up to here is received in parts however little memory is left: a question, not an upload. */
-const smallBytesMax = 4 * 1024;
+export const smallBytesMax = 4 * 1024;
 
 /**
  * Whether `piece` is exactly one uncompressed message, prefix and all. Nearly all small calls are like this; it
@@ -38,6 +38,11 @@ const smallBytesMax = 4 * 1024;
 export function isWholeMessage(piece: Uint8Array, messageBytesMax: number): boolean {
   const length = piece.byteLength - prefixBytes;
   return length >= 0 && length <= messageBytesMax && piece[0] === 0 && lengthAt(piece, 1) === length;
+}
+
+/** The length of the message that begins at `at`; -1 when it is compressed, or its prefix not all there. */
+export function plainLengthAt(piece: Uint8Array, at: number): number {
+  return at + prefixBytes <= piece.byteLength && piece[at] === 0 ? lengthAt(piece, at + 1) : -1;
 }
 
 /** Where the memory for messages comes from that take more than one piece, and who is told. */

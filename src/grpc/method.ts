@@ -4,7 +4,7 @@ import { assertNever } from '../base/assert.ts';
 import type { MaybePromise } from '../base/maybe-promise.ts';
 import { codecOf } from './codec.ts';
 import type { AnyCodec, CodecTable } from './codec.ts';
-import type { CallContext, ServiceImplementation } from './service.ts';
+import type { CallContext, RequestMessages, ServiceImplementation } from './service.ts';
 
 interface MethodBase {
   /** The value of `:path`, for logs and error texts. */
@@ -30,11 +30,11 @@ export type StreamRequestMethod = MethodBase &
   (
     | {
         readonly kind: 'client_streaming';
-        readonly handler: (requests: AsyncIterable<unknown>, context: CallContext) => Promise<unknown>;
+        readonly handler: (requests: RequestMessages<unknown>, context: CallContext) => Promise<unknown>;
       }
     | {
         readonly kind: 'bidi_streaming';
-        readonly handler: (requests: AsyncIterable<unknown>, context: CallContext) => AsyncIterable<unknown>;
+        readonly handler: (requests: RequestMessages<unknown>, context: CallContext) => AsyncIterable<unknown>;
       }
   );
 

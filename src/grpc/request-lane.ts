@@ -4,11 +4,15 @@ import { assert } from '../base/assert.ts';
 import { HeldBytes, unboundedByteBudget } from '../base/byte-budget.ts';
 import type { ByteBudget } from '../base/byte-budget.ts';
 import type { CacheError } from '../base/cache-error.ts';
+import type { MaybePromise } from '../base/maybe-promise.ts';
 import type { OpenStream } from '../h2/stream.ts';
+import type { PartsCodec } from '../proto/message-codec.ts';
+import { Lending } from './lent-messages.ts';
 import type { GrpcLimits } from './limits.ts';
 import { partialBytesMin, pieceMemory } from './message-buffer.ts';
 import { byteLengthOf, MessageReader, prefixBytes } from './message-reader.ts';
 import type { MessageSide, ReceivedMessage } from './message-reader.ts';
+import type { RequestMessages } from './service.ts';
 import { StatusError } from './status-error.ts';
 import { grpcStatusOf } from './status.ts';
 
@@ -21,6 +25,8 @@ export interface LaneOptions {
   readonly side?: MessageSide;
   /** Whoever takes a message, and what was decoded from it, is done with it when it asks for the next one. Default: no. */
   readonly reusesMessages?: boolean;
+  /** How messages may be lent in parts, if they may. */
+  readonly parts?: PartsCodec<unknown> | undefined;
   /** @throws CacheError or StatusError when it is not a message of the method. */
   decode(message: ReceivedMessage): unknown;
   /** What comes breaks the rules; the call ends with this. */
@@ -33,7 +39,7 @@ export interface LaneOptions {
  * window are held, and counted in the budget; a message that waits for room in it gets no credit. Messages are cut out up to `laneMessagesMax` ahead; what comes beyond stays as it came, so
  * that a flood of empty messages costs its five bytes each.
  */
-export class RequestLane implements AsyncIterable<unknown>, AsyncIterator<unknown, undefined> {
+export class RequestLane implements RequestMessages<unknown>, AsyncIterator<unknown, undefined> {
   readonly #stream: Pick<OpenStream, 'consumed'>;
   readonly #side: MessageSide;
   readonly #options: LaneOptions;
@@ -57,6 +63,9 @@ export class RequestLane implements AsyncIterable<unknown>, AsyncIterator<unknow
   /** Comes behind the last message. */
   #finalFailure: Error | undefined;
   #waiting: PromiseWithResolvers<ReceivedMessage | undefined> | undefined;
+  /** From `lend` on, and how it ended. */
+  #lending: Lending | undefined;
+  #lent: PromiseWithResolvers<void> | undefined;
 
   constructor(stream: Pick<OpenStream, 'consumed'>, options: LaneOptions) {
     this.#stream = stream;
@@ -70,12 +79,14 @@ export class RequestLane implements AsyncIterable<unknown>, AsyncIterator<unknow
 
   /** A message has begun, nothing stands before it, and the rest of it is the sender's to send. */
   get awaitsPeer(): boolean {
-    return this.#reader.pendingBytes > 0 && this.#queue.length === 0 && !this.#reader.isInLine;
+    const isInside = this.#reader.pendingBytes > 0 || (this.#lending?.isInside === true && !this.#lending.isPaused);
+    return isInside && this.#queue.length === 0 && !this.#reader.isInLine;
   }
 
   /** Somebody waits for a message, and not for memory to hold it. */
   get isAwaited(): boolean {
-    return this.#waiting !== undefined && !this.#reader.isInLine;
+    const isWanted = this.#waiting !== undefined || (this.#lending !== undefined && !this.#lending.isPaused);
+    return isWanted && !this.#reader.isInLine;
   }
 
   /** A piece of the request. @throws StatusError when it breaks gRPC's framing, CacheError when there is no memory for it. */
@@ -115,6 +126,7 @@ export class RequestLane implements AsyncIterable<unknown>, AsyncIterator<unknow
     this.#uncreditedBytes = 0;
     this.#waiting?.reject(this.#failure);
     this.#waiting = undefined;
+    this.#lent?.reject(this.#failure);
   }
 
   [Symbol.asyncIterator](): this {
@@ -122,11 +134,34 @@ export class RequestLane implements AsyncIterable<unknown>, AsyncIterator<unknow
   }
 
   async next(): Promise<IteratorResult<unknown, undefined>> {
-    assert(this.#waiting === undefined, 'one consumer pulls, one message at a time');
+    assert(this.#waiting === undefined && this.#lending === undefined, 'one consumer pulls, one message at a time');
     this.#reuseHandedOut();
     const message = this.#take() ?? (await this.#wait());
     if (message === undefined) return { done: true, value: undefined };
     return { done: false, value: this.#options.decode(message) };
+  }
+
+  lend(visit: (message: unknown) => MaybePromise<void>): Promise<void> {
+    assert(this.#waiting === undefined && this.#lending === undefined, 'one consumer takes all that is left');
+    this.#reuseHandedOut();
+    const { limits, parts } = this.#options;
+    this.#lent = Promise.withResolvers();
+    this.#lending = new Lending({
+      reader: this.#reader,
+      messageBytesMax: limits.messageBytesMax,
+      budget: this.#budget,
+      parts,
+      decode: (message) => this.#options.decode(message),
+      visit,
+      onReady: () => this.#lendQueued(),
+      onFailure: (error) => {
+        this.#lent?.reject(error);
+        this.#drop();
+      },
+    });
+    if (this.#failure !== undefined) this.#lent.reject(this.#failure);
+    else this.#lendQueued();
+    return this.#lent.promise;
   }
 
   /** The handler wants no more. */
@@ -156,7 +191,28 @@ export class RequestLane implements AsyncIterable<unknown>, AsyncIterator<unknow
     return this.#waiting.promise;
   }
 
+  /** What came before it was to be lent, or during a pause. */
+  #lendQueued(): void {
+    while (this.#lending?.isPaused === false && !this.#unwanted) {
+      const message = this.#queue.shift();
+      if (message === undefined) break;
+      this.#queuedBytes -= wireBytes(message);
+      this.#lending.visitWhole(message);
+    }
+    if (this.#queue.length === 0) this.#cutBacklog();
+    this.#serve();
+    this.#returnCredit();
+    this.#count();
+  }
+
+  #endLending(): void {
+    if (!this.#ended || this.#queue.length > 0 || this.#backlogBytes > 0 || this.#lending?.isPaused === true) return;
+    if (this.#finalFailure !== undefined) this.#lent?.reject(this.#finalFailure);
+    else this.#lent?.resolve();
+  }
+
   #serve(): void {
+    if (this.#lending !== undefined) this.#endLending();
     if (this.#waiting === undefined) return;
     const message = this.#take();
     if (message === undefined && !this.#ended) return;
@@ -180,6 +236,7 @@ export class RequestLane implements AsyncIterable<unknown>, AsyncIterator<unknow
 
   /** Cuts messages out of `piece` while there is room; returns where it stopped. */
   #cut(piece: Uint8Array): number {
+    if (this.#lending !== undefined && this.#queue.length === 0) return this.#lending.read(piece, 0);
     let offset = 0;
     while (offset < piece.byteLength && this.#queue.length < this.#options.limits.laneMessagesMax) {
       offset = this.#reader.read(piece, offset);
@@ -209,7 +266,8 @@ export class RequestLane implements AsyncIterable<unknown>, AsyncIterator<unknow
   }
 
   #checkEnd(): void {
-    if (!this.#ended || this.#backlogBytes > 0 || this.#reader.pendingBytes === 0 || this.#unwanted) return;
+    const isWhole = this.#reader.pendingBytes === 0 && this.#lending?.isInside !== true;
+    if (!this.#ended || this.#backlogBytes > 0 || isWhole || this.#unwanted) return;
     if (this.#finalFailure !== undefined) return;
     throw new StatusError(grpcStatusOf.internal, `the ${this.#side} ended in the middle of a message`);
   }

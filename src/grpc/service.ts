@@ -21,6 +21,18 @@ export interface CallContext {
   setTrailer(name: string, value: string): void;
 }
 
+/** What comes of a request that is a stream. Whoever iterates takes message by message, each at its own time. */
+export interface RequestMessages<T> extends AsyncIterable<T> {
+  /**
+   * Calls `visit` with all that is left, as soon as it comes, and resolves behind the last one. What is visited may be
+   * used during the call only: mostly it lies in the input of the connection, which is not copied. Large messages may
+   * come in parts, if their codec can give them. Whoever has no room asks for a pause by a promise; what comes meanwhile
+   * waits, within the window of the stream.
+   * @throws what `visit` throws, after which nothing is visited any more; what ended the request otherwise.
+   */
+  lend(visit: (message: T) => MaybePromise<void>): Promise<void>;
+}
+
 /** The handler of one method. A throw becomes the call's status: a CacheError by the table, anything else INTERNAL. */
 export type Handler<M> =
   M extends DescMethodUnary<infer I, infer O>
@@ -28,9 +40,9 @@ export type Handler<M> =
     : M extends DescMethodServerStreaming<infer I, infer O>
       ? (request: Received<I>, context: CallContext) => AsyncIterable<Sent<O>>
       : M extends DescMethodClientStreaming<infer I, infer O>
-        ? (requests: AsyncIterable<Received<I>>, context: CallContext) => Promise<Sent<O>>
+        ? (requests: RequestMessages<Received<I>>, context: CallContext) => Promise<Sent<O>>
         : M extends DescMethodBiDiStreaming<infer I, infer O>
-          ? (requests: AsyncIterable<Received<I>>, context: CallContext) => AsyncIterable<Sent<O>>
+          ? (requests: RequestMessages<Received<I>>, context: CallContext) => AsyncIterable<Sent<O>>
           : never;
 
 /** Handlers by method (camelCase). A method that is left out answers UNIMPLEMENTED. */

@@ -22,6 +22,7 @@ export class StreamRequestCall extends ServerCall {
       limits: host.limits,
       budget: host.budget,
       reusesMessages: method.request.lendsViews === true,
+      parts: method.request.parts,
       decode: (message) => this.decode(message),
       onFault: (error) => this.stop(error),
     });

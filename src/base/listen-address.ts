@@ -5,6 +5,11 @@ export type ListenAddress =
   | { readonly kind: 'tcp'; /** A name or an address; IPv6 without brackets. */ readonly host: string; /** 0: any free one. */ readonly port: number }
   | { readonly kind: 'unix'; /** As written; relative to the working directory unless it starts with a slash. */ readonly path: string };
 
+/** Names and IPv4 addresses; names that are no host names in the strict sense, as with underscores, exist in many networks. */
+const namePattern = /^[\w.-]+$/;
+/** With a zone, as in `fe80::1%eth0`. */
+const ipv6Pattern = /^[\da-f:.]*:[\da-f:.]*(?:%[\w.-]+)?$/i;
+
 /**
  * Reads `HOST:PORT`, `[IPV6]:PORT` or `unix:PATH`.
  * @throws CacheError `invalid_argument` that says what is wrong with the text.
@@ -19,6 +24,9 @@ export function parseListenAddress(text: string): ListenAddress {
   if (parts === null) throw new CacheError('invalid_argument', `${JSON.stringify(text)} is not an address${hint(text)}`);
   const host = parts[1] ?? parts[2] ?? '';
   if (host === '') throw new CacheError('invalid_argument', `${JSON.stringify(text)} has no host; 0.0.0.0 stands for every interface`);
+  if (host === '*') throw new CacheError('invalid_argument', `${JSON.stringify(text)} is not an address: 0.0.0.0 stands for every interface, [::] for IPv6 as well`);
+  const [pattern, kind] = parts[1] === undefined ? [namePattern, 'host'] : [ipv6Pattern, 'IPv6 address'];
+  if (!pattern.test(host)) throw new CacheError('invalid_argument', `${JSON.stringify(text)} is not an address: ${JSON.stringify(host)} is no ${kind}`);
   const port = Number(parts[3]);
   if (port > 65_535) throw new CacheError('invalid_argument', `${JSON.stringify(text)} has port ${parts[3]}; ports end at 65535`);
   return { kind: 'tcp', host, port };

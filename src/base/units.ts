@@ -47,7 +47,10 @@ interface QuantityKind {
 
 function parseQuantity(text: string, { units, kind, unitNames }: QuantityKind): number {
   const parts = /^(\d+(?:\.\d+)?) ?([A-Za-z]*)$/.exec(text.trim());
-  if (parts === null) throw new CacheError('invalid_argument', `${JSON.stringify(text)} is not a ${kind}`);
+  if (parts === null) {
+    const several = new RegExp(`^(?:\\d+(?:\\.\\d+)? ?(?:${[...units.keys()].join('|')}) ?){2,}$`, 'i').test(text.trim());
+    throw new CacheError('invalid_argument', `${JSON.stringify(text)} ${several ? `has several units; write one number with one unit (${unitNames})` : `is not a ${kind}`}`);
+  }
   const [, number = '', unit = ''] = parts;
   if (unit === '') throw new CacheError('invalid_argument', `${JSON.stringify(text)} has no unit (${unitNames})`);
   const factor = units.get(unit.toLowerCase());

@@ -47,6 +47,14 @@ const names: readonly FileRow[] = [
   ['a typo deep in a list', 'rights:\n  identities:\n    - name: ci\n      grants:\n        - instance: ["*"]\n          rights: [read]', '/kiln.yaml:5:11: unknown key "rights.identities.grants.instance"', 'did you mean instances? example: instances: ["team/*"]'],
   ['a key given twice', 'data: /a\ndata: /b', '/kiln.yaml:2:1: "data" is given twice in the same place; the first is on line 1', 'remove one of the two'],
   ['a merge key', '<<: {data: /d}', '/kiln.yaml:1:1: unknown key "<<"', 'merge keys of YAML are not read here: write the keys themselves'],
+  ['what other programs call it', 'port: 9092', '/kiln.yaml:1:1: unknown key "port"', 'did you mean listen? example: listen: [127.0.0.1:9092]'],
+  ['what other programs have at the top level', 'users: /u', '/kiln.yaml:1:1: unknown key "users"', 'htpasswd-file belongs below rights: write rights: {htpasswd-file: /etc/kiln/htpasswd}'],
+  ['a key of a group in a group', 'header-timeout: 1s', '/kiln.yaml:1:1: unknown key "header-timeout"', 'header-timeout belongs below limits.http1: write limits: {http1: {header-timeout: 30s}}'],
+  ['the beginning of a key', 'tls: {cert: /c}', '/kiln.yaml:1:7: unknown key "tls.cert"', 'did you mean certificate? example: certificate: /etc/kiln/tls/fullchain.pem'],
+  ['the last word of a key', 'tls: {ca: /c}', '/kiln.yaml:1:7: unknown key "tls.ca"', 'did you mean client-ca? example: client-ca: /etc/kiln/tls/clients.pem'],
+  ['more words than the key has', 'tls: {private-key: /k}', '/kiln.yaml:1:7: unknown key "tls.private-key"', 'did you mean key? example: key: /etc/kiln/tls/privkey.pem'],
+  ['a word that several keys share', 'limits: {timeout: 5s}', '/kiln.yaml:1:10: unknown key "limits.timeout"', 'did you mean one of first-bytes-timeout, stall-timeout, busy-stall-timeout, tls-handshake-timeout?'],
+  ['rights without a grant', 'rights: {identities: [{name: ci, rights: [read]}]}', '/kiln.yaml:1:34: unknown key "rights.identities.rights"', 'rights belongs below grants: write grants: [{instances: ["*"], rights: [read, write]}]'],
 ];
 
 const units: readonly FileRow[] = [
@@ -73,6 +81,7 @@ const units: readonly FileRow[] = [
   ['more than all', 'diagnostics: {profile-cpu: 120%}', '/kiln.yaml:1:28: diagnostics.profile-cpu: "120%" is more than 100%', 'example: profile-cpu: 95%'],
   ['another word for true', 'metrics: {enabled: yes}', '/kiln.yaml:1:20: metrics.enabled: "yes" is not read as a yes or no; write true', 'example: enabled: false'],
   ['another word for false', 'metrics: {enabled: Off}', '/kiln.yaml:1:20: metrics.enabled: "Off" is not read as a yes or no; write false', 'example: enabled: false'],
+  ['several units in one', 'drain: {timeout: 1m30s}', '/kiln.yaml:1:18: drain.timeout: "1m30s" has several units; write one number with one unit (ms, s, m, h or d)', 'example: timeout: 35s'],
 ];
 
 const forms: readonly FileRow[] = [
@@ -116,6 +125,9 @@ const values: readonly FileRow[] = [
   ['a header that is none', 'traces: {headers: {"my header": x}}', '/kiln.yaml:1:20: traces.headers: what is given (and not shown here) is not the name of an HTTP header', 'example: headers: {authorization: Bearer SECRET}'],
   ['a URL for a host name', 'allowed-hosts: ["http://cache"]', '/kiln.yaml:1:17: allowed-hosts: "http://cache" is not the name of a host; write it without scheme, port, path and wildcards', 'example: allowed-hosts: [cache.example]'],
   ['a wildcard for a host name', 'allowed-hosts: ["*.example"]', '/kiln.yaml:1:17: allowed-hosts: "*.example" is not the name of a host; write it without scheme, port, path and wildcards', 'example: allowed-hosts: [cache.example]'],
+  ['a star for every interface', 'listen: ["*:9092"]', '/kiln.yaml:1:10: listen: "*:9092" is not an address: 0.0.0.0 stands for every interface, [::] for IPv6 as well', 'example: listen: [127.0.0.1:9092]'],
+  ['a host that is none', 'listen: ["my host:9092"]', '/kiln.yaml:1:10: listen: "my host:9092" is not an address: "my host" is no host', 'example: listen: [127.0.0.1:9092]'],
+  ['a name in brackets', 'listen: ["[localhost]:9092"]', '/kiln.yaml:1:10: listen: "[localhost]:9092" is not an address: "localhost" is no IPv6 address', 'example: listen: [127.0.0.1:9092]'],
 ];
 
 const syntax: readonly FileRow[] = [

@@ -31,3 +31,12 @@ function editDistance(from: string, to: string): number {
   }
   return row[to.length] ?? 0;
 }
+
+/** A piece of a name that short is in too many of them. */
+const partCharsMin = 2;
+
+/** Names of which `given` is the beginning or the last words, or which are the last words of `given`: `cert` for `certificate`, `private-key` for `key`. */
+export function namesSharingPart(given: string, names: Iterable<string>): string[] {
+  if (given.length < partCharsMin || given.length > givenCharsMax) return [];
+  return [...names].filter((name) => (given.length > partCharsMin && name.startsWith(given)) || name.endsWith(`-${given}`) || given.endsWith(`-${name}`));
+}

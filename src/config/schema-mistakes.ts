@@ -1,8 +1,9 @@
 // What the schema refuses, in words: where it was given, the value, and what to write instead.
 import * as z from 'zod/mini';
+import { alsoCalled } from './also-called.ts';
 import { keysOf, lookInto } from './key.ts';
-import type { KeyForm, SchemaPlace } from './key.ts';
-import { nearestName } from './nearest-name.ts';
+import type { Key, KeyForm, SchemaPlace } from './key.ts';
+import { namesSharingPart, nearestName } from './nearest-name.ts';
 import { formatOrigin, nothing, valueAt } from './source.ts';
 import type { Mistake, Origin, Place, Source } from './source.ts';
 
@@ -144,7 +145,8 @@ function unknownKey(place: Place, { members }: SchemaPlace, { schema, source }: 
   const origin = source.originOfName(place);
   const known = [...(members?.keys() ?? [])];
   const problem = `${formatOrigin(origin)}: unknown key ${JSON.stringify(place.filter((step) => typeof step === 'string').join('.'))}`;
-  return { mistake: { origin, problem, advice: adviceForUnknown(place, known, { schema, source }) }, meant: nearestName(String(place.at(-1)), known) };
+  const meant = meantNames(String(place.at(-1)), known);
+  return { mistake: { origin, problem, advice: adviceForUnknown(place, known, { schema, source }) }, meant: meant.length === 1 ? meant[0] : undefined };
 }
 
 function adviceForUnknown(place: Place, known: readonly string[], { schema, source }: { schema: z.ZodMiniType; source: Source }): string {
@@ -153,13 +155,31 @@ function adviceForUnknown(place: Place, known: readonly string[], { schema, sour
   const keys = keysOf(schema);
   const dotted = keys.find((key) => key.path.length > 1 && (key.name === name || key.path.join('-') === name));
   const elsewhere = dotted ?? keys.find((key) => key.path.length > 1 && key.path.at(-1) === name);
-  const nearest = nearestName(name, known);
-  if (elsewhere !== undefined && nearest === undefined) {
-    const [above = '', own = ''] = elsewhere.path;
-    return `${own} belongs below ${above}: write ${above}: {${source.example(elsewhere.path, elsewhere)}}`;
+  const [nearest, ...others] = meantNames(name, known);
+  if (nearest !== undefined && others.length > 0) return `did you mean one of ${[nearest, ...others].join(', ')}?`;
+  if (nearest !== undefined) {
+    const meant = [...place.slice(0, -1), nearest];
+    const { key, members } = schemaAt(schema, meant);
+    return `did you mean ${nearest}?${key === undefined || members !== undefined ? '' : ` example: ${source.example(meant, key)}`}`;
   }
-  if (nearest === undefined) return `known here: ${known.join(', ')}`;
-  const meant = [...place.slice(0, -1), nearest];
-  const { key, members } = schemaAt(schema, meant);
-  return `did you mean ${nearest}?${key === undefined || members !== undefined ? '' : ` example: ${source.example(meant, key)}`}`;
+  const key = elsewhere ?? (known.includes('listen') ? keys.find((candidate) => candidate.name === alsoCalled.get(name)) : undefined);
+  if (key !== undefined) return adviceToWrite(key, source);
+  const list = known.map((member) => [...place.slice(0, -1), member]).find((at) => schemaAt(schema, [...at, 0]).members?.has(name));
+  const form = list === undefined ? undefined : schemaAt(schema, list).key;
+  if (list !== undefined && form !== undefined) return `${name} belongs below ${String(list.at(-1))}: write ${source.example(list, form)}`;
+  return `known here: ${known.join(', ')}`;
+}
+
+/** Where `key` belongs; for one of the top level, that it is meant. */
+function adviceToWrite(key: Key, source: Source): string {
+  const groups = key.path.slice(0, -1);
+  const example = source.example(key.path, key);
+  if (groups.length === 0) return `did you mean ${key.name}? example: ${example}`;
+  return `${key.path.at(-1)} belongs below ${groups.join('.')}: write ${groups.reduceRight((text, group) => `${group}: {${text}}`, example)}`;
+}
+
+/** One that is a slip of the keys away, or else those that share a part. */
+function meantNames(name: string, known: readonly string[]): readonly string[] {
+  const nearest = nearestName(name, known);
+  return nearest === undefined ? namesSharingPart(name, known) : [nearest];
 }

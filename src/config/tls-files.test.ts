@@ -1,6 +1,6 @@
 // What is said about files of TLS that do not fit.
 import assert from 'node:assert/strict';
-import { X509Certificate, createPrivateKey } from 'node:crypto';
+import { X509Certificate, createPrivateKey, generateKeyPairSync } from 'node:crypto';
 import { describe, it } from 'node:test';
 import { makeCertificate } from '../testing/certificates.ts';
 import { readTlsMaterial } from './tls-files.ts';
@@ -11,6 +11,7 @@ const middle = makeCertificate({ authority: true, issuer: root, subject: [['CN',
 const server = makeCertificate({ issuer: middle, subject: [['O', 'Example'], ['CN', 'cache.example']], notBefore: new Date('2026-01-01T00:00:00Z'), notAfter: new Date('2026-04-01T00:00:00Z') });
 const other = makeCertificate({ subject: [['CN', 'other']] });
 const encrypted = createPrivateKey(server.key).export({ type: 'pkcs8', format: 'pem', cipher: 'aes-256-cbc', passphrase: 'secret' }).toString();
+const shortKey = generateKeyPairSync('rsa', { modulusLength: 1_024 }).privateKey.export({ type: 'pkcs8', format: 'pem' }).toString();
 const der = createPrivateKey(server.key).export({ type: 'pkcs8', format: 'der' }).toString('latin1');
 const derCertificate = new X509Certificate(server.certificate).raw.toString('latin1');
 
@@ -52,6 +53,7 @@ describe('files of TLS', () => {
     ['a damaged certificate', [server.certificate.replace('MII', 'MIJ')], 'certificate', 'the certificate in /c.pem cannot be read: it is damaged\ncopy the file again, whole and as text'],
     ['a damaged one in the chain', [server.certificate + middle.certificate.replace('MII', 'MIJ')], 'certificate', 'certificate 2 of 2 in /c.pem cannot be read: it is damaged\ncopy the file again, whole and as text'],
     ['a damaged key', [server.certificate, server.key.replace('MIG', 'MIH')], 'key', 'the private key in /k.pem cannot be read: it is damaged, or of an unknown kind\ncopy the file again, or make a new key and certificate'],
+    ['a key that is too short', [server.certificate, shortKey], 'key', 'the private key in /k.pem is too short: RSA of 1024 bits\nmake a new key and certificate: RSA of at least 2048 bits, or ECDSA with P-256'],
     ['an encrypted key', [server.certificate, encrypted], 'key', 'the private key in /k.pem is encrypted, and nobody is there to ask for its passphrase\ndecrypt it, and keep the file to the user that runs Kiln: openssl pkey -in /k.pem -out NEW.pem'],
     ['an encrypted key of the old form', [server.certificate, '-----BEGIN EC PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\nDEK-Info: AES-256-CBC,00\n\nAAAA\n-----END EC PRIVATE KEY-----\n'], 'key', 'the private key in /k.pem is encrypted, and nobody is there to ask for its passphrase\ndecrypt it, and keep the file to the user that runs Kiln: openssl pkey -in /k.pem -out NEW.pem'],
     ['the key of another certificate', [server.certificate, other.key], 'key', 'the private key in /k.pem does not belong to the certificate in /c.pem (CN=cache.example,O=Example)\nname the key that the certificate was made for; if both have just been renewed, one of the files is still the old one'],

@@ -23,6 +23,8 @@ export interface TlsMaterial {
   readonly clientAuthorities: string | undefined;
   /** The same, one by one; empty where none are believed. */
   readonly authorities: readonly { readonly subject: string; readonly notAfterMs: number; readonly validTo: string }[];
+  /** Whether it says for which hosts it is: clients go by its subjectAltName, and not by its subject (RFC 9110 §4.3.4). */
+  readonly namesHosts: boolean;
   /** The server's own certificate, and its validity as milliseconds since the Unix epoch. */
   readonly subject: string;
   readonly fingerprint: string;
@@ -74,6 +76,7 @@ function materialOf(chain: Chain, privateKey: KeyObject, clientCa: { readonly te
     key: privateKey.export({ type: 'pkcs8', format: 'pem' }).toString(),
     clientAuthorities: clientCa.text,
     authorities: clientCa.authorities.map((one) => ({ subject: nameOf(one), notAfterMs: one.validToDate.getTime(), validTo: one.validTo })),
+    namesHosts: /\b(?:DNS|IP Address):/.test(leaf.subjectAltName ?? ''),
     subject: nameOf(leaf),
     fingerprint: leaf.fingerprint256,
     notBeforeMs: leaf.validFromDate.getTime(),
@@ -130,8 +133,18 @@ function readKey(file: PemFile, certificate: PemFile): KeyObject {
   if (block[1] === 'ENCRYPTED ' || /Proc-Type: 4,ENCRYPTED/.test(block[0])) {
     throw wrong(`the private key in ${path} is encrypted, and nobody is there to ask for its passphrase`, `decrypt it, and keep the file to the user that runs Kiln: openssl pkey -in ${path} -out NEW.pem`);
   }
+  const privateKey = parsedKey(block[0], path);
+  const bits = privateKey.asymmetricKeyDetails?.modulusLength ?? rsaBitsMin;
+  if (bits < rsaBitsMin) throw wrong(`the private key in ${path} is too short: RSA of ${bits} bits`, 'make a new key and certificate: RSA of at least 2048 bits, or ECDSA with P-256');
+  return privateKey;
+}
+
+/** What OpenSSL takes for TLS at its security level 2. */
+const rsaBitsMin = 2_048;
+
+function parsedKey(pem: string, path: string): KeyObject {
   try {
-    return createPrivateKey(block[0]);
+    return createPrivateKey(pem);
   } catch (cause) {
     throw wrong(`the private key in ${path} cannot be read: it is damaged, or of an unknown kind`, 'copy the file again, or make a new key and certificate', cause);
   }

@@ -13,8 +13,8 @@ const startMs = Date.UTC(2026, 5, 1);
 const limits = { handshakesMax: 1, handshakeTimeoutMs: 1_000 };
 
 /** Valid from a day before the start on. */
-function optionsFor(days: number, clients?: string): TlsOptions {
-  const { certificate, key } = makeCertificate({ notBefore: new Date(startMs - dayMs), notAfter: new Date(startMs + days * dayMs) });
+function optionsFor(days: number, clients?: string, dnsNames = ['cache.example']): TlsOptions {
+  const { certificate, key } = makeCertificate({ dnsNames, notBefore: new Date(startMs - dayMs), notAfter: new Date(startMs + days * dayMs) });
   const certificateFile = '/tls/cert.pem';
   const keyFile = '/tls/key.pem';
   const clientCa = clients === undefined ? undefined : { path: '/tls/clients.pem', text: clients };
@@ -64,6 +64,13 @@ describe('the certificate of a server', () => {
     assert.match(log.lines[0] ?? '', /^warn the authority of clients CN=Clients in \/tls\/clients\.pem expires in 10 days, on Jun 11 00:00:00 2026 GMT .*"fix":"renew it/);
     assert.match(log.lines.at(-1) ?? '', /clients\.pem has expired, on/);
     assert.equal(log.lines.length, 12);
+  });
+
+  it('is warned about when no client can find a host in it, since they do not go by its subject', async () => {
+    const clock = new ManualClock(startMs);
+    const log = new RecordedLog();
+    using _tls = await openTls(optionsFor(90, undefined, []), limits, { log, wallClock: clock, timers: clock });
+    assert.match(log.lines.join('\n'), /^warn the certificate in \/tls\/cert\.pem \(CN=localhost\) has no subjectAltName with a host; clients do not go by its subject, and will refuse it .*"fix":"make a new one with the names and addresses/);
   });
 
   it('is not taken by a server before it is valid or after it has expired, but for a clock that is a little late', async () => {

@@ -100,9 +100,18 @@ export async function checkTls(options: TlsOptions, wallClock: WallClock): Promi
 }
 
 async function checkBesideTime(options: TlsOptions, wallClock: WallClock): Promise<readonly TlsWarning[]> {
-  const { keyFile } = options;
-  requireUsable(settingsOf(options));
+  const { certificateFile, keyFile, material } = options;
+  try {
+    requireUsable(settingsOf(options));
+  } catch (thrown) {
+    const { code, message } = CacheError.from(thrown);
+    const [problem = '', ...advice] = message.split('\n');
+    throw new CacheError(code, [`${problem}: ${certificateFile}, ${keyFile}`, ...advice].join('\n'), { cause: thrown });
+  }
   const warnings = [...expiryWarnings(options, wallClock)];
+  if (!material.namesHosts) {
+    warnings.push({ problem: `the certificate in ${certificateFile} (${material.subject}) has no subjectAltName with a host; clients do not go by its subject, and will refuse it`, advice: 'make a new one with the names and addresses by which clients call the server, as in subjectAltName=DNS:cache.example,IP:192.0.2.1' });
+  }
   const access = await fileAccess(keyFile);
   if (access?.othersMayRead === true) {
     warnings.push({ problem: `the private key in ${keyFile} can be read by every user of this machine`, advice: `take that right away: chmod o-rwx ${keyFile}` });

@@ -1,4 +1,5 @@
 // Values given as flags: `--flag VALUE` or `--flag=VALUE`.
+import { alsoCalled } from './also-called.ts';
 import type { Key } from './key.ts';
 import { nearestName } from './nearest-name.ts';
 import { TreeBuilder } from './source.ts';
@@ -67,7 +68,8 @@ function adviceForArgument(command: string, argument: string): string {
 function adviceForUnknown(flag: string, keys: readonly Key[]): string {
   const nearest = nearestName(flag, keys.flatMap((key) => key.flag ?? []));
   // --level for --log-level: people remember the last word.
-  const key = keys.find((candidate) => (nearest === undefined ? candidate.flag?.endsWith(`-${flag.slice(2)}`) === true : candidate.flag === nearest));
+  const name = flag.replace(/^-+/, '');
+  const key = keys.find((candidate) => (nearest === undefined ? candidate.flag?.endsWith(`-${name}`) === true || candidate.name === alsoCalled.get(name) : candidate.flag === nearest));
   if (key?.flag !== undefined) return `did you mean ${key.flag}? example: ${key.flag} ${key.example}`;
   const inFile = keys.find((candidate) => candidate.flag === undefined && `--${candidate.path.join('-')}` === flag);
   return inFile === undefined ? '"kiln help serve" lists the options' : `${inFile.name} is given in the file${inFile.environment === undefined ? '' : ` or as ${inFile.environment}`} only: --config FILE`;

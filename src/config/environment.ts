@@ -1,4 +1,5 @@
 // Values given as environment variables. An empty variable counts as unset.
+import { alsoCalled } from './also-called.ts';
 import type { ReadSource } from './command-line.ts';
 import type { Key } from './key.ts';
 import { nearestName } from './nearest-name.ts';
@@ -51,7 +52,8 @@ function unknownVariable(variable: string, keys: readonly Key[]): Mistake {
   const nearest = nearestName(variable, keys.flatMap(({ environment }) => environment ?? []));
   // KILN_TOKENS_FILE for KILN_RIGHTS_TOKENS_FILE: people remember the last words.
   const end = variable.slice('KILN'.length);
-  const key = keys.find(({ environment }) => (nearest === undefined ? environment?.endsWith(end) === true : environment === nearest));
+  const meant = alsoCalled.get(end.slice(1).toLowerCase().replaceAll('_', '-'));
+  const key = keys.find(({ environment, name }) => (nearest === undefined ? environment?.endsWith(end) === true || name === meant : environment === nearest));
   return {
     origin: { kind: 'environment', variable },
     problem: `unknown environment variable ${variable}`,

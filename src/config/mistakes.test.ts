@@ -299,6 +299,8 @@ describe('mistakes in flags and variables', () => {
   const rows: readonly [string, Given, string, string][] = [
     ['a misspelt flag', { args: ['--max-sise', '1GiB'] }, 'unknown option --max-sise', 'did you mean --max-size? example: --max-size 10GiB'],
     ['a flag of a group without the group', { args: ['--level=debug'] }, 'unknown option --level', 'did you mean --log-level? example: --log-level debug'],
+    ['what other programs call a flag', { args: ['--cache-dir', '/d'] }, 'unknown option --cache-dir', 'did you mean --data? example: --data /var/cache/kiln'],
+    ['what other programs call a variable', { environment: { KILN_CACHE_DIR: '/d' } }, 'unknown environment variable KILN_CACHE_DIR', 'did you mean KILN_DATA? example: KILN_DATA=/var/cache/kiln'],
     ['a dotted flag', { args: ['--log.level', 'debug'] }, 'unknown option --log.level', 'did you mean --log-level? example: --log-level debug'],
     ['a single hyphen', { args: ['-data', '/d'] }, 'unknown option -data', 'did you mean --data? example: --data /var/cache/kiln'],
     ['a flag without its value', { args: ['--data'] }, '--data needs a value', 'example: --data /var/cache/kiln'],

@@ -95,7 +95,8 @@ export class GrpcCall implements StreamWaiter, AttemptOwner {
   }
 
   get sendQueueBytesMax(): number {
-    return this.#host.limits.sendQueueBytesMax;
+    const { budget, limits } = this.#host;
+    return budget.isTight ? 0 : limits.sendQueueBytesMax;
   }
 
   get waitsForReady(): boolean {
@@ -202,6 +203,11 @@ export class GrpcCall implements StreamWaiter, AttemptOwner {
     this.#span = trace?.child(method.path.slice(1), { server: this.#host.serverName });
     if (signal?.aborted === true) return this.#onAbort();
     if (timeoutMs !== undefined && timeoutMs <= 0) return this.#expire();
+    try {
+      this.#plan.requests.begin();
+    } catch (thrown) {
+      return this.#end(thrown);
+    }
     signal?.addEventListener('abort', this.#onAbort, { once: true });
     if (timeoutMs !== undefined) this.#deadline = this.#host.timers.after(timeoutMs, () => this.#expire());
     this.#host.pool.request(this);

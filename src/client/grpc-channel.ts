@@ -1,7 +1,6 @@
 // Calls to one gRPC server: the four kinds of method, with the types of their descriptors.
 import type { DescMessage, DescMethod, DescMethodBiDiStreaming, DescMethodClientStreaming, DescMethodServerStreaming, DescMethodUnary, MessageInitShape, MessageShape } from '@bufbuild/protobuf';
-import { unboundedByteBudget } from '../base/byte-budget.ts';
-import type { ByteBudget } from '../base/byte-budget.ts';
+import { ByteBudget } from '../base/byte-budget.ts';
 import type { CallOptions } from '../base/call-options.ts';
 import { targetName } from '../base/connector.ts';
 import type { ConnectTarget } from '../base/connector.ts';
@@ -18,13 +17,14 @@ import { GrpcPool } from './grpc-pool.ts';
 import { OnlyRequest, RequestStream } from './grpc-requests.ts';
 import type { GrpcRequests } from './grpc-requests.ts';
 import { GrpcRetries } from './grpc-retries.ts';
+import { RequestRoom } from './request-room.ts';
 import { sessionsTo } from './grpc-session.ts';
 import type { OpenSession, SessionPorts } from './grpc-session.ts';
 
 /** What a channel needs of the world. */
 export interface GrpcChannelPorts extends Omit<SessionPorts, 'budget'> {
   readonly random: Random;
-  /** Of what is kept of requests and answers; without a bound, if left out. */
+  /** Of what is kept of requests and answers; one of the channel's own, if left out. */
   readonly budget?: ByteBudget;
 }
 
@@ -78,14 +78,16 @@ export class GrpcChannel implements AsyncDisposable {
   readonly serverName: string;
   readonly #host: GrpcCallHost;
   readonly #waitForReady: boolean;
+  readonly #requestRoom: RequestRoom;
   readonly #methods = new WeakMap<DescMethod, ClientMethod>();
 
   /** @throws CacheError `invalid_argument` for metadata that cannot be sent. */
   constructor(target: ConnectTarget, ports: GrpcChannelPorts, options: GrpcChannelOptions = {}) {
     const limits = { ...grpcChannelLimits, ...options.limits };
-    const { clock, timers, random, log, budget = unboundedByteBudget() } = ports;
+    const { clock, timers, random, log, budget = new ByteBudget({ maxBytes: limits.budgetBytesMax, waitersMax: limits.budgetWaitersMax }) } = ports;
     this.serverName = targetName(target);
     const openSession = options.openSession ?? sessionsTo(target, limits.http2, { ...ports, budget });
+    this.#requestRoom = new RequestRoom(this.serverName, budget, limits.requestBytesMax);
     this.#waitForReady = options.waitForReady ?? false;
     this.#host = {
       serverName: this.serverName,
@@ -107,13 +109,13 @@ export class GrpcChannel implements AsyncDisposable {
 
   async unary<I extends DescMessage, O extends DescMessage>(method: DescMethodUnary<I, O>, request: MessageInitShape<I>, options: GrpcCallOptions = {}): Promise<MessageShape<O>> {
     const called = this.#method(method);
-    return (await this.#call(called, new OnlyRequest(encodeRequest(called, request)), options).message()) as MessageShape<O>;
+    return (await this.#call(called, this.#only(called, request), options).message()) as MessageShape<O>;
   }
 
   /** Begins when the first message is asked for. Whoever leaves the loop early cancels the call. */
   serverStream<I extends DescMessage, O extends DescMessage>(method: DescMethodServerStreaming<I, O>, request: MessageInitShape<I>, options: GrpcCallOptions = {}): AsyncGenerator<MessageShape<O>, void, undefined> {
     const called = this.#method(method);
-    return this.#call(called, new OnlyRequest(encodeRequest(called, request)), options).messages() as AsyncGenerator<MessageShape<O>, void, undefined>;
+    return this.#call(called, this.#only(called, request), options).messages() as AsyncGenerator<MessageShape<O>, void, undefined>;
   }
 
   /** The source is ended (`return`) when the answer comes before its end. */
@@ -142,6 +144,10 @@ export class GrpcChannel implements AsyncDisposable {
     const method = clientMethod(descriptor);
     this.#methods.set(descriptor, method);
     return method;
+  }
+
+  #only(method: ClientMethod, request: unknown): GrpcRequests {
+    return new OnlyRequest(encodeRequest(method, request), this.#requestRoom);
   }
 
   #stream<I extends DescMessage>(method: DescMethod, requests: GrpcRequestSource<I>): GrpcRequests {

@@ -8,6 +8,14 @@ export interface GrpcChannelLimits {
   readonly connectionsMax: number;
   /** Calls that wait for a connection; one more is refused. */
   readonly waitingCallsMax: number;
+  /**
+   * Bytes of the requests of all calls that have one message, from their beginning to that of their answer; at most a
+   * quarter of the budget. A call that finds no room is refused.
+   */
+  readonly requestBytesMax: number;
+  /** Of the budget that a channel makes for itself when it is given none, and how many answers may wait for room in it. */
+  readonly budgetBytesMax: number;
+  readonly budgetWaitersMax: number;
   /** For a connection to stand, TLS and the first answer of HTTP/2 included. */
   readonly connectTimeoutMs: number;
   /** Upper end of the wait after the first failure to connect; doubled for each further one, up to `reconnectDelayMsMax`. */
@@ -45,6 +53,9 @@ export interface GrpcChannelLimits {
 export const grpcChannelLimits: GrpcChannelLimits = {
   connectionsMax: 4,
   waitingCallsMax: 10_000,
+  requestBytesMax: 64 * 1024 * 1024,
+  budgetBytesMax: 256 * 1024 * 1024,
+  budgetWaitersMax: 10_000,
   connectTimeoutMs: 10_000,
   reconnectDelayMs: 200,
   reconnectDelayMsMax: 10_000,

@@ -1,6 +1,8 @@
 // What one call sends, in a form that can be sent again.
+import { assert } from '../base/assert.ts';
 import { HeldBytes } from '../base/byte-budget.ts';
 import type { ByteBudget } from '../base/byte-budget.ts';
+import type { RequestRoom } from './request-room.ts';
 
 /** Framed messages, one after the other. */
 export interface GrpcRequests {
@@ -8,6 +10,8 @@ export interface GrpcRequests {
   readonly isReplayable: boolean;
   /** The only message, when that is known without waiting. */
   readonly only: readonly Uint8Array[] | undefined;
+  /** The call begins. @throws GrpcError `busy` when there is no room for what it has to keep. */
+  begin(): void;
   /** The message with that number, from 0 on; undefined behind the last. In order, again from 0 only while replayable. @throws what the source throws. */
   at(index: number): Promise<readonly Uint8Array[] | undefined>;
   /** Nothing will be sent again. */
@@ -19,24 +23,44 @@ export interface GrpcRequests {
 /** One message. */
 export class OnlyRequest implements GrpcRequests {
   readonly isReplayable = true;
-  readonly only: readonly Uint8Array[];
+  readonly #room: RequestRoom;
+  #message: readonly Uint8Array[];
+  #heldBytes = 0;
 
-  constructor(message: readonly Uint8Array[]) {
-    this.only = message;
+  constructor(message: readonly Uint8Array[], room: RequestRoom) {
+    this.#message = message;
+    this.#room = room;
+  }
+
+  get only(): readonly Uint8Array[] {
+    return this.#message;
+  }
+
+  begin(): void {
+    const bytes = byteLengthOf(this.#message);
+    this.#room.enter(bytes);
+    this.#heldBytes = bytes;
   }
 
   async at(index: number): Promise<readonly Uint8Array[] | undefined> {
-    return index === 0 ? this.only : undefined;
+    return index === 0 ? this.#message : undefined;
   }
 
-  commit(): void {}
-  end(): void {}
+  commit(): void {
+    this.end();
+  }
+
+  end(): void {
+    this.#message = [];
+    this.#room.leave(this.#heldBytes);
+    this.#heldBytes = 0;
+  }
 }
 
 /**
  * Messages of a source that is pulled. What was taken is kept until it cannot be needed again:
  *
- *   keeping ── committed, or more than `keptBytesMax` ──▶ passing on: what has been given out is forgotten
+ *   keeping ── committed, more than `keptBytesMax`, or memory is short ──▶ passing on: what has been given out is forgotten
  *
  * A source that can be opened anew is replayable past the bound too. A try that failed may have left a step of the source
  * under way: its message is kept for the next try.
@@ -53,6 +77,7 @@ export class RequestStream<T> implements GrpcRequests {
   #keptFrom = 0;
   /** In `#kept`. */
   readonly #held: HeldBytes;
+  readonly #budget: ByteBudget;
   #keeping = true;
   #committed = false;
   /** Messages below this were asked for by the present try. */
@@ -67,8 +92,12 @@ export class RequestStream<T> implements GrpcRequests {
     this.#open = typeof source === 'function' ? source : () => source;
     this.#encode = encode;
     this.#keptBytesMax = keptBytesMax;
+    this.#budget = budget;
     this.#held = new HeldBytes(budget);
   }
+
+  /** Nothing is taken from the source before a try asks for it. */
+  begin(): void {}
 
   get isReplayable(): boolean {
     return !this.#committed && (this.#keptFrom === 0 || this.#canReopen);
@@ -116,7 +145,7 @@ export class RequestStream<T> implements GrpcRequests {
     if (this.#ended) return;
     this.#kept.push(message);
     this.#held.set(this.#held.bytes + byteLengthOf(message));
-    if (this.#held.bytes > this.#keptBytesMax) this.#keeping = false;
+    if (this.#held.bytes > this.#keptBytesMax || this.#budget.refusesGrowth) this.#keeping = false;
     if (!this.#keeping) this.#forget();
   }
 
@@ -128,6 +157,7 @@ export class RequestStream<T> implements GrpcRequests {
   }
 
   #reopen(): void {
+    assert(this.#canReopen, 'requests are asked for again only while they can be had');
     this.#close();
     this.#source = undefined;
     this.#step = undefined;

@@ -99,6 +99,15 @@ export class ClientConnection implements ConnectionRole {
     return this.#core.streams.size;
   }
 
+  /**
+   * What requests have queued goes when the server opens its windows. If that were not read, whoever sends more than there
+   * is memory would wait for ever. What comes beside it is not more than the windows of this side.
+   */
+  get readsWhenExhausted(): boolean {
+    for (const stream of this.#core.streams.all()) if (stream.queuedBytes > 0) return true;
+    return false;
+  }
+
   /** Streams that may be opened now. */
   get freeStreams(): number {
     if (this.#ending !== undefined || this.#nextStreamId > lastStreamId) return 0;

@@ -4,6 +4,7 @@ import { once } from 'node:events';
 import http2 from 'node:http2';
 import net from 'node:net';
 import { describe, it } from 'node:test';
+import { unboundedByteBudget } from '../base/byte-budget.ts';
 import type { Socket } from '../base/socket.ts';
 import { monotonicClock } from '../platform/clocks.ts';
 import { nodeSocket } from '../platform/node-socket.ts';
@@ -68,7 +69,7 @@ async function connect(port: number, limits: Partial<Http2Limits> = {}, onChange
   const log = new RecordedLog();
   const socket = net.connect({ port, host: '127.0.0.1', allowHalfOpen: true });
   await once(socket, 'connect');
-  const client = connectHttp2(nodeSocket(socket), { ...http2Limits, ...limits }, { clock: monotonicClock, log, onChange });
+  const client = connectHttp2(nodeSocket(socket), { ...http2Limits, ...limits }, { clock: monotonicClock, log, budget: unboundedByteBudget(), onChange });
   return {
     client,
     socket,
@@ -321,7 +322,7 @@ describe('client session against our server', () => {
       end: () => {},
       destroy: () => {},
     };
-    connectHttp2(socket, http2Limits, { clock: monotonicClock, log: new RecordedLog() });
+    connectHttp2(socket, http2Limits, { clock: monotonicClock, log: new RecordedLog(), budget: unboundedByteBudget() });
     assert.deepEqual(calls, []);
   });
 });

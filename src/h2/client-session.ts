@@ -1,5 +1,5 @@
 // One HTTP/2 connection to a server, over a connected socket.
-import { unboundedByteBudget } from '../base/byte-budget.ts';
+import type { ByteBudget } from '../base/byte-budget.ts';
 import type { Socket } from '../base/socket.ts';
 import { ClientConnection } from './client-connection.ts';
 import type { ConnectionEnd } from './client-connection.ts';
@@ -9,6 +9,7 @@ import { SocketDriver } from './socket-driver.ts';
 import type { ClientStream, OutgoingHeaders, ResponseHandler } from './stream.ts';
 
 export interface Http2ClientPorts extends Http2Ports {
+  readonly budget: ByteBudget;
   /** `freeStreams` or `ending` may have changed. Called before the output of a turn is written, never from within a call from above. */
   readonly onChange?: (() => void) | undefined;
 }
@@ -51,7 +52,7 @@ class ClientSession implements Http2Client {
   readonly #driver: SocketDriver<ClientConnection>;
 
   constructor(socket: Socket, limits: Http2Limits, ports: Http2ClientPorts) {
-    const { log, clock, events, onChange, budget = unboundedByteBudget() } = ports;
+    const { log, clock, events, onChange, budget } = ports;
     const make = (wake: () => void) => new ClientConnection({ limits, clock, events, budget, onChange, wake });
     // Reads however much it has to send: what it reads makes it say next to nothing, and a server that sends much itself
     // does not read before that is taken.

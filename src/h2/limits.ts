@@ -22,7 +22,7 @@ export interface Http2Limits extends SessionLimits {
   readonly streamWindowBytes: number;
   /** The same over all streams; at least 65,535. This bounds what a connection can make us hold. */
   readonly connectionWindowBytes: number;
-  /** Answer bytes on their way to the kernel; beyond it DATA waits in its streams and nothing more is read. */
+  /** Answer bytes on their way to the kernel; beyond it DATA waits in its streams; at twice that nothing is read. */
   readonly outputBytesMax: number;
   /**
    * Frames that cost us work and bring nobody forward (PING, SETTINGS, PRIORITY, empty DATA, resets of calls in

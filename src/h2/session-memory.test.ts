@@ -73,11 +73,11 @@ interface Served {
 }
 
 /** Each request is answered by `handler`; the preface has been exchanged. */
-function serve(budget: ByteBudget, handler: (exchange: HttpExchange) => Promise<void>): Served {
+function serve(budget: ByteBudget, handler: (exchange: HttpExchange) => Promise<void>, limits = http2Limits): Served {
   const socket = new NarrowSocket();
   const log = new RecordedLog();
   const acceptor = httpAcceptor(handler, { unreadBodyBytesMax: mebibyte }, { httpDate: () => 'now', log, budget });
-  const session = serveHttp2(socket, acceptor, http2Limits, { clock: new ManualClock(), log, budget });
+  const session = serveHttp2(socket, acceptor, limits, { clock: new ManualClock(), log, budget });
   socket.receive(clientPreface, settings(), frame(4, 1, 0));
   return { socket, session, budget };
 }
@@ -195,7 +195,7 @@ describe('memory of an HTTP/2 connection', () => {
 
   it('does not read on for the sake of the budget while its own output backs up', async () => {
     const budget = new ByteBudget({ maxBytes: 64 * mebibyte, waitersMax: 10 });
-    const { socket } = serve(budget, answerWith(2 * mebibyte));
+    const { socket } = serve(budget, answerWith(2 * mebibyte), { ...http2Limits, outputBytesMax: 1_000 }); // passed by the first frame
     socket.roomBytes = 0;
     socket.receive(settings([4, 2 ** 31 - 1]), windowUpdate(0, 2 ** 30), headers(1, true));
     await settle();

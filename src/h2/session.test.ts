@@ -115,19 +115,34 @@ describe('session', () => {
     assert.equal(written(socket).length, 2);
   });
 
-  it('stops reading and holds DATA back while the output backs up, and goes on afterwards', () => {
+  it('holds DATA back while the output backs up, and goes on afterwards; the client is heard meanwhile', () => {
     const { socket, streams } = serve((stream) => stream.sendHeaders(ok, false));
     socket.handler.onData(headers(1, true));
     socket.stuck = true;
     streams[0]?.sendData([Buffer.alloc(500_000)], true);
     socket.handler.onData(frame(6, 0, 0, Buffer.alloc(8)));
-    assert.deepEqual(socket.calls, ['pause']);
     const heldBack = socket.writes.reduce((sum, bytes) => sum + bytes.length, 0);
     assert.ok(heldBack < 200_000, `${heldBack} bytes written to a socket that takes none`);
+    assert.deepEqual(socket.calls, []);
+    socket.drain();
+    const bytes = written(socket).filter(({ type }) => type === 0).reduce((sum, { payload }) => sum + payload.length, 0);
+    assert.equal(bytes, 500_000);
+  });
+
+  it('stops reading when what is not DATA fills the output once more, and goes on afterwards', () => {
+    const { socket, streams } = serve((stream) => stream.sendHeaders([[':status', '200'], ['long', 'x'.repeat(15_000)]], false));
+    socket.stuck = true;
+    for (let id = 1; socket.calls.length === 0 && id < 200; id += 2) {
+      socket.handler.onData(headers(id, true));
+      streams.at(-1)?.sendData([Buffer.alloc(50_000)], true);
+    }
+    assert.deepEqual(socket.calls, ['pause']);
+    const heldBack = socket.writes.reduce((sum, bytes) => sum + bytes.length, 0);
+    assert.ok(heldBack > 200_000 && heldBack < 300_000, `${heldBack} bytes written to a socket that takes none`);
     socket.drain();
     assert.deepEqual(socket.calls, ['pause', 'resume']);
     const bytes = written(socket).filter(({ type }) => type === 0).reduce((sum, { payload }) => sum + payload.length, 0);
-    assert.equal(bytes, 500_000);
+    assert.equal(bytes, 50_000 * streams.length);
   });
 
   it('notices what has left without a word, and uses its buffer again', () => {

@@ -6,6 +6,12 @@ import type { Log } from '../base/log.ts';
 import type { Socket, SocketHandler } from '../base/socket.ts';
 import type { Outlet } from './outlet.ts';
 
+/**
+ * Answers alone fill the output to its bound, and then a client that takes them must still be heard: it opens windows,
+ * cancels, asks whether we are there. Only what is said to all that, beyond as much again, makes us stop listening.
+ */
+const silencingShare = 2;
+
 /** What is driven. */
 export interface DrivenConnection {
   readonly outlet: Outlet;
@@ -24,7 +30,7 @@ export interface DrivenConnection {
 /** What the driver needs to know. */
 export interface DriverParts {
   readonly log: Log;
-  /** While so much is on its way to the kernel, nothing is read. */
+  /** So much DATA may be on its way to the kernel; at twice that, nothing is read. */
   readonly outputBytesMax: number;
   /** Of what waits on the way to the kernel, and whether there is room to read more; without a bound, if left out. */
   readonly budget?: ByteBudget | undefined;
@@ -156,7 +162,7 @@ export class SocketDriver<C extends DrivenConnection> implements SocketHandler, 
       this.#end();
       return;
     }
-    const pauses = queuedBytes >= this.#parts.outputBytesMax || this.#budget.isExhausted;
+    const pauses = queuedBytes >= silencingShare * this.#parts.outputBytesMax || this.#budget.isExhausted;
     if (pauses === this.#paused) return;
     this.#paused = pauses;
     if (pauses) this.#socket.pause();

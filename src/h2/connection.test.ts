@@ -344,4 +344,31 @@ describe('connection: floods (HT-12)', () => {
     for (let id = 1; id < 400; id += 2) peer.send(headers(id, false), frame(3, 0, id, uint32(8)));
     assert.equal(peer.connection.isOver, false);
   });
+
+  it('HT-12: lets clients cancel as many calls as they let end, as builds do that race two ways, and no more', () => {
+    const peer = new Http2Peer({ idleFramesBurst: 5, idleFramesPerSecond: 1 });
+    let id = 1;
+    const ask = (cancels: boolean): void => {
+      peer.onStream = cancels ? () => {} : (stream) => stream.sendHeaders(ok, true);
+      peer.send(headers(id, true), cancels ? frame(3, 0, id, uint32(8)) : Buffer.alloc(0));
+      id += 2;
+    };
+    for (let call = 0; call < 5_000; call += 1) ask(call % 2 === 1);
+    for (let call = 0; call < 900; call += 1) ask(false);
+    for (let call = 0; call < 900; call += 1) ask(true);
+    assert.equal(peer.connection.isOver, false);
+    for (let call = 0; call < 6; call += 1) ask(true);
+    assert.equal(peer.connection.isOver, true, 'more are a rapid reset');
+  });
+
+  it('HT-12: what was earned by calls that ended is not saved up for an attack', () => {
+    const peer = new Http2Peer({ idleFramesBurst: 5, idleFramesPerSecond: 1 });
+    let id = 1;
+    peer.onStream = (stream) => stream.sendHeaders(ok, true);
+    for (; id < 40_000; id += 2) peer.send(headers(id, true));
+    peer.onStream = () => {};
+    let resets = 0;
+    for (; !peer.connection.isOver; id += 2, resets += 1) peer.send(headers(id, true), frame(3, 0, id, uint32(8)));
+    assert.ok(resets < 1_100, `${resets} calls were opened and cancelled`);
+  });
 });

@@ -20,6 +20,9 @@ const bytesPerUpdate = 512;
 /** More are not saved up. */
 const updatesMax = 10_000;
 
+/** Answers that were sent whole earn as many resets; more are not saved up. */
+const earnedResetsMax = 1_000;
+
 /** A frame with less, because a window lets no more out, costs more than it brings. */
 const tinyFrameBytes = 256;
 /**
@@ -61,6 +64,8 @@ export class Outlet {
   #backlogBytes = 0;
   /** WINDOW_UPDATE frames that the peer has earned by what we sent. */
   #earnedUpdates = 0;
+  /** Resets of calls in progress that the peer has earned by calls it let end. */
+  #earnedResets = 0;
   #sentFromQueuesBytes = 0;
   #tinyFrames = 0;
   /** `#sentFromQueuesBytes` after the last frame of a few bytes. */
@@ -109,6 +114,13 @@ export class Outlet {
     return true;
   }
 
+  /** Whether a reset of a call in progress stands beside a call that was answered whole. */
+  takeEarnedReset(): boolean {
+    if (this.#earnedResets <= 0) return false;
+    this.#earnedResets = Math.min(this.#earnedResets, earnedResetsMax) - 1;
+    return true;
+  }
+
   /** The caller will take the output after what it is doing now. */
   expectTaker(): void {
     this.#awake = true;
@@ -142,6 +154,7 @@ export class Outlet {
   headers(streamId: number, block: Uint8Array, endStream: boolean): void {
     this.#hasAnswered = true;
     this.#earnedUpdates += updatesPerFrame;
+    if (endStream) this.#earnedResets += 1;
     this.frames.headers(streamId, this.#tableNotice.open(block), { endStream, frameBytesMax: this.#frameBytesMax });
     this.touch();
   }
@@ -156,6 +169,7 @@ export class Outlet {
     }
     this.#hasAnswered = true;
     this.#earnedUpdates += updatesPerFrame;
+    if (endStream) this.#earnedResets += 1;
     this.frames.dataHeader(stream.id, bytes, endStream);
     for (const slice of slices) this.#batch.append(slice);
     this.touch();
@@ -222,7 +236,9 @@ export class Outlet {
       if (bytes <= 0) return;
       this.#hasAnswered = true;
       this.#earnedUpdates += updatesPerFrame + Math.floor(bytes / bytesPerUpdate);
-      this.frames.dataHeader(stream.id, bytes, stream.endsWithData && bytes === stream.queue.bytes);
+      const endStream = stream.endsWithData && bytes === stream.queue.bytes;
+      if (endStream) this.#earnedResets += 1;
+      this.frames.dataHeader(stream.id, bytes, endStream);
       stream.queue.moveTo(this.#batch, bytes);
       stream.sentFromQueueBytes += bytes;
       this.#sentFromQueuesBytes += bytes;

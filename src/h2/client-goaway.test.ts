@@ -91,6 +91,12 @@ describe('client: GOAWAY (RFC 9113 §6.8)', () => {
     assert.deepEqual(told(goaway(first, errorCode.noError, 'max_age'), goaway(last, errorCode.protocolError)), [errorCode.protocolError, '']);
   });
 
+  it('§6.8: gives the words of a server fit for a log, whatever bytes they are', () => {
+    const peer = new Http2ServerPeer();
+    peer.send(goaway(0, errorCode.noError, `\x1b[2J\r\n"\u00e9${'x'.repeat(1_000)}`));
+    assert.equal(peer.connection.ending?.reason, `\\x1b[2J\\x0d\\x0a"\\xc3\\xa9${'x'.repeat(247)}`);
+  });
+
   it('§6.8: refuses a GOAWAY on a stream, or one that is too short', () => {
     assert.equal(code(new Http2ServerPeer().send(frame(7, 0, 1, uint32(0, 0)))), errorCode.protocolError);
     assert.equal(code(new Http2ServerPeer().send(frame(7, 0, 0, uint32(0)))), errorCode.frameSizeError);

@@ -26,6 +26,11 @@ import type { ResponseReset } from './stream.ts';
 /** Debug data of a GOAWAY that is kept: a sentence. */
 const debugBytesMax = 256;
 
+/** What a peer says, fit for logs and terminals: anything but printable ASCII is escaped. */
+function printable(bytes: Uint8Array): string {
+  return Buffer.from(bytes).toString('latin1').replaceAll(/[^\x20-\x7e]/g, (character) => `\\x${character.charCodeAt(0).toString(16).padStart(2, '0')}`);
+}
+
 /**
  * One end of one connection. A peer that breaks the protocol gets GOAWAY and the connection is over. What a
  * handler throws passes through; the caller logs it and calls `fail`.
@@ -312,8 +317,9 @@ export class ConnectionCore<S extends StreamCore> implements FrameSink, StreamOw
     this.#checkNotIdle(id, 'RST_STREAM');
     const stream = this.streams.get(id);
     if (stream === undefined) return;
-    // A reset after our whole answer cost nobody anything: clients do it when an upload turns out to be needless.
-    if (this.#role.resetsCost && stream.sends) this.guard.spend('RST_STREAM');
+    // A reset after our whole answer cost nobody anything: clients do it when an upload turns out to be needless. Nor is it
+    // an attack when as many calls are let come to their end: builds that race two ways cancel half of all that they ask.
+    if (this.#role.resetsCost && stream.sends && !this.outlet.takeEarnedReset()) this.guard.spend('RST_STREAM');
     const code = readUint32(bytes, from);
     this.#events?.onReset(code, true);
     stream.abort({ code, byPeer: true, unprocessed: code === errorCode.refusedStream });
@@ -330,8 +336,8 @@ export class ConnectionCore<S extends StreamCore> implements FrameSink, StreamOw
     if (frame.streamId !== 0) throw new ConnectionError(errorCode.protocolError, 'GOAWAY on a stream');
     if (frame.length < 8) throw new ConnectionError(errorCode.frameSizeError, 'GOAWAY has at least 8 bytes');
     this.guard.spend('GOAWAY');
-    const debug = Buffer.from(bytes.buffer, bytes.byteOffset + from + 8, Math.min(frame.length - 8, debugBytesMax));
-    this.#role.onGoaway(readUint31(bytes, from), readUint32(bytes, from + 4), debug.toString('latin1'));
+    const debug = bytes.subarray(from + 8, from + Math.min(frame.length, 8 + debugBytesMax));
+    this.#role.onGoaway(readUint31(bytes, from), readUint32(bytes, from + 4), printable(debug));
   }
 
   #checkNotIdle(id: number, what: string): void {

@@ -79,6 +79,10 @@ export class ServerConnection implements ConnectionRole {
     return this.#core.sawSettings;
   }
 
+  get acknowledgedSettings(): boolean {
+    return this.#core.settings.isAcknowledged;
+  }
+
   /** See `ConnectionCore.openBlockStreamId`. */
   get openBlockStreamId(): number {
     return this.#core.openBlockStreamId;

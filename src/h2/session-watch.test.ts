@@ -14,7 +14,7 @@ const limits: SessionLimits = {
   pingTimeoutMs: 300,
 };
 
-const idle: SessionFacts = { streamCount: 0, lastStreamId: 0, sawSettings: true, openBlockStreamId: 0, isReading: true, receivedBytes: 0, sentBytes: 0, queuedBytes: 0 };
+const idle: SessionFacts = { streamCount: 0, lastStreamId: 0, sawSettings: true, acknowledgedSettings: true, openBlockStreamId: 0, isReading: true, receivedBytes: 0, sentBytes: 0, queuedBytes: 0 };
 
 /** Looks every 100 ms from `fromMs` to `toMs`, and gives what is not fine, with the time. */
 function watching(watch: SessionWatch, facts: (nowMs: number) => Partial<SessionFacts>, [fromMs, toMs]: readonly [number, number], stallMs = limits.stallTimeoutMs): string[] {
@@ -28,7 +28,16 @@ function watching(watch: SessionWatch, facts: (nowMs: number) => Partial<Session
 
 describe('a session that is watched', () => {
   it('must show its SETTINGS in time', () => {
-    assert.deepEqual(watching(new SessionWatch(limits, 0), () => ({ sawSettings: false }), [100, 500]), ['500 silent']);
+    assert.deepEqual(watching(new SessionWatch(limits, 0), () => ({ sawSettings: false, acknowledgedSettings: false }), [100, 500]), ['500 silent']);
+  });
+
+  it('RFC 9113 §6.5.3: must acknowledge ours in time, which begins anew with its own', () => {
+    const facts = (nowMs: number) => ({ sawSettings: nowMs >= 400, acknowledgedSettings: false });
+    assert.deepEqual(watching(new SessionWatch(limits, 0), facts, [100, 900]), ['900 unacknowledged']);
+    const late = (nowMs: number) => ({ ...facts(nowMs), acknowledgedSettings: nowMs >= 800 });
+    assert.deepEqual(watching(new SessionWatch(limits, 0), late, [100, 5_000]), []);
+    const unread = (nowMs: number) => ({ ...facts(nowMs), isReading: nowMs < 500 });
+    assert.deepEqual(watching(new SessionWatch(limits, 0), unread, [100, 5_000]), []);
   });
 
   it('must end the header block that it has begun; blocks one after the other are no sin', () => {

@@ -5,7 +5,7 @@ import type { StallLimits } from '../base/progress-watch.ts';
 
 /** Times in milliseconds. */
 export interface SessionLimits extends StallLimits {
-  /** From the beginning to the peer's SETTINGS, and from the first to the last frame of a header block. */
+  /** From the beginning to the peer's SETTINGS, from there to its ACK of ours (RFC 9113 §6.5.3), and from the first to the last frame of a header block. */
   readonly handshakeTimeoutMs: number;
   /** A connection without streams is ended after this; 0: never. */
   readonly idleTimeoutMs: number;
@@ -22,6 +22,8 @@ export interface SessionFacts {
   readonly lastStreamId: number;
   /** The peer's SETTINGS have come. */
   readonly sawSettings: boolean;
+  /** And it has said that ours are in force. */
+  readonly acknowledgedSettings: boolean;
   /** The stream of a header block that is not complete; 0 when there is none. */
   readonly openBlockStreamId: number;
   /** Whether anything that comes would be read. */
@@ -34,17 +36,18 @@ export interface SessionFacts {
 
 /**
  * `ping`: ask whether it is there. `drain`: end it politely, `refuse_new`: the second step of that. The others end it:
- * `silent` (no SETTINGS), `slow_headers`, `dead` (no answer to the PING), `stalled` (takes nothing of what waits for it).
+ * `silent` (no SETTINGS), `unacknowledged` (not a word about ours), `slow_headers`, `dead` (no answer to the PING), `stalled` (takes nothing of what waits for it).
  */
-export type SessionVerdict = 'fine' | 'ping' | 'drain' | 'refuse_new' | 'silent' | 'slow_headers' | 'dead' | 'stalled';
+export type SessionVerdict = 'fine' | 'ping' | 'drain' | 'refuse_new' | 'silent' | 'unacknowledged' | 'slow_headers' | 'dead' | 'stalled';
 
 /** How long a client may take to say that it has seen the GOAWAY for an idle connection. */
 const goawayAnswerMs = 5_000;
 
 export class SessionWatch {
   readonly #limits: SessionLimits;
-  /** Since when it could have shown its SETTINGS. */
+  /** Since when it could have shown its SETTINGS, and then what it thinks of ours. */
   #silentSinceMs: number;
+  #sawSettings = false;
   readonly #output = new ProgressWatch();
   #heardMs: number;
   #receivedBytes = 0;
@@ -67,11 +70,21 @@ export class SessionWatch {
   look(facts: SessionFacts, nowMs: number, stallMs: number): SessionVerdict {
     const { handshakeTimeoutMs, stallBytesMin } = this.#limits;
     if (!facts.isReading) this.#silentSinceMs = nowMs; // they may have come
-    if (!facts.sawSettings && nowMs - this.#silentSinceMs >= handshakeTimeoutMs) return 'silent';
+    const early = this.#early(facts, nowMs);
+    if (early !== 'fine') return early;
     if (this.#hasSlowHeaders(facts, nowMs)) return 'slow_headers';
     if (this.#output.isStalled(facts.queuedBytes > 0, facts.sentBytes, { nowMs, stallMs, bytesMin: stallBytesMin })) return 'stalled';
     const alive = this.#alive(facts, nowMs);
     return alive === 'fine' ? this.#idle(facts, nowMs) : alive;
+  }
+
+  /** The peer owes two things at the beginning; for the second it has its time again. */
+  #early({ sawSettings, acknowledgedSettings }: SessionFacts, nowMs: number): SessionVerdict {
+    if (sawSettings && acknowledgedSettings) return 'fine';
+    if (sawSettings && !this.#sawSettings) this.#silentSinceMs = nowMs;
+    this.#sawSettings = sawSettings;
+    if (nowMs - this.#silentSinceMs < this.#limits.handshakeTimeoutMs) return 'fine';
+    return sawSettings ? 'unacknowledged' : 'silent';
   }
 
   #hasSlowHeaders({ openBlockStreamId, isReading }: SessionFacts, nowMs: number): boolean {

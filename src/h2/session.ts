@@ -114,10 +114,10 @@ class ServerSession implements Http2Session {
   }
 
   #verdict({ receivedBytes, sentBytes }: SocketTraffic, nowMs: number, stallMs: number): SessionVerdict {
-    const { streamCount, lastStreamId, sawSettings, openBlockStreamId } = this.#driver.connection;
+    const { streamCount, lastStreamId, sawSettings, acknowledgedSettings, openBlockStreamId } = this.#driver.connection;
     const { isReading } = this.#driver;
     const { queuedBytes } = this.#socket;
-    return this.#watch.look({ streamCount, lastStreamId, sawSettings, openBlockStreamId, isReading, receivedBytes, sentBytes, queuedBytes }, nowMs, stallMs);
+    return this.#watch.look({ streamCount, lastStreamId, sawSettings, acknowledgedSettings, openBlockStreamId, isReading, receivedBytes, sentBytes, queuedBytes }, nowMs, stallMs);
   }
 
   #obey(verdict: SessionVerdict): void {
@@ -130,6 +130,7 @@ class ServerSession implements Http2Session {
         return connection.drain();
       case 'refuse_new': return connection.refuseNew();
       case 'silent': return connection.failSlow(errorCode.settingsTimeout, 'no SETTINGS came in time');
+      case 'unacknowledged': return connection.failSlow(errorCode.settingsTimeout, 'SETTINGS were not acknowledged in time');
       case 'slow_headers': return connection.failSlow(errorCode.enhanceYourCalm, 'a header block did not come to its end in time');
       case 'dead':
       case 'stalled':

@@ -6,7 +6,7 @@ import type { AnswerStatus } from '../grpc/answer-status.ts';
 import type { MessageEncoding } from '../grpc/inflate.ts';
 import { okStatus } from '../grpc/status.ts';
 import { errorCode, errorCodeName } from '../h2/error-code.ts';
-import type { ClientStream, HeaderBlock, OutgoingHeaders, ResponseHandler, ResponseReset } from '../h2/stream.ts';
+import type { ClientStream, HeaderBlock, RequestHeaders, ResponseHandler, ResponseReset } from '../h2/stream.ts';
 import type { GrpcConnection } from './grpc-connection.ts';
 import { asGrpcError, failureOfAnswer, localFailure } from './grpc-error.ts';
 import type { GrpcError } from './grpc-error.ts';
@@ -52,7 +52,7 @@ export class GrpcAttempt implements ResponseHandler {
   #wake: (() => void) | undefined;
 
   /** Opens the stream, which must be free. @throws CacheError when the headers cannot be sent. */
-  constructor(owner: AttemptOwner, connection: GrpcConnection, headers: OutgoingHeaders) {
+  constructor(owner: AttemptOwner, connection: GrpcConnection, headers: RequestHeaders) {
     this.#owner = owner;
     this.#connection = connection;
     this.#stream = connection.open(headers, this);

@@ -9,7 +9,7 @@ import type { MessageEncoding } from '../grpc/inflate.ts';
 import { RequestLane } from '../grpc/request-lane.ts';
 import { grpcContentType } from '../grpc/request-head.ts';
 import { formatTimeout } from '../grpc/timeout.ts';
-import type { OutgoingHeaders } from '../h2/stream.ts';
+import type { OutgoingHeaders, RequestHeaders } from '../h2/stream.ts';
 import { OnlyAnswer } from './grpc-answers.ts';
 import { GrpcAttempt } from './grpc-attempt.ts';
 import type { AnswerReceiver, AttemptOwner } from './grpc-attempt.ts';
@@ -33,9 +33,6 @@ export interface GrpcCallHost {
   readonly pool: GrpcPool;
   readonly retries: GrpcRetries;
   readonly budget: ByteBudget;
-  /** What comes before `:path` and behind it in every request. */
-  readonly leadingHeaders: OutgoingHeaders;
-  readonly commonHeaders: OutgoingHeaders;
 }
 
 /** What the caller wants. */
@@ -213,12 +210,11 @@ export class GrpcCall implements StreamWaiter, AttemptOwner {
     this.#host.pool.request(this);
   }
 
-  #headers(): OutgoingHeaders {
-    const { leadingHeaders, commonHeaders } = this.#host;
-    const headers = [...leadingHeaders, [':path', this.#plan.method.path] as const, ...commonHeaders];
-    if (this.#deadlineMs !== Infinity) headers.push(['grpc-timeout', formatTimeout(Math.max(1, this.#deadlineMs - this.#host.clock.nowMs()))]);
-    headers.push(...this.#plan.metadata);
-    return headers;
+  #headers(): RequestHeaders {
+    const { method, metadata } = this.#plan;
+    if (this.#deadlineMs === Infinity) return { shared: method.headers, own: metadata };
+    const leftMs = Math.max(1, this.#deadlineMs - this.#host.clock.nowMs());
+    return { shared: method.headers, own: [['grpc-timeout', formatTimeout(leftMs)], ...metadata] };
   }
 
   /** Or not, if that would do no good. */

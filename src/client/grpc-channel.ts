@@ -5,6 +5,7 @@ import type { CallOptions } from '../base/call-options.ts';
 import { targetName } from '../base/connector.ts';
 import type { ConnectTarget } from '../base/connector.ts';
 import type { Random } from '../base/random.ts';
+import type { OutgoingHeaders } from '../h2/stream.ts';
 import { GrpcCall, grpcRequestHeaders } from './grpc-call.ts';
 import type { GrpcCallHost } from './grpc-call.ts';
 import { grpcChannelLimits } from './grpc-limits.ts';
@@ -79,6 +80,7 @@ export class GrpcChannel implements AsyncDisposable {
   readonly #host: GrpcCallHost;
   readonly #waitForReady: boolean;
   readonly #requestRoom: RequestRoom;
+  readonly #headersOf: (path: string) => OutgoingHeaders;
   readonly #methods = new WeakMap<DescMethod, ClientMethod>();
 
   /** @throws CacheError `invalid_argument` for metadata that cannot be sent. */
@@ -97,9 +99,10 @@ export class GrpcChannel implements AsyncDisposable {
       pool: new GrpcPool(this.serverName, openSession, { timers, random, log }, limits),
       retries: new GrpcRetries(random, limits),
       budget,
-      leadingHeaders: [[':method', 'POST'], [':scheme', target.tls === undefined ? 'http' : 'https'], [':authority', authorityOf(target)]],
-      commonHeaders: [...grpcRequestHeaders, ['user-agent', options.userAgent ?? 'grpc-kiln'], ...metadataHeaders(options.metadata ?? {})],
     };
+    const leading: OutgoingHeaders = [[':method', 'POST'], [':scheme', target.tls === undefined ? 'http' : 'https'], [':authority', authorityOf(target)]];
+    const common: OutgoingHeaders = [...grpcRequestHeaders, ['user-agent', options.userAgent ?? 'grpc-kiln'], ...metadataHeaders(options.metadata ?? {})];
+    this.#headersOf = (path) => [...leading, [':path', path], ...common];
   }
 
   get state(): GrpcChannelState {
@@ -141,7 +144,7 @@ export class GrpcChannel implements AsyncDisposable {
   #method(descriptor: DescMethod): ClientMethod {
     const known = this.#methods.get(descriptor);
     if (known !== undefined) return known;
-    const method = clientMethod(descriptor);
+    const method = clientMethod(descriptor, this.#headersOf);
     this.#methods.set(descriptor, method);
     return method;
   }

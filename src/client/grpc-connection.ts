@@ -1,7 +1,7 @@
 // One connection of a pool: takes calls, asks a silent server for a sign of life, and gives up on one that gives none.
 import type { Timers } from '../base/clock.ts';
 import { errorCode } from '../h2/error-code.ts';
-import type { ClientStream, OutgoingHeaders, ResponseHandler } from '../h2/stream.ts';
+import type { ClientStream, RequestHeaders, ResponseHandler } from '../h2/stream.ts';
 import { farewellOf } from './farewell.ts';
 import type { GrpcChannelLimits } from './grpc-limits.ts';
 import type { GrpcSession } from './grpc-session.ts';
@@ -86,7 +86,7 @@ export class GrpcConnection implements Disposable {
   }
 
   /** Only while `freeStreams` is above 0. */
-  open(headers: OutgoingHeaders, handler: ResponseHandler): ClientStream {
+  open(headers: RequestHeaders, handler: ResponseHandler): ClientStream {
     const stream = this.#session.http2.open(headers, false, handler);
     if (!this.#watching) this.#watch();
     return stream;

@@ -8,21 +8,28 @@ import type { MessageEncoding } from '../grpc/inflate.ts';
 import { frameMessage } from '../grpc/message-frame.ts';
 import { CompressedMessage } from '../grpc/message-reader.ts';
 import type { ReceivedMessage } from '../grpc/message-reader.ts';
+import { prepareRequest } from '../h2/header-encoder.ts';
+import type { OutgoingHeaders, PreparedRequest } from '../h2/stream.ts';
 
 /** Message types are forgotten here; the verbs of the channel have tied them to the descriptor. */
 export interface ClientMethod {
   /** The value of `:path`. */
   readonly path: string;
+  /** What every request of it says. */
+  readonly headers: PreparedRequest;
   /** One answer, and not a stream of them. */
   readonly answersOnce: boolean;
   readonly request: AnyCodec;
   readonly response: AnyCodec;
 }
 
-export function clientMethod(descriptor: DescMethod): ClientMethod {
+/** `headers` gives what all requests with that path begin with. */
+export function clientMethod(descriptor: DescMethod, headers: (path: string) => OutgoingHeaders): ClientMethod {
   const { methodKind, parent, name, input, output } = descriptor;
+  const path = `/${parent.typeName}/${name}`;
   return {
-    path: `/${parent.typeName}/${name}`,
+    path,
+    headers: prepareRequest(headers(path)),
     answersOnce: methodKind === 'unary' || methodKind === 'client_streaming',
     request: generatedCodec(input),
     response: generatedCodec(output),

@@ -3,9 +3,10 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { data, frame, headers, parseFrames, settings, uint32 } from '../testing/http2-peer.ts';
 import type { Frame } from '../testing/http2-peer.ts';
-import { Http2ServerPeer } from '../testing/http2-server-peer.ts';
+import { Http2ServerPeer, RecordedAnswer } from '../testing/http2-server-peer.ts';
 import { errorCode } from './error-code.ts';
 import { clientPreface } from './frames.ts';
+import { prepareRequest } from './header-encoder.ts';
 import type { OutgoingHeaders } from './stream.ts';
 
 const ok: OutgoingHeaders = [[':status', '200']];
@@ -279,6 +280,11 @@ describe('client: streams of its own (RFC 9113 §5.1)', () => {
   });
 
   it('throws for headers that cannot be sent, or are longer than the server takes, and opens nothing', () => {
+    const short = new Http2ServerPeer({}, { settings: settings([6, 200]) });
+    const shared = prepareRequest([...get, ['a', 'b'.repeat(20)]]);
+    short.connection.open({ shared, own: [] }, true, new RecordedAnswer(short));
+    assert.throws(() => short.connection.open({ shared, own: [['c', 'd'.repeat(20)]] }, true, new RecordedAnswer(short)), { code: 'resource_exhausted', message: /^the request headers count \d+ bytes .* takes 200/ });
+    assert.equal(short.connection.streamCount, 1);
     const peer = new Http2ServerPeer({}, { settings: settings([6, 200]) });
     assert.throws(() => peer.open({ headers: [...get, ['Name', 'x']] }), /header name/);
     assert.throws(() => peer.open({ headers: [...get, ['name', 'x'.repeat(200)]] }), { code: 'resource_exhausted', message: /count \d+ bytes .* takes 200; send less metadata/ });

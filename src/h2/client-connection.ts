@@ -10,12 +10,12 @@ import { ConnectionError, errorCode } from './error-code.ts';
 import { foreignProtocol } from './foreign-protocol.ts';
 import { clientPreface, settingId, windowBytesLimit } from './frames.ts';
 import type { DecodedBlock } from './header-block.ts';
-import { headerListBytes, prepareHeaders } from './header-encoder.ts';
+import { headerListBytes, prepareHeaders, prepareRequestHeaders } from './header-encoder.ts';
 import type { Http2Limits } from './limits.ts';
 import type { Outlet } from './outlet.ts';
 import type { SettingsChange } from './peer-settings.ts';
 import { ResponseStream } from './response-stream.ts';
-import type { ClientStream, OutgoingHeaders, ResponseHandler } from './stream.ts';
+import type { ClientStream, OutgoingHeaders, RequestHeaders, ResponseHandler } from './stream.ts';
 
 /** Streams that are opened before the server has said how many it takes; what RFC 9113 §6.5.2 advises it to take at least. */
 const unknownStreamsMax = 100;
@@ -123,11 +123,12 @@ export class ClientConnection implements ConnectionRole {
    * Sends a request; only while `freeStreams` is above 0. `handler` is not called from within.
    * @throws CacheError `resource_exhausted` for headers longer than the server takes.
    */
-  open(headers: OutgoingHeaders, endStream: boolean, handler: ResponseHandler): ClientStream {
+  open(headers: OutgoingHeaders | RequestHeaders, endStream: boolean, handler: ResponseHandler): ClientStream {
     assert(this.freeStreams > 0, 'streams are opened while there are free ones');
     this.#checkHeaderList(headers);
-    const prepared = prepareHeaders(headers); // first of all, since it throws for headers that cannot be sent
-    const method = headers.find(([name]) => name === ':method')?.[1] ?? '';
+    // First of all, since it throws for headers that cannot be sent.
+    const prepared = 'shared' in headers ? prepareRequestHeaders(headers) : prepareHeaders(headers);
+    const method = ('shared' in headers ? headers.shared.fields : headers).find(([name]) => name === ':method')?.[1] ?? '';
     const stream = new ResponseStream(
       this.#nextStreamId,
       this.#core,
@@ -282,9 +283,9 @@ export class ClientConnection implements ConnectionRole {
     this.#rejectPing();
   }
 
-  #checkHeaderList(headers: OutgoingHeaders): void {
+  #checkHeaderList(headers: OutgoingHeaders | RequestHeaders): void {
     if (this.#peerHeaderListBytesMax === Number.MAX_SAFE_INTEGER) return;
-    const bytes = headerListBytes(headers);
+    const bytes = 'shared' in headers ? headerListBytes(headers.shared.fields) + headerListBytes(headers.own) : headerListBytes(headers);
     if (bytes <= this.#peerHeaderListBytesMax) return;
     throw new CacheError(
       'resource_exhausted',

@@ -6,7 +6,7 @@ import type { ConnectionEnd } from './client-connection.ts';
 import type { Http2Limits } from './limits.ts';
 import type { Http2Ports } from './session.ts';
 import { SocketDriver } from './socket-driver.ts';
-import type { ClientStream, OutgoingHeaders, ResponseHandler } from './stream.ts';
+import type { ClientStream, OutgoingHeaders, RequestHeaders, ResponseHandler } from './stream.ts';
 
 export interface Http2ClientPorts extends Http2Ports {
   readonly budget: ByteBudget;
@@ -31,7 +31,7 @@ export interface Http2Client {
    * Sends a request; only while `freeStreams` is above 0. `handler` is never called from within.
    * @throws CacheError `resource_exhausted` for headers longer than the server said that it takes.
    */
-  open(headers: OutgoingHeaders, endStream: boolean, handler: ResponseHandler): ClientStream;
+  open(headers: OutgoingHeaders | RequestHeaders, endStream: boolean, handler: ResponseHandler): ClientStream;
   /**
    * Round trip in milliseconds. One PING at most is on the wire; its answer is for everybody who asked meanwhile.
    * @throws CacheError `unavailable` when the connection ends first.
@@ -76,7 +76,7 @@ class ClientSession implements Http2Client {
     return this.#driver.connection.ending;
   }
 
-  open(headers: OutgoingHeaders, endStream: boolean, handler: ResponseHandler): ClientStream {
+  open(headers: OutgoingHeaders | RequestHeaders, endStream: boolean, handler: ResponseHandler): ClientStream {
     return this.#driver.connection.open(headers, endStream, handler);
   }
 

@@ -4,7 +4,7 @@ import { describe, it } from 'node:test';
 import { AssertionError } from '../base/assert.ts';
 import { seededRandom } from '../testing/seeded-random.ts';
 import { HeaderDecoder } from './header-decoder.ts';
-import { HeaderTableNotice, encodeHeaders, prepareHeaders } from './header-encoder.ts';
+import { HeaderTableNotice, encodeHeaders, prepareHeaders, prepareRequest, prepareRequestHeaders } from './header-encoder.ts';
 import type { OutgoingHeaders } from './stream.ts';
 
 function readBack(block: Uint8Array): readonly string[] {
@@ -31,6 +31,21 @@ describe('header encoder', () => {
       });
       assert.deepEqual(readBack(encodeHeaders(headers)), headers.flat());
     }
+  });
+
+  it('encodes what requests share once, and the same octets as all of it together, secrets never indexed', () => {
+    const fields: OutgoingHeaders = [[':method', 'POST'], [':path', '/a.B/c'], ['authorization', 'Bearer secret'], ['te', 'trailers']];
+    const shared = prepareRequest(fields);
+    const before = Buffer.from(shared.block).toString('hex');
+    for (const own of [[], [['grpc-timeout', '59987m']], [['grpc-timeout', '1S'], ['x-api-key', 'secret'], ['m', 'ö']]] satisfies OutgoingHeaders[]) {
+      const { block } = prepareRequestHeaders({ shared, own });
+      assert.deepEqual(Buffer.from(block), Buffer.from(encodeHeaders([...fields, ...own])));
+      assert.deepEqual(readBack(block), [...fields, ...own].flat());
+    }
+    assert.equal(Buffer.from(shared.block).toString('hex'), before);
+    // RFC 7541 §6.2.3: a literal that is never indexed begins with 0001, here with the index of its name (23 = 15 + 8).
+    assert.ok(before.includes('1f08'));
+    assert.throws(() => prepareRequestHeaders({ shared, own: [['x', 'a\nb']] }), AssertionError);
   });
 
   it('changes no table, so that a prepared block may be sent on any connection at any time', () => {

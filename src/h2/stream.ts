@@ -22,6 +22,17 @@ export interface PreparedHeaders {
   readonly block: Uint8Array;
 }
 
+/** Headers that many requests begin with, encoded once; made by `prepareRequest` (header-encoder.ts). */
+export interface PreparedRequest extends PreparedHeaders {
+  readonly fields: OutgoingHeaders;
+}
+
+/** Headers of one request: those that it shares with others, and its own behind them, without pseudo-headers. */
+export interface RequestHeaders {
+  readonly shared: PreparedRequest;
+  readonly own: OutgoingHeaders;
+}
+
 /** Why a stream ended early. `code` is an RFC 9113 §7 error code; `byPeer` tells whether the peer sent it. */
 export interface StreamReset {
   readonly code: number;

@@ -4,7 +4,7 @@ import type { GrpcSession, OpenSession, SessionOptions } from '../client/grpc-se
 import type { ConnectionEnd } from '../h2/client-connection.ts';
 import type { Http2Client } from '../h2/client-session.ts';
 import { errorCode } from '../h2/error-code.ts';
-import type { ClientStream, OutgoingHeaders, ResponseHandler } from '../h2/stream.ts';
+import type { ClientStream, OutgoingHeaders, RequestHeaders, ResponseHandler } from '../h2/stream.ts';
 import { headerBlock } from './fake-server-stream.ts';
 
 /** One stream that a channel opened; what it sends is kept, and goes out at once. */
@@ -136,9 +136,10 @@ export class FakeSession implements GrpcSession, Http2Client {
     return this.ending === undefined ? this.streamsMax - this.#open : 0;
   }
 
-  open(headers: OutgoingHeaders, _endStream: boolean, handler: ResponseHandler): ClientStream {
+  open(headers: OutgoingHeaders | RequestHeaders, _endStream: boolean, handler: ResponseHandler): ClientStream {
     if (this.freeStreams <= 0) throw new RangeError('no stream is free');
-    const stream = new FakeClientStream(2 * this.streams.length + 1, headers, handler, this);
+    const all = 'shared' in headers ? [...headers.shared.fields, ...headers.own] : headers;
+    const stream = new FakeClientStream(2 * this.streams.length + 1, all, handler, this);
     this.streams.push(stream);
     this.#open += 1;
     return stream;

@@ -18,6 +18,8 @@ export interface DrivenConnection {
   readonly isOver: boolean;
   /** Of what came and is not complete. */
   readonly gatheredBytes?: number;
+  /** It holds what only the peer can let go, so what comes is read although memory is used up. Default: no. */
+  readonly readsWhenExhausted?: boolean;
   receive(bytes: Uint8Array): void;
   /** The peer is gone. */
   abort(): void;
@@ -97,7 +99,7 @@ export class SocketDriver<C extends DrivenConnection> implements SocketHandler, 
   }
 
   onExhausted(): void {
-    if (this.#paused || this.#ended) return;
+    if (this.#paused || this.#ended || this.connection.readsWhenExhausted === true) return;
     this.#paused = true;
     this.#socket.pause();
   }
@@ -162,7 +164,7 @@ export class SocketDriver<C extends DrivenConnection> implements SocketHandler, 
       this.#end();
       return;
     }
-    const pauses = queuedBytes >= silencingShare * this.#parts.outputBytesMax || this.#budget.isExhausted;
+    const pauses = queuedBytes >= silencingShare * this.#parts.outputBytesMax || (this.#budget.isExhausted && connection.readsWhenExhausted !== true);
     if (pauses === this.#paused) return;
     this.#paused = pauses;
     if (pauses) this.#socket.pause();

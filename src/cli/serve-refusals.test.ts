@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
-import { chmod, mkdir, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, symlink, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
@@ -81,11 +81,19 @@ describe('kiln serve refuses to start', () => {
   it('on a data directory that is a file, or below one', async (t) => {
     const file = join(await temporaryDirectory(t), 'file');
     await writeFile(file, 'precious');
-    for (const data of [file, join(file, 'data')]) {
+    const link = `${file}-link`;
+    await symlink(`${file}-nowhere`, link);
+    for (const data of [file, join(file, 'data'), link, join(link, 'data')]) {
       const { status, errors } = await runKiln(['serve', ...anyPort, '--data', data]);
       assert.equal(status, 1);
-      assert.match(errors, /^kiln: the data directory .* is a file, or is below one\n {2}choose a directory with --data\n$/);
+      assert.match(errors, /^kiln: the data directory .* is a file or a link that leads nowhere, or is below one\n {2}choose a directory with --data\n$/);
     }
+  });
+
+  it('on a directory in which the system lets nobody make one', { skip: process.platform !== 'linux' }, async () => {
+    const { status, errors } = await runKiln(['serve', ...anyPort, '--data', '/proc/kiln/data']);
+    assert.equal(status, 1);
+    assert.match(errors, /^kiln: the data directory \/proc\/kiln\/data cannot be used: the system reports ENOENT\n {2}choose another with --data\n$/);
   });
 
   it('on a directory with files of somebody else', async (t) => {

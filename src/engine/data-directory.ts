@@ -66,7 +66,7 @@ function adviceFor(directory: string, code: string): { readonly code: 'failed_pr
   switch (code) {
     case 'ENOTDIR':
     case 'EEXIST':
-      return { code: 'failed_precondition', text: `the data directory ${directory} is a file, or is below one; choose a directory with --data` };
+      return { code: 'failed_precondition', text: `the data directory ${directory} is a file or a link that leads nowhere, or is below one; choose a directory with --data` };
     case 'EACCES':
     case 'EPERM':
       return { code: 'failed_precondition', text: `the data directory ${directory} may not be used by this user (${code}); change its owner or mode, or choose another with --data` };

@@ -83,15 +83,21 @@ export class NodeFileSystem implements FileSystem {
   }
 
   async makeDirectory(path: string): Promise<boolean> {
+    // One by one: Node's own way to make several tries for ever where the system says that what is there is absent, as
+    // below /proc, and hides the reason on a read-only file system.
     try {
-      return (await mkdir(path, { recursive: true })) !== undefined;
-    } catch (error) {
-      if (!isAbsence(error)) throw error;
-      // On a read-only file system Node reports the directory it could not make as absent; one by one, the reason shows.
-      await this.makeDirectory(dirname(path));
       await mkdir(path);
       return true;
+    } catch (error) {
+      if (errorCodeOf(error) === 'EEXIST' && (await isDirectory(path))) return false;
+      const parent = dirname(path);
+      if (!isAbsence(error) || parent === path) throw error;
+      await this.makeDirectory(parent);
     }
+    await mkdir(path).catch(async (error: unknown) => {
+      if (errorCodeOf(error) !== 'EEXIST' || !(await isDirectory(path))) throw error; // made by somebody else meanwhile
+    });
+    return true;
   }
 
   async list(path: string): Promise<readonly DirectoryEntry[] | undefined> {
@@ -134,6 +140,10 @@ async function unlessAbsent<T>(operation: Promise<T>): Promise<T | undefined> {
     if (isAbsence(thrown)) return undefined;
     throw thrown;
   }
+}
+
+async function isDirectory(path: string): Promise<boolean> {
+  return (await stat(path).catch(() => undefined))?.isDirectory() === true;
 }
 
 function isAbsence(thrown: unknown): boolean {

@@ -1,5 +1,7 @@
 // The attacks that are measured, each as something that goes on until it is told to stop.
 import type { Socket } from 'node:net';
+import { heldCalls } from './ordinary.ts';
+import type { HeldCalls } from './ordinary.ts';
 import { findMissingMessage, namedBlob, path, whole } from '../../test/attack/calls.ts';
 import { floods, runFlood } from '../../test/attack/floods.ts';
 import { allAnswered, announces4GiB, announcesAll, deadlineInThePast, longerThanSaid, shorterThanSaid, unpacksToTooMuch } from '../../test/attack/lying-calls.ts';
@@ -21,10 +23,11 @@ export interface AttackKind {
   /** Begins anew as soon as its promise resolves, until the time is over and its connections are destroyed. */
   readonly round: (target: AttackTarget) => Promise<void>;
   /**
-   * It holds the connections that it opens and sends next to nothing: the same load without it is as many that are quiet.
-   * Otherwise that is as many connections that come and go, with as many bytes of ordinary calls.
+   * What it holds once it has begun it, and then sends next to nothing: the same load without it is as many connections
+   * that make such calls, all at once, let them end, and are quiet. Undefined for what comes and goes: as many connections
+   * in a second, with as many bytes of ordinary calls.
    */
-  readonly holds: boolean;
+  readonly holds?: HeldCalls;
   /** Digests in each of those calls, so that they are about as large as what the attack sends; default 1. */
   readonly digests?: number;
   /** The server speaks TLS, with its attackers and with somebody else. */
@@ -39,8 +42,6 @@ export function attackedBlob(): AttackTarget['blob'] {
   return namedBlob(Buffer.alloc(blobBytes));
 }
 
-/** Calls that one attacker begins and does not end; a connection may have 256. */
-const heldCalls = 100;
 /** Connections with a large answer that one attacker begins and does not take: the system itself swallows megabytes of each. */
 const heldSockets = 4;
 
@@ -82,34 +83,33 @@ function get(hash: string): string {
 
 /** Over HTTP/1.1, and before a protocol is shown. */
 const slowConnections: readonly AttackKind[] = [
-  { name: 'slow preface', holds: true, round: ({ port }) => slowPreface(port).then(() => {}) },
-  { name: 'slow header block', holds: true, round: holding(({ port }) => slowHeaders(port)) },
-  { name: 'silent connections', holds: true, round: holdingSockets(({ port }) => silentConnections(port, heldCalls)) },
+  { name: 'slow preface', holds: 'none', round: ({ port }) => slowPreface(port).then(() => {}) },
+  { name: 'slow header block', holds: 'none', round: holding(({ port }) => slowHeaders(port)) },
+  { name: 'silent connections', holds: 'none', round: holdingSockets(({ port }) => silentConnections(port, heldCalls)) },
   {
     name: 'more connections than allowed',
-    holds: false, // connections come and go
     flags: ['--limits-connections', '64'],
     round: async ({ port }) => {
       for (const socket of await silentConnections(port, heldCalls)) socket.destroy();
     },
   },
-  { name: 'HTTP/1.1: slow headers', holds: true, round: ({ port }) => trickled(port, Buffer.from(`GET / HTTP/1.1\r\nhost: localhost\r\nx: ${'y'.repeat(10_000)}`)).then(() => {}) },
+  { name: 'HTTP/1.1: slow headers', holds: 'none', round: ({ port }) => trickled(port, Buffer.from(`GET / HTTP/1.1\r\nhost: localhost\r\nx: ${'y'.repeat(10_000)}`)).then(() => {}) },
   {
     name: 'HTTP/1.1: slow body',
-    holds: true,
+    holds: 'none',
     round: ({ port }) => trickled(port, Buffer.alloc(10_000), `PUT /cas/${'0'.repeat(64)} HTTP/1.1\r\nhost: localhost\r\ncontent-length: 100000\r\n\r\n`).then(() => {}),
   },
-  { name: 'HTTP/1.1: slow reader', holds: true, round: holdingSockets(({ port, blob }) => Array.from({ length: heldSockets }, () => slowHttp1Reader(port, get(blob.hash)))) },
-  { name: 'HTTP/1.1: requests without end', holds: false, round: async ({ port, blob }) => closeOf(slowHttp1Reader(port, get(blob.hash).repeat(200))) },
+  { name: 'HTTP/1.1: slow reader', holds: 'gets', round: holdingSockets(({ port, blob }) => Array.from({ length: heldSockets }, () => slowHttp1Reader(port, get(blob.hash)))) },
+  { name: 'HTTP/1.1: requests without end', round: async ({ port, blob }) => closeOf(slowHttp1Reader(port, get(blob.hash).repeat(200))) },
 ];
 
 const lies: readonly AttackKind[] = [
-  { name: 'message that announces 4 GiB', holds: false, round: lying(announces4GiB, 200) },
-  { name: 'messages that announce all they may', holds: true, round: lying(announcesAll, 200) },
-  { name: 'message shorter than it said', holds: false, round: lying(shorterThanSaid, 200) },
-  { name: 'message longer than it said', holds: false, round: lying(longerThanSaid, 200) },
-  { name: 'message that unpacks to too much', holds: false, digests: 1_800, round: lying(unpacksToTooMuch, 20) },
-  { name: 'deadline in the past', holds: false, round: lying(deadlineInThePast, 200) },
+  { name: 'message that announces 4 GiB', round: lying(announces4GiB, 200) },
+  { name: 'messages that announce all they may', holds: 'lookups', round: lying(announcesAll, 200) },
+  { name: 'message shorter than it said', round: lying(shorterThanSaid, 200) },
+  { name: 'message longer than it said', round: lying(longerThanSaid, 200) },
+  { name: 'message that unpacks to too much', digests: 1_800, round: lying(unpacksToTooMuch, 20) },
+  { name: 'deadline in the past', round: lying(deadlineInThePast, 200) },
 ];
 
 const takings: Readonly<Record<Taking, string>> = {
@@ -128,8 +128,8 @@ const leavings: Readonly<Record<Unfinished, string>> = {
 
 /** No attacks: what they are found to cost others is what any other figure may be off by. */
 export const controls: readonly AttackKind[] = [
-  { name: 'no attack: ordinary calls', round: ordinaryCalls, holds: false },
-  { name: 'no attack: open connections', round: holding(({ port }) => RawHttp2.open(port)), holds: true },
+  { name: 'no attack: ordinary calls', round: ordinaryCalls },
+  { name: 'no attack: open connections', round: holding(({ port }) => RawHttp2.open(port)), holds: 'none' },
 ];
 
 /** So many make a call as large as a header block that is too large. */
@@ -138,13 +138,11 @@ const digestsOfLargeHeaders = 170;
 export const attackKinds: readonly AttackKind[] = [
   ...floods.map((flood): AttackKind => ({
     name: flood.name,
-    holds: false,
     digests: /^(?:header|HPACK)/.test(flood.name) ? digestsOfLargeHeaders : 1,
     round: async ({ port }) => void (await runFlood(port, flood)),
   })),
   {
     name: 'windows of one byte',
-    holds: false,
     round: async ({ port, blob }) => {
       const client = await oneByteWindows(port, blob);
       await client.end();
@@ -153,16 +151,16 @@ export const attackKinds: readonly AttackKind[] = [
   },
   ...Object.entries(takings).map(([taking, name]): AttackKind => ({
     name,
-    holds: true,
+    holds: 'reads',
     round: holding(({ port, blob }) => slowReader(port, { blob, calls: heldCalls, taking: taking as Taking })),
   })),
   ...Object.entries(leavings).map(([how, name]): AttackKind => ({
     name,
-    holds: true,
+    holds: how.startsWith('upload') ? 'uploads' : 'lookups',
     round: holding(({ port }) => unfinished(port, heldCalls, how as Unfinished)),
   })),
-  { name: 'half-open peers', holds: true, round: holding(({ port }) => halfOpen(port, heldCalls)) },
+  { name: 'half-open peers', holds: 'lookups', round: holding(({ port }) => halfOpen(port, heldCalls)) },
   ...slowConnections,
   ...lies,
-  { name: 'TLS handshakes that do not end', holds: true, overTls: true, round: holdingSockets(({ port }) => halfHandshakes(port, heldCalls)) },
+  { name: 'TLS handshakes that do not end', holds: 'none', overTls: true, round: holdingSockets(({ port }) => halfHandshakes(port, heldCalls)) },
 ];

@@ -39,7 +39,7 @@ subscribe('net.client.socket', (message) => void sockets.push((message as { read
 /** Ends whatever attackers still hold, and tells what they did in that time. */
 function dropAll(elapsedSeconds: number): Load {
   const bytes = sockets.reduce((sum, socket) => sum + socket.bytesWritten, 0);
-  const load = { connections: kind.holds ? sockets.length : sockets.length / elapsedSeconds, bytesPerSecond: bytes / elapsedSeconds };
+  const load = { connections: kind.holds !== undefined ? sockets.length : sockets.length / elapsedSeconds, bytesPerSecond: bytes / elapsedSeconds };
   for (const socket of sockets) socket.destroy();
   sockets = [];
   return load;
@@ -67,7 +67,7 @@ async function attack(endMs: number): Promise<void> {
 }
 
 function ordinary(load: Load, endMs: number): Promise<void> {
-  return kind.holds ? openAndQuiet(target.port, load, { authority, endMs }) : comingAndGoing(target.port, load, { attackers, digests: kind.digests ?? 1, endMs });
+  return kind.holds !== undefined ? openAndQuiet(target.port, load, { calls: kind.holds, blob: target.blob, authority, endMs }) : comingAndGoing(target.port, load, { attackers, digests: kind.digests ?? 1, endMs });
 }
 
 const others = new Worker(new URL('./others.ts', import.meta.url), { workerData: { port: target.port, authority } });

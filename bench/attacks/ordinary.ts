@@ -1,14 +1,18 @@
 // The load that an attack is compared with: as many connections and as many bytes in a second as its attackers have and
 // send, all of it what well-behaved clients send.
+import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import type { Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
 import { create, toBinary } from '@bufbuild/protobuf';
 import { FindMissingBlobsRequestSchema } from '../../src/proto/gen/build/bazel/remote/execution/v2/remote_execution_pb.ts';
+import { ReadRequestSchema, WriteRequestSchema } from '../../src/proto/gen/google/bytestream/bytestream_pb.ts';
 import { framed } from '../../src/testing/grpc-harness.ts';
+import { fetchHttp } from '../../src/testing/http-client.ts';
 import { data } from '../../src/testing/http2-peer.ts';
-import { begun, path } from '../../test/attack/calls.ts';
-import { RawHttp2 } from '../../test/attack/raw-http2.ts';
+import { begun, namedBlob, path, whole } from '../../test/attack/calls.ts';
+import type { NamedBlob } from '../../test/attack/calls.ts';
+import { RawHttp2, windowUpdate } from '../../test/attack/raw-http2.ts';
 
 /** What attackers were seen to do. */
 export interface Load {
@@ -70,10 +74,60 @@ async function answered(port: number, call: OrdinaryCall, calls: number): Promis
   await client.closed;
 }
 
-/** Connections that are open and quiet until `endMs`, HTTP/2 or, with `authority`, HTTP/2 over TLS. */
-export async function openAndQuiet(port: number, { connections }: Load, { authority, endMs }: { readonly authority: string | undefined; readonly endMs: number }): Promise<void> {
-  const open: Socket[] = [];
-  for (let count = 0; count < connections; count += 1) open.push(authority === undefined ? (await RawHttp2.open(port)).socket : await openTls(port, authority));
+/** What each connection of a load that is held does before it is quiet: as many calls as its attacker makes, to their end. */
+export type HeldCalls = 'none' | 'lookups' | 'reads' | 'uploads' | 'gets';
+
+/** Calls on each connection over HTTP/2; over HTTP/1.1 there is one. */
+export const heldCalls = 100;
+
+/** What the server reads of a large blob for a reader who takes nothing: two pieces of its file. */
+const readBytes = 2 * 256 * 1024;
+
+/** SETTINGS_INITIAL_WINDOW_SIZE, so that flow control is never in the way. */
+const wideWindow = [4, 0x7fff_ffff] as const;
+const uploadBytes = 1_024;
+
+/** A whole upload of what nobody has. */
+function uploadCall(streamId: number): Buffer {
+  const blob = namedBlob(randomBytes(uploadBytes));
+  const resourceName = `uploads/00000000-0000-4000-8000-${String(streamId).padStart(12, '0')}/blobs/${blob.hash}/${uploadBytes}`;
+  return whole(streamId, path.write, toBinary(WriteRequestSchema, create(WriteRequestSchema, { resourceName, writeOffset: 0n, finishWrite: true, data: blob.bytes })));
+}
+
+/** The beginning of a large blob: of the same file as what attackers do not take. */
+function readOf({ hash, bytes }: NamedBlob, streamId: number): Buffer {
+  const message = create(ReadRequestSchema, { resourceName: `blobs/${hash}/${bytes.length}`, readLimit: BigInt(readBytes) });
+  return whole(streamId, path.read, toBinary(ReadRequestSchema, message));
+}
+
+async function heldConnection(port: number, { calls, blob }: Held): Promise<Socket> {
+  const client = await RawHttp2.open(port, [wideWindow]);
+  if (calls === 'none' || calls === 'gets') return client.socket;
+  const lookup = new OrdinaryCall(1);
+  const make = { lookups: (id: number) => lookup.bytes(id), reads: (id: number) => readOf(blob, id), uploads: uploadCall }[calls];
+  await client.send(windowUpdate(0, 0x7fff_0000), ...Array.from({ length: heldCalls }, (_, index) => make(1 + 2 * index)));
+  await client.until(({ headersFrames }) => headersFrames >= 2 * heldCalls);
+  return client.socket;
+}
+
+export interface Held {
+  readonly calls: HeldCalls;
+  /** What is read where `calls` is 'reads', some of it, or 'gets', all. */
+  readonly blob: NamedBlob;
+  /** PEM of who has signed the server's certificate: HTTP/2 over TLS. */
+  readonly authority: string | undefined;
+  readonly endMs: number;
+}
+
+/** Connections that make their calls, all at once, and are open and quiet from then to the end. */
+export async function openAndQuiet(port: number, { connections }: Load, held: Held): Promise<void> {
+  const { calls, blob, authority, endMs } = held;
+  const open = await Promise.all(
+    Array.from({ length: connections }, async () => {
+      if (calls === 'gets') await fetchHttp(port, `/cas/${blob.hash}`);
+      return authority === undefined ? await heldConnection(port, held) : await openTls(port, authority);
+    }),
+  );
   await new Promise((resolve) => setTimeout(resolve, endMs - performance.now()));
   for (const socket of open) socket.destroy();
 }

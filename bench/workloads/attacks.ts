@@ -74,7 +74,7 @@ function milliseconds(microseconds: number | undefined): string {
 function lineOf(kind: AttackKind, found: Measured, { rounds }: AttackReport): string {
   const count = (which: 'attack' | 'control') => rounds.reduce((sum, round) => sum + round[which].calls, 0).toLocaleString('en-US');
   const [{ connections, bytesPerSecond } = { connections: 0, bytesPerSecond: 0 }] = rounds.map(({ load }) => load).slice(-1);
-  const load = kind.holds ? `${connections.toFixed(0)} connections held` : `${connections.toFixed(0)} connections/s, ${(bytesPerSecond / 1e6).toFixed(1)} MB/s`;
+  const load = kind.holds !== undefined ? `${connections.toFixed(0)} connections held` : `${connections.toFixed(0)} connections/s, ${(bytesPerSecond / 1e6).toFixed(1)} MB/s`;
   const ratio = found.callRatio?.median ?? NaN;
   const verdict = ratio > ratioMax ? `, MORE THAN ${ratioMax}` : '';
   return [
@@ -94,8 +94,8 @@ function byServer(kinds: readonly AttackKind[]): (readonly AttackKind[])[] {
 async function startAttacked(kind: AttackKind, context: BenchContext): Promise<ServerProcess> {
   const tls = kind.overTls === true ? context.tls : undefined;
   const server = await startKiln({ directory: context.newDirectory(), core: context.pinning.server, tls, flags: kind.flags ?? [] });
-  const blob = attackedBlob();
-  await fetchHttp(server.port, `/cas/${blob.hash}`, { method: 'PUT', body: blob.bytes, authority: tls?.authority });
+  const { hash, bytes } = attackedBlob();
+  await fetchHttp(server.port, `/cas/${hash}`, { method: 'PUT', body: bytes, authority: tls?.authority });
   return server;
 }
 

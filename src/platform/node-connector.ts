@@ -1,7 +1,6 @@
 // Connections that we make, with node:net and node:tls. Where a name has several addresses, Node tries them one after
 // the other in quick succession (RFC 8305, "happy eyeballs").
 import { createHash } from 'node:crypto';
-import { once } from 'node:events';
 import * as net from 'node:net';
 import * as tls from 'node:tls';
 import { BoundedMap } from '../base/bounded-map.ts';
@@ -35,14 +34,16 @@ export class NodeConnector implements Connector {
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     const onClose = (): void => reject(Object.assign(new Error('closed'), { code: 'ECONNRESET' }));
     socket.once(secure === undefined ? 'connect' : 'secureConnect', resolve);
+    const closed = Promise.withResolvers<void>();
     socket.once('error', reject);
     socket.once('close', onClose);
+    socket.once('close', closed.resolve);
     try {
       await limit.first(promise);
       if (socket instanceof tls.TLSSocket && socket.alpnProtocol !== 'h2') throw noHttp2Failure(target);
     } catch (thrown) {
       socket.destroy();
-      if (!socket.closed) await once(socket, 'close');
+      if (!socket.closed) await closed.promise;
       throw connectFailure(target, thrown);
     } finally {
       socket.on('error', () => {}); // of no interest after a failure; else its owner learns it from the port

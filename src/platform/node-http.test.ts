@@ -8,7 +8,7 @@ import { describe, it } from 'node:test';
 import { byteSourceOf, collect } from '../base/byte-source.ts';
 import type { ByteSource } from '../base/byte-source.ts';
 import type { HttpExchange } from '../base/http-exchange.ts';
-import { fetchHttp, sendRaw } from '../testing/http-client.ts';
+import { fetchHttp, sendRaw, untilClosed } from '../testing/http-client.ts';
 import { serveHandler } from '../testing/serve-http.ts';
 
 const bytesMax = 64 * 1024 * 1024;
@@ -333,7 +333,7 @@ describe('failures and the end', () => {
     const running = fetchHttp(served.port, '/', { headers: { connection: 'keep-alive' } });
     await started.promise;
     const drained = served.server.drain();
-    await once(idle, 'close');
+    await untilClosed(idle);
     gate.resolve();
     const reply = await running;
     assert.equal(reply.text, 'done');

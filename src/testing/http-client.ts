@@ -4,6 +4,7 @@ import { request } from 'node:http';
 import type { IncomingHttpHeaders } from 'node:http';
 import { request as requestSecurely } from 'node:https';
 import { connect } from 'node:net';
+import type { Socket } from 'node:net';
 
 export interface HttpReply {
   readonly status: number;
@@ -54,10 +55,15 @@ export async function sendRaw(port: number, bytes: Uint8Array | string, options:
   const socket = connect({ port, host: '127.0.0.1', allowHalfOpen: true });
   const chunks: Buffer[] = [];
   socket.on('data', (chunk: Buffer) => chunks.push(chunk));
-  socket.on('error', () => {}); // a reset shows as what did not come
   socket.write(bytes);
   if (options.keepOpen !== true) socket.end();
   socket.once('end', () => socket.end());
-  await once(socket, 'close');
+  await untilClosed(socket); // a reset shows as what did not come
   return Buffer.concat(chunks).toString('latin1');
+}
+
+/** Resolves when the socket is closed, whatever it ended with: `once` of node:events rejects for an error before that. */
+export async function untilClosed(socket: Socket): Promise<void> {
+  socket.on('error', () => {});
+  if (!socket.closed) await new Promise((resolve) => socket.once('close', resolve));
 }

@@ -314,7 +314,7 @@ describe('kiln status', () => {
     assert.match(out, new RegExp(`^kiln .* at ${kiln.ready.http} is up\n {2}rights {2}you may read\n {2}gRPC {4}gets through\n`));
     const refusals: readonly [readonly string[], RegExp][] = [
       [[kiln.ready.http, ...trust], /^kiln: this server asks its clients for a certificate, and there is none/],
-      [[kiln.ready.http], /^kiln: cannot connect to 127\.0\.0\.1:\d+: its certificate is signed by nobody who is trusted here\n {2}name the certificate of the authority/],
+      [[kiln.ready.http], /^kiln: cannot connect to 127\.0\.0\.1:\d+: its certificate is signed by nobody who is trusted here; name the certificate of the authority that signed it .*\n {2}--ca-file says whom to trust; --certificate-file and --key-file, what to show/],
       [[kiln.ready.http, ...trust, '--certificate-file', file('ci.pem')], /^kiln: a client certificate needs its key/],
       [[kiln.ready.http, ...trust, '--certificate-file', file('ci.pem'), '--key-file', file('key.pem')], /^kiln: the certificate of this client, its key or the authorities cannot be used for TLS/],
       [[kiln.ready.grpc], /^kiln: grpcs:\/\/ URLs are for build tools\n {2}the same port takes https:\/\//],

@@ -7,6 +7,7 @@ import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import type { TestContext } from 'node:test';
+import { makeCertificate } from '../testing/certificates.ts';
 import { runKiln, serveKiln, temporaryDirectory } from '../testing/kiln-process.ts';
 import { status as askStatus } from './status-command.ts';
 import { statusText } from './status-text.ts';
@@ -85,7 +86,8 @@ describe('kiln status', () => {
 
   it('names the mistake in a command line and the way out', async (t) => {
     const directory = await temporaryDirectory(t);
-    const long = join(directory, 'long.pem');
+    const [long, ca] = [join(directory, 'long.pem'), join(directory, 'ca.pem')];
+    await writeFile(ca, makeCertificate({ authority: true }).certificate);
     await writeFile(long, `-----BEGIN CERTIFICATE-----\n${'A'.repeat(1_048_576)}`);
     const mistakes: readonly (readonly [args: readonly string[], text: RegExp])[] = [
       [['--jsno'], /unknown option --jsno\ndid you mean --json\?/],
@@ -99,7 +101,9 @@ describe('kiln status', () => {
       [['https://127.0.0.1:1', '--ca-file', long], /long\.pem is longer than 1 MiB\nkeep in it only the certificates that are needed$/],
       [['https://127.0.0.1:1', '--token-file', long], /long\.pem is longer than 4 KiB\nname the file that holds the token alone$/],
       [['https://127.0.0.1:1', '--certificate-file', 'c.pem'], /a client certificate needs its key, and a key its certificate\ngive both/],
-      [['http://127.0.0.1:1', '--ca-file', '/etc/hostname'], /files for TLS are given, and the URL is not one of TLS\nbegin it with https:\/\/, or leave them out$/],
+      [['https://127.0.0.1:1', '--ca-file', '/etc/hostname'], /hostname has no certificate in PEM: there is no "-----BEGIN CERTIFICATE-----" in it\nname a file that has$/],
+      [['https://127.0.0.1:1', '--certificate-file', ca, '--key-file', ca], /ca\.pem has no private key in PEM/],
+      [['http://127.0.0.1:1', '--ca-file', ca], /files for TLS are given, and the URL is not one of TLS\nbegin it with https:\/\/, or leave them out$/],
       [['http://me:secret@host:1/?a'], /"http:\/\/…@host:1\/\?a" has a query/],
     ];
     for (const [args, text] of mistakes) {

@@ -68,6 +68,8 @@ function explained(thrown: unknown, url: string): unknown {
   const advice = {
     unavailable: `is it running? Start it with "kiln serve", or give its URL: kiln status http://HOST:PORT (asked was ${url})`,
     deadline_exceeded: 'it hangs, or something between here and there drops packets; its log says more',
+    // Of connecting, that is only TLS and the rules of the machine.
+    failed_precondition: url.startsWith('https:') ? '--ca-file says whom to trust; --certificate-file and --key-file, what to show to a server that asks for it' : undefined,
     unauthenticated: 'the server does not know these credentials; a new token is made with "kiln token create"',
   }[thrown.code as string];
   return advice === undefined ? thrown : new CacheError(thrown.code, `${thrown.message}\n${advice}`, { cause: thrown });
@@ -89,11 +91,17 @@ async function wholeFile(path: string, bytesMax: number, advice: string): Promis
 /** What is known of TLS, for the client of HTTP as texts and for that of gRPC as files. */
 async function tlsOf({ caFile, certificateFile, keyFile }: StatusOptions, directory: string): Promise<{ readonly texts: NodeHttpTls; readonly files: ClientTls }> {
   const path = (file: string | undefined) => (file === undefined ? undefined : resolve(directory, file));
-  const text = async (file: string | undefined) => (file === undefined ? undefined : wholeFile(resolve(directory, file), tlsFileBytesMax, 'keep in it only the certificates that are needed'));
+  const text = async (file: string | undefined, what: 'CERTIFICATE' | 'PRIVATE KEY') => {
+    if (file === undefined) return undefined;
+    const pem = await wholeFile(resolve(directory, file), tlsFileBytesMax, 'keep in it only the certificates that are needed');
+    // Without one of them it would count as a file that trusts nobody, and the server would seem to be at fault.
+    if (!new RegExp(`-----BEGIN [A-Z0-9 ]*${what}-----`).test(pem)) throw usageError(`${resolve(directory, file)} has no ${what.toLowerCase()} in PEM: there is no "-----BEGIN ${what}-----" in it`, 'name a file that has');
+    return pem;
+  };
   if ((certificateFile === undefined) !== (keyFile === undefined)) throw usageError('a client certificate needs its key, and a key its certificate', 'give both: --certificate-file FILE --key-file FILE');
   const [ca, certificate, key] = [path(caFile), path(certificateFile), path(keyFile)];
   return {
-    texts: { ca: await text(caFile), certificate: await text(certificateFile), key: await text(keyFile) },
+    texts: { ca: await text(caFile, 'CERTIFICATE'), certificate: await text(certificateFile, 'CERTIFICATE'), key: await text(keyFile, 'PRIVATE KEY') },
     files: { caFile: ca, certificate: certificate === undefined || key === undefined ? undefined : { certificateFile: certificate, keyFile: key } },
   };
 }

@@ -60,7 +60,8 @@ describe('start-up text', () => {
     assert.match(text, /build --remote_cache=grpcs:\/\/forge:443\n.*build --remote_cache=https:\/\/forge:443\n/s);
     assert.match(text, /host: 'grpcs:\/\/forge:443'\n/);
     assert.match(text, /--tls_certificate=CA\.pem\n/);
-    assert.doesNotMatch(text, /ccache/);
+    assert.match(text, /CCACHE_REMOTE_STORAGE='http:\/\/127\.0\.0\.1:9092\/ccache\|layout=bazel'\nA certificate of/, 'by the address without TLS');
+    assert.doesNotMatch(textOf({ addresses: [{ kind: 'tcp', host: '0.0.0.0', port: 443, tls: true }], anonymousRight: 'none' }), /ccache/);
     assert.ok(text.endsWith('ready grpcs://127.0.0.1:443 https://127.0.0.1:443\n'), text);
   });
 

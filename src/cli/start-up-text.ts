@@ -68,7 +68,9 @@ function snippets(addresses: readonly ServedAddress[], hostName: string): readon
   const [first] = addresses;
   const tcp = addresses.find(isTcp);
   const overSocket = first?.kind === 'unix' ? unixSnippets(first.path) : [];
-  if (tcp !== undefined) return [...overSocket, ...tcpSnippets(tcp, hostName)];
+  // ccache has no TLS of its own.
+  const plain = addresses.find((address): address is TcpAddress => isTcp(address) && !address.tls);
+  if (tcp !== undefined) return [...overSocket, ...tcpSnippets(tcp, hostName), ...(plain === undefined ? [] : ccacheSnippet(plain, hostName)), ...(tcp.tls ? tlsHint : [])];
   return [...overSocket, 'moon and ccache cannot use a socket file; for them, serve an address as well:', '    --listen 127.0.0.1:9092'];
 }
 
@@ -81,17 +83,17 @@ function isTcp(address: ServedAddress): address is TcpAddress {
 /** A token of somebody is nothing to print. */
 function credentialsHint(addresses: readonly ServedAddress[]): readonly string[] {
   const tcp = addresses.find(isTcp);
+  const plain = addresses.some((address) => isTcp(address) && !address.tls);
   return [
     'Each shows its token as well ("kiln token create" makes one):',
     "    Bazel   build --remote_header='authorization=Bearer TOKEN'",
     ...(tcp === undefined ? [] : ['    moon    auth.token below remote, with the name of a variable that holds it']),
-    ...(tcp === undefined || tcp.tls ? [] : ["    ccache  '|bearer-token=TOKEN' behind the address"]),
+    ...(!plain ? [] : ["    ccache  '|bearer-token=TOKEN' behind the address"]),
   ];
 }
 
 function tcpSnippets(address: TcpAddress, hostName: string): readonly string[] {
-  // Clients of a cache that is open to the network are elsewhere, where this machine has its name.
-  const { grpc, http } = urlsOf(address, loopbackFor.has(address.host) ? hostName : address.host);
+  const { grpc, http } = clientUrls(address, hostName);
   return [
     'Bazel   in .bazelrc (either line):',
     `    build --remote_cache=${grpc}`,
@@ -99,10 +101,16 @@ function tcpSnippets(address: TcpAddress, hostName: string): readonly string[] {
     'moon    in .moon/workspace.yml:',
     '    remote:',
     `      host: '${grpc}'`,
-    // ccache has no TLS of its own.
-    ...(address.tls ? [] : ['ccache  in the environment:', `    export CCACHE_REMOTE_STORAGE='${http}/ccache|layout=bazel'`]),
-    ...(address.tls ? tlsHint : []),
   ];
+}
+
+function ccacheSnippet(address: TcpAddress, hostName: string): readonly string[] {
+  return ['ccache  in the environment:', `    export CCACHE_REMOTE_STORAGE='${clientUrls(address, hostName).http}/ccache|layout=bazel'`];
+}
+
+/** Clients of a cache that is open to the network are elsewhere, where this machine has its name. */
+function clientUrls(address: TcpAddress, hostName: string): Endpoints {
+  return urlsOf(address, loopbackFor.has(address.host) ? hostName : address.host);
 }
 
 /** A public authority is known to every tool already. */

@@ -4,7 +4,8 @@
  * Control characters, which steer terminals, and those that turn the direction of writing or cannot be seen. Line breaks
  * and tabs are harmless there.
  */
-const steering = /[\0-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060\u2066-\u2069\ufeff]/g; // oxlint-disable-line no-control-regex
+const steering = /[\p{Cc}\u061c\u200b\u200e\u200f\u2028-\u202e\u2060\u2066-\u2069\ufeff]/gu;
+const harmless = new Set(['\n', '\t']);
 
 /** Longer than any reason that people write, and what a server of ours sends at most. */
 const lengthMaxDefault = 2_048;
@@ -12,5 +13,5 @@ const lengthMaxDefault = 2_048;
 /** `text` with what steers written as `\u001b`, and at most `lengthMax` characters of it and dots. */
 export function peerText(text: string, lengthMax: number = lengthMaxDefault): string {
   const cut = text.length <= lengthMax ? text : `${text.slice(0, lengthMax)}...`;
-  return cut.toWellFormed().replace(steering, (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`);
+  return cut.toWellFormed().replace(steering, (character) => (harmless.has(character) ? character : `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`));
 }

@@ -16,6 +16,7 @@ import { seededRandom } from '../testing/seeded-random.ts';
 import type { SeededRandom } from '../testing/seeded-random.ts';
 import { GrpcRouter } from './router.ts';
 import { implementService } from './service.ts';
+import type { ServiceImplementation } from './service.ts';
 
 const mebibyte = 1024 * 1024;
 
@@ -35,7 +36,11 @@ function upload(visit: (piece: WritePiece) => MaybePromise<void>, options: { rea
       return { committedSize: 7 };
     },
   });
-  const router = new GrpcRouter([service], { timers: new ManualClock(), log: new RecordedLog(), budget: options.budget ?? unboundedByteBudget() });
+  return open(service, options.budget ?? unboundedByteBudget());
+}
+
+function open(service: ServiceImplementation, budget: ByteBudget): Upload {
+  const router = new GrpcRouter([service], { timers: new ManualClock(), log: new RecordedLog(), budget });
   const stream = new FakeServerStream();
   const headers = { ':method': 'POST', ':scheme': 'http', ':path': '/google.bytestream.ByteStream/Write', 'content-type': 'application/grpc', 'grpc-encoding': 'gzip', te: 'trailers' };
   const handler = router.onStream(stream, headerBlock(headers));
@@ -217,6 +222,29 @@ describe('lent messages', () => {
     call.stream.handler?.onReset({ code: 8, byPeer: true });
     await call.idle();
     assert.equal(budget.usedBytes, 0);
+  });
+
+  it('let their visitor count what it keeps, until the call has ended', async () => {
+    const budget = unboundedByteBudget();
+    let keep: (bytes: number) => void = () => undefined;
+    const service = implementService(ByteStream, {
+      async write(requests) {
+        keep = (bytes) => requests.keep(bytes);
+        await requests.lend(({ data }) => requests.keep(data.byteLength));
+        return { committedSize: 0 };
+      },
+    });
+    const call = open(service, budget);
+    await settle();
+    call.send(request(new Uint8Array(1_000)));
+    assert.equal(budget.usedBytes, 1_000);
+    call.send(request(new Uint8Array(300)));
+    assert.equal(budget.usedBytes, 300);
+    call.end();
+    await call.idle();
+    assert.equal(budget.usedBytes, 0);
+    keep(5);
+    assert.equal(budget.usedBytes, 0, 'whoever is late is not counted for ever');
   });
 
   it('say whether they wait for their client: not in a pause', async () => {

@@ -66,6 +66,7 @@ export class RequestLane implements RequestMessages<unknown>, AsyncIterator<unkn
   /** From `lend` on, and how it ended. */
   #lending: Lending | undefined;
   #lent: PromiseWithResolvers<void> | undefined;
+  #keptBytes = 0;
 
   constructor(stream: Pick<OpenStream, 'consumed'>, options: LaneOptions) {
     this.#stream = stream;
@@ -162,6 +163,12 @@ export class RequestLane implements RequestMessages<unknown>, AsyncIterator<unkn
     if (this.#failure !== undefined) this.#lent.reject(this.#failure);
     else this.#lendQueued();
     return this.#lent.promise;
+  }
+
+  keep(bytes: number): void {
+    if (this.#unwanted) return;
+    this.#keptBytes = bytes;
+    this.#count();
   }
 
   /** The handler wants no more. */
@@ -286,12 +293,13 @@ export class RequestLane implements RequestMessages<unknown>, AsyncIterator<unkn
     this.#queuedBytes = 0;
     this.#backlog = [];
     this.#backlogBytes = 0;
+    this.#keptBytes = 0;
     this.#reader.drop();
     this.#count();
   }
 
   #count(): void {
-    this.#held.set(this.#queuedBytes + this.#backlogBytes + this.#handedOutBytes);
+    this.#held.set(this.#queuedBytes + this.#backlogBytes + this.#handedOutBytes + this.#keptBytes);
   }
 }
 

@@ -31,6 +31,8 @@ export interface RequestMessages<T> extends AsyncIterable<T> {
    * @throws what `visit` throws, after which nothing is visited any more; what ended the request otherwise.
    */
   lend(visit: (message: T) => MaybePromise<void>): Promise<void>;
+  /** Counts memory for copies of what was lent, all that there is now, in the byte budget; until the call has ended. */
+  keep(bytes: number): void;
 }
 
 /** The handler of one method. A throw becomes the call's status: a CacheError by the table, anything else INTERNAL. */

@@ -292,6 +292,30 @@ describe('ByteStream.Write', () => {
     call.end();
   });
 
+  it('BS-13, BS-10: what comes after a store has stopped reading is no message after finish_write', async () => {
+    const inner = new MemoryBlobStore();
+    const stopped = Promise.withResolvers<void>();
+    const gate = Promise.withResolvers<void>();
+    const blobs = blobStoreWith(inner, {
+      async put(_digest, bytes) {
+        for await (const _ of bytes) break;
+        stopped.resolve();
+        await gate.promise;
+      },
+    });
+    await using cache = await serveCache({ blobs });
+    const bytes = Buffer.alloc(200_000, 8);
+    const { call, answer } = cache.client.openUpload(write);
+    const [first = {}, ...rest] = messagesOf(bytes, undefined, 50_000);
+    call.write(first);
+    await stopped.promise;
+    for (const message of rest) call.write(message);
+    await cache.client.unary(findMissingBlobs, {}); // sent behind them, so they have been received
+    gate.resolve();
+    assert.equal((await answer).committedSize, 200_000n);
+    call.end();
+  });
+
   it('DG-1: a wrong size of a present blob is refused', async () => {
     await using cache = await serveCache();
     const { hash } = await cache.keep(text('bytes'));

@@ -13,7 +13,7 @@ import { DigestList } from '../digest/digest-list.ts';
 import { parseReadName, parseWriteName } from '../digest/resource-name.ts';
 import type { BlobName } from '../digest/resource-name.ts';
 import { implementService } from '../grpc/service.ts';
-import type { CallContext, ServiceImplementation } from '../grpc/service.ts';
+import type { CallContext, RequestMessages, ServiceImplementation } from '../grpc/service.ts';
 import type { ReadQuery, WriteAnswer, WritePiece } from '../proto/byte-stream-codec.ts';
 import { ByteStream } from '../proto/gen/google/bytestream/bytestream_pb.ts';
 import type { QueryWriteStatusRequest } from '../proto/gen/google/bytestream/bytestream_pb.ts';
@@ -40,16 +40,15 @@ export function createByteStreamService({ blobs, authorizer, limits, usage }: By
       for await (const data of pieces(source, limits.readChunkBytesMax)) yield { data };
     },
 
-    async write(requests: AsyncIterable<WritePiece>, context: CallContext): Promise<WriteAnswer> {
-      const messages = requests[Symbol.asyncIterator]();
-      const first = await messages.next();
+    async write(requests: RequestMessages<WritePiece>, context: CallContext): Promise<WriteAnswer> {
+      const first = await requests[Symbol.asyncIterator]().next();
       if (first.done === true) throw new CacheError('invalid_argument', 'the upload ended before its first message, which names the blob');
       const name = parseWriteName(first.value.resourceName);
       refuseCompressed(name);
       authorizer.require(context.caller, 'write', name.instance);
       refuseResumed(first.value);
       const isPresent = () => presence(blobs, name.digest, context);
-      const upload = new UploadedBytes(first.value, messages, { digest: name.digest, isPresent });
+      const upload = new UploadedBytes(first.value, requests, { digest: name.digest, isPresent });
       try {
         // Comes back before the end of the upload when the blob is there, or gets there (BS-13); gRPC drops the rest.
         await blobs.put(name.digest, upload, context);

@@ -60,10 +60,10 @@ export class MoonWorkspace {
     this.marker = join(directory, 'slow-task-began');
   }
 
-  /** Makes the workspace, in a git repository: without one moon never asks a remote cache, and says nothing. */
-  static async create(program: string, directory: string): Promise<MoonWorkspace> {
+  /** Makes the workspace, in a git repository: without one moon never asks a remote cache, and says nothing. `project` takes the place of its tasks. */
+  static async create(program: string, directory: string, project?: string): Promise<MoonWorkspace> {
     const workspace = new MoonWorkspace(program, directory);
-    workspace.#write('app/moon.yml', projectFile(workspace.marker));
+    workspace.#write('app/moon.yml', project ?? projectFile(workspace.marker));
     workspace.#write('app/seed.txt', 'seed\n');
     workspace.#write('.gitignore', '.moon/cache\nout\n');
     workspace.#write('.moon/workspace.yml', "projects: ['app']\ntelemetry: false\n");
@@ -95,13 +95,13 @@ export class MoonWorkspace {
   }
 
   /** Runs every task. A failed run is the caller's to judge. */
-  async run(): Promise<MoonResult> {
-    return this.result(await this.start().ended);
+  async run(flags: readonly string[] = []): Promise<MoonResult> {
+    return this.result(await this.start(flags).ended);
   }
 
   /** A run that the caller interferes with; `result` counts its tasks once it has ended. */
-  start(): StartedTool {
-    return startTool([this.#program, 'run', 'app:all', '--concurrency', '4'], { cwd: this.#root, env: this.#environment });
+  start(flags: readonly string[] = []): StartedTool {
+    return startTool([this.#program, 'run', 'app:all', '--concurrency', '4', ...flags], { cwd: this.#root, env: this.#environment });
   }
 
   result(run: ToolRun): MoonResult {

@@ -36,6 +36,7 @@ function hint(text: string): string {
   const scheme = /^[a-z+]+:\/\//i.exec(text);
   if (scheme !== null) return `: leave out ${scheme[0]}`;
   if (/^\d+$/.test(text)) return ': the host is missing';
+  if (text.includes(',')) return ': several addresses are given one by one';
   if (!text.includes(':')) return ': the port is missing';
   if (text.split(':').length > 2 && !text.includes('[')) return ': an IPv6 address goes into brackets, as in [::1]:9092';
   return '';

@@ -4,6 +4,7 @@
 export const alsoCalled: ReadonlyMap<string, string> = new Map(
   Object.entries({
     listen: ['address', 'addr', 'bind', 'endpoint', 'host', 'hostname', 'http-address', 'grpc-address', 'port', 'http-port', 'grpc-port', 'socket'],
+    config: ['c', 'conf', 'config-file', 'configuration'],
     data: ['cache', 'cache-dir', 'cache-directory', 'data-dir', 'data-directory', 'dir', 'directory', 'path', 'root', 'storage'],
     'max-size': ['cache-size', 'capacity', 'disk-size', 'limit', 'max-bytes', 'quota', 'size'],
     'allow-anonymous': ['allow-unauthenticated-reads', 'anonymous', 'public'],

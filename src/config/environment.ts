@@ -49,14 +49,18 @@ function variableAt(keys: readonly Key[], place: Place): string {
 }
 
 function unknownVariable(variable: string, keys: readonly Key[]): Mistake {
+  const inFile = keys.find(({ environment, path }) => environment === undefined && variable === `KILN_${path.join('_').replaceAll('-', '_').toUpperCase()}`);
+  const problem = `unknown environment variable ${variable}`;
+  const origin = { kind: 'environment', variable } as const;
+  if (inFile !== undefined) return { origin, problem, advice: `${inFile.name} is given in the file only: --config FILE` };
   const nearest = nearestName(variable, keys.flatMap(({ environment }) => environment ?? []));
   // KILN_TOKENS_FILE for KILN_RIGHTS_TOKENS_FILE: people remember the last words.
   const end = variable.slice('KILN'.length);
   const meant = alsoCalled.get(end.slice(1).toLowerCase().replaceAll('_', '-'));
   const key = keys.find(({ environment, name }) => (nearest === undefined ? environment?.endsWith(end) === true || name === meant : environment === nearest));
   return {
-    origin: { kind: 'environment', variable },
-    problem: `unknown environment variable ${variable}`,
+    origin,
+    problem,
     advice:
       key?.environment === undefined
         ? 'unset it; "kiln help serve" lists the variables Kiln reads'

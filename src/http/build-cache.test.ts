@@ -259,7 +259,7 @@ describe('rights and failures over HTTP', () => {
     ['deadline_exceeded', 504],
   ];
   for (const [code, status] of failures) {
-    it(`BZ-3, BZ-9, CT-7: ${code} of the store is ${status}, with its text`, async () => {
+    it(`BZ-3, BZ-9, CT-7, ERR-3, ERR-4, ERR-8: ${code} of the store is ${status}, with its text`, async () => {
       const error = new CacheError(code, 'says what to do', { details: [{ kind: 'retry_after', delayMs: 2500 }] });
       await using served = await serveHttp({ blobs: failing(error) });
       for (const reply of [await fetchHttp(served.port, path), await put(served, path, bytes)]) {

@@ -166,6 +166,23 @@ describe('ByteStream.Read', () => {
     await assert.rejects(readAll(cache, { resourceName: nameOf(digest) }), { code: status.DATA_LOSS, details: 'the blob is damaged' });
   });
 
+  it('ERR-8: a store that cannot tell is UNAVAILABLE, before the first byte and after it, and never NOT_FOUND', async () => {
+    const digest = Digest.of(Buffer.alloc(100));
+    const sick = new CacheError('unavailable', 'the disk does not answer');
+    const source = {
+      sizeBytes: 100,
+      async *[Symbol.asyncIterator]() {
+        yield Buffer.alloc(50);
+        throw sick;
+      },
+      async [Symbol.asyncDispose]() {},
+    };
+    for (const open of [() => source, () => { throw sick; }]) {
+      await using cache = await serveCache({ blobs: streaming(open) });
+      await assert.rejects(readAll(cache, { resourceName: nameOf(digest) }), { code: status.UNAVAILABLE, details: 'the disk does not answer' });
+    }
+  });
+
   it('BS-6: a reader that pauses stops the store, and nothing of the blob is lost', async () => {
     const chunk = Buffer.alloc(256 * 1024, 7);
     const count = 128;

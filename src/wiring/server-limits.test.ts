@@ -39,7 +39,7 @@ const given: LimitOptions = {
   http1: { headerBytesMax: 1_030, headersTimeoutMs: 1_031, keepAliveTimeoutMs: 1_032, pipelinedRequestsMax: 1_033 },
 };
 
-it('hands every limit to those it is for', () => {
+it('K6-04: hands every limit to those it is for, send buffer and windows included', () => {
   const { listener, tls, http1, http2, grpc, services, http } = serverLimits(given);
   assert.deepEqual(listener, { connectionsMax: 1_001, firstBytesTimeoutMs: 1_002 });
   assert.deepEqual(tls, { handshakesMax: 1_015, handshakeTimeoutMs: 1_016 });

@@ -15,7 +15,7 @@ const answerSizes = [31_415, 9, 2_653, 58_979];
 const echoHeader = 'x-grpc-test-echo-initial';
 const echoTrailer = 'x-grpc-test-echo-trailing-bin';
 
-const status = { cancelled: 1, unknown: 2, deadlineExceeded: 4, unimplemented: 12 } as const;
+const status = { cancelled: 1, unknown: 2, invalidArgument: 3, deadlineExceeded: 4, unimplemented: 12 } as const;
 
 function payload(bytes: number): { readonly payload: { readonly body: Uint8Array } } {
   return { payload: { body: new Uint8Array(bytes) } };
@@ -159,14 +159,34 @@ export const interopCases: Readonly<Record<string, (client: InteropClient) => Pr
   rpc_soak: soak,
 };
 
+const expected = (value: boolean) => ({ expectCompressed: { value } });
+
+/** First a call that says it is compressed and is not, to see that the server looks at all. */
+async function clientCompressedUnary(client: InteropClient): Promise<void> {
+  const request = { responseSize: largeAnswerBytes, ...payload(largeRequestBytes) };
+  const lying = await failureOf(client.unary(unaryCall, { ...request, ...expected(true) }));
+  assert.equal(lying.status, status.invalidArgument);
+  for (const compressed of [true, false]) {
+    const answer = await client.unary(unaryCall, { ...request, ...expected(compressed) }, { compressed });
+    assert.equal(answer.payload?.body.byteLength, largeAnswerBytes);
+  }
+}
+
+async function clientCompressedStreaming(client: InteropClient): Promise<void> {
+  const requests = (compressed: boolean) => each(requestSizes.map((size) => ({ ...payload(size), ...expected(compressed) })));
+  const failed = await failureOf(client.clientStream(streamingInputCall, requests(true)));
+  assert.equal(failed.status, status.invalidArgument);
+  for (const compressed of [true, false]) {
+    const answer = await client.clientStream(streamingInputCall, requests(compressed), { compressed });
+    assert.equal(answer.aggregatedPayloadSize, 74_922);
+  }
+}
+
 /**
- * The cases with compression, for clients that compress. Left out of each is its first part, a call that says it is
- * compressed and is not, which the server is to refuse: no server here looks for that.
+ * The cases with compression, for clients that compress, and servers that look whether they do. In the streaming one all
+ * messages of a call are compressed, or none: @grpc/grpc-js cannot choose for each.
  */
 export const compressedCases: Readonly<Record<string, (client: InteropClient) => Promise<unknown>>> = {
-  client_compressed_unary: async (client) => {
-    await largeUnary(client, { compressed: true });
-    await largeUnary(client, {});
-  },
-  client_compressed_streaming: (client) => clientStreaming(client, { compressed: true }),
+  client_compressed_unary: clientCompressedUnary,
+  client_compressed_streaming: clientCompressedStreaming,
 };

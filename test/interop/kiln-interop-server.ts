@@ -12,6 +12,7 @@ import { TlsTerminator } from '../../src/platform/tls-terminator.ts';
 import { createInteropTestService } from '../../src/testing/interop-test-service.ts';
 import { nobodyKnown } from '../../src/testing/open-rights.ts';
 import { RecordedLog } from '../../src/testing/recorded-log.ts';
+import { ExpectedCompression } from './expected-compression.ts';
 
 const listenerLimits = { connectionsMax: 1_000, firstBytesTimeoutMs: 10_000 };
 const handshakeLimits = { handshakesMax: 100, handshakeTimeoutMs: 10_000 };
@@ -37,7 +38,7 @@ export async function kilnInteropServer(tls?: ServerCertificate): Promise<KilnIn
   const listener = await Listener.open({ kind: 'tcp', host: '127.0.0.1', port: 0 }, listenerLimits, log, tls === undefined ? undefined : tlsWith(tls, log));
   listener.serve({
     http2(socket, head) {
-      const session = serveHttp2(nodeSocket(socket, head), router, http2Limits, { clock: monotonicClock, log });
+      const session = serveHttp2(nodeSocket(socket, head), new ExpectedCompression(router), http2Limits, { clock: monotonicClock, log });
       sessions.add(session);
       void session.closed.then(() => sessions.delete(session));
     },

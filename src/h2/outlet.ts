@@ -31,6 +31,9 @@ const tinyFrameBytes = 256;
  */
 const fairBytes = 2_048;
 
+/** Memory for frames that is not worth counting: each connection has some kilobytes of state. */
+const littleBufferBytes = 4_096;
+
 /** What the outlet needs to know of a stream that has queued DATA. */
 export interface QueuedSender {
   readonly id: number;
@@ -148,6 +151,16 @@ export class Outlet {
     this.#backlogBytes = bytes;
     if (bytes === 0) this.#batch.recycle();
     this.pump();
+  }
+
+  /** Beside what waits: the memory that frames are made in, as far as it is more than a little. */
+  get spareBytes(): number {
+    return Math.max(0, this.#batch.bufferBytes - littleBufferBytes);
+  }
+
+  /** Nobody asks for anything: what is kept for the next answer goes. */
+  rest(): void {
+    this.#batch.release();
   }
 
   /** A header block as HEADERS. */

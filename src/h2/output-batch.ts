@@ -8,9 +8,12 @@ const copyBytesMax = 2_048;
 const bufferBytesMin = 1_024;
 const bufferBytesMax = 65_536;
 
+/** Nothing fits into it. */
+const noBuffer = new Uint8Array(0);
+
 /** Bytes in order. Who takes a batch decides by `recycle` when its buffer may be written again. */
 export class OutputBatch {
-  #buffer: Uint8Array = new Uint8Array(0);
+  #buffer: Uint8Array = noBuffer;
   /** `#buffer` up to `#start` belongs to earlier slices or batches, from there to `#end` is the slice being filled. */
   #start = 0;
   #end = 0;
@@ -20,6 +23,19 @@ export class OutputBatch {
   /** Bytes gathered since the last `take`. */
   get bytes(): number {
     return this.#bytes;
+  }
+
+  /** What the buffer takes, in use or not. */
+  get bufferBytes(): number {
+    return this.#buffer.length;
+  }
+
+  /** Lets go of a buffer in which nothing stands; the next one begins small. What was taken keeps its memory. */
+  release(): void {
+    if (this.#bytes > 0) return;
+    this.#buffer = noBuffer;
+    this.#start = 0;
+    this.#end = 0;
   }
 
   /** Room for `count` bytes in one piece: write to `into` from the returned offset, all of them, at once. */

@@ -109,7 +109,7 @@ class ServerSession implements Http2Session {
     if (traffic === undefined || this.#driver.connection.isOver) return;
     const stallMs = isBusy ? this.#limits.busyStallTimeoutMs : this.#limits.stallTimeoutMs;
     this.#driver.guarded(() => this.#obey(this.#verdict(traffic, nowMs, stallMs))); // what it sends is written in a turn of its own
-    if (this.streamCount === 0) return;
+    if (this.streamCount === 0) return this.#driver.rest();
     this.#driver.guarded(() => this.#driver.connection.endStalled({ nowMs, stallMs, bytesMin: this.#limits.stallBytesMin }, this.#driver.isReading));
   }
 

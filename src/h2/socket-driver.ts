@@ -144,6 +144,14 @@ export class SocketDriver<C extends DrivenConnection> implements SocketHandler, 
     }
   }
 
+  /** Nothing is in progress: holds as little as it can. */
+  rest(): void {
+    const { outlet } = this.connection;
+    if (outlet.backlogBytes > 0 || this.#socket.queuedBytes > 0) return;
+    outlet.rest();
+    this.#count();
+  }
+
   /** Writes what there is, and ends the socket when the connection is over. */
   flush(): void {
     const { connection } = this;
@@ -159,7 +167,7 @@ export class SocketDriver<C extends DrivenConnection> implements SocketHandler, 
       this.guarded(() => outlet.onBacklog(this.#socket.queuedBytes));
     }
     const { queuedBytes } = this.#socket;
-    if (this.#counts) this.#held.set(queuedBytes + (connection.gatheredBytes ?? 0));
+    this.#count(queuedBytes);
     if (connection.isOver) {
       this.#end();
       return;
@@ -175,6 +183,11 @@ export class SocketDriver<C extends DrivenConnection> implements SocketHandler, 
   #noteBacklog(): void {
     const { outlet } = this.connection;
     if (outlet.backlogBytes > 0) this.guarded(() => outlet.onBacklog(this.#socket.queuedBytes));
+  }
+
+  #count(queuedBytes = 0): void {
+    const { connection } = this;
+    if (this.#counts) this.#held.set(queuedBytes + connection.outlet.spareBytes + (connection.gatheredBytes ?? 0));
   }
 
   #uncount(): void {

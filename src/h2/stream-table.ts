@@ -12,14 +12,18 @@ export interface TableEntry {
   nextInTable: this | undefined;
 }
 
+/** Places at first: of thousands of connections most do little. A power of two, as all sizes that it grows by. */
+const placesMin = 16;
+
 /** Ids count up and few are present at a time, so low bits spread them evenly. */
 export class StreamTable<T extends TableEntry> {
-  readonly #places: (T | undefined)[];
+  #places: (T | undefined)[] = emptyPlaces(placesMin);
+  readonly #placesMax: number;
   #size = 0;
 
   /** Quick for up to about `entriesMax` entries; the caller sees to it that there are no more. */
   constructor(entriesMax: number) {
-    this.#places = Array.from({ length: 2 ** Math.ceil(Math.log2(Math.max(2, entriesMax))) }, () => undefined);
+    this.#placesMax = 2 ** Math.ceil(Math.log2(Math.max(placesMin, entriesMax)));
   }
 
   get size(): number {
@@ -34,9 +38,8 @@ export class StreamTable<T extends TableEntry> {
 
   /** `entry` must not be present. */
   add(entry: T): void {
-    const place = this.#placeOf(entry.id);
-    entry.nextInTable = this.#places[place];
-    this.#places[place] = entry;
+    if (this.#size >= this.#places.length && this.#places.length < this.#placesMax) this.#grow();
+    this.#put(entry);
     this.#size++;
   }
 
@@ -66,7 +69,23 @@ export class StreamTable<T extends TableEntry> {
     return entries;
   }
 
+  #put(entry: T): void {
+    const place = this.#placeOf(entry.id);
+    entry.nextInTable = this.#places[place];
+    this.#places[place] = entry;
+  }
+
+  #grow(): void {
+    const entries = this.all();
+    this.#places = emptyPlaces(Math.min(this.#placesMax, 4 * this.#places.length));
+    for (const entry of entries) this.#put(entry);
+  }
+
   #placeOf(id: number): number {
     return (id >>> 1) & (this.#places.length - 1); // clients use odd ids only
   }
+}
+
+function emptyPlaces<T>(count: number): (T | undefined)[] {
+  return Array.from({ length: count }, () => undefined);
 }

@@ -155,6 +155,21 @@ describe('TLS on a listener', () => {
     }
   });
 
+  it('says what a client has meant that does not accept its certificate, for whoever reads the log', async (t) => {
+    const { terminator, log, openPlain } = await listen(t);
+    const alerts = [[48, 'the client does not know who signed our certificate'], [42, 'the client does not accept our certificate; does it have the name'], [45, 'for the client our certificate has expired']] as const;
+    for (const [alert] of alerts) {
+      const socket = await openPlain();
+      socket.write(await recordedClientHello());
+      await once(socket, 'data');
+      socket.write(Buffer.from([0x15, 0x03, 0x03, 0x00, 0x02, 0x02, alert])); // a fatal alert (RFC 8446 §6)
+      await closed(socket.resume());
+    }
+    assert.equal(terminator.counts.failed.rejected, 3, log.lines.join());
+    const lines = log.lines.filter((line) => line.startsWith('info a TLS handshake failed'));
+    assert.deepEqual(alerts.map(([, text], index) => lines[index]?.includes(`"fix":"${text}`)), [true, true, true], log.lines.join('\n'));
+  });
+
   it('refuses who offers protocols of which none is spoken here', async (t) => {
     const { terminator, begin } = await listen(t);
     assert.equal(await failure(begin({ ALPNProtocols: ['smtp'] })), 'ERR_SSL_TLSV1_ALERT_NO_APPLICATION_PROTOCOL');

@@ -190,7 +190,7 @@ export class TlsTerminator {
   #onError(error: NodeJS.ErrnoException, secure: TLSSocket): void {
     const handshake = this.#take(secure);
     if (handshake === undefined) return; // given up before
-    this.#fail(failureOf(error), handshake.socket, reasonOf(error));
+    this.#fail(failureOf(error), handshake.socket, reasonOf(error), adviceOn(error));
     handshake.socket.destroy();
   }
 
@@ -209,11 +209,11 @@ export class TlsTerminator {
     return handshake;
   }
 
-  #fail(failure: HandshakeFailure, socket: Socket, reason: string): void {
+  #fail(failure: HandshakeFailure, socket: Socket, reason: string, fix?: string): void {
     this.#failed[failure] += 1;
     const peer = `${socket.remoteAddress}:${socket.remotePort}`;
     if (failure === 'client_left') this.#log.debug('a client left during the TLS handshake', { peer, reason });
-    else this.#log.info('a TLS handshake failed', { peer, failure, reason });
+    else this.#log.info('a TLS handshake failed', { peer, failure, reason, ...(fix === undefined ? {} : { fix }) });
   }
 }
 
@@ -271,6 +271,23 @@ const objections: Readonly<Record<string, string>> = {
   UNABLE_TO_VERIFY_LEAF_SIGNATURE: 'its authority is not believed here, or the client does not send the certificates in between',
   INVALID_PURPOSE: 'it is not meant for clients',
 };
+
+const ourName = 'the client does not accept our certificate; does it have the name by which the client calls this server?';
+
+/** What clients mean by the alerts that they send, and by what they offer: nobody sees it but whoever reads the log here. */
+const handshakeAdvice: Readonly<Record<string, string>> = {
+  ALERT_UNKNOWN_CA: 'the client does not know who signed our certificate: name the authority there, and put the certificates in between into tls.certificate',
+  ALERT_BAD_CERTIFICATE: ourName,
+  ALERT_CERTIFICATE_UNKNOWN: ourName,
+  ALERT_CERTIFICATE_EXPIRED: 'for the client our certificate has expired: renew it, or set the clock of the client right',
+  ERR_SSL_UNSUPPORTED_PROTOCOL: 'the client speaks only versions of TLS below tls.min-version: renew it',
+  ERR_SSL_NO_APPLICATION_PROTOCOL: 'the client asks by ALPN for a protocol that is neither h2 nor http/1.1',
+};
+
+/** What stands before the name of an alert changes with the versions of OpenSSL. */
+function adviceOn({ code = '' }: NodeJS.ErrnoException): string | undefined {
+  return handshakeAdvice[code.replace(/^.*(?=ALERT_)/, '')];
+}
 
 const failures: Readonly<Record<string, HandshakeFailure>> = {
   ECONNRESET: 'client_left',

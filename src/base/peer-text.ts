@@ -5,7 +5,7 @@
  * and tabs are harmless there.
  */
 const steering = /[\p{Cc}\u061c\u200b\u200e\u200f\u2028-\u202e\u2060\u2066-\u2069\ufeff]/gu;
-const harmless = new Set(['\n', '\t']);
+const harmless: ReadonlySet<string> = new Set(['\n', '\t']);
 
 /** Longer than any reason that people write, and what a server of ours sends at most. */
 const lengthMaxDefault = 2_048;

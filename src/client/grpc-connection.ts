@@ -121,7 +121,16 @@ export class GrpcConnection implements Disposable {
     this.#watching = true;
     this.#silentLooks = -1;
     this.#session.takeSignOfLife(); // those until now do not count
-    const lookMs = this.#owner.keepaliveMs / looksPerSilence;
+    this.#lookAfter(this.#lookMs());
+  }
+
+  /** Also a connection that asks nobody has to see that its last call is over. */
+  #lookMs(): number {
+    const { keepaliveMs } = this.#owner;
+    return keepaliveMs === Infinity ? this.#limits.idleMs : keepaliveMs / looksPerSilence;
+  }
+
+  #lookAfter(lookMs: number): void {
     this.#timer = this.#timers.after(lookMs, () => this.#look(lookMs));
   }
 
@@ -145,7 +154,7 @@ export class GrpcConnection implements Disposable {
       this.#askedMs = undefined;
     } else if (this.#askedMs === undefined) {
       this.#silentLooks += 1;
-      if (this.#silentLooks >= looksPerSilence - 1) this.#ask();
+      if (this.#silentLooks >= looksPerSilence - 1 && this.#owner.keepaliveMs !== Infinity) this.#ask();
     } else {
       this.#askedMs += lookMs;
       if (this.#askedMs >= this.#limits.keepaliveTimeoutMs) {
@@ -153,7 +162,8 @@ export class GrpcConnection implements Disposable {
         return;
       }
     }
-    this.#timer = this.#timers.after(lookMs, () => this.#look(lookMs));
+    // By what holds now: another connection may have been told to ask less. Who was asked is still waited for as before.
+    this.#lookAfter(this.#askedMs === undefined ? this.#lookMs() : lookMs);
   }
 
   #ask(): void {

@@ -298,7 +298,8 @@ describe('ByteStream.Write', () => {
     const gate = Promise.withResolvers<void>();
     const blobs = blobStoreWith(inner, {
       async put(_digest, bytes) {
-        for await (const _ of bytes) break;
+        let chunks = 0;
+        for await (const _ of bytes) if ((chunks += 1) === 2) break;
         stopped.resolve();
         await gate.promise;
       },
@@ -306,8 +307,9 @@ describe('ByteStream.Write', () => {
     await using cache = await serveCache({ blobs });
     const bytes = Buffer.alloc(200_000, 8);
     const { call, answer } = cache.client.openUpload(write);
-    const [first = {}, ...rest] = messagesOf(bytes, undefined, 50_000);
+    const [first = {}, second = {}, ...rest] = messagesOf(bytes, undefined, 50_000);
     call.write(first);
+    call.write(second);
     await stopped.promise;
     for (const message of rest) call.write(message);
     await cache.client.unary(findMissingBlobs, {}); // sent behind them, so they have been received

@@ -21,8 +21,8 @@ export interface AttackReport {
 const attackers = 4;
 /** Before a connection is tried again that the server did not want. */
 const againMs = 10;
-/** Attack before it counts: what is compiled late is not the attack's doing. */
-const rehearsalSeconds = 0.5;
+/** Attack before it counts, as a share of a phase: what is compiled late is not the attack's doing. */
+const rehearsalShare = 1 / 3;
 /** For the server to clear away what was there before the next is measured. */
 const settleMs = 150;
 
@@ -67,7 +67,7 @@ async function attack(endMs: number): Promise<void> {
 }
 
 function ordinary(load: Load, endMs: number): Promise<void> {
-  return kind.holds !== undefined ? openAndQuiet(target.port, load, { calls: kind.holds, blob: target.blob, authority, endMs }) : comingAndGoing(target.port, load, { attackers, digests: kind.digests ?? 1, endMs });
+  return kind.holds !== undefined ? openAndQuiet(target.port, load, { calls: kind.holds, blob: target.blob, authority, attackers, endMs }) : comingAndGoing(target.port, load, { attackers, digests: kind.digests ?? 1, endMs });
 }
 
 const others = new Worker(new URL('./others.ts', import.meta.url), { workerData: { port: target.port, authority } });
@@ -83,7 +83,10 @@ async function told(word: 'begin' | 'end'): Promise<OthersReport> {
 async function beside(phaseSeconds: number, begin: (endMs: number) => Promise<void>): Promise<{ readonly report: OthersReport; readonly load: Load }> {
   await told('begin');
   const endMs = performance.now() + phaseSeconds * 1_000;
-  const running = begin(endMs);
+  const running = begin(endMs).catch((thrown: unknown) => {
+    if (performance.now() < endMs) throw thrown; // what is cut off at the end had nothing to do with it
+  });
+  running.catch(() => {}); // reported below
   await new Promise((resolve) => setTimeout(resolve, phaseSeconds * 1_000));
   const report = await told('end'); // the attack goes on until all calls have been answered
   const load = dropAll((performance.now() - endMs) / 1_000 + phaseSeconds);
@@ -93,7 +96,7 @@ async function beside(phaseSeconds: number, begin: (endMs: number) => Promise<vo
 }
 
 const reports: AttackReport['rounds'][number][] = [];
-await beside(rehearsalSeconds, attack);
+await beside(Number(seconds) * rehearsalShare, attack);
 for (let round = 0; round < Number(rounds); round += 1) {
   const attacked = await beside(Number(seconds), attack);
   const control = await beside(Number(seconds), (endMs) => ordinary(attacked.load, endMs));

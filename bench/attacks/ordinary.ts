@@ -116,24 +116,33 @@ export interface Held {
   readonly blob: NamedBlob;
   /** PEM of who has signed the server's certificate: HTTP/2 over TLS. */
   readonly authority: string | undefined;
+  readonly attackers: number;
   readonly endMs: number;
 }
 
-/** Connections that make their calls, all at once, and are open and quiet from then to the end. */
+/** Connections that make their calls, as many at a time as there are attackers, and are open and quiet from then to the end. */
 export async function openAndQuiet(port: number, { connections }: Load, held: Held): Promise<void> {
-  const { calls, blob, authority, endMs } = held;
-  const open = await Promise.all(
-    Array.from({ length: connections }, async () => {
+  const { calls, blob, attackers, authority, endMs } = held;
+  const open: Socket[] = [];
+  let opened = 0;
+  const one = async (): Promise<void> => {
+    while (opened < connections && performance.now() < endMs) {
+      opened += 1;
       if (calls === 'gets') await fetchHttp(port, `/cas/${blob.hash}`);
-      return authority === undefined ? await heldConnection(port, held) : await openTls(port, authority);
-    }),
-  );
-  await new Promise((resolve) => setTimeout(resolve, endMs - performance.now()));
-  for (const socket of open) socket.destroy();
+      open.push(authority === undefined ? await heldConnection(port, held) : await openTls(port, authority));
+    }
+  };
+  try {
+    await Promise.all(Array.from({ length: attackers }, one));
+    await new Promise((resolve) => setTimeout(resolve, endMs - performance.now()));
+  } finally {
+    for (const socket of open) socket.destroy();
+  }
 }
 
 async function openTls(port: number, authority: string): Promise<Socket> {
   const socket = connectTls({ port, host: '127.0.0.1', ca: authority, ALPNProtocols: ['h2'] });
   await once(socket, 'secureConnect');
+  socket.on('error', () => {}); // it is destroyed at the end, whoever does it
   return socket;
 }

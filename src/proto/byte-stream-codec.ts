@@ -1,5 +1,5 @@
 // The small messages of ByteStream by hand. WriteRequest is the frame of every piece of an upload: its data is a view
-// of the message, which was copied once from the transport's input.
+// of the message, or of the part of it that has come, and is not copied here.
 import { varintBytes, writeVarint } from './digest-writer.ts';
 import type { MessageCodec, MessageInParts } from './message-codec.ts';
 import { WireError, WireReader, fieldSet, skipUnknown } from './wire-reader.ts';
@@ -18,7 +18,7 @@ export interface WritePiece {
   /** A bigint beyond the safe integers. */
   readonly writeOffset: number | bigint;
   readonly finishWrite: boolean;
-  /** A view of the message, which lasts until the next message is asked for. */
+  /** A view, which lasts as long as the message does: until the next is asked for, or during the call that lends it. */
   readonly data: Uint8Array;
   /** The message goes on: this is a part of it, with all that stands before its data in the first one. */
   readonly continues: boolean;

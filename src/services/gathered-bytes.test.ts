@@ -1,3 +1,4 @@
+// Whatever the order of adding and pulling, all bytes come out once, in order, in chunks within their bound.
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { settle } from '../testing/grpc-harness.ts';

@@ -65,6 +65,8 @@ export class ByteBudget {
   #servingLine = false;
   /** In the order of asking, with the `look`s each has been through. */
   readonly #line = new Map<RoomWaiter, number>();
+  /** Those who may not stand in line yet, for reasons of their own: they are no pressure on others. */
+  readonly #heldBack = new Set<RoomWaiter>(); // bound: waitersMax
   readonly #gates = new Set<InputGate>(); // bound: one per connection
   #onPressure: (() => void) | undefined;
   #refusedCount = 0;
@@ -154,14 +156,22 @@ export class ByteBudget {
   /** Puts `waiter` at the end of the line. @throws CacheError `busy` with `retry_after` when the line is full. */
   enterLine(waiter: RoomWaiter): void {
     assert(!this.#line.has(waiter), 'nobody stands in line twice');
-    if (this.#line.size >= this.#waitersMax) throw this.refusal();
+    this.#heldBack.delete(waiter);
+    if (this.#line.size + this.#heldBack.size >= this.#waitersMax) throw this.refusal();
     this.#line.set(waiter, 0);
     this.#onPressure?.();
     this.#serveLater(); // what stood in front may have gone meanwhile
   }
 
+  /** `waiter` waits for something else before it may enter the line, and can be refused meanwhile. @throws like `enterLine` */
+  holdBack(waiter: RoomWaiter): void {
+    if (this.#line.size + this.#heldBack.size >= this.#waitersMax) throw this.refusal();
+    this.#heldBack.add(waiter);
+  }
+
   /** Does nothing for who is not in line. */
   leaveLine(waiter: RoomWaiter): void {
+    this.#heldBack.delete(waiter);
     if (this.#line.delete(waiter)) this.#serveLater();
   }
 
@@ -225,16 +235,16 @@ export class ByteBudget {
     }
   }
 
-  /** Refuses those in line that hold something while they wait, the youngest first, until requests may grow again. */
+  /** Refuses those that hold something while they wait, the youngest first, until requests may grow again. */
   refuseHolders(): void {
-    for (const waiter of [...this.#line.keys()].toReversed()) {
+    for (const waiter of [...this.#line.keys(), ...this.#heldBack].toReversed()) {
       if (!this.refusesGrowth) return;
       if (waiter.heldBytes > 0) this.#refuse(waiter);
     }
   }
 
   #refuse(waiter: RoomWaiter): void {
-    if (!this.#line.delete(waiter)) return; // left because of another one's refusal
+    if (!this.#line.delete(waiter) && !this.#heldBack.delete(waiter)) return; // left because of another one's refusal
     waiter.onRefused(this.refusal());
     this.#serveLater();
   }

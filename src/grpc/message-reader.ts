@@ -2,6 +2,7 @@
 // (gRPC over HTTP/2, "Length-Prefixed-Message"). Knows nothing of frames: pieces may end anywhere (REAPI HT-5).
 import type { ByteBudget, RoomWaiter } from '../base/byte-budget.ts';
 import type { CacheError } from '../base/cache-error.ts';
+import type { RoomShare } from '../base/room-share.ts';
 import { partialBytesMin, pieceMemory } from './message-buffer.ts';
 import { StatusError } from './status-error.ts';
 import { grpcStatusOf } from './status.ts';
@@ -48,6 +49,8 @@ export function plainLengthAt(piece: Uint8Array, at: number): number {
 /** Where the memory for messages comes from that take more than one piece, and who is told. */
 export interface ReaderMemory {
   readonly budget: ByteBudget;
+  /** What the connection may have of it for such messages; all, if left out, and if it is a share of another one. */
+  readonly share?: RoomShare | undefined;
   /** There is room now for the message that was in line: the sender may go on. */
   onRoom(): void;
   /** There will be none; nothing more may be read. */
@@ -77,6 +80,8 @@ export class MessageReader implements RoomWaiter {
   #filled = 0;
   /** Taken from the budget for the message at hand. */
   #heldBytes = 0;
+  /** The message at hand is, or wants to be, part of what its connection may have. */
+  #usesShare = false;
   #complete: ReceivedMessage | undefined;
 
   constructor(messageBytesMax: number, memory: ReaderMemory, side: MessageSide = 'request') {
@@ -185,13 +190,15 @@ export class MessageReader implements RoomWaiter {
   /** The beginning has come, and the message is larger. */
   #admit(beginning: Uint8Array): void {
     const { budget } = this.#memory;
-    if (budget.tryReserve(this.wantedBytes)) {
+    const share = this.#memory.share?.isOf(budget) === true ? this.#memory.share : undefined;
+    this.#usesShare = share !== undefined;
+    if (share === undefined ? budget.tryReserve(this.wantedBytes) : share.enter(this)) {
       this.#heldBytes = this.#length;
       this.#body = joined([beginning], pieceMemory.take(this.#length));
       pieceMemory.giveBack(beginning);
       return;
     }
-    budget.enterLine(this);
+    if (share === undefined) budget.enterLine(this);
     this.#pieces = [beginning];
     this.#body = undefined;
   }
@@ -217,6 +224,8 @@ export class MessageReader implements RoomWaiter {
   #forget(): void {
     if (this.#heldBytes > 0) this.#memory.budget.give(this.#heldBytes);
     this.#heldBytes = 0;
+    if (this.#usesShare) this.#memory.share?.leave(this);
+    this.#usesShare = false;
     this.#body = undefined;
     this.#pieces = undefined;
     this.#prefixLength = 0;

@@ -4,6 +4,7 @@ import { assert } from '../base/assert.ts';
 import { HeldBytes, unboundedByteBudget } from '../base/byte-budget.ts';
 import type { ByteBudget } from '../base/byte-budget.ts';
 import type { CacheError } from '../base/cache-error.ts';
+import type { RoomShare } from '../base/room-share.ts';
 import type { MaybePromise } from '../base/maybe-promise.ts';
 import type { OpenStream } from '../h2/stream.ts';
 import type { PartsCodec } from '../proto/message-codec.ts';
@@ -21,6 +22,8 @@ export interface LaneOptions {
   readonly limits: Pick<GrpcLimits, 'messageBytesMax' | 'laneMessagesMax'>;
   /** Default: one without a bound. */
   readonly budget?: ByteBudget;
+  /** See `ReaderMemory`. */
+  readonly share?: RoomShare | undefined;
   /** Default: a request. */
   readonly side?: MessageSide;
   /** Whoever takes a message, and what was decoded from it, is done with it when it asks for the next one. Default: no. */
@@ -74,7 +77,7 @@ export class RequestLane implements RequestMessages<unknown>, AsyncIterator<unkn
     this.#side = options.side ?? 'request';
     this.#budget = options.budget ?? unboundedByteBudget();
     this.#held = new HeldBytes(this.#budget);
-    const memory = { budget: this.#budget, onRoom: () => this.#returnCredit(), onRefused: (error: CacheError) => options.onFault(error) };
+    const memory = { budget: this.#budget, share: options.share, onRoom: () => this.#returnCredit(), onRefused: (error: CacheError) => options.onFault(error) };
     this.#reader = new MessageReader(options.limits.messageBytesMax, memory, this.#side);
   }
 

@@ -79,6 +79,7 @@ export class SingleRequestCall extends ServerCall {
   #read(bytes: Uint8Array): void {
     this.#reader ??= new MessageReader(this.host.limits.messageBytesMax, {
       budget: this.host.budget,
+      share: this.stream.requestShare,
       onRoom: () => this.#returnCredit(),
       onRefused: (error) => this.stop(error),
     });

@@ -21,6 +21,7 @@ export class StreamRequestCall extends ServerCall {
     this.#lane = new RequestLane(stream, {
       limits: host.limits,
       budget: host.budget,
+      share: stream.requestShare,
       reusesMessages: method.request.lendsViews === true,
       parts: method.request.parts,
       decode: (message) => this.decode(message),

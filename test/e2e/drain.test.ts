@@ -144,7 +144,7 @@ describe('SIGTERM under 200 open reads', () => {
     const startedMs = performance.now();
     await assert.rejects(daemon.stop(), /must end in a clean drain/);
     const tookMs = performance.now() - startedMs;
-    assert.ok(tookMs >= 1_000 && tookMs < 5_000, `${tookMs} ms`);
+    assert.ok(tookMs >= 1_000 && tookMs < 30_000, `${tookMs} ms`);
     assert.match(daemon.logs(), /"finishedCalls":0,"cutOffCalls":2,/);
     await refused;
     assert.equal((await read.finish()).status, undefined);

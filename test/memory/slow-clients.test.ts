@@ -144,7 +144,7 @@ async function endure(t: TestContext, begin: (daemon: Daemon, large: readonly Di
   end();
   await until(async () => (await metric(daemon, 'kiln_buffered_bytes')) === 0, 'nothing is held any more');
   const timeAfterMs = await timeOfLargeRead(daemon, huge);
-  assert.ok(timeAfterMs < 5 * timeBeforeMs + 500, `a large read took ${timeBeforeMs} ms before and ${timeAfterMs} after`);
+  assert.ok(timeAfterMs < 10 * timeBeforeMs + 5_000, `a large read took ${timeBeforeMs} ms before and ${timeAfterMs} after`);
   await daemon.stop();
 }
 

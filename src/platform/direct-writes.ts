@@ -19,12 +19,9 @@ type Entries = { chunk: Uint8Array }[] & { allBuffers?: boolean };
 export class DirectWrites {
   readonly #socket: Socket & RawWrites;
   readonly #onDrained: () => void;
-  /** Of writes that the system has not taken whole, in order. */
-  readonly #waiting: number[] = []; // bound: the writer heeds `waitingBytes`
   #waitingBytes = 0;
   #isCalling = false;
   #isDone = false;
-  readonly #done: Done = (error) => this.#onDone(error ?? undefined);
 
   /** `onDrained` is told, from a turn of its own, when nothing waits any more. */
   constructor(socket: Socket & RawWrites, onDrained: () => void) {
@@ -44,28 +41,26 @@ export class DirectWrites {
     let bytes = 0;
     for (const { length } of slices) bytes += length;
     if (bytes === 0) return true;
+    const done: Done = (error) => this.#onDone(bytes, error ?? undefined);
     this.#isCalling = true;
     this.#isDone = false;
     const only = slices[0];
-    if (slices.length === 1 && only !== undefined) socket._write(only, 'buffer', this.#done);
-    else socket._writev(entriesOf(slices), this.#done);
+    if (slices.length === 1 && only !== undefined) socket._write(only, 'buffer', done);
+    else socket._writev(entriesOf(slices), done);
     this.#isCalling = false;
-    if (this.#isDone) return true;
-    this.#waiting.push(bytes);
-    this.#waitingBytes += bytes;
+    if (!this.#isDone) this.#waitingBytes += bytes;
     return true;
   }
 
-  #onDone(error: Error | undefined): void {
+  #onDone(bytes: number, error: Error | undefined): void {
     if (error !== undefined) {
-      this.#isDone = true;
-      this.#waiting.length = 0;
+      this.#isDone = true; // and what else waited fails as well
       this.#waitingBytes = 0;
       this.#socket.destroy(error);
     } else if (this.#isCalling) {
       this.#isDone = true;
     } else {
-      this.#waitingBytes -= this.#waiting.shift() ?? 0;
+      this.#waitingBytes = Math.max(0, this.#waitingBytes - bytes);
       if (this.#waitingBytes === 0) this.#onDrained();
     }
   }

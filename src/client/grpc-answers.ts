@@ -1,4 +1,4 @@
-// The only message of an answer that has one; streams of them wait in a lane (grpc/request-lane.ts).
+// The only message of an answer that has one; streams of them wait in a lane (grpc/message-lane.ts).
 import type { ByteBudget } from '../base/byte-budget.ts';
 import { newMessageBuffer } from '../grpc/message-buffer.ts';
 import { byteLengthOf, isWholeMessage, MessageReader, prefixBytes } from '../grpc/message-reader.ts';

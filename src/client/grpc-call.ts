@@ -6,7 +6,7 @@ import type { MonotonicClock, Timers } from '../base/clock.ts';
 import type { Span } from '../base/tracer.ts';
 import { acceptedEncodings } from '../grpc/inflate.ts';
 import type { MessageEncoding } from '../grpc/inflate.ts';
-import { RequestLane } from '../grpc/request-lane.ts';
+import { MessageLane } from '../grpc/message-lane.ts';
 import { grpcContentType } from '../grpc/request-head.ts';
 import { formatTimeout } from '../grpc/timeout.ts';
 import type { OutgoingHeaders, RequestHeaders } from '../h2/stream.ts';
@@ -110,7 +110,7 @@ export class GrpcCall implements StreamWaiter, AttemptOwner {
   async *messages(): AsyncGenerator<unknown, void, undefined> {
     this.#begin();
     try {
-      const lane = (await this.#answer.promise) as RequestLane;
+      const lane = (await this.#answer.promise) as MessageLane;
       try {
         yield* lane;
       } finally {
@@ -149,7 +149,7 @@ export class GrpcCall implements StreamWaiter, AttemptOwner {
       this.#receiver = new OnlyAnswer(attempt.stream, { ...decoding, budget, onFault, onMessage: (message) => (this.#message = decodeAnswer(method, message, decoding)) });
       return this.#receiver;
     }
-    const lane = new RequestLane(attempt.stream, {
+    const lane = new MessageLane(attempt.stream, {
       limits,
       budget,
       side: 'answer',

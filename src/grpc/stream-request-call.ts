@@ -3,7 +3,7 @@ import { CacheError } from '../base/cache-error.ts';
 import type { ServerStream } from '../h2/stream.ts';
 import type { StreamRequestMethod } from './method.ts';
 import type { RequestHead } from './request-head.ts';
-import { RequestLane } from './request-lane.ts';
+import { MessageLane } from './message-lane.ts';
 import type { CallHost } from './server-call.ts';
 import { ServerCall } from './server-call.ts';
 
@@ -12,13 +12,13 @@ const answeredFirst = new CacheError('cancelled', 'the call was answered before 
 
 /** The handler runs at once and pulls the messages as they come. */
 export class StreamRequestCall extends ServerCall {
-  readonly #lane: RequestLane;
+  readonly #lane: MessageLane;
   readonly #isUpload: boolean;
 
   constructor(stream: ServerStream, head: RequestHead, method: StreamRequestMethod, host: CallHost) {
     super(stream, head, host);
     this.#isUpload = method.kind === 'client_streaming';
-    this.#lane = new RequestLane(stream, {
+    this.#lane = new MessageLane(stream, {
       limits: host.limits,
       budget: host.budget,
       share: stream.requestShare,

@@ -42,7 +42,7 @@ export interface LaneOptions {
  * window are held, and counted in the budget; a message that waits for room in it gets no credit. Messages are cut out up to `laneMessagesMax` ahead; what comes beyond stays as it came, so
  * that a flood of empty messages costs its five bytes each.
  */
-export class RequestLane implements RequestMessages<unknown>, AsyncIterator<unknown, undefined> {
+export class MessageLane implements RequestMessages<unknown>, AsyncIterator<unknown, undefined> {
   readonly #stream: Pick<OpenStream, 'consumed'>;
   readonly #side: MessageSide;
   readonly #options: LaneOptions;

@@ -65,6 +65,7 @@ const tokenSamples: readonly Sample[] = [
   one('ambient-world: platform is the ambient world', 'const a = Date.now();\n', [], 'src/platform/a.ts'),
   one('ambient-world: tests may', "const a = Date.now();\nimport { open } from 'node:fs';\n", [], 'src/blob/a.test.ts'),
   one('module-state: variables', 'let a = 1;\nexport let b = 2;\nfunction f() {\n  let c = 1;\n}\n', [1, 2]),
+  one('module-state: memory and static fields', 'const a = new PieceMemory(16);\nclass A {\n  static #b: number = 1;\n  static readonly c = 2;\n  static of(d = 3) {\n    return new PieceMemory(d);\n  }\n}\n', [1, 3]),
   one('module-state: empty containers', 'const a = new Map<string, number>();\nexport const b: string[] = [];\nconst c = new Map([[1, 2]]);\nclass A {\n  readonly #d = new Map();\n}\n', [1, 2]),
   one('banned-word: looking inside a store', 'if (a instanceof MemoryBlobStore) b();\nclass A extends MemoryStore {}\n', [1, 2]),
   one('banned-word: matching a message', "if (e.message.includes('x')) a();\nif (e.message === 'x') a();\nnew Error(e.message);\n", [1, 2]),

@@ -62,6 +62,11 @@ const moduleState: readonly BannedToken[] = [
     pattern: /^(?:export )?const \w+(?:: [^=\n]+)? = (?:new (?:Map|Set|WeakMap|WeakSet|Array|BoundedMap)(?:<[^\n]*>)?\(\)|\[\]|\{\});/gm,
     instead: 'an empty container of a module is mutable state: put it into an object that is handed around',
   },
+  {
+    pattern: /^(?:export )?const \w+(?:: [^=\n]+)? = new \w*(?:Memory|Pool)\(/gm,
+    instead: 'memory that is used again is mutable state: put it into an object that is handed around',
+  },
+  { pattern: /^\s+static #?\w+(?:: [^=(\n]+)? = /gm, instead: 'a static field is module state: make it a field of the instance, or readonly' },
 ];
 
 export const noModuleState: Rule = {

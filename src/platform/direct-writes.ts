@@ -1,6 +1,6 @@
 // Writing to a connection without the queue of its stream. An answer of a megabyte is 128 slices, and the stream of Node
 // makes a Buffer and an entry of its queue of each, only to hand them on at once: without it a read of 1 MiB takes some
-// 0.9 times the CPU (bench/transport-read). `_write` and `_writev` are what net.Socket gives its own stream to write with
+// 0.95 times the CPU (bench/transport-read). `_write` and `_writev` are what net.Socket gives its own stream to write with
 // (documented for those who make streams, not for those who use them); the system keeps the order, whichever way is taken.
 import type { Socket } from 'node:net';
 

@@ -220,17 +220,17 @@ export class StoredFiles {
     const inLine = this.#reads.givenOut === this.#reads.permitsMax;
     const permit = await this.#journal.readPermit(this.#reads.acquire(options), inLine);
     try {
-      const handle = await io('open a stored file', this.#ports.files.openRead(this.#layout.final(file.key)));
+      const handle = await this.#tracked(io('open a stored file', this.#ports.files.openRead(this.#layout.final(file.key))));
       if (handle === undefined) {
         permit[Symbol.dispose]();
         this.#forget(file);
         return undefined;
       }
       return {
-        read: (into, offset) => io('read a stored file', handle.read(into, offset)),
-        async [Symbol.asyncDispose]() {
+        read: (into, offset) => this.#tracked(io('read a stored file', handle.read(into, offset))),
+        [Symbol.asyncDispose]: async () => {
           using _permit = permit; // a sick disk may fail even this, and would take one permit after the other with it
-          await io('close a stored file', Promise.resolve(handle[Symbol.asyncDispose]()));
+          await this.#tracked(io('close a stored file', Promise.resolve(handle[Symbol.asyncDispose]())));
         },
       };
     } catch (thrown) {
@@ -274,6 +274,7 @@ export class StoredFiles {
   /** Refuses new calls, finishes writes, writes down the order of use. Open reads go on. */
   async close(): Promise<void> {
     this.#closing = true;
+    // Reads as well: whoever asked may have gone, and a disk that does not answer keeps the process from ending.
     while (this.#running.size > 0) await Promise.allSettled(this.#running);
     await this.#space.idle();
     this.#recencyTimer?.[Symbol.dispose]();

@@ -83,4 +83,24 @@ export const allowed: readonly Allowed[] = [
     rule: 'bound',
     reason: 'makes the queue of send-queue.ts',
   },
+  {
+    path: 'src/base/log-files.ts',
+    rule: 'unused-file',
+    reason: 'part of the segment engine, not wired yet',
+  },
+  {
+    path: 'src/platform/',
+    rule: 'unused-file',
+    reason: 'part of the segment engine, not wired yet',
+  },
+  {
+    path: 'src/wiring/hash-thread.ts',
+    rule: 'unused-file',
+    reason: 'part of the segment engine, not wired yet',
+  },
+  {
+    path: 'src/wiring/hashes.ts',
+    rule: 'unused-file',
+    reason: 'part of the segment engine, not wired yet',
+  },
 ];

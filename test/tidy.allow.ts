@@ -39,6 +39,11 @@ export const allowed: readonly Allowed[] = [
     reason: 'the model of a decorator; of use above remote stores, which come with store composition',
   },
   {
+    path: 'src/engine/',
+    rule: 'unused-file',
+    reason: 'part of the segment engine, not wired yet',
+  },
+  {
     path: 'src/scheduler/operation.ts',
     rule: 'unused-file',
     reason: 'the model of a state machine as data; the scheduler that drives it comes with remote execution',

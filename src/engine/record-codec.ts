@@ -1,0 +1,178 @@
+// One record of a segment: its head to bytes and back. What the kinds carry is in record-payloads.ts; telling damage
+// from a torn tail needs more than one record: record-scan.ts. docs/formats/segments.md
+import { crc32 } from 'node:zlib';
+import { assert } from '../base/assert.ts';
+import { readWide, writeWide } from './wide-integers.ts';
+
+/** On disk for ever. */
+export const recordKinds = { blob: 1, actionResult: 2, opaque: 3, intent: 4, commit: 5, touches: 6, tombstone: 7, seal: 8 } as const;
+export type RecordKind = keyof typeof recordKinds;
+
+const kindOfNumber: readonly (RecordKind | undefined)[] = (() => {
+  const kinds: (RecordKind | undefined)[] = [];
+  for (const [kind, number] of Object.entries(recordKinds)) kinds[number] = kind as RecordKind;
+  return kinds;
+})();
+
+/** The kind with that number on disk, if it is one of this version. */
+export function recordKindOf(number: number): RecordKind | undefined {
+  return kindOfNumber[number];
+}
+
+/** What a record says before its payload. */
+export interface RecordHead {
+  readonly kind: RecordKind;
+  /** REAPI's `DigestFunction.Value`; 0 where there is no hash. */
+  readonly functionNumber: number;
+  readonly isPointer: boolean;
+  readonly isCopy: boolean;
+  /** At most 64 bytes. Of a decoded head: a view of what it was decoded from. */
+  readonly hash: Uint8Array;
+  readonly instance: string;
+  /** Of the blob, file or value; of a seal and of touches a count. Below 2^53, as `sequence` is. */
+  readonly logicalBytes: number;
+  readonly sequence: number;
+  /** Where the record stands in its segment: a multiple of 8. */
+  readonly offset: number;
+  /** Everything before this offset had been synced when the record was written. At most `offset`. */
+  readonly durableMark: number;
+  readonly usedAtS: number;
+  readonly payloadBytes: number;
+  readonly payloadCrc: number;
+}
+
+export type DecodedRecord =
+  /** `bytes`: of the whole record, padding included. Nothing is said about its payload. */
+  | { readonly kind: 'record'; readonly head: RecordHead; readonly bytes: number }
+  /** No record of this segment's present life begins here. */
+  | { readonly kind: 'none' }
+  /** A record that only a newer Kiln writes; `what` of it is not known: "version 2". */
+  | { readonly kind: 'newer'; readonly what: string };
+
+/** Before hash and instance name. */
+export const recordFixedBytes = 56;
+export const recordAlignment = 8;
+/** The magic as `readUInt32LE` gives it. */
+export const recordMagic = Buffer.from('KREC', 'latin1').readUInt32LE(0);
+const version = 1;
+const flagBits = { pointer: 1, copy: 2 } as const;
+const knownFlags = flagBits.pointer | flagBits.copy;
+const hashBytesMax = 64;
+/** The upper halves of numbers below 2^53 are. */
+const upperHalfRange = 2 ** 21;
+const none: DecodedRecord = { kind: 'none' };
+
+/** Bytes with the zeros behind them. */
+export function aligned(bytes: number): number {
+  return Math.ceil(bytes / recordAlignment) * recordAlignment;
+}
+
+/** Of the payload, from the begin of the record. */
+export function payloadOffset(hashBytes: number, instanceBytes: number): number {
+  return aligned(recordFixedBytes + hashBytes + instanceBytes);
+}
+
+/** Of the whole record, padding included. */
+export function recordBytes(hashBytes: number, instanceBytes: number, payloadBytes: number): number {
+  return payloadOffset(hashBytes, instanceBytes) + aligned(payloadBytes);
+}
+
+/**
+ * Writes everything before the payload, zeros included, at `at` of `into`. The payload is a slice of its own in a
+ * gathered write, and the zeros behind it are its writer's.
+ * @param nonceCrc CRC-32 of the nonce of the segment.
+ * @returns where the payload goes in `into`.
+ */
+export function writeHead(into: Buffer, at: number, head: RecordHead, nonceCrc: number): number {
+  const { hash, instance, offset, durableMark } = head;
+  assert(hash.byteLength <= hashBytesMax, 'no hash has more than 64 bytes');
+  assert(offset % recordAlignment === 0 && durableMark % recordAlignment === 0 && durableMark <= offset, 'a durable mark is the end of a record before this one');
+  const instanceBytes = into.write(instance, at + recordFixedBytes + hash.byteLength, 'utf8');
+  assert(instanceBytes <= 0xffff && instanceBytes === Buffer.byteLength(instance), 'an instance name fits its field');
+  into.writeUInt32LE(recordMagic, at + 4);
+  into[at + 8] = version;
+  into[at + 9] = recordKinds[head.kind];
+  into.writeUInt8(head.functionNumber, at + 10);
+  into[at + 11] = (head.isPointer ? flagBits.pointer : 0) | (head.isCopy ? flagBits.copy : 0);
+  into[at + 12] = hash.byteLength;
+  into[at + 13] = 0;
+  into.writeUInt16LE(instanceBytes, at + 14);
+  writeWide(into, head.logicalBytes, at + 16);
+  writeWide(into, head.sequence, at + 24);
+  into.writeUInt32LE(offset, at + 32);
+  into.writeUInt32LE(durableMark, at + 36);
+  into.writeUInt32LE(head.usedAtS, at + 40);
+  into.writeUInt32LE(head.payloadBytes, at + 44);
+  into.writeUInt32LE(head.payloadCrc, at + 48);
+  into.writeUInt32LE(0, at + 52);
+  into.set(hash, at + recordFixedBytes);
+  const end = at + recordFixedBytes + hash.byteLength + instanceBytes;
+  const payloadAt = at + payloadOffset(hash.byteLength, instanceBytes);
+  into.fill(0, end, payloadAt);
+  into.writeUInt32LE(crc32(into.subarray(at + 4, end), nonceCrc), at);
+  return payloadAt;
+}
+
+/**
+ * How many bytes from `at` on are needed to decode the head that seems to begin there; at least 56 must be at hand.
+ * Undefined: none begins there, whatever follows.
+ */
+export function headBytesAt(buffer: Buffer, at: number): number | undefined {
+  if (buffer.readUInt32LE(at + 4) !== recordMagic || buffer.readUInt8(at + 12) > hashBytesMax) return undefined;
+  return recordFixedBytes + buffer.readUInt8(at + 12) + buffer.readUInt16LE(at + 14);
+}
+
+/**
+ * The record whose bytes begin at `at` of `buffer` and that stands at `offset` of its segment. Its payload need not be
+ * at hand. A buffer that ends within the head has none.
+ */
+export function decodeHead(buffer: Buffer, at: number, offset: number, nonceCrc: number): DecodedRecord {
+  if (at + recordFixedBytes > buffer.byteLength) return none;
+  const headBytes = headBytesAt(buffer, at);
+  if (headBytes === undefined || at + headBytes > buffer.byteLength || buffer.readUInt32LE(at + 32) !== offset) return none;
+  // What no writer of this version makes is told without its checksum: bytes that only look like records are cheap.
+  if (buffer[at + 8] === version && !isPlausible(buffer, at, offset)) return none;
+  if (crc32(buffer.subarray(at + 4, at + headBytes), nonceCrc) !== buffer.readUInt32LE(at)) return none;
+  const what = unknownPart(buffer, at);
+  if (what !== undefined) return { kind: 'newer', what };
+  const hashBytes = buffer.readUInt8(at + 12);
+  const payloadBytes = buffer.readUInt32LE(at + 44);
+  const flags = buffer.readUInt8(at + 11);
+  const kind = recordKindOf(buffer.readUInt8(at + 9));
+  assert(kind !== undefined, 'unknown kinds are newer');
+  const head: RecordHead = {
+    kind,
+    functionNumber: buffer.readUInt8(at + 10),
+    isPointer: (flags & flagBits.pointer) !== 0,
+    isCopy: (flags & flagBits.copy) !== 0,
+    hash: buffer.subarray(at + recordFixedBytes, at + recordFixedBytes + hashBytes),
+    instance: headBytes === recordFixedBytes + hashBytes ? '' : buffer.toString('utf8', at + recordFixedBytes + hashBytes, at + headBytes),
+    logicalBytes: readWide(buffer, at + 16),
+    sequence: readWide(buffer, at + 24),
+    offset,
+    durableMark: buffer.readUInt32LE(at + 36),
+    usedAtS: buffer.readUInt32LE(at + 40),
+    payloadBytes,
+    payloadCrc: buffer.readUInt32LE(at + 48),
+  };
+  return { kind: 'record', head, bytes: aligned(headBytes) + aligned(payloadBytes) };
+}
+
+/** True when the payload is what the record was written with. */
+export function payloadIsRight(head: RecordHead, payload: Uint8Array): boolean {
+  return payload.byteLength === head.payloadBytes && crc32(payload) === head.payloadCrc;
+}
+
+function isPlausible(buffer: Buffer, at: number, offset: number): boolean {
+  const mark = buffer.readUInt32LE(at + 36);
+  return mark <= offset && mark % recordAlignment === 0 && buffer.readUInt32LE(at + 20) < upperHalfRange && buffer.readUInt32LE(at + 28) < upperHalfRange;
+}
+
+function unknownPart(buffer: Buffer, at: number): string | undefined {
+  const [found, kind, encoding, flags] = [buffer.readUInt8(at + 8), buffer.readUInt8(at + 9), buffer.readUInt8(at + 13), buffer.readUInt8(at + 11)];
+  if (found !== version) return `version ${found}`;
+  if (recordKindOf(kind) === undefined) return `kind ${kind}`;
+  if (encoding !== 0) return `encoding ${encoding}`;
+  if ((flags & ~knownFlags) !== 0) return `flags ${flags}`;
+  return buffer.readUInt32LE(at + 52) === 0 ? undefined : 'something at byte 52';
+}

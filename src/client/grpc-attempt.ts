@@ -3,7 +3,7 @@
 import { peerText } from '../base/peer-text.ts';
 import { isGrpc, statusOfReset, statusOfTrailers, statusWithoutGrpc } from '../grpc/answer-status.ts';
 import type { AnswerStatus } from '../grpc/answer-status.ts';
-import type { MessageEncoding } from '../grpc/inflate.ts';
+import type { MessageEncoding } from '../grpc/message-inflater.ts';
 import { okStatus } from '../grpc/status.ts';
 import { errorCode, errorCodeName } from '../h2/error-code.ts';
 import type { ClientStream, HeaderBlock, RequestHeaders, ResponseHandler, ResponseReset } from '../h2/stream.ts';

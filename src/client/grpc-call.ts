@@ -4,9 +4,11 @@ import type { ByteBudget } from '../base/byte-budget.ts';
 import { CacheError } from '../base/cache-error.ts';
 import type { MonotonicClock, Timers } from '../base/clock.ts';
 import type { Span } from '../base/tracer.ts';
-import { acceptedEncodings } from '../grpc/inflate.ts';
-import type { MessageEncoding } from '../grpc/inflate.ts';
+import { acceptedEncodings } from '../grpc/message-inflater.ts';
+import type { MessageEncoding, MessageInflater } from '../grpc/message-inflater.ts';
 import { MessageLane } from '../grpc/message-lane.ts';
+import { CompressedMessage } from '../grpc/message-reader.ts';
+import type { ReceivedMessage } from '../grpc/message-reader.ts';
 import { grpcContentType } from '../grpc/request-head.ts';
 import { formatTimeout } from '../grpc/timeout.ts';
 import type { OutgoingHeaders, RequestHeaders } from '../h2/stream.ts';
@@ -33,6 +35,7 @@ export interface GrpcCallHost {
   readonly pool: GrpcPool;
   readonly retries: GrpcRetries;
   readonly budget: ByteBudget;
+  readonly inflater: MessageInflater;
 }
 
 /** What the caller wants. */
@@ -139,21 +142,27 @@ export class GrpcCall implements StreamWaiter, AttemptOwner {
   }
 
   onAnswer(attempt: GrpcAttempt, headers: ReceivedMetadata, encoding: MessageEncoding): AnswerReceiver {
-    const { method, requests, onHeaders } = this.#plan;
-    const { limits, budget } = this.#host;
+    const { method, requests, signal, onHeaders } = this.#plan;
+    const { limits, budget, inflater } = this.#host;
     const onFault = (thrown: unknown): void => this.#end(asGrpcError(thrown));
     requests.commit();
     this.#tell(() => onHeaders?.(headers));
-    const decoding = { encoding, messageBytesMax: limits.messageBytesMax };
+    const { messageBytesMax } = limits;
+    const decode = (bytes: Uint8Array): unknown => decodeAnswer(method, bytes);
+    const inflate = (message: CompressedMessage): Promise<Uint8Array> => inflater.inflate(message, { encoding, messageBytesMax, side: 'answer' }, { signal });
     if (method.answersOnce) {
-      this.#receiver = new OnlyAnswer(attempt.stream, { ...decoding, budget, onFault, onMessage: (message) => (this.#message = decodeAnswer(method, message, decoding)) });
+      const onMessage = (message: ReceivedMessage): void => {
+        this.#message = message instanceof CompressedMessage ? decodedLater(inflate(message), decode) : decode(message);
+      };
+      this.#receiver = new OnlyAnswer(attempt.stream, { messageBytesMax, budget, onFault, onMessage });
       return this.#receiver;
     }
     const lane = new MessageLane(attempt.stream, {
       limits,
       budget,
       side: 'answer',
-      decode: (message) => decodedHere(() => decodeAnswer(method, message, decoding)),
+      decode: (bytes) => decodedHere(() => decode(bytes)),
+      inflate: (message) => inflatedHere(inflate(message)),
       onFault,
     });
     this.#receiver = lane;
@@ -266,6 +275,21 @@ function decodedHere(decode: () => unknown): unknown {
   } catch (thrown) {
     throw asGrpcError(thrown);
   }
+}
+
+async function inflatedHere(inflating: Promise<Uint8Array>): Promise<Uint8Array> {
+  try {
+    return await inflating;
+  } catch (thrown) {
+    throw asGrpcError(thrown);
+  }
+}
+
+/** The only message of an answer, or why there is none; nobody may be left to hear of that. */
+function decodedLater(inflating: Promise<Uint8Array>, decode: (bytes: Uint8Array) => unknown): Promise<unknown> {
+  const decoded = inflatedHere(inflating).then((bytes) => decodedHere(() => decode(bytes)));
+  decoded.catch(() => {});
+  return decoded;
 }
 
 /** What every request of gRPC says of itself. */

@@ -5,6 +5,7 @@ import type { CallOptions } from '../base/call-options.ts';
 import { targetName } from '../base/connector.ts';
 import type { ConnectTarget } from '../base/connector.ts';
 import type { Random } from '../base/random.ts';
+import { MessageInflater } from '../grpc/message-inflater.ts';
 import type { OutgoingHeaders } from '../h2/stream.ts';
 import { GrpcCall, grpcRequestHeaders } from './grpc-call.ts';
 import type { GrpcCallHost } from './grpc-call.ts';
@@ -99,6 +100,7 @@ export class GrpcChannel implements AsyncDisposable {
       pool: new GrpcPool(this.serverName, openSession, { timers, random, log }, limits),
       retries: new GrpcRetries(random, limits),
       budget,
+      inflater: new MessageInflater(),
     };
     const leading: OutgoingHeaders = [[':method', 'POST'], [':scheme', target.tls === undefined ? 'http' : 'https'], [':authority', authorityOf(target)]];
     const common: OutgoingHeaders = [...grpcRequestHeaders, ['user-agent', options.userAgent ?? 'grpc-kiln'], ...metadataHeaders(options.metadata ?? {})];

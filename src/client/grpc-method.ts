@@ -3,11 +3,7 @@ import type { DescMethod } from '@bufbuild/protobuf';
 import { CacheError } from '../base/cache-error.ts';
 import { generatedCodec } from '../grpc/codec.ts';
 import type { AnyCodec } from '../grpc/codec.ts';
-import { inflate } from '../grpc/inflate.ts';
-import type { MessageEncoding } from '../grpc/inflate.ts';
 import { frameMessage } from '../grpc/message-frame.ts';
-import { CompressedMessage } from '../grpc/message-reader.ts';
-import type { ReceivedMessage } from '../grpc/message-reader.ts';
 import { prepareRequest } from '../h2/header-encoder.ts';
 import type { OutgoingHeaders, PreparedRequest } from '../h2/stream.ts';
 
@@ -45,9 +41,8 @@ export function encodeRequest({ path, request }: ClientMethod, message: unknown)
   }
 }
 
-/** An answer message. @throws StatusError or CacheError when it cannot be inflated or is no such message. */
-export function decodeAnswer({ path, response }: ClientMethod, message: ReceivedMessage, { encoding, messageBytesMax }: { readonly encoding: MessageEncoding; readonly messageBytesMax: number }): unknown {
-  const bytes = message instanceof CompressedMessage ? inflate(message, encoding, messageBytesMax, 'answer') : message;
+/** An answer message. @throws CacheError when it is no such message. */
+export function decodeAnswer({ path, response }: ClientMethod, bytes: Uint8Array): unknown {
   try {
     return response.decode(bytes);
   } catch (cause) {

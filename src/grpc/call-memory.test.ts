@@ -1,6 +1,7 @@
 // What calls keep in memory: counted from where something waits, bounded by the budget, and given back by every end.
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import { gzipSync } from 'node:zlib';
 import { ByteBudget, unboundedByteBudget } from '../base/byte-budget.ts';
 import type { StreamHandler } from '../h2/stream.ts';
 import { StreamingInputCallRequestSchema, StreamingInputCallResponseSchema, SimpleRequestSchema, SimpleResponseSchema } from '../proto/gen/grpc/testing/messages_pb.ts';
@@ -11,6 +12,7 @@ import { ManualClock } from '../testing/manual-clock.ts';
 import { RecordedLog } from '../testing/recorded-log.ts';
 import { seededRandom } from '../testing/seeded-random.ts';
 import type { SeededRandom } from '../testing/seeded-random.ts';
+import { defaultGrpcLimits } from './limits.ts';
 import { partialBytesMin } from './message-buffer.ts';
 import { GrpcRouter } from './router.ts';
 import { implementService } from './service.ts';
@@ -47,7 +49,7 @@ class Served {
         for await (const _ of requests) yield {};
       },
     };
-    this.router = new GrpcRouter([implementService(TestService, handlers)], { timers: this.clock, log: new RecordedLog(), budget });
+    this.router = new GrpcRouter([implementService(TestService, handlers)], { timers: this.clock, log: new RecordedLog(), limits: { ...defaultGrpcLimits, messageBytesMax: 8 * mebibyte }, budget });
   }
 
   open(path: string, headers: Readonly<Record<string, string>> = {}): { readonly stream: FakeServerStream; readonly handler: StreamHandler } {
@@ -69,8 +71,9 @@ const unary = (bytes: number, waits = false): Uint8Array => encoded(SimpleReques
 const input = (bytes: number): Uint8Array => encoded(StreamingInputCallRequestSchema, { payload: { body: new Uint8Array(bytes).fill(3) } });
 
 /** The first five bytes of a message of that length. */
-function prefix(length: number): Uint8Array {
+function prefix(length: number, flag = 0): Uint8Array {
   const bytes = Buffer.alloc(5);
+  bytes[0] = flag;
   bytes.writeUInt32BE(length, 1);
   return new Uint8Array(bytes);
 }
@@ -95,6 +98,25 @@ describe('memory of calls', () => {
     assert.equal(served.budget.usedBytes, message.byteLength);
     await served.letGo();
     assert.equal(stream.status('grpc-status'), '0');
+    assert.equal(served.budget.usedBytes, 0);
+  });
+
+  it('is what a compressed request unfolds to, until its handler is done', async () => {
+    const served = new Served(unboundedByteBudget());
+    const zipped = gzipSync(unary(mebibyte, true).subarray(5));
+    const { stream, handler } = served.open(unaryPath, { 'grpc-encoding': 'gzip' });
+    handler.onData(Buffer.concat([prefix(zipped.byteLength, 1), zipped]));
+    handler.onEnd(undefined);
+    assert.ok(served.budget.usedBytes < 10_000, 'as it came');
+    while (served.budget.usedBytes < mebibyte) await settle();
+    await served.letGo();
+    assert.equal(stream.status('grpc-status'), '0');
+    assert.equal(served.budget.usedBytes, 0);
+
+    const lost = served.open(unaryPath, { 'grpc-encoding': 'gzip' });
+    lost.handler.onData(Buffer.concat([prefix(zipped.byteLength, 1), zipped]));
+    lost.stream.lose({ code: 8, byPeer: true });
+    await served.router.idle();
     assert.equal(served.budget.usedBytes, 0);
   });
 

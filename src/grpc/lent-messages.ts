@@ -5,7 +5,7 @@ import { isPromise } from '../base/maybe-promise.ts';
 import type { MaybePromise } from '../base/maybe-promise.ts';
 import type { MessageInParts, PartsCodec } from '../proto/message-codec.ts';
 import { pieceMemory } from './message-buffer.ts';
-import { plainLengthAt, prefixBytes, smallBytesMax } from './message-reader.ts';
+import { CompressedMessage, plainLengthAt, prefixBytes, smallBytesMax } from './message-reader.ts';
 import type { MessageReader, ReceivedMessage } from './message-reader.ts';
 
 /** What the lending of one stream needs. */
@@ -16,8 +16,10 @@ export interface LendingOptions {
   readonly budget: ByteBudget;
   /** Of messages that can be handed on in parts. */
   readonly parts: PartsCodec<unknown> | undefined;
-  /** @throws CacheError or StatusError when it is not a message of the method. */
-  decode(message: ReceivedMessage): unknown;
+  /** @throws CacheError when it is not a message of the method. */
+  decode(bytes: Uint8Array): unknown;
+  /** @throws as `MessageInflater.inflate`. */
+  inflate(message: CompressedMessage): Promise<Uint8Array>;
   /** Uses a message, or a part of one, during the call only. By a promise it asks for a pause. */
   visit(message: unknown): MaybePromise<void>;
   /** The pause is over. */
@@ -68,8 +70,12 @@ export class Lending {
 
   /** Visits a message that had been put together. */
   visitWhole(message: ReceivedMessage): void {
+    if (message instanceof CompressedMessage) {
+      if (!this.#over) this.#pauseUntil(this.#visitInflated(message));
+      return;
+    }
     this.#visit(message);
-    if (message instanceof Uint8Array) pieceMemory.giveBack(message);
+    pieceMemory.giveBack(message);
   }
 
   #readMessage(piece: Uint8Array, at: number): number {
@@ -108,10 +114,15 @@ export class Lending {
     return end;
   }
 
-  #visit(message: ReceivedMessage): void {
+  async #visitInflated(message: CompressedMessage): Promise<void> {
+    const bytes = await this.#options.inflate(message);
+    if (!this.#over) await this.#options.visit(this.#options.decode(bytes));
+  }
+
+  #visit(bytes: Uint8Array): void {
     if (this.#over) return;
     try {
-      this.#heed(this.#options.visit(this.#options.decode(message)));
+      this.#heed(this.#options.visit(this.#options.decode(bytes)));
     } catch (error) {
       this.#fail(error);
     }

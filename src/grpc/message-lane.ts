@@ -11,7 +11,7 @@ import type { PartsCodec } from '../proto/message-codec.ts';
 import { Lending } from './lent-messages.ts';
 import type { GrpcLimits } from './limits.ts';
 import { partialBytesMin, pieceMemory } from './message-buffer.ts';
-import { byteLengthOf, MessageReader, prefixBytes } from './message-reader.ts';
+import { byteLengthOf, CompressedMessage, MessageReader, prefixBytes } from './message-reader.ts';
 import type { MessageSide, ReceivedMessage } from './message-reader.ts';
 import type { RequestMessages } from './service.ts';
 import { StatusError } from './status-error.ts';
@@ -30,8 +30,10 @@ export interface LaneOptions {
   readonly reusesMessages?: boolean;
   /** How messages may be lent in parts, if they may. */
   readonly parts?: PartsCodec<unknown> | undefined;
-  /** @throws CacheError or StatusError when it is not a message of the method. */
-  decode(message: ReceivedMessage): unknown;
+  /** @throws CacheError when it is not a message of the method. */
+  decode(bytes: Uint8Array): unknown;
+  /** @throws as `MessageInflater.inflate`. */
+  inflate(message: CompressedMessage): Promise<Uint8Array>;
   /** What comes breaks the rules; the call ends with this. */
   onFault(error: unknown): void;
 }
@@ -142,7 +144,7 @@ export class MessageLane implements RequestMessages<unknown>, AsyncIterator<unkn
     this.#reuseHandedOut();
     const message = this.#take() ?? (await this.#wait());
     if (message === undefined) return { done: true, value: undefined };
-    return { done: false, value: this.#options.decode(message) };
+    return { done: false, value: message instanceof CompressedMessage ? await this.#inflated(message) : this.#options.decode(message) };
   }
 
   lend(visit: (message: unknown) => MaybePromise<void>): Promise<void> {
@@ -155,7 +157,8 @@ export class MessageLane implements RequestMessages<unknown>, AsyncIterator<unkn
       messageBytesMax: limits.messageBytesMax,
       budget: this.#budget,
       parts,
-      decode: (message) => this.#options.decode(message),
+      decode: (bytes) => this.#options.decode(bytes),
+      inflate: (message) => this.#options.inflate(message),
       visit,
       onReady: () => this.#lendQueued(),
       onFailure: (error) => {
@@ -181,6 +184,14 @@ export class MessageLane implements RequestMessages<unknown>, AsyncIterator<unkn
     this.#handedOutBytes = 0;
     this.#drop();
     return { done: true, value: undefined };
+  }
+
+  async #inflated(message: CompressedMessage): Promise<unknown> {
+    const bytes = await this.#options.inflate(message);
+    if (this.#failure !== undefined) throw this.#failure;
+    this.#handedOutBytes += bytes.byteLength;
+    this.#count();
+    return this.#options.decode(bytes);
   }
 
   /** Only here: of a call that has ended, the handler may still be at work with what it has. */

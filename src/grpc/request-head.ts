@@ -2,8 +2,8 @@
 import type { HeaderBlock, OutgoingHeaders } from '../h2/stream.ts';
 import { CallerMemo } from './caller-memo.ts';
 import { callingTool } from './calling-tool.ts';
-import { acceptedEncodings } from './inflate.ts';
-import type { MessageEncoding } from './inflate.ts';
+import { acceptedEncodings } from './message-inflater.ts';
+import type { MessageEncoding } from './message-inflater.ts';
 import type { Method } from './method.ts';
 import { failureTrailers, statusOf } from './outcome.ts';
 import { StatusError } from './status-error.ts';

@@ -16,6 +16,7 @@ import type { CodecTable } from './codec.ts';
 import { Deadlines } from './deadlines.ts';
 import { defaultGrpcLimits } from './limits.ts';
 import type { GrpcLimits } from './limits.ts';
+import { MessageInflater } from './message-inflater.ts';
 import { methodsOf } from './method.ts';
 import type { Method } from './method.ts';
 import { RefusedCall } from './refused-call.ts';
@@ -48,6 +49,7 @@ interface SharedByVariants {
   readonly running: RunningCount;
   readonly deadlines: Deadlines;
   readonly budget: ByteBudget;
+  readonly inflater: MessageInflater;
 }
 
 function registered(services: readonly ServiceImplementation[], codecs: CodecTable, budget: ByteBudget): SharedByVariants {
@@ -59,7 +61,7 @@ function registered(services: readonly ServiceImplementation[], codecs: CodecTab
     names.add(name);
     for (const method of methodsOf(service, codecs)) methods.set(method.path, method);
   }
-  return { methods, services: names, running: new RunningCount(), deadlines: new Deadlines(), budget };
+  return { methods, services: names, running: new RunningCount(), deadlines: new Deadlines(), budget, inflater: new MessageInflater() };
 }
 
 /**
@@ -72,6 +74,7 @@ export class GrpcRouter implements StreamAcceptor, CallHost {
   readonly log: Log;
   readonly deadlines: Deadlines;
   readonly budget: ByteBudget;
+  readonly inflater: MessageInflater;
   readonly #options: GrpcRouterOptions;
   readonly #authenticator: Authenticator;
   readonly observed: CallObservation | undefined;
@@ -92,6 +95,7 @@ export class GrpcRouter implements StreamAcceptor, CallHost {
     this.#running = this.#shared.running;
     this.deadlines = this.#shared.deadlines;
     this.budget = this.#shared.budget;
+    this.inflater = this.#shared.inflater;
   }
 
   /** The same services, for messages up to another size. Handlers at work count for all variants of a router together. */

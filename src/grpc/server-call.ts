@@ -19,7 +19,8 @@ import type { EndedCall } from './call-observer.ts';
 import type { DeadlineOwner, Deadlines } from './deadlines.ts';
 import type { GrpcLimits } from './limits.ts';
 import { frameMessage } from './message-frame.ts';
-import type { ReceivedMessage } from './message-reader.ts';
+import type { MessageInflater } from './message-inflater.ts';
+import type { CompressedMessage } from './message-reader.ts';
 import { assertMetadata } from './metadata.ts';
 import { failureTrailers, statusOf } from './outcome.ts';
 import { decodeMessage } from './received-message.ts';
@@ -38,6 +39,7 @@ export interface CallHost {
   readonly deadlines: Deadlines;
   /** Of what is kept between turns of the loop. */
   readonly budget: ByteBudget;
+  readonly inflater: MessageInflater;
   /** Who makes the call. @throws CacheError `unauthenticated` or `unavailable`, then or by the promise. */
   callerOf(head: RequestHead): MaybePromise<Caller>;
   /** Who is told of calls; undefined when nobody wants to know. */
@@ -223,9 +225,15 @@ export abstract class ServerCall implements StreamHandler, CallContext, Deadline
     return this.#head.method;
   }
 
-  /** @throws CacheError or StatusError when it is not a message of the method. */
-  protected decode(message: ReceivedMessage): unknown {
-    return decodeMessage(this.#head.method, message, this.#head.encoding, this.host.limits.messageBytesMax);
+  /** @throws CacheError when it is not a message of the method. */
+  protected decode(bytes: Uint8Array): unknown {
+    return decodeMessage(this.#head.method, bytes);
+  }
+
+  /** @throws as `MessageInflater.inflate`. */
+  protected inflate(message: CompressedMessage): Promise<Uint8Array> {
+    const { limits, inflater } = this.host;
+    return inflater.inflate(message, { encoding: this.#head.encoding, messageBytesMax: limits.messageBytesMax, side: 'request' }, this);
   }
 
   protected get answered(): boolean {

@@ -1,6 +1,9 @@
 // Calls whose request is one message: unary and server streaming.
+import { CacheError } from '../base/cache-error.ts';
+import { isPromise } from '../base/maybe-promise.ts';
+import type { MaybePromise } from '../base/maybe-promise.ts';
 import { newMessageBuffer } from './message-buffer.ts';
-import { byteLengthOf, isWholeMessage, MessageReader, prefixBytes } from './message-reader.ts';
+import { byteLengthOf, CompressedMessage, isWholeMessage, MessageReader, prefixBytes } from './message-reader.ts';
 import type { ReceivedMessage } from './message-reader.ts';
 import type { CallHost } from './server-call.ts';
 import { ServerCall } from './server-call.ts';
@@ -13,7 +16,8 @@ import { grpcStatusOf } from './status.ts';
 /** The handler runs when the request is complete: only then is it known that there is no second message. */
 export class SingleRequestCall extends ServerCall {
   readonly #method: SingleRequestMethod;
-  #request: unknown;
+  /** By a promise while it is inflated. */
+  #request: MaybePromise<unknown>;
   /** The message, as it came, until its handler has it. */
   #requestBytes = 0;
   #received = false;
@@ -59,8 +63,8 @@ export class SingleRequestCall extends ServerCall {
     this.#request = undefined;
     this.#requestBytes = 0; // its handler's
     this.#reader = undefined;
-    if (method.kind === 'unary') this.answer(() => method.handler(request, this));
-    else void this.answerStream(() => method.handler(request, this));
+    if (method.kind === 'unary') this.answer(() => (isPromise(request) ? request.then((inflated) => method.handler(inflated, this)) : method.handler(request, this)));
+    else void this.answerStream(() => (isPromise(request) ? answersTo(request, (inflated) => method.handler(inflated, this)) : method.handler(request, this)));
   }
 
   protected override abandonRequest(): void {
@@ -105,10 +109,28 @@ export class SingleRequestCall extends ServerCall {
       throw new StatusError(grpcStatusOf.internal, `${this.#method.path} takes one request message, and a second one came`);
     }
     this.#received = true;
-    this.#request = this.decode(message);
+    this.#request = message instanceof CompressedMessage ? this.#inflated(message) : this.decode(message);
     this.#requestBytes = byteLength;
     this.holdRequest(byteLength);
   }
+
+  /** A failure ends the call at once, and not only when the request has ended. */
+  #inflated(message: CompressedMessage): Promise<unknown> {
+    const request = this.inflate(message).then((bytes) => {
+      if (this.answered) throw callOver; // and what was counted for it given back
+      this.holdRequest(bytes.byteLength);
+      return this.decode(bytes);
+    });
+    request.catch((error: unknown) => this.stop(error));
+    return request;
+  }
+}
+
+/** One for all: whoever had wanted the request has gone. */
+const callOver = new CacheError('cancelled', 'the call was over before its request was inflated');
+
+async function* answersTo(request: Promise<unknown>, handler: (request: unknown) => AsyncIterable<unknown>): AsyncGenerator<unknown, void, undefined> {
+  yield* handler(await request);
 }
 
 function copyOf(bytes: Uint8Array, from: number): Uint8Array {

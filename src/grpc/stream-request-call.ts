@@ -24,7 +24,8 @@ export class StreamRequestCall extends ServerCall {
       share: stream.requestShare,
       reusesMessages: method.request.lendsViews === true,
       parts: method.request.parts,
-      decode: (message) => this.decode(message),
+      decode: (bytes) => this.decode(bytes),
+      inflate: (message) => this.inflate(message),
       onFault: (error) => this.stop(error),
     });
     if (method.kind === 'client_streaming') this.answer(() => method.handler(this.#lane, this));

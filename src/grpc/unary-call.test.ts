@@ -8,7 +8,7 @@ import { gzipSync } from 'node:zlib';
 import { CacheError } from '../base/cache-error.ts';
 import { PreconditionFailureSchema, RetryInfoSchema } from '../proto/gen/google/rpc/error_details_pb.ts';
 import { StatusSchema } from '../proto/gen/google/rpc/status_pb.ts';
-import { SimpleRequestSchema, SimpleResponseSchema } from '../proto/gen/grpc/testing/messages_pb.ts';
+import { SimpleRequestSchema, SimpleResponseSchema, StreamingOutputCallResponseSchema } from '../proto/gen/grpc/testing/messages_pb.ts';
 import { TestService } from '../proto/gen/grpc/testing/test_pb.ts';
 import { decoded, encoded, framed, GrpcHarness, settle } from '../testing/grpc-harness.ts';
 import type { OpenCall } from '../testing/grpc-harness.ts';
@@ -234,22 +234,54 @@ describe('compressed requests', () => {
   const zipped = (size: number) => framed(gzipSync(encoded(SimpleRequestSchema, { payload: { body: new Uint8Array(size) } }).subarray(5)), 1);
   const sizes = () => harness(({ payload }) => body(payload?.body.byteLength ?? 0), { messageBytesMax: 10_000 });
 
-  it('HT-9: gzip is read, also beside uncompressed messages', () => {
-    const call = send(sizes().open(unaryPath, gzip), zipped(9000));
+  const answerOf = async (call: OpenCall): Promise<OpenCall> => {
+    while (!call.stream.answered) await settle();
+    return call;
+  };
+
+  it('HT-9: gzip is read, also beside uncompressed messages', async () => {
+    const call = await answerOf(send(sizes().open(unaryPath, gzip), zipped(9000)));
     assert.equal(decoded(SimpleResponseSchema, call.stream.data)[0]?.payload?.body.byteLength, 9000);
     assertStatus(send(sizes().open(unaryPath, gzip)), 0);
   });
 
-  it('HT-9: nothing is inflated beyond the message limit', () => {
+  it('HT-9: nothing is inflated beyond the message limit', async () => {
     const call = send(sizes().open(unaryPath, gzip), zipped(5_000_000));
-    assertStatus(call, 8, /10000 bytes/);
+    assertStatus(await answerOf(call), 8, /10000 bytes/);
   });
 
-  it('a compressed message without an encoding, or one that is no gzip, is INTERNAL', () => {
+  it('a compressed message without an encoding, or one that is no gzip, is INTERNAL', async () => {
     const calls = [send(sizes().open(unaryPath), zipped(1)), send(sizes().open(unaryPath, gzip), framed(Uint8Array.of(1, 2), 1))];
-    for (const call of calls) {
-        assertStatus(call, 13);
-    }
+    for (const call of calls) assertStatus(await answerOf(call), 13);
+  });
+
+  it('ends the call at once, also when its request goes on', async () => {
+    const call = sizes().open(unaryPath, gzip);
+    call.handler.onData(framed(Uint8Array.of(1, 2), 1));
+    assertStatus(await answerOf(call), 13);
+  });
+
+  it('HT-9: messages that unfold to a thousand times their size keep no other call waiting', async () => {
+    const made = harness(({ payload }) => body(payload?.body.byteLength ?? 0));
+    const bombs = Array.from({ length: 50 }, () => send(made.open(unaryPath, gzip), zipped(4_000_000)));
+    assertStatus(send(made.open(unaryPath)), 0); // in the same turn
+    assert.deepEqual(bombs.map(({ stream }) => stream.answered).filter(Boolean), []);
+    for (const bomb of bombs.slice(2)) bomb.stream.lose({ code: 8, byPeer: true }); // while they stand in line
+    for (const bomb of bombs.slice(0, 2)) assertStatus(await answerOf(bomb), 0);
+    await made.router.idle();
+  });
+
+  it('a stream that answers waits for its request as well', async () => {
+    const service = implementService(TestService, {
+      async *streamingOutputCall({ payload }) {
+        yield { payload: { body: new Uint8Array(payload?.body.byteLength ?? 0) } };
+      },
+    });
+    const call = new GrpcHarness(service).open('/grpc.testing.TestService/StreamingOutputCall', gzip);
+    call.handler.onData(zipped(700));
+    call.handler.onEnd(undefined);
+    await answerOf(call);
+    assert.equal(decoded(StreamingOutputCallResponseSchema, call.stream.data)[0]?.payload?.body.byteLength, 700);
   });
 });
 

@@ -143,8 +143,8 @@ export const limitsGroup = group(
     }),
     'message-size': key(messageSize, {
       help: 'Largest gRPC request message, unpacked. Must have room for a batch.',
-      example: '8MiB',
-      default: { text: '8MiB' },
+      example: '4MiB',
+      default: { text: '4MiB' },
     }),
     'batch-size': key(byteSize({ min: '16KiB', max: '128MiB' }), {
       help: 'Blobs in one batch, in sum, as Capabilities announce it. Above 3MiB most clients refuse the answers unless they are told to take messages of more than 4MiB.',

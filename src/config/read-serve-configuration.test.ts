@@ -20,7 +20,7 @@ const readServeOptions = async (given: StartContext): Promise<ServeOptions> => (
 
 const emptyFile = (path: string) => Promise.resolve(Buffer.from(exampleTlsFiles.get(path) ?? ''));
 
-const listening = (...addresses: readonly ListenAddress[]) => addresses.map((address) => ({ address, tls: false, messageBytesMax: 8 * 2 ** 20 }));
+const listening = (...addresses: readonly ListenAddress[]) => addresses.map((address) => ({ address, tls: false, messageBytesMax: 4 * 2 ** 20 }));
 
 const defaults = {
   listen: listening({ kind: 'tcp', host: '127.0.0.1', port: 9092 }),
@@ -51,7 +51,7 @@ const defaults = {
     stallTimeoutMs: 120_000,
     busyStallTimeoutMs: 10_000,
     stallBytesMin: 4 * 2 ** 10,
-    messageBytesMax: 8 * 2 ** 20,
+    messageBytesMax: 4 * 2 ** 20,
     batchBytesMax: 3 * 2 ** 20,
     blobBytesMax: undefined,
     valueBytesMax: 64 * 2 ** 20,

@@ -26,11 +26,11 @@ const tcp = (port: number) => ({ kind: 'tcp', host: '127.0.0.1', port }) as cons
 
 describe('addresses with settings of their own', () => {
   it('K6-01: have a message size each, and the common one if they name none', async () => {
-    const { options } = await configured('listen: [{address: "127.0.0.1:1", message-size: 4MiB}, {address: "127.0.0.1:2", message-size: 16MiB}, "127.0.0.1:3"]\n');
+    const { options } = await configured('listen: [{address: "127.0.0.1:1", message-size: 5MiB}, {address: "127.0.0.1:2", message-size: 16MiB}, "127.0.0.1:3"]\n');
     assert.deepEqual(options.listen, [
-      { address: tcp(1), tls: false, messageBytesMax: 4 * 2 ** 20 },
+      { address: tcp(1), tls: false, messageBytesMax: 5 * 2 ** 20 },
       { address: tcp(2), tls: false, messageBytesMax: 16 * 2 ** 20 },
-      { address: tcp(3), tls: false, messageBytesMax: 8 * 2 ** 20 },
+      { address: tcp(3), tls: false, messageBytesMax: 4 * 2 ** 20 },
     ]);
   });
 

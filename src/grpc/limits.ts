@@ -20,8 +20,8 @@ export interface GrpcLimits {
 export const messageFieldsMax = 500_000;
 
 export const defaultGrpcLimits: GrpcLimits = {
-  // 4 MiB of blobs (the default batch limit) and room for digests and framing.
-  messageBytesMax: 8 * 1024 * 1024,
+  // What gRPC servers take by default, so what its clients send at most; room for a batch of 3 MiB and its digests.
+  messageBytesMax: 4 * 1024 * 1024,
   // Enough to keep a handler busy; a flood of tiny messages then costs its wire bytes, not an object each.
   laneMessagesMax: 64,
   // Four typical chunks of ByteStream.Read: the next is read while the last ones are on their way.

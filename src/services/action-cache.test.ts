@@ -203,7 +203,7 @@ describe('ActionCache', () => {
   });
 
   it('AC-9: a result that no client could receive is refused when it is put', async () => {
-    await using cache = await serveCache();
+    await using cache = await serveCache({ grpc: { messageBytesMax: 8 * 1024 * 1024 } });
     const outputSymlinks = Array.from({ length: 50 }, (_, index) => ({ path: `${index}`.padEnd(90_000, 'p'), target: 't' }));
     await assert.rejects(update(cache, { outputSymlinks }), { code: status.INVALID_ARGUMENT, details: /bytes; at most/ });
   });

@@ -20,6 +20,7 @@ import { MemoryValueStore } from '../blob/memory-value-store.ts';
 import { Digest } from '../digest/digest.ts';
 import { sha256 } from '../digest/digest-function.ts';
 import type { DigestFunction } from '../digest/digest-function.ts';
+import type { GrpcLimits } from '../grpc/limits.ts';
 import { nextTurn } from '../platform/clocks.ts';
 import { createActionCacheService } from '../services/action-cache.ts';
 import { createByteStreamService } from '../services/byte-stream.ts';
@@ -36,6 +37,7 @@ export interface ServeCacheOptions {
   /** Default: read, write and overwrite. */
   readonly rights?: readonly Right[];
   readonly limits?: Partial<ServiceLimits>;
+  readonly grpc?: Partial<GrpcLimits>;
   /** The store under the rule of the empty blob; default: a memory store. */
   readonly blobs?: BlobStore;
   readonly meter?: Meter;
@@ -127,7 +129,7 @@ export async function serveCache(options: ServeCacheOptions = {}): Promise<Serve
     createContentAddressableStorageService(dependencies),
     createByteStreamService(dependencies),
     createActionCacheService(dependencies),
-  ]);
+  ], { grpc: options.grpc ?? {} });
   const client = new CacheClient(server.address);
   return {
     blobs,

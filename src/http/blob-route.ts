@@ -34,8 +34,9 @@ export class BlobRoute {
     if (digest === undefined) return absent(path);
     const range = wantedRange(exchange.headers, digest.sizeBytes);
     if (range === 'unsatisfiable') return beyondTheEnd(digest.sizeBytes);
-    const { signal, trace } = exchange;
-    const body = await this.#blobs.get(digest, { signal, trace, range });
+    const { trace } = exchange;
+    const options = range === undefined ? exchange : { signal: exchange.signal, trace, range }; // a signal is made for who asks
+    const body = await this.#blobs.get(digest, options);
     if (body === undefined) return absent(path);
     return range === undefined ? bytesAnswer(body) : partAnswer(body, range, digest.sizeBytes);
   }

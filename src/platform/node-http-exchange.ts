@@ -174,10 +174,15 @@ export class NodeHttpExchange implements HttpExchange {
     try {
       this.#response.writeHead(status, definedHeaders(headers, source.sizeBytes, closes));
       const bodiless = this.method === 'HEAD' || bodilessStatuses.has(status);
+      const whole = bodiless ? noBytes : source.inMemory;
+      if (whole !== undefined && remaining === 0) {
+        await this.#end(whole); // one write with the headers, and one wait
+        return;
+      }
       if (bodiless) this.#response.flushHeaders();
       else await this.#send(source);
       if (remaining > 0) await this.#discard(closes);
-      await this.#end();
+      await this.#end(noBytes);
     } catch (error) {
       // A part of the body is out, so the only honest end is one that the client takes for broken.
       this.#response.destroy();
@@ -220,10 +225,11 @@ export class NodeHttpExchange implements HttpExchange {
     this.#waitsForClient = false;
   }
 
-  async #end(): Promise<void> {
+  async #end(last: Uint8Array): Promise<void> {
     this.#waitsForClient = true;
     await this.#until((done) => {
-      this.#response.end(done);
+      if (last.byteLength === 0) this.#response.end(done);
+      else this.#response.end(last, done);
       this.#heldAnswer.set(this.#response.writableLength);
     });
     this.#heldAnswer.set(0);

@@ -10,7 +10,10 @@ export type ErrorDetail =
   /** A `google.protobuf.Any` that another server sent and Kiln knows nothing of: only passed on (REAPI ERR-1). */
   | { readonly kind: 'other'; readonly typeUrl: string; readonly value: Uint8Array };
 
-/** A failure that somebody classified. `cause` keeps what was caught, for the log. */
+/**
+ * A failure that somebody classified. `cause` keeps what was caught, for the log. Only what is a fault of ours has a
+ * stack: misses and refusals are answers, of which there are thousands a second, and a stack takes longer than they do.
+ */
 export class CacheError extends Error {
   override readonly name = 'CacheError';
   /** Its row of the error table. The name of a code where there is nothing more to say. */
@@ -19,7 +22,10 @@ export class CacheError extends Error {
   readonly details: readonly ErrorDetail[];
 
   constructor(kind: FailureKind, message: string, options: { cause?: unknown; details?: readonly ErrorDetail[] } = {}) {
+    const { stackTraceLimit } = Error;
+    if (!failures[kind].blamesPeer) Error.stackTraceLimit = 0;
     super(message, options.cause === undefined ? undefined : { cause: options.cause });
+    Error.stackTraceLimit = stackTraceLimit;
     this.kind = kind;
     this.code = failures[kind].code;
     this.details = options.details ?? [];

@@ -88,8 +88,11 @@ function encodeField(into: Uint8Array, offset: number, name: string, value: stri
   return encodeString(into, at, value);
 }
 
+/** Longer ones are texts of errors, which are not worth the time: a client may ask for thousands a second. */
+const huffmanCharsMax = 64;
+
 function encodeString(into: Uint8Array, offset: number, text: string): number {
-  const huffmanLength = huffmanBytes(text);
+  const huffmanLength = text.length > huffmanCharsMax ? Infinity : huffmanBytes(text);
   if (huffmanLength < text.length) {
     return encodeHuffman(text, into, encodeInteger(into, offset, huffmanLength, { prefixBits: 7, pattern: 0x80 }));
   }

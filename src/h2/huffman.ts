@@ -83,17 +83,21 @@ export function encodeHuffman(text: string, into: Uint8Array, offset: number): n
   let pendingBits = 0;
   for (let index = 0; index < text.length; index++) {
     const symbol = text.charCodeAt(index);
-    const length = tables.bits[symbol] ?? 0;
-    // Fewer than 8 bits wait and a code has at most 30, so 38 bits must fit: doubles hold them, 32-bit shifts do not.
-    pending = pending * 2 ** length + (tables.codes[symbol] ?? 0);
-    pendingBits += length;
-    while (pendingBits >= 8) {
-      pendingBits -= 8;
-      const unit = 2 ** pendingBits;
-      const octet = Math.floor(pending / unit);
-      into[at++] = octet;
-      pending -= octet * unit;
+    let length = tables.bits[symbol] ?? 0;
+    let code = tables.codes[symbol] ?? 0;
+    if (length > 24) {
+      // Fewer than 8 bits wait, so with more than 24 they would not fit into 32: the longest codes go in two parts.
+      pending = (pending << (length - 16)) | (code >>> 16);
+      pendingBits += length - 16;
+      code &= 0xffff;
+      length = 16;
+      while (pendingBits >= 8) into[at++] = pending >>> (pendingBits -= 8);
+      pending &= (1 << pendingBits) - 1;
     }
+    pending = (pending << length) | code;
+    pendingBits += length;
+    while (pendingBits >= 8) into[at++] = pending >>> (pendingBits -= 8);
+    pending &= (1 << pendingBits) - 1;
   }
   if (pendingBits > 0) into[at++] = (pending << (8 - pendingBits)) | (0xff >>> pendingBits);
   return at;

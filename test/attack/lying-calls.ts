@@ -1,6 +1,7 @@
 // Calls whose messages or deadlines are not what they say, each with an answer that the attacker does not wait for to
 // make the next one.
 import { gzipSync } from 'node:zlib';
+import { defaultGrpcLimits } from '../../src/grpc/limits.ts';
 import { data } from '../../src/testing/http2-peer.ts';
 import { begun, findMissingMessage, path, whole } from './calls.ts';
 import { RawHttp2, repeated } from './raw-http2.ts';
@@ -26,7 +27,7 @@ export function announces4GiB(id: number): Buffer {
 
 /** All that a message may have is announced, and one byte comes. */
 export function announcesAll(id: number): Buffer {
-  return Buffer.concat([begun(id, path.batchUpdate), data(id, false, Buffer.concat([prefix(8_388_608), Buffer.alloc(1)]))]);
+  return Buffer.concat([begun(id, path.batchUpdate), data(id, false, Buffer.concat([prefix(defaultGrpcLimits.messageBytesMax), Buffer.alloc(1)]))]);
 }
 
 export function shorterThanSaid(id: number): Buffer {

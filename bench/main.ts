@@ -5,6 +5,7 @@ import { mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { attackKinds } from './attacks/kinds.ts';
 import { benchmarks } from './catalogue.ts';
 import { allReferences } from './contenders/contenders.ts';
 import { findProgram } from './contenders/installed-program.ts';
@@ -33,6 +34,7 @@ async function main(): Promise<number> {
   try {
     options = parseWords(words);
     checkNames('benchmark', options.names, benchmarks.map(({ name }) => name));
+    checkNames('attack', options.attacks, attackKinds.map(({ name }) => name));
     checkNames('reference', options.references ?? [], allReferences().map(({ name }) => name));
   } catch (thrown) {
     console.error(`${thrown instanceof Error ? thrown.message : String(thrown)}\n\n${usage}`);
@@ -98,6 +100,7 @@ async function run(options: BenchOptions, command: string): Promise<Report> {
     references: known.filter(({ lacking }) => lacking === undefined).map(ready),
     h2load: findProgram(['h2load']),
     tls: writeTlsFiles(root),
+    attacks: options.attacks,
     newDirectory: () => mkdtempSync(join(root, 'place-')),
     progress: (line) => console.log(line),
     report(section) {
@@ -120,7 +123,7 @@ async function run(options: BenchOptions, command: string): Promise<Report> {
 function list(): number {
   const rows = (entries: readonly (readonly [string, string])[]) => entries.map(([name, text]) => `  ${name.padEnd(20)} ${text}`);
   const references = allReferences().map(({ name, about, lacking }) => [name, lacking === undefined ? about : `${about} (${lacking})`] as const);
-  console.log(['Benchmarks:', ...rows(benchmarks.map(({ name, title }) => [name, title])), '', 'References:', ...rows(references)].join('\n'));
+  console.log(['Benchmarks:', ...rows(benchmarks.map(({ name, title }) => [name, title])), '', 'References:', ...rows(references), '', 'Attacks:', ...attackKinds.map(({ name }) => `  ${name}`)].join('\n'));
   return 0;
 }
 

@@ -16,6 +16,8 @@ export interface BenchContext {
   readonly h2load: string | undefined;
   /** For servers that are measured over TLS. */
   readonly tls: TlsFiles;
+  /** Names of the attacks to measure; none: all. */
+  readonly attacks: readonly string[];
   /** A directory that nobody else has and that goes with the run. */
   newDirectory(): string;
   /** A line of a table that will be long in coming. */

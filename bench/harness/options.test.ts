@@ -7,15 +7,18 @@ import { allowedCores, pinnedTo } from './pinning.ts';
 
 describe('parseWords', () => {
   it('measures everything five times unless told otherwise', () => {
-    assert.deepEqual(parseWords([]), { names: [], quick: false, rounds: 5, jsonFile: undefined, references: undefined, list: false, help: false });
+    assert.deepEqual(parseWords([]), { names: [], quick: false, rounds: 5, jsonFile: undefined, references: undefined, attacks: [], list: false, help: false });
   });
   it('takes names, rounds, a file and references, repeated or with commas', () => {
     const words = ['unary', '--rounds', '7', '--json', 'x.json', '--reference', 'grpc-js,nginx', 'latency', '--reference', 'socket'];
-    assert.deepEqual(parseWords(words), { names: ['unary', 'latency'], quick: false, rounds: 7, jsonFile: 'x.json', references: ['grpc-js', 'nginx', 'socket'], list: false, help: false });
+    assert.deepEqual(parseWords(words), { names: ['unary', 'latency'], quick: false, rounds: 7, jsonFile: 'x.json', references: ['grpc-js', 'nginx', 'socket'], attacks: [], list: false, help: false });
   });
   it('does one round when quick, and compares with nobody when asked to', () => {
     assert.equal(parseWords(['--quick']).rounds, 1);
     assert.deepEqual(parseWords(['--reference', 'none']).references, []);
+  });
+  it('takes attacks by their whole names, which may hold commas', () => {
+    assert.deepEqual(parseWords(['attacks', '--attack', 'slow preface', '--attack', 'one, and another']).attacks, ['slow preface', 'one, and another']);
   });
   it('knows when it is asked what it can do', () => {
     assert.ok(parseWords(['--help']).help && parseWords(['-h']).help && parseWords(['--list']).list);

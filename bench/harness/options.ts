@@ -12,6 +12,8 @@ export interface BenchOptions {
   readonly jsonFile: string | undefined;
   /** References to compare with; undefined: all that are found. */
   readonly references: readonly string[] | undefined;
+  /** Names of the attacks that the benchmark `attacks` is to measure; none: all. */
+  readonly attacks: readonly string[];
   readonly list: boolean;
   readonly help: boolean;
 }
@@ -19,13 +21,14 @@ export interface BenchOptions {
 const roundsDefault = 5;
 const roundsMax = 1_000;
 
-export const usage = `npm run bench -- [NAME ...] [--quick] [--rounds N] [--json FILE] [--reference NAME ...] [--list]
+export const usage = `npm run bench -- [NAME ...] [--quick] [--rounds N] [--json FILE] [--reference NAME ...] [--attack NAME ...] [--list]
 
   NAME               benchmarks to run (default: all)
   --quick            everything once and small, under two minutes: only whether the answers are right counts
   --rounds N         interleaved rounds of each measurement (default: ${roundsDefault}; --quick: 1)
   --json FILE        write the figures there as well; docs/benchmarks.md has the format
   --reference NAME   compare with that one only; may be repeated, or be a list with commas; "none" measures Kiln alone
+  --attack NAME      let the benchmark "attacks" measure that one only; may be repeated
   --list             what can be measured and compared with here
   --help             this
 
@@ -41,6 +44,7 @@ export function parseWords(words: readonly string[]): BenchOptions {
       rounds: { type: 'string' },
       json: { type: 'string' },
       reference: { type: 'string', multiple: true },
+      attack: { type: 'string', multiple: true, default: [] },
       list: { type: 'boolean', default: false },
       help: { type: 'boolean', short: 'h', default: false },
     },
@@ -51,6 +55,7 @@ export function parseWords(words: readonly string[]): BenchOptions {
     rounds: values.rounds === undefined ? (values.quick ? 1 : roundsDefault) : parseRounds(values.rounds),
     jsonFile: values.json,
     references: values.reference?.flatMap((list) => list.split(',')).filter((name) => name !== 'none' && name !== ''),
+    attacks: values.attack,
     list: values.list,
     help: values.help,
   };

@@ -117,12 +117,17 @@ async function measureGroup(kinds: readonly AttackKind[], context: BenchContext,
   }
 }
 
+function chosenKinds({ attacks: named, quick }: BenchContext): readonly AttackKind[] {
+  if (named.length > 0) return attackKinds.filter((kind) => named.includes(kind.name));
+  return quick ? attackKinds.filter((_, index) => index % quickStep === 0) : attackKinds;
+}
+
 export const attacks: Benchmark = {
   name,
   title: 'latency of other calls while the server is attacked, over that under the same load without the attack',
   async run(context) {
     const results: Result[] = [];
-    const chosen = context.quick ? attackKinds.filter((_, index) => index % quickStep === 0) : attackKinds;
+    const chosen = chosenKinds(context);
     context.progress(`\n${name}: 99th percentile of the calls of somebody else, each attack when it is measured`);
     for (const kinds of byServer([...controls, ...chosen])) await measureGroup(kinds, context, results);
     const slow = results.flatMap(({ server, measured: { callRatio } }) => ((callRatio?.median ?? 0) > ratioMax ? [`${server} (${callRatio?.median.toFixed(2)})`] : []));

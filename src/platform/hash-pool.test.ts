@@ -71,7 +71,7 @@ describe('HashPool', () => {
     assert.equal(await beyond.hex(), hash('sha256', bytes));
     permit(-1);
     assert.deepEqual(await Promise.all(held), [hash('sha256', bytes), hash('sha256', bytes)]);
-    assert.equal(pool.lentRings, 0);
+    assert.deepEqual([pool.lentRings, pool.ringBytes], [0, 2 * mib]);
   });
 
   it('keeps small bodies on the loop', async () => {
@@ -97,6 +97,7 @@ describe('HashPool', () => {
     using next = pool.begin('sha256', bytes.byteLength);
     assert.equal(pool.lentRings, 1);
     assert.equal(await feed(next, bytes), hash('sha256', bytes));
+    assert.equal(pool.ringBytes, mib);
   });
 
   it('a body disposed just when its thread had read harms no other', async () => {
@@ -130,6 +131,7 @@ describe('HashPool', () => {
     await assert.rejects(idle.hex(), { code: 'unavailable' });
     using next = pool.begin('sha256', bytes.byteLength);
     assert.equal(await feed(next, bytes), hash('sha256', bytes));
+    assert.equal(pool.ringBytes, 4 * mib);
   });
 
   it('fails bodies whose thread cannot be started, and those that are open when it is closed', async () => {

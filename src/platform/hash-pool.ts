@@ -19,9 +19,7 @@ export interface HashPoolOptions<FunctionName extends string> {
 }
 
 /** From here on a body is worth the way to a thread: below, it holds the loop up for half a millisecond in all. */
-export const threadedBytesMin = 1_048_576;
-/** Rings that are kept for the next bodies. */
-const spareRingsMax = 8;
+const threadedBytesMin = 1_048_576;
 /** Hashers have their state outside of it. */
 const heapMiBMax = 32;
 
@@ -35,7 +33,10 @@ interface HashThread {
 export class HashPool<FunctionName extends string> implements HashPort<FunctionName>, AsyncDisposable {
   readonly #options: HashPoolOptions<FunctionName>;
   readonly #threads = new Set<HashThread>();
-  /** At most `spareRingsMax`. */
+  /**
+   * For the next bodies. Kept for good: two garbage collectors would have to agree before one is freed, and until then
+   * new ones would go beyond the bound.
+   */
   readonly #spareRings: SharedArrayBuffer[] = [];
   #lentRings = 0;
   #bodyCount = 0;
@@ -51,6 +52,12 @@ export class HashPool<FunctionName extends string> implements HashPort<FunctionN
     return this.#lentRings;
   }
 
+  /** Of all rings there are, in use or not: as many as were ever in use at once. */
+  get ringBytes(): number {
+    return (this.#lentRings + this.#spareRings.length) * RingHasher.ringBytes;
+  }
+
+  /** @throws CacheError `unavailable` once this is disposed. */
   begin(functionName: FunctionName, expectedBytes: number): BodyHasher {
     if (this.#closed) throw new CacheError('unavailable', 'the server stops');
     if (expectedBytes < threadedBytesMin || this.#lentRings === this.#options.ringsMax) return new LocalHasher(this.#options.createHasher(functionName));
@@ -98,20 +105,26 @@ export class HashPool<FunctionName extends string> implements HashPort<FunctionN
     }
     thread.bodies.delete(message.id);
     if (thread.bodies.size === 0) thread.worker.unref();
-    this.#lentRings -= 1;
-    if (this.#spareRings.length < spareRingsMax) this.#spareRings.push(body.ring);
+    this.#takeBack(body);
     body.onEnded(message.hex);
   }
 
-  /** The next body that needs a thread starts another one. Rings are left to the garbage collector: they are ours alone again. */
+  /** The next body that needs a thread starts another one. Nobody reads the rings of this one any more. */
   #lost(thread: HashThread): void {
     this.#threads.delete(thread);
-    this.#lentRings -= thread.bodies.size;
     const failure = this.#closed
       ? new CacheError('unavailable', 'the server stops')
       : new CacheError('unavailable', 'the thread that hashed this upload has ended unexpectedly; send it again', { cause: thread.cause });
-    for (const body of thread.bodies.values()) body.fail(failure);
+    for (const body of thread.bodies.values()) {
+      this.#takeBack(body);
+      body.fail(failure);
+    }
     thread.bodies.clear();
+  }
+
+  #takeBack({ ring }: RingHasher): void {
+    this.#lentRings -= 1;
+    this.#spareRings.push(ring);
   }
 }
 

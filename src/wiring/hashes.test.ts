@@ -19,7 +19,7 @@ function bytesOf(length: number, salt: number): Buffer {
 
 describe('openHashes', () => {
   for (const row of digestFunctions) {
-    it(`K1-21: ${row.name} of bodies of all sizes is what one thread gives`, async () => {
+    it(`${row.name} of bodies of all sizes is what one thread gives`, async () => {
       await using pool = openHashes({ threadsMax: 2, ringsMax: 8 });
       for (const size of [0, 1, 1023, 1024, 1025, piece - 1, piece, piece + 1, mib - 1, mib, mib + 1, 5 * mib + 3, 16 * mib + 1]) {
         const bytes = bytesOf(size, size);

@@ -1,7 +1,7 @@
 // Bytes that come in pieces, seen so that what begins in one piece and ends in the next is in one buffer.
 import { assert } from '../base/assert.ts';
 
-/** Copies only what the caller keeps of a piece, so large pieces are seen in place. Holds what is kept, and at most as much again. */
+/** Copies only what the caller keeps of a piece, so large pieces are seen in place. Holds at most twice what is kept and the piece behind it. */
 export class PieceWindow {
   /** What can be seen now: what was kept, then the latest piece. Both hold until the next `add`. */
   bytes: Buffer = Buffer.alloc(0);

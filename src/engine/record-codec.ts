@@ -67,7 +67,7 @@ export function aligned(bytes: number): number {
   return Math.ceil(bytes / recordAlignment) * recordAlignment;
 }
 
-/** Of the payload, from the begin of the record. */
+/** Of the payload, from the beginning of the record. */
 export function payloadOffset(hashBytes: number, instanceBytes: number): number {
   return aligned(recordFixedBytes + hashBytes + instanceBytes);
 }

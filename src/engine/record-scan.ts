@@ -66,7 +66,7 @@ type State =
 
 const telling: State = { state: 'telling' };
 
-/** One pass over a segment. Holds less than two records of what was pushed. */
+/** One pass over a segment. Holds at most twice a record and the piece behind it. */
 export class RecordScan {
   readonly #start: ScanStart;
   readonly #window: PieceWindow;

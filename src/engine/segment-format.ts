@@ -1,17 +1,17 @@
-// The block at the begin of a segment, and the names in `segments/`. docs/formats/segments.md
+// The block at the beginning of a segment, and the names in `segments/`. docs/formats/segments.md
 import { crc32 } from 'node:zlib';
 import { assert } from '../base/assert.ts';
 import { readWide, writeWide } from './wide-integers.ts';
 
 /** On disk for ever. */
-const streamNumbers = { blob: 1, value: 2, touch: 3 } as const;
+export const streamNumbers = { blob: 1, value: 2, touch: 3 } as const;
 export type StreamName = keyof typeof streamNumbers;
 export const streamNames = Object.keys(streamNumbers) as readonly StreamName[];
 
 /** First bytes of every segment. */
 const segmentMagic = 'KILNSEGM';
 const version = 1;
-/** The block at the begin: records stand behind it. What it says is in its first 64 bytes. */
+/** The block at the beginning: records stand behind it. What it says is in its first 64 bytes. */
 export const segmentHeaderBytes = 4096;
 const headerFieldsBytes = 64;
 export const nonceBytes = 8;

@@ -1,8 +1,10 @@
-// The worked examples of docs/formats/segments.md decode, and what is written is what the page says.
+// The worked examples of docs/formats/segments.md and data-directory.md decode, and what is written is what the pages say.
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { sha256 } from '../digest/digest-function.ts';
-import { workedBlocks } from '../testing/worked-example.ts';
+import { FaultyFileSystem } from '../testing/faulty-file-system.ts';
+import { pageSays, workedBlocks } from '../testing/worked-example.ts';
+import { prepareDataDirectory } from './data-directory.ts';
 import { aligned, decodeHead, payloadIsRight, payloadOffset, recordBytes, writeHead } from './record-codec.ts';
 import type { RecordHead } from './record-codec.ts';
 import { decodePointer, decodeTombstone, decodeTouches, encodePointer, encodeTombstone, encodeTouches } from './record-payloads.ts';
@@ -55,7 +57,7 @@ describe('docs/formats/segments.md', () => {
     assert.equal(more.length, 0);
   });
 
-  it('the block at the begin decodes, and is written byte for byte', () => {
+  it('the block at the beginning decodes, and is written byte for byte', () => {
     const decoded = decodeSegmentHeader(segment);
     const header = { stream: 'blob', segmentBytes: 2 ** 20, id: 7, nonce: nonces.blob, firstSequence: 1000, begunMs: 1_700_000_000_000 } as const;
     assert.deepEqual(decoded, { kind: 'segment', header });
@@ -113,5 +115,16 @@ describe('docs/formats/segments.md', () => {
     assert.deepEqual(decoded, expected);
     assert.ok(encodeTouches(expected).equals(touches.payload));
     assert.equal(touches.head.logicalBytes, 2);
+  });
+});
+
+describe('docs/formats/data-directory.md', () => {
+  it('the marker of version 2 is what the page says, and version 1 refuses it before anything is read', async () => {
+    const marker = Buffer.from('kiln data directory, format 2\n');
+    assert.ok(pageSays('data-directory.md', [...marker].map((byte) => byte.toString(16).padStart(2, '0')).join(' ')));
+    const disk = new FaultyFileSystem();
+    const file = await disk.createExclusive('/kiln-data-version');
+    await file.write(marker);
+    await assert.rejects(prepareDataDirectory(disk, '/'), { code: 'failed_precondition' });
   });
 });

@@ -326,6 +326,6 @@ describe('kiln status', () => {
       assert.match(refused.errors, text);
     }
     const plain = await serveKiln(t, ['--listen', '127.0.0.1:0', '--data', file('plain')]);
-    assert.match((await runKiln(['status', plain.ready.http.replace('http', 'https')])).errors, /^kiln: cannot connect to 127\.0\.0\.1:\d+: (?:it|what answers there) does not speak TLS/);
+    assert.match((await runKiln(['status', plain.ready.http.replace('http', 'https')])).errors, /^kiln: cannot connect to 127\.0\.0\.1:\d+: (?:it|what answers there) does not speak TLS.*\n {2}.*; one without TLS is asked at http:\/\//);
   });
 });

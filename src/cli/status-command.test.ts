@@ -50,6 +50,7 @@ describe('kiln status', () => {
     const within = await runKiln(['status', `${ready.http}/team/a`, '--token-file', token]);
     assert.equal(within.status, 0, within.errors);
     assert.match(within.out, /you may write in instance "team\/a"\n {2}gRPC {4}gets through\n {2}more {4}not shown/);
+    await writeFile(token, `\ufeff${created.out.trim()}\r\n`); // as editors of Windows write it
     assert.match((await runKiln(['status', ready.http, `--token-file=${token}`])).out, /you may neither read nor write\n/);
     assert.match((await runKiln(['status', ready.http])).out, /you may neither read nor write\n/);
 

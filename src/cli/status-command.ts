@@ -69,7 +69,7 @@ function explained(thrown: unknown, url: string): unknown {
     unavailable: `is it running? Start it with "kiln serve", or give its URL: kiln status http://HOST:PORT (asked was ${url})`,
     deadline_exceeded: 'it hangs, or something between here and there drops packets; its log says more',
     // Of connecting, that is only TLS and the rules of the machine.
-    failed_precondition: url.startsWith('https:') ? '--ca-file says whom to trust; --certificate-file and --key-file, what to show to a server that asks for it' : undefined,
+    failed_precondition: url.startsWith('https:') ? '--ca-file says whom to trust; --certificate-file and --key-file, what to show to a server that asks for it; one without TLS is asked at http://' : undefined,
     unauthenticated: 'the server does not know these credentials; a new token is made with "kiln token create"',
   }[thrown.code as string];
   return advice === undefined ? thrown : new CacheError(thrown.code, `${thrown.message}\n${advice}`, { cause: thrown });
@@ -85,7 +85,7 @@ async function tokenIn(path: string): Promise<string> {
 async function wholeFile(path: string, bytesMax: number, advice: string): Promise<string> {
   const bytes = await readSmallFile(path, bytesMax + 1);
   if (bytes.byteLength > bytesMax) throw usageError(`${path} is longer than ${formatByteSize(bytesMax)}`, advice);
-  return Buffer.from(bytes).toString('latin1');
+  return Buffer.from(bytes).toString('utf8');
 }
 
 /** What is known of TLS, for the client of HTTP as texts and for that of gRPC as files. */

@@ -55,7 +55,7 @@ const http2Group = group(
       reload: true,
     }),
     'send-buffer': key(byteSize({ min: '64KiB', max: '256MiB' }), {
-      help: 'Bytes on their way to the system; while a connection has more, its answers wait and nothing of it is read.',
+      help: 'Bytes on their way to the system; while a connection has more, its answers wait. With as much again of what is no content, nothing of it is read.',
       example: '1MiB',
       default: { text: '1MiB' },
       reload: true,

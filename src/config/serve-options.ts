@@ -47,7 +47,7 @@ export interface ServeOptions {
   /** Undefined: derived from the free disk once the directory is known to exist. */
   readonly maxBytes: number | undefined;
   readonly readyFile: string | undefined;
-  /** Undefined: write for callers on this machine if there are no identities, nobody else. */
+  /** Undefined: overwrite for callers on this machine if there are no credentials, nobody else. */
   readonly allowAnonymous: 'none' | 'read' | 'write' | 'overwrite' | undefined;
   readonly rights: {
     readonly tokensFile: string | undefined;

@@ -182,6 +182,24 @@ describe('FileValueStore', () => {
     assert.equal(String(await read(values)), '1');
   });
 
+  it('CT-9: a value of the other kind that is replaced while it is being read is looked at again', async () => {
+    await using directory = await temporaryDirectory();
+    const mebibyte = 1024 * 1024;
+    const budget = new ByteBudget({ maxBytes: 16 * mebibyte, waitersMax: 10 });
+    await using store = await openFileStore(directory.path, { hotBytesMax: 0 }, { budget });
+    const beside: ValueKey = { ...key, kind: 'opaque' };
+    await store.values.put(beside, byteSourceOf(new Uint8Array(mebibyte)));
+    budget.take(12 * mebibyte);
+    const seen: number[] = [];
+    const late = store.values.putFirst(key, byteSourceOf(value), ({ bytes }) => (seen.push(bytes.byteLength), true));
+    while (budget.waiterCount === 0) await new Promise((resolve) => setImmediate(resolve));
+    await store.values.put(beside, byteSourceOf(new Uint8Array(mebibyte + 1))); // longer than what is about to be read
+    budget.give(12 * mebibyte);
+    assert.equal(await late, false);
+    assert.deepEqual(seen, [mebibyte + 1]);
+    assert.equal(await read(store.values), undefined);
+  });
+
   it('CT-9: writers who may overwrite and those who may not never lose what was acknowledged to the former', async () => {
     await using opened = await temporaryFileStore({ hotBytesMax: 0 });
     const { values } = opened.store;

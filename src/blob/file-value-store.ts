@@ -69,9 +69,12 @@ export class FileValueStore implements ValueStore {
       const file = this.#files.find(fileKeyOf(key));
       const own = await this.#look(key, file, async (present) => (Buffer.compare(present, value) === 0 ? 'same' : await stands({ kind: key.kind, bytes: present })), options);
       if (own === 'same') return true;
+      if (own === true) return false;
       const beside = besideOf(key);
-      const standsBeside = () => this.#look(beside, this.#files.find(fileKeyOf(beside)), (present) => stands({ kind: beside.kind, bytes: present }), options);
-      if (own === true || (await standsBeside()) === true) return false;
+      const besideFile = this.#files.find(fileKeyOf(beside));
+      if ((await this.#look(beside, besideFile, (present) => stands({ kind: beside.kind, bytes: present }), options)) === true) return false;
+      // Put meanwhile by who may overwrite, and perhaps half of what was read: nobody was asked about that one.
+      if (this.#files.find(fileKeyOf(beside)) !== besideFile) continue;
       if (await this.#files.write({ ...newFileOf(key, value), replaces: { file } }, options)) return true;
     }
     throw alwaysChanging(key);

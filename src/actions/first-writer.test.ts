@@ -79,6 +79,8 @@ describe('StoredActionCache.putFirst', () => {
     const { cache } = setUp();
     const withSize = (sizeBytes: number | undefined) => ({ ...key, actionDigest: { function: sha256, hash: digest.hash, sizeBytes } });
     await cache.put(key, outputsMade('a', 1n));
+    assert.equal(await cache.putFirst(withSize(1), outputsMade('b', 2n)), 'kept', 'with that size nothing is found');
+    assert.equal(await cache.putFirst(withSize(undefined), outputsMade('b', 2n)), 'same');
     for (const size of [1, undefined]) assert.equal(await cache.putFirst(withSize(size), outputsMade('a', 1n, 'poison')), 'kept');
     assert.ok(await cache.get(key));
   });
@@ -110,7 +112,7 @@ describe('entries of both kinds under one key', () => {
     assert.equal(resultFirst.values.get(opaque), undefined);
   });
 
-  it('CT-9: the same result may stand beside itself in both forms, and another one may not', async () => {
+  it('CT-9: a binary result may be put beside JSON that says the same, and another one may not', async () => {
     const { cache, values } = setUp();
     const [mine, others, poison] = [outputsMade('a', 1n), outputsMade('b', 2n), outputsMade('a', 1n, 'poison')];
     assert.equal(await putOpaque(values, encodeJson(mine.message), mine), 'stored');
@@ -119,5 +121,14 @@ describe('entries of both kinds under one key', () => {
     assert.equal(await cache.putFirst(key, others), 'stored');
     assert.equal(await putOpaque(values, encodeJson(poison.message), poison), 'kept');
     assert.equal((await cache.get(key))?.message.executionMetadata?.worker, 'b');
+  });
+
+  it('CT-9: JSON that says the same goes well, and is not put before the binary result, which is served as JSON too', async () => {
+    const { cache, values } = setUp();
+    assert.equal(await cache.putFirst(key, outputsMade('a', 1n)), 'stored');
+    const others = outputsMade('b', 2n);
+    const withMore = Buffer.from(JSON.stringify({ ...(JSON.parse(Buffer.from(encodeJson(others.message)).toString()) as object), ofANewerTool: 'poison' }));
+    assert.equal(await putOpaque(values, withMore, others), 'same');
+    assert.equal(values.get(opaque), undefined);
   });
 });

@@ -11,6 +11,8 @@ import { decodeStoredActionResult, headerBytes } from './stored-action-result.ts
 export interface Newcomer {
   readonly kind: ValueKind;
   readonly digestFunction: DigestFunction;
+  /** Of the action; undefined where nobody says it, as over HTTP. */
+  readonly actionSizeBytes?: number | undefined;
   /** Undefined for bytes that are no action result. */
   readonly result: EncodedActionResult | undefined;
 }
@@ -22,9 +24,17 @@ export interface StandingResults {
   isStanding(result: EncodedActionResult): MaybePromise<boolean>;
 }
 
+/** A result that is there. */
+interface Entry {
+  readonly result: EncodedActionResult;
+  readonly actionSizeBytes: number | undefined;
+}
+
 /**
  * Judges for one `ValueStore.putFirst`. Under one key there may be a binary result, which gRPC serves, and JSON or bytes of
- * a tool, which HTTP serves instead of it to some; so each is in the way of the other, unless both give a build the same.
+ * a tool, which HTTP serves instead of it to some; so each is in the way of the other. Except that a binary result may be
+ * put beside JSON that says the same, for gRPC has nothing else. Not the other way round: a binary result is served as JSON
+ * too, and JSON in its place could hold what only its readers understand.
  */
 export class FirstWriter {
   readonly #newcomer: Newcomer;
@@ -48,18 +58,24 @@ export class FirstWriter {
     const entry = this.#read(present);
     if (entry === 'unreadable') return false;
     if (entry === 'bytes') return true;
-    if (!(await this.#standing.isStanding(entry))) return false;
-    const same = mine !== undefined && sameOutputs(entry, mine);
-    if (present.kind !== kind) return !same; // beside it, nobody gets anything else than before
+    if (!(await this.#standing.isStanding(entry.result))) return false;
+    const same = mine !== undefined && this.#finds(entry) && sameOutputs(entry.result, mine);
+    if (kind === 'action_result' && present.kind === 'opaque') return !same;
     this.#metSame = same;
     return true;
   };
 
-  #read({ kind, bytes }: PresentValue): EncodedActionResult | 'bytes' | 'unreadable' {
+  /** Whether who asks for the newcomer is given `entry`: a result for another size of the action is a miss (AC-9). */
+  #finds(entry: Entry): boolean {
+    const { actionSizeBytes } = this.#newcomer;
+    return actionSizeBytes === undefined || entry.actionSizeBytes === undefined || actionSizeBytes === entry.actionSizeBytes;
+  }
+
+  #read({ kind, bytes }: PresentValue): Entry | 'bytes' | 'unreadable' {
     const { resultBytesMax } = this.#standing;
-    if (kind === 'action_result') return (bytes.byteLength <= headerBytes + resultBytesMax ? decodeStoredActionResult(bytes)?.result : undefined) ?? 'unreadable';
+    if (kind === 'action_result') return (bytes.byteLength <= headerBytes + resultBytesMax ? decodeStoredActionResult(bytes) : undefined) ?? 'unreadable';
     if (bytes.byteLength > resultBytesMax || !mayBeJson(bytes)) return 'bytes';
     const value = classifyActionValue(bytes, this.#newcomer.digestFunction);
-    return value.kind === 'foreign' ? 'bytes' : value.result;
+    return value.kind === 'foreign' ? 'bytes' : { result: value.result, actionSizeBytes: undefined };
   }
 }

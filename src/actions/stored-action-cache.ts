@@ -49,7 +49,8 @@ export class StoredActionCache implements SharedActionCache {
 
   async putFirst(key: ActionKey, result: EncodedActionResult, options: PutFirstOptions = {}): Promise<FirstPut> {
     const value = byteSourceOf(this.#encoded(key, result));
-    const newcomer = { kind: 'action_result', digestFunction: key.actionDigest.function, result } as const;
+    const { function: digestFunction, sizeBytes: actionSizeBytes } = key.actionDigest;
+    const newcomer = { kind: 'action_result', digestFunction, actionSizeBytes, result } as const;
     const writer = new FirstWriter(newcomer, { resultBytesMax: this.#valueBytesMax - headerBytes, isStanding: options.stands ?? (() => true) });
     if (await this.#values.putFirst(valueKey(key), value, writer.stands, options)) return 'stored';
     return writer.metSame ? 'same' : 'kept';

@@ -60,6 +60,15 @@ describe('PUT under /ac/ without the right to overwrite', () => {
     assert.match(await asJson(), /"first"/);
   });
 
+  it('CT-9: JSON beside a binary result that says the same changes nothing for those who read JSON', async () => {
+    await using served = await serveHttp(writing);
+    assert.equal((await put(served, binary('a', 'first'))).status, 200);
+    const asJson = async () => (await fetchHttp(served.port, path, { headers: { accept: 'application/json' } })).text;
+    const before = await asJson();
+    assert.equal((await put(served, Buffer.from(String(json('a', 'second')).replace('{', '{"ofANewerTool":"poison",')))).status, 200);
+    assert.equal(await asJson(), before);
+  });
+
   it('CT-9: replaces what is not served: a result, binary or JSON, whose blobs are gone', async () => {
     await using served = await serveHttp(writing);
     const digest = Digest.of(Buffer.from('gone'));

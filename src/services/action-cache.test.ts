@@ -190,6 +190,12 @@ describe('ActionCache', () => {
     assert.equal((await update(cache, result(5, 'fifth'), incomplete)).exitCode, 5, 'an incomplete result is in nobody\'s way');
   });
 
+  it('CT-9, AC-6: who may not read is not shown what somebody else has stored', async () => {
+    await using cache = await serveCache({ rights: ['write'] });
+    const result = (worker: string) => ({ exitCode: 1, executionMetadata: { worker } });
+    for (const worker of ['first', 'second']) assert.equal((await update(cache, result(worker))).executionMetadata?.worker, worker);
+  });
+
   it('AC-6, ERR-3: a full store fails the update with RESOURCE_EXHAUSTED, and nothing is stored', async () => {
     await using cache = await serveCache({ blobs: new MemoryBlobStore({ bytesMax: 10, blobBytesMax: 1_000 }) });
     await assert.rejects(update(cache, { stdoutRaw: text('more than ten bytes') }), { code: status.RESOURCE_EXHAUSTED });

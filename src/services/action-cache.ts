@@ -71,8 +71,9 @@ export function createActionCacheService({ blobs, actions, entryRights, authoriz
       }
       const outcome = await actions.putFirst(key, result, context);
       if (outcome === 'kept') throw entryRights.kept(context.caller, 'action_result', key);
+      if (outcome === 'stored' || !authorizer.allows(context.caller, 'read', instance)) return result;
       // The answer is what is stored (AC-9), also where somebody else has stored it.
-      return outcome === 'stored' ? result : ((await actions.get(key, context)) ?? result);
+      return (await actions.get(key, context)) ?? result;
     },
   });
 }

@@ -14,6 +14,8 @@ import { ManualClock } from '../testing/manual-clock.ts';
 import { RecordedLog } from '../testing/recorded-log.ts';
 import { seededRandom } from '../testing/seeded-random.ts';
 import type { SeededRandom } from '../testing/seeded-random.ts';
+import { defaultGrpcLimits } from './limits.ts';
+import { MessageLane } from './message-lane.ts';
 import { GrpcRouter } from './router.ts';
 import { implementService } from './service.ts';
 import type { ServiceImplementation } from './service.ts';
@@ -183,6 +185,27 @@ describe('lent messages', () => {
     }
   });
 
+  it('end with what the visitor throws for what had waited during a pause, and give back what came and no more', async () => {
+    const gate = Promise.withResolvers<void>();
+    let visited = 0;
+    const budget = unboundedByteBudget();
+    const visit = () => {
+      visited += 1;
+      if (visited === 1) return gate.promise;
+      throw new CacheError('out_of_range', 'enough');
+    };
+    const call = upload(visit, { budget });
+    await settle();
+    const wire = new Uint8Array(Buffer.concat([request(new Uint8Array(10)), request(new Uint8Array(1_000)), request(new Uint8Array(10))]));
+    call.send(wire, (left) => Math.min(left, 600));
+    gate.resolve();
+    await call.idle();
+    assert.equal(call.stream.status('grpc-status'), '11');
+    assert.equal(visited, 2);
+    assert.equal(budget.usedBytes, 0);
+    assert.equal(call.stream.consumedBytes, wire.byteLength);
+  });
+
   it('end with INTERNAL when the request ends inside one, also behind a pause', async () => {
     for (const paused of [false, true]) {
       const call = upload(() => (paused ? settle() : undefined));
@@ -222,6 +245,35 @@ describe('lent messages', () => {
     call.stream.handler?.onReset({ code: 8, byPeer: true });
     await call.idle();
     assert.equal(budget.usedBytes, 0);
+  });
+
+  it('HT-9: are counted while they are inflated, and not visited when the call ends meanwhile', async () => {
+    for (const isReset of [false, true]) {
+      const visited: number[] = [];
+      const budget = unboundedByteBudget();
+      const plain = Promise.withResolvers<Uint8Array>();
+      const lane = new MessageLane(new FakeServerStream(), {
+        limits: defaultGrpcLimits,
+        budget,
+        decode: (bytes) => bytes.byteLength,
+        inflate: () => plain.promise,
+        onFault: assert.fail,
+      });
+      const used = Promise.withResolvers<void>();
+      const lent = lane.lend((bytes) => (visited.push(Number(bytes)), used.promise)).then(() => 'whole', String);
+      lane.push(framed(new Uint8Array(100), 1));
+      lane.end();
+      assert.equal(budget.usedBytes, 105);
+      if (isReset) lane.close(new CacheError('cancelled', 'over'));
+      assert.equal(budget.usedBytes, isReset ? 0 : 105);
+      plain.resolve(new Uint8Array(3_000));
+      await settle();
+      assert.equal(budget.usedBytes, isReset ? 0 : 3_105);
+      used.resolve();
+      assert.match(await lent, isReset ? /over/ : /^whole$/);
+      assert.deepEqual(visited, isReset ? [] : [3_000]);
+      assert.equal(budget.usedBytes, 0);
+    }
   });
 
   it('let their visitor count what it keeps, until the call has ended', async () => {

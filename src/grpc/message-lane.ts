@@ -125,8 +125,6 @@ export class MessageLane implements RequestMessages<unknown>, AsyncIterator<unkn
   /** The call is over: drops what is held, returns its credit, and ends the handler's wait with `reason`. */
   close(reason: Error): void {
     this.#failure ??= reason;
-    this.#handedOut = undefined;
-    this.#handedOutBytes = 0;
     this.#drop();
     this.#stream.consumed(this.#uncreditedBytes);
     this.#uncreditedBytes = 0;
@@ -144,7 +142,7 @@ export class MessageLane implements RequestMessages<unknown>, AsyncIterator<unkn
     this.#reuseHandedOut();
     const message = this.#take() ?? (await this.#wait());
     if (message === undefined) return { done: true, value: undefined };
-    return { done: false, value: message instanceof CompressedMessage ? await this.#inflated(message) : this.#options.decode(message) };
+    return { done: false, value: this.#options.decode(message instanceof CompressedMessage ? await this.#inflated(message) : message) };
   }
 
   lend(visit: (message: unknown) => MaybePromise<void>): Promise<void> {
@@ -158,7 +156,7 @@ export class MessageLane implements RequestMessages<unknown>, AsyncIterator<unkn
       budget: this.#budget,
       parts,
       decode: (bytes) => this.#options.decode(bytes),
-      inflate: (message) => this.#options.inflate(message),
+      inflate: (message) => this.#inflated(message),
       visit,
       onReady: () => this.#lendQueued(),
       onFailure: (error) => {
@@ -180,18 +178,18 @@ export class MessageLane implements RequestMessages<unknown>, AsyncIterator<unkn
   /** The handler wants no more. */
   async return(): Promise<IteratorResult<unknown, undefined>> {
     this.#ended = true;
-    this.#handedOut = undefined;
-    this.#handedOutBytes = 0;
     this.#drop();
     return { done: true, value: undefined };
   }
 
-  async #inflated(message: CompressedMessage): Promise<unknown> {
+  /** Counted, as it came and in plain, until whoever takes it is done with it. */
+  async #inflated(message: CompressedMessage): Promise<Uint8Array> {
+    this.#handedOutBytes = wireBytes(message);
     const bytes = await this.#options.inflate(message);
     if (this.#failure !== undefined) throw this.#failure;
     this.#handedOutBytes += bytes.byteLength;
     this.#count();
-    return this.#options.decode(bytes);
+    return bytes;
   }
 
   /** Only here: of a call that has ended, the handler may still be at work with what it has. */
@@ -214,6 +212,7 @@ export class MessageLane implements RequestMessages<unknown>, AsyncIterator<unkn
 
   /** What came before it was to be lent, or during a pause. */
   #lendQueued(): void {
+    this.#handedOutBytes = 0;
     while (this.#lending?.isPaused === false && !this.#unwanted) {
       const message = this.#queue.shift();
       if (message === undefined) break;
@@ -273,6 +272,7 @@ export class MessageLane implements RequestMessages<unknown>, AsyncIterator<unkn
     try {
       for (let piece = this.#backlog[0]; piece !== undefined; piece = this.#backlog[0]) {
         const cut = this.#cut(piece);
+        if (this.#unwanted) return; // what was visited failed, and all that waited has been dropped
         this.#backlogBytes -= cut;
         if (cut < piece.byteLength) {
           this.#backlog[0] = piece.subarray(cut);
@@ -303,6 +303,8 @@ export class MessageLane implements RequestMessages<unknown>, AsyncIterator<unkn
 
   #drop(): void {
     this.#unwanted = true;
+    this.#handedOut = undefined;
+    this.#handedOutBytes = 0;
     this.#queue = [];
     this.#queuedBytes = 0;
     this.#backlog = [];

@@ -78,7 +78,7 @@ describe('slow attackers: connections', () => {
   });
 
   it('half-open peers with calls are found by a PING', async (t) => {
-    const { port, endures, metric } = await attackedServer(t, '--limits-http2-ping-interval', '300ms', '--limits-http2-ping-timeout', '300ms');
+    const { port, endures, metric } = await attackedServer(t, '--limits-http2-ping-interval', '1s', '--limits-http2-ping-timeout', '3s');
     await endures(async () => {
       const client = await halfOpen(port, 10);
       await client.closed;

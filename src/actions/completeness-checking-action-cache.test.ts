@@ -103,6 +103,16 @@ describe('CompletenessCheckingActionCache', () => {
     assert.equal(await cache.putFirst(key, encoded({ exitCode: 3 }), { stands: () => false }), 'stored', 'whoever asks may say so, too');
   });
 
+  it('CT-9: a first writer who has gone is not waited for, also where the signal is a getter, as that of an exchange', async () => {
+    const { cache, key } = setUp();
+    class Exchange {
+      get signal(): AbortSignal {
+        return AbortSignal.abort();
+      }
+    }
+    await assert.rejects(cache.putFirst(key, encoded({ exitCode: 2 }), new Exchange()), { code: 'cancelled' });
+  });
+
   const missing: readonly (readonly [string, (s: SetUp) => Promise<MessageInitShape<typeof ActionResultSchema>>])[] = [
     ['an output file', async ({ file }) => ({ outputFiles: [{ path: 'a', digest: await file('a') }, { path: 'b', digest: await file('b', false) }] })],
     [

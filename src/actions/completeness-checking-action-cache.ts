@@ -35,12 +35,12 @@ export class CompletenessCheckingActionCache implements SharedActionCache {
 
   /** What is not served is not in the way. */
   putFirst(key: ActionKey, result: EncodedActionResult, options: PutFirstOptions = {}): Promise<FirstPut> {
-    const { stands } = options;
+    const { stands, signal, trace, onStep } = options; // not spread: a getter would be lost
     const isComplete = async (present: EncodedActionResult): Promise<boolean> => {
       if (stands !== undefined && !(await stands(present))) return false;
       return (await this.#check.whyIncomplete(present, key.actionDigest.function, options)) === undefined;
     };
-    return this.#inner.putFirst(key, result, { ...options, stands: isComplete });
+    return this.#inner.putFirst(key, result, { signal, trace, onStep, stands: isComplete });
   }
 
   #checked(key: ActionKey, result: EncodedActionResult | undefined, options?: CallOptions): MaybePromise<EncodedActionResult | undefined> {

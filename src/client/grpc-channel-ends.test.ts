@@ -3,11 +3,13 @@ import assert from 'node:assert/strict';
 import diagnosticsChannel from 'node:diagnostics_channel';
 import { once } from 'node:events';
 import * as http2 from 'node:http2';
+import { createServer } from 'node:net';
 import type * as net from 'node:net';
 import { describe, it } from 'node:test';
 import type { TestContext } from 'node:test';
 import type { CacheError } from '../base/cache-error.ts';
 import { errorCode } from '../h2/error-code.ts';
+import { insecureRefusal } from '../h2/preface-refusal.ts';
 import { ManualClock } from '../testing/manual-clock.ts';
 import { FakeSession, FakeSessions, turn } from '../testing/fake-grpc-session.ts';
 import { grpcChannelTo } from '../testing/grpc-channel-to.ts';
@@ -168,5 +170,16 @@ describe('GrpcChannel: a server that ends the connection', () => {
       session.close();
     }, () => {});
     assert.match(message, /: .*it said ENHANCE_YOUR_CALM \(too many connections\)$/);
+  });
+
+  it('is believed when no wait mends it: also calls that wait for it fail at once', async (t) => {
+    const server = createServer((socket) => {
+      socket.on('error', () => {});
+      socket.once('data', () => socket.end(insecureRefusal('this port speaks TLS')));
+    });
+    const port = await listen(t, server);
+    await using channel = grpcChannelTo(port);
+    const failure = { code: 'failed_precondition', message: `cannot connect to 127.0.0.1:${port}: it ended the connection at once; it said INADEQUATE_SECURITY (this port speaks TLS)` };
+    await assert.rejects(channel.unary(emptyCall, {}, { waitForReady: true, timeoutMs: 60_000 }), failure);
   });
 });

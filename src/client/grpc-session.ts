@@ -8,6 +8,7 @@ import type { Log } from '../base/log.ts';
 import type { ConnectionEnd } from '../h2/client-connection.ts';
 import { connectHttp2 } from '../h2/client-session.ts';
 import type { Http2Client } from '../h2/client-session.ts';
+import { errorCode } from '../h2/error-code.ts';
 import type { Http2Limits } from '../h2/limits.ts';
 import { farewellOf } from './farewell.ts';
 import { HeardSocket } from './heard-socket.ts';
@@ -31,7 +32,8 @@ export interface SessionOptions {
 /**
  * Makes sessions. One that comes back takes calls: the server has sent its SETTINGS and answered. A failure leaves no
  * socket open.
- * @throws CacheError as `Connector.connect`; `unavailable` when nothing answers that speaks HTTP/2.
+ * @throws CacheError as `Connector.connect`; `unavailable` when nothing answers that speaks HTTP/2; `failed_precondition`
+ *   when the server wants TLS, or another client certificate.
  */
 export type OpenSession = (options: SessionOptions) => Promise<GrpcSession>;
 
@@ -95,7 +97,9 @@ class SocketSession implements GrpcSession {
 /** Why nothing came of a connection that stood. */
 function failureOf(target: ConnectTarget, { ending }: Http2Client, { loss }: HeardSocket): CacheError {
   if (loss !== undefined && loss.code !== 'unavailable') return loss; // says already whom it is about
-  return new CacheError('unavailable', `cannot connect to ${targetName(target)}: ${whyNothing(target, ending, loss)}`, { cause: loss });
+  // As of plaintext where TLS is spoken, or a client certificate that is not believed: no wait mends it.
+  const isLasting = ending?.byGoaway === true && ending.code === errorCode.inadequateSecurity;
+  return new CacheError(isLasting ? 'failed_precondition' : 'unavailable', `cannot connect to ${targetName(target)}: ${whyNothing(target, ending, loss)}`, { cause: loss });
 }
 
 function whyNothing(target: ConnectTarget, ending: ConnectionEnd | undefined, loss: CacheError | undefined): string {

@@ -21,8 +21,8 @@ export interface Load {
   readonly bytesPerSecond: number;
 }
 
-/** Calls of one connection that wait for an answer at a time. */
-const callsAtATime = 100;
+/** Calls of one connection that wait for an answer at a time: as many as attackers begin before they look at one. */
+const callsAtATime = 200;
 /** The largest frame that is sent, and what a server lets an unread stream have. */
 const frameBytes = 16_384;
 

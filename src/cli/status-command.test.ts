@@ -87,7 +87,8 @@ describe('kiln status', () => {
 
   it('names the mistake in a command line and the way out', async (t) => {
     const directory = await temporaryDirectory(t);
-    const [long, ca] = [join(directory, 'long.pem'), join(directory, 'ca.pem')];
+    const [long, ca, prose] = ['long.pem', 'ca.pem', 'prose'].map((name) => join(directory, name)) as [string, string, string];
+    await writeFile(prose, 'no certificate\n');
     await writeFile(ca, makeCertificate({ authority: true }).certificate);
     await writeFile(long, `-----BEGIN CERTIFICATE-----\n${'A'.repeat(1_048_576)}`);
     const mistakes: readonly (readonly [args: readonly string[], text: RegExp])[] = [
@@ -102,7 +103,7 @@ describe('kiln status', () => {
       [['https://127.0.0.1:1', '--ca-file', long], /long\.pem is longer than 1 MiB\nkeep in it only the certificates that are needed$/],
       [['https://127.0.0.1:1', '--token-file', long], /long\.pem is longer than 4 KiB\nname the file that holds the token alone$/],
       [['https://127.0.0.1:1', '--certificate-file', 'c.pem'], /a client certificate needs its key, and a key its certificate\ngive both/],
-      [['https://127.0.0.1:1', '--ca-file', '/etc/hostname'], /hostname has no certificate in PEM: there is no "-----BEGIN CERTIFICATE-----" in it\nname a file that has$/],
+      [['https://127.0.0.1:1', '--ca-file', prose], /prose has no certificate in PEM: there is no "-----BEGIN CERTIFICATE-----" in it\nname a file that has$/],
       [['https://127.0.0.1:1', '--certificate-file', ca, '--key-file', ca], /ca\.pem has no private key in PEM/],
       [['http://127.0.0.1:1', '--ca-file', ca], /files for TLS are given, and the URL is not one of TLS\nbegin it with https:\/\/, or leave them out$/],
       [['http://me:secret@host:1/?a'], /"http:\/\/…@host:1\/\?a" has a query/],

@@ -8,6 +8,7 @@ import type { RoomShare } from '../base/room-share.ts';
 import type { MaybePromise } from '../base/maybe-promise.ts';
 import type { OpenStream } from '../h2/stream.ts';
 import type { PartsCodec } from '../proto/message-codec.ts';
+import { KeptPieces } from './kept-pieces.ts';
 import { Lending } from './lent-messages.ts';
 import type { GrpcLimits } from './limits.ts';
 import { partialBytesMin, pieceMemory } from './message-buffer.ts';
@@ -55,7 +56,7 @@ export class MessageLane implements RequestMessages<unknown>, AsyncIterator<unkn
   #queue: ReceivedMessage[] = [];
   #queuedBytes = 0;
   /** Pieces not yet cut into messages, copied since the transport takes its own back. */
-  #backlog: Uint8Array[] = [];
+  #backlog = new KeptPieces();
   #backlogBytes = 0;
   /** What the handler has as long as it has not asked for the next one. */
   #handedOut: ReceivedMessage | undefined;
@@ -102,9 +103,8 @@ export class MessageLane implements RequestMessages<unknown>, AsyncIterator<unkn
     if (this.#queuedBytes + this.#backlogBytes > partialBytesMin && this.#budget.refusesGrowth) throw this.#budget.refusal();
     const cut = this.#backlogBytes === 0 ? this.#cut(bytes) : 0;
     if (cut < bytes.byteLength) {
-      const rest = bytes.slice(cut);
-      this.#backlog.push(rest);
-      this.#backlogBytes += rest.byteLength;
+      this.#backlog.add(cut === 0 ? bytes : bytes.subarray(cut));
+      this.#backlogBytes += bytes.byteLength - cut;
     }
     this.#serve();
     this.#returnCredit();
@@ -270,15 +270,12 @@ export class MessageLane implements RequestMessages<unknown>, AsyncIterator<unkn
 
   #cutBacklog(): void {
     try {
-      for (let piece = this.#backlog[0]; piece !== undefined; piece = this.#backlog[0]) {
+      for (let piece = this.#backlog.first; piece !== undefined; piece = this.#backlog.first) {
         const cut = this.#cut(piece);
         if (this.#unwanted) return; // what was visited failed, and all that waited has been dropped
         this.#backlogBytes -= cut;
-        if (cut < piece.byteLength) {
-          this.#backlog[0] = piece.subarray(cut);
-          return;
-        }
-        this.#backlog.shift();
+        this.#backlog.take(cut);
+        if (cut < piece.byteLength) return;
       }
       this.#checkEnd();
     } catch (error) {
@@ -307,7 +304,7 @@ export class MessageLane implements RequestMessages<unknown>, AsyncIterator<unkn
     this.#handedOutBytes = 0;
     this.#queue = [];
     this.#queuedBytes = 0;
-    this.#backlog = [];
+    this.#backlog = new KeptPieces();
     this.#backlogBytes = 0;
     this.#keptBytes = 0;
     this.#reader.drop();

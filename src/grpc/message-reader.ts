@@ -3,6 +3,7 @@
 import type { ByteBudget, RoomWaiter } from '../base/byte-budget.ts';
 import type { CacheError } from '../base/cache-error.ts';
 import type { RoomShare } from '../base/room-share.ts';
+import { KeptPieces } from './kept-pieces.ts';
 import { partialBytesMin, pieceMemory } from './message-buffer.ts';
 import { StatusError } from './status-error.ts';
 import { grpcStatusOf } from './status.ts';
@@ -76,7 +77,7 @@ export class MessageReader implements RoomWaiter {
   /** The message being filled, or its beginning; undefined between messages, while its prefix is incomplete, and in line. */
   #body: Uint8Array | undefined;
   /** What came of a message that stands in line. */
-  #pieces: Uint8Array[] | undefined;
+  #pieces: KeptPieces | undefined;
   #filled = 0;
   /** Taken from the budget for the message at hand. */
   #heldBytes = 0;
@@ -199,14 +200,14 @@ export class MessageReader implements RoomWaiter {
       return;
     }
     if (share === undefined) budget.enterLine(this);
-    this.#pieces = [beginning];
+    this.#pieces = new KeptPieces(beginning);
     this.#body = undefined;
   }
 
   #keepInLine(bytes: Uint8Array): void {
     if (this.#memory.budget.refusesGrowth) throw this.#memory.budget.refusal();
     this.#hold(bytes.byteLength);
-    this.#pieces?.push(bytes.slice());
+    this.#pieces?.add(bytes);
   }
 
   #hold(bytes: number): void {
@@ -235,7 +236,7 @@ export class MessageReader implements RoomWaiter {
 }
 
 /** `into`, with `pieces` at its beginning. */
-function joined(pieces: readonly Uint8Array[], into: Uint8Array): Uint8Array {
+function joined(pieces: Iterable<Uint8Array>, into: Uint8Array): Uint8Array {
   let offset = 0;
   for (const piece of pieces) {
     into.set(piece, offset);

@@ -82,6 +82,17 @@ describe('GatheredBytes', () => {
     assert.equal(hasRoom, true);
   });
 
+  it('HT-4: has no room while much of a large message waits, and tells all who were asked for a pause', async () => {
+    const { gathered } = gathering();
+    const told: string[] = [];
+    for (const name of ['first', 'second']) void Promise.resolve(gathered.add(new Uint8Array(4 * chunkBytes), true)).then(() => told.push(name));
+    for (let taken = 1; taken <= 8; taken += 1) {
+      await gathered.next();
+      await settle();
+      assert.deepEqual(told, taken < 7 ? [] : ['first', 'second'], `${taken} of 8 chunks are taken`);
+    }
+  });
+
   it('tells of a failure before all else, but not behind the end; and holds nothing when it is dropped', async () => {
     const { kept, gathered } = gathering();
     await gathered.add(new Uint8Array(10), true);

@@ -24,7 +24,8 @@ export class GatheredBytes {
   #ended = false;
   #failure: Error | undefined;
   #wake: (() => void) | undefined;
-  #makeRoom: (() => void) | undefined;
+  /** Somebody waits until few enough are ready. */
+  #room: PromiseWithResolvers<void> | undefined;
 
   /** `onKept` is told how much memory is held. */
   constructor(onKept: (bytes: number) => void) {
@@ -40,9 +41,8 @@ export class GatheredBytes {
     this.#isWhole = isWhole;
     if (isWhole || this.#ready.length > 0) this.#wake?.();
     if (this.#ready.length < readyChunksMax) return undefined;
-    const { promise, resolve } = Promise.withResolvers<void>();
-    this.#makeRoom = resolve;
-    return promise;
+    this.#room ??= Promise.withResolvers();
+    return this.#room.promise;
   }
 
   /** Nothing more comes. */
@@ -66,7 +66,7 @@ export class GatheredBytes {
       const chunk = this.#ready.shift() ?? this.#unfinished();
       if (chunk !== undefined) {
         this.#handedOut = chunk;
-        this.#makeRoom?.();
+        this.#makeRoom();
         return chunk;
       }
       if (this.#ended) return undefined;
@@ -99,6 +99,13 @@ export class GatheredBytes {
       this.#filling = undefined;
     }
     return end;
+  }
+
+  /** Not for each chunk that is taken: a message that came as a whole is many. */
+  #makeRoom(): void {
+    if (this.#ready.length >= readyChunksMax) return;
+    this.#room?.resolve();
+    this.#room = undefined;
   }
 
   #unfinished(): Uint8Array | undefined {

@@ -1,3 +1,4 @@
+// What waits of a request: order, copies, and memory.
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { seededRandom } from '../testing/seeded-random.ts';

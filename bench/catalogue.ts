@@ -1,6 +1,7 @@
 // All benchmarks, in the order in which they run.
 import type { Benchmark } from './harness/context.ts';
 import { attacks } from './workloads/attacks.ts';
+import { blobIndex } from './workloads/blob-tables.ts';
 import { largeWrites, smallUploads, smallWrites } from './workloads/durable-writes.ts';
 import { latency } from './workloads/latency.ts';
 import { actionResult, findMissingHundred, unary, unaryTls } from './workloads/lookups.ts';
@@ -28,6 +29,7 @@ export const benchmarks: readonly Benchmark[] = [
   latency,
   startUp,
   memoryGrowth,
+  blobIndex,
   telemetry,
   attacks,
 ];

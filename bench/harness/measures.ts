@@ -26,6 +26,8 @@ export const measures = {
   readyCpuMs: { head: 'CPU ms', unit: 'milliseconds of CPU from the start of the process until it serves', better: 'less', digits: 0 },
   residentMegabytes: { head: 'RSS MB', unit: 'megabytes (10^6 bytes) resident once it serves', better: 'less', digits: 0 },
   bytesPerBlob: { head: 'B/blob', unit: 'resident bytes more than with no blobs, per blob', better: 'less', digits: 0 },
+  bytesPerEntry: { head: 'B/entry', unit: 'bytes of all buffers of a table per entry, at the worst moment', better: 'less', digits: 1 },
+  growthMs: { head: 'growth CPU ms', unit: 'milliseconds of CPU of the longest insert that made a table grow', better: 'less', digits: 2 },
   callP99: { head: 'p99 us', unit: 'microseconds from the headers of a call of somebody else to its status, as the server counts it, 99th percentile', better: 'less', digits: 0 },
   controlCallP99: { head: 'control', unit: 'the same beside the load that is no attack', digits: 0 },
   callRatio: { head: 'ratio', unit: 'the 99th percentile of all rounds together over that of the control', digits: 2 },

@@ -12,8 +12,8 @@ const server: StartUpFacts['server'] = {
   anonymousRight: 'overwrite',
 };
 
-const textOf = (facts: Partial<StartUpFacts['server']> = {}, freeUsersFile?: string): string =>
-  startUpText({ version: '1.2.3', server: { ...server, ...facts }, hostName: 'forge', freeUsersFile });
+const textOf = (facts: Partial<StartUpFacts['server']> = {}, freeUsersFile?: string, others: Partial<StartUpFacts> = {}): string =>
+  startUpText({ version: '1.2.3', server: { ...server, ...facts }, hostName: 'forge', freeUsersFile, takesTokens: true, clientCertificates: 'off', ...others });
 
 describe('start-up text', () => {
   it('says where, what and for whom, and ends with the ready line', () => {
@@ -63,6 +63,14 @@ describe('start-up text', () => {
     assert.match(text, /CCACHE_REMOTE_STORAGE='http:\/\/127\.0\.0\.1:9092\/ccache\|layout=bazel'\nA certificate of/, 'by the address without TLS');
     assert.doesNotMatch(textOf({ addresses: [{ kind: 'tcp', host: '0.0.0.0', port: 443, tls: true }], anonymousRight: 'none' }), /ccache/);
     assert.ok(text.endsWith('ready grpcs://127.0.0.1:443 https://127.0.0.1:443\n'), text);
+  });
+
+  it('says how a client certificate is shown where one is asked for, and nothing of tokens that nobody has', () => {
+    const addresses = [{ kind: 'tcp', host: '0.0.0.0', port: 443, tls: true }] as const;
+    const known = textOf({ addresses, anonymousRight: 'none' }, undefined, { clientCertificates: 'required', takesTokens: false });
+    assert.match(known, /--cacert CA\.pem\nA certificate of the client is shown by\n {4}Bazel {3}build --tls_client_certificate=CLIENT\.pem --tls_client_key=CLIENT\.key\n {4}curl {4}--cert CLIENT\.pem --key CLIENT\.key\n\nready /);
+    assert.match(textOf({ addresses, anonymousRight: 'none' }, undefined, { clientCertificates: 'optional' }), /CLIENT\.key\nEach shows its token/);
+    assert.doesNotMatch(textOf({ addresses }) + textOf({}, undefined, { clientCertificates: 'required' }), /CLIENT/);
   });
 
   it('speaks of the socket file when that is what is served first', () => {

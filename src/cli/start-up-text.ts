@@ -1,6 +1,7 @@
 // What `kiln serve` prints once it serves: where, what and for whom, lines to copy for build tools, and the ready line.
 import { formatListenAddress } from '../base/listen-address.ts';
 import { formatByteSize } from '../base/units.ts';
+import type { TlsOptions } from '../config/serve-options.ts';
 import type { RunningServer, ServedAddress } from '../wiring/running-server.ts';
 
 /** What there is to say about a server that has started. */
@@ -11,6 +12,9 @@ export interface StartUpFacts {
   readonly hostName: string;
   /** The file whose users may read and write everywhere, since nobody has rights by name. */
   readonly freeUsersFile: string | undefined;
+  /** Somebody may have a token; else callers are known by their certificates alone. */
+  readonly takesTokens: boolean;
+  readonly clientCertificates: TlsOptions['clientCertificates'];
 }
 
 /** How a client reaches the server. */
@@ -33,7 +37,7 @@ function urlsOf({ tls, ...address }: TcpAddress, host: string): Endpoints {
 
 const loopbackFor: ReadonlyMap<string, string> = new Map([['0.0.0.0', '127.0.0.1'], ['::', '::1']]);
 
-export function startUpText({ version, server, hostName, freeUsersFile }: StartUpFacts): string {
+export function startUpText({ version, server, hostName, freeUsersFile, takesTokens, clientCertificates }: StartUpFacts): string {
   const [first] = server.addresses;
   if (first === undefined) return '';
   const { grpc, http } = endpointsOf(first);
@@ -45,7 +49,8 @@ export function startUpText({ version, server, hostName, freeUsersFile }: StartU
     ...(freeUsersFile === undefined || !(server.anonymousRight === 'none' || server.anonymousRight === 'read') ? [] : [`              every user of ${freeUsersFile} to read and write, since there are no identities`]),
     '',
     ...snippets(server.addresses, hostName),
-    ...(server.anonymousRight === 'none' ? credentialsHint(server.addresses) : []),
+    ...(clientCertificates !== 'off' && server.addresses.some(({ tls }) => tls) ? clientCertificateHint : []),
+    ...(server.anonymousRight === 'none' && takesTokens ? credentialsHint(server.addresses) : []),
     '',
     `ready ${grpc} ${http}`,
     '',
@@ -118,6 +123,12 @@ const tlsHint: readonly string[] = [
   'A certificate of an authority of your own is made known to',
   '    Bazel   build --tls_certificate=CA.pem',
   '    curl    --cacert CA.pem',
+];
+
+const clientCertificateHint: readonly string[] = [
+  'A certificate of the client is shown by',
+  '    Bazel   build --tls_client_certificate=CLIENT.pem --tls_client_key=CLIENT.key',
+  '    curl    --cert CLIENT.pem --key CLIENT.key',
 ];
 
 /** Of the build tools, Bazel alone can use a socket file. */

@@ -29,9 +29,8 @@ export class PieceWindow {
       this.offset = this.#keptFrom;
       this.bytes = this.#carry.subarray(this.#begin, this.#end);
     } else {
-      const skipped = Math.min(Math.max(0, this.#keptFrom - this.#addedTo), piece.byteLength);
-      this.offset = this.#addedTo + skipped;
-      this.bytes = piece.subarray(skipped);
+      this.offset = this.#addedTo;
+      this.bytes = piece;
     }
     this.#addedTo += piece.byteLength;
   }

@@ -87,8 +87,8 @@ export function writeHead(into: Buffer, at: number, head: RecordHead, nonceCrc: 
   const { hash, instance, offset, durableMark } = head;
   assert(hash.byteLength <= hashBytesMax, 'no hash has more than 64 bytes');
   assert(offset % recordAlignment === 0 && durableMark % recordAlignment === 0 && durableMark <= offset, 'a durable mark is the end of a record before this one');
-  const instanceBytes = into.write(instance, at + recordFixedBytes + hash.byteLength, 'utf8');
-  assert(instanceBytes <= 0xffff && instanceBytes === Buffer.byteLength(instance), 'an instance name fits its field');
+  const instanceBytes = instance === '' ? 0 : into.write(instance, at + recordFixedBytes + hash.byteLength, 'utf8');
+  assert(instance === '' || (instanceBytes <= 0xffff && instanceBytes === Buffer.byteLength(instance)), 'an instance name fits its field');
   into.writeUInt32LE(recordMagic, at + 4);
   into[at + 8] = version;
   into[at + 9] = recordKinds[head.kind];
@@ -108,7 +108,7 @@ export function writeHead(into: Buffer, at: number, head: RecordHead, nonceCrc: 
   into.set(hash, at + recordFixedBytes);
   const end = at + recordFixedBytes + hash.byteLength + instanceBytes;
   const payloadAt = at + payloadOffset(hash.byteLength, instanceBytes);
-  into.fill(0, end, payloadAt);
+  if (end < payloadAt) into.fill(0, end, payloadAt);
   into.writeUInt32LE(crc32(into.subarray(at + 4, end), nonceCrc), at);
   return payloadAt;
 }

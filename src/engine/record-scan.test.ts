@@ -185,10 +185,11 @@ describe('RecordScan', () => {
       if (harm % 2 === 1) loseSectors(random, segment, random.integer(begin, segment.end));
       if (harm >= 2) for (let flips = random.integer(1, 4); flips > 0; flips -= 1) flipBit(random, segment.bytes, begin, segment.end);
       if (random.integer(0, 3) === 0) segment.bytes.fill(0, random.integer(begin, segment.end), segment.end);
-      const oracle = expected(segment.bytes);
+      const bytes = random.integer(0, 3) === 0 ? segment.bytes.subarray(0, random.integer(begin, segment.end)) : segment.bytes;
+      const oracle = expected(bytes);
       const sizes = [1 + (round % 97), random.integer(1, 64), random.integer(64, 4096), 8192];
-      for (const size of sizes) assert.deepEqual(scanned(segment.bytes, () => size), oracle, `pieces of ${size}`);
-      assert.deepEqual(scanned(segment.bytes, () => random.integer(0, 700)), oracle, 'pieces of any size');
+      for (const size of sizes) assert.deepEqual(scanned(bytes, () => size), oracle, `pieces of ${size}`);
+      assert.deepEqual(scanned(bytes, () => random.integer(0, 700)), oracle, 'pieces of any size');
     }
   });
 
@@ -275,6 +276,16 @@ describe('RecordScan', () => {
     const events = scan.push(bytes.subarray(from));
     assert.equal(events.length, written.length - 1 - half);
     assert.deepEqual(scan.end(), { kind: 'ended', endOffset: end, records: written.length - 1, sealedRecords: written.length - 1, tornBytes: 0 });
+  });
+
+  it('takes no record for one that stands in another place of its segment', (t) => {
+    const random = seededRandom(t);
+    const { bytes, written, end } = someSegment(random, 8000, false);
+    const [first] = written;
+    assert.ok(first);
+    bytes.copyWithin(end, first.head.offset, first.head.offset + first.bytes);
+    const told = scanned(bytes, () => 512);
+    assert.deepEqual([told.records, told.endOffset, told.tornBytes], [written.length, end, 0]);
   });
 
   it('takes nothing in that ends behind the end of a short file', (t) => {

@@ -31,6 +31,7 @@ describe('planReads', () => {
 
   it('reads a record that is wanted twice once', () => {
     assert.deepEqual(planned(wanted([1, 0, 300_000], [1, 0, 300_000], [1, 0, 300_000])), ['1: 0+300000 [0 1 2]']);
+    assert.deepEqual(planned(wanted([1, 0, 100], [1, 8, 16])), ['1: 0+100 [0 1]'], 'also a part of it');
   });
 
   it('covers all that is wanted, for any set of records', (t) => {

@@ -1,7 +1,7 @@
 // Both sides of the ring in one thread: places, order, and counters that go round.
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { SyncRing, ringPlaces } from './sync-ring.ts';
+import { SyncRing, ringPlaces, wakeWord } from './sync-ring.ts';
 
 describe('SyncRing', () => {
   for (const first of [0, 2 ** 31 - 100, -3]) {
@@ -45,5 +45,31 @@ describe('SyncRing', () => {
     const seen: number[] = [];
     new SyncRing(ring.words).serve((fd) => (seen.push(fd), 0), () => undefined);
     assert.deepEqual(seen, [5, 6]);
+  });
+
+  it('knows that everything is done when the counters have gone round meanwhile', () => {
+    const ring = new SyncRing(undefined, 2 ** 31 - 10);
+    for (let fd = 0; fd < 20; fd += 1) ring.ask(fd, false);
+    ring.end();
+    const seen: number[] = [];
+    const serve = (fd: number): number => {
+      assert.ok(seen.length < 20, 'nothing more was asked');
+      seen.push(fd);
+      return 0;
+    };
+    new SyncRing(ring.words).serve(serve, () => undefined);
+    assert.deepEqual(seen, Array.from({ length: 20 }, (_, fd) => fd));
+  });
+
+  it('changes the word that the thread sleeps on with each request and at the end', () => {
+    const ring = new SyncRing();
+    const seen = new Set([ring.words[wakeWord]]);
+    ring.ask(1, false);
+    seen.add(ring.words[wakeWord]);
+    ring.ask(2, false);
+    seen.add(ring.words[wakeWord]);
+    ring.end();
+    seen.add(ring.words[wakeWord]);
+    assert.equal(seen.size, 4);
   });
 });

@@ -7,11 +7,10 @@ import { assert } from '../base/assert.ts';
 /** Requests that may be open at once. A thread does one at a time, so more places would only make a longer line. */
 export const ringPlaces = 64;
 
-/**
- * Words of 32 bits. Counters go round: they are compared and taken modulo the places, nothing else. `wake` changes with
- * every request and at the end, so that the thread never goes to sleep on what it has not seen.
- */
-const word = { asked: 0, done: 1, wake: 2, ends: 3, requests: 4, errors: 4 + ringPlaces, microseconds: 4 + 2 * ringPlaces } as const;
+/** The word that a thread sleeps on. It changes with every request and at the end, so that none sleeps on what it has not seen. */
+export const wakeWord = 2;
+/** Words of 32 bits. Counters go round: they are compared and taken modulo the places, nothing else. */
+const word = { asked: 0, done: 1, wake: wakeWord, ends: 3, requests: 4, errors: 4 + ringPlaces, microseconds: 4 + 2 * ringPlaces } as const;
 const wordCount = 4 + 3 * ringPlaces;
 
 /** What became of a request. `errno`: 0 for success, else as the system numbers it, positive. */

@@ -91,22 +91,6 @@ describe('SyncThread over real files', () => {
     await assert.rejects(thread.sync(closed, 'names'), { code: 'EBADF', syscall: 'fsync' });
     await thread.sync(file.fd, 'data');
   });
-
-  it('does not keep the process alive while nothing is open, but does for what is', async () => {
-    await using file = await temporaryFile();
-    const program = `
-      import { openSync } from 'node:fs';
-      import { SyncThread } from ${JSON.stringify(new URL('sync-thread.ts', import.meta.url).href)};
-      const thread = new SyncThread('left open');
-      const fd = openSync(process.argv[2], 'r');
-      await thread.sync(fd, 'names');
-      for (let round = 0; round < 3; round += 1) thread.sync(fd, 'names').then(() => console.log('synced'));
-      process.on('exit', (status) => console.log('exit', status));`;
-    const path = join(file.path, 'program.mjs');
-    await writeFile(path, program);
-    const { stdout } = await promisify(execFile)(process.execPath, [path, file.path]);
-    assert.equal(stdout, 'synced\nsynced\nsynced\nexit 0\n');
-  });
 });
 
 describe('SyncThread', () => {
@@ -192,6 +176,30 @@ describe('SyncThread', () => {
     const again = new Gate(openWide);
     await assert.rejects(again.thread.sync(deadlyFd, 'data'), { code: 'unavailable' });
     await again.thread[Symbol.asyncDispose]();
+  });
+
+  it('does not keep the process alive while nothing is open, but does for what is', async () => {
+    await using file = await temporaryFile();
+    const here = (path: string): string => JSON.stringify(new URL(path, import.meta.url).href);
+    // The second sync ends by a timer that does not keep the process alive either.
+    const program = `
+      import { setEnvironmentData } from 'node:worker_threads';
+      import { SyncThread } from ${here('sync-thread.ts')};
+      const gate = new Int32Array(new SharedArrayBuffer(${gateWords * Int32Array.BYTES_PER_ELEMENT}));
+      gate[${gateWord.permits}] = 1;
+      setEnvironmentData('${gateName}', gate);
+      const thread = new SyncThread('left open', new URL(${here('../testing/gated-sync-thread.ts')}));
+      process.on('exit', (status) => console.log('exit', status));
+      await thread.sync(1, 'data');
+      setTimeout(() => {
+        Atomics.store(gate, ${gateWord.permits}, ${openWide});
+        Atomics.notify(gate, ${gateWord.permits});
+      }, 50).unref();
+      thread.sync(1, 'data').then(() => console.log('synced'));`;
+    const path = join(file.path, 'program.mjs');
+    await writeFile(path, program);
+    const { stdout } = await promisify(execFile)(process.execPath, [path]);
+    assert.equal(stdout, 'synced\nexit 0\n');
   });
 
   it('an entry that cannot be loaded fails what is asked', async () => {

@@ -9,6 +9,7 @@ import { dirname, join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import type { TestContext } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
+import { pathToFileURL } from 'node:url';
 import { removeTree, temporaryDirectory } from '../e2e/file-tree.ts';
 import { installInto, npm, pack, root, userEnvironment } from './package-install.ts';
 import type { Tarball } from './package-install.ts';
@@ -144,6 +145,22 @@ describe('the npm package', () => {
     const help = await inProject(['npx', '--no', 'kiln', 'help', 'serve']);
     assert.match(help, /--listen/);
     assert.doesNotMatch(help, /\.ts\b|node_modules/);
+  });
+
+  it('finds the files of its threads', async () => {
+    const compiled = (path: string): string => JSON.stringify(pathToFileURL(join(project, 'node_modules/kiln-build-cache/dist', path)).href);
+    writeFileSync(join(project, 'threads.mjs'), `
+      import { openSync } from 'node:fs';
+      import { SyncThread } from ${compiled('platform/sync-thread.js')};
+      import { openHashes } from ${compiled('wiring/hashes.js')};
+      await using syncs = new SyncThread('syncs');
+      await syncs.sync(openSync('.', 'r'), 'names');
+      await using hashes = openHashes({ threadsMax: 1, ringsMax: 1 });
+      using body = hashes.begin('sha256', Infinity);
+      await body.update(Buffer.from('a body of unknown length'));
+      console.log(await body.hex());
+    `);
+    assert.match(await inProject([process.execPath, 'threads.mjs']), new RegExp(`^${hash('sha256', 'a body of unknown length')}$`, 'm'));
   });
 
   it('K10-01: serves builds and programs, and ends cleanly', async (t) => {

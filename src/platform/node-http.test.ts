@@ -272,6 +272,18 @@ describe('clients that go away or stall', () => {
     assert.ok(produced < 1 << 26, `${produced} bytes were produced for a client that reads nothing`);
   });
 
+  it('count what they do not take of an answer that was in memory, and end it when they are cut off', async () => {
+    const answered = Promise.withResolvers<void>();
+    await using served = await serveHandler((exchange) => exchange.respond(200, {}, Buffer.alloc(32 * 1024 * 1024)).finally(() => answered.resolve()));
+    const socket = connect({ port: served.port, host: '127.0.0.1' });
+    socket.on('error', () => {});
+    socket.pause();
+    socket.write('GET / HTTP/1.1\r\nhost: a\r\n\r\n');
+    while (served.server.evictStalled(() => false) === 0) await new Promise((resolve) => setImmediate(resolve)); // none that holds nothing
+    await answered.promise;
+    socket.destroy();
+  });
+
   it('are cut off when an announced body does not come', async () => {
     await using served = await serveHandler(echo, { stallTimeoutMs: 50 });
     assert.equal(await sendRaw(served.port, 'PUT / HTTP/1.1\r\nhost: a\r\ncontent-length: 10\r\n\r\nabc', { keepOpen: true }), '');

@@ -7,6 +7,7 @@ export type ListenAddress =
 
 /** Names and IPv4 addresses; names that are no host names in the strict sense, as with underscores, exist in many networks. */
 const namePattern = /^[\w.-]+$/;
+const dottedNumbers = /^\d+\.\d+\.\d+\.\d+$/;
 /** With a zone, as in `fe80::1%eth0`. */
 const ipv6Pattern = /^[\da-f:.]*:[\da-f:.]*(?:%[\w.-]+)?$/i;
 
@@ -27,6 +28,7 @@ export function parseListenAddress(text: string): ListenAddress {
   if (host === '*') throw new CacheError('invalid_argument', `${JSON.stringify(text)} is not an address: 0.0.0.0 stands for every interface, [::] for IPv6 as well`);
   const [pattern, kind] = parts[1] === undefined ? [namePattern, 'host'] : [ipv6Pattern, 'IPv6 address'];
   if (!pattern.test(host)) throw new CacheError('invalid_argument', `${JSON.stringify(text)} is not an address: ${JSON.stringify(host)} is no ${kind}`);
+  if (dottedNumbers.test(host) && host.split('.').some((part) => Number(part) > 255)) throw new CacheError('invalid_argument', `${JSON.stringify(text)} is not an address: the numbers of ${host} end at 255`);
   const port = Number(parts[3]);
   if (port > 65_535) throw new CacheError('invalid_argument', `${JSON.stringify(text)} has port ${parts[3]}; ports end at 65535`);
   return { kind: 'tcp', host, port };
@@ -39,7 +41,8 @@ function hint(text: string): string {
   if (text.includes(',')) return ': several addresses are given one by one';
   if (!text.includes(':')) return ': the port is missing';
   if (text.split(':').length > 2 && !text.includes('[')) return ': an IPv6 address goes into brackets, as in [::1]:9092';
-  return '';
+  if (/[\]:]$/.test(text)) return ': the port is missing';
+  return /^(?:\[[^\]]*\]|[^:[\]]*):[^:\]]+$/.test(text) ? ': the port is not a number' : '';
 }
 
 /** The written form: `127.0.0.1:9092`, `[::1]:9092`, `unix:/run/kiln.sock`. */

@@ -127,6 +127,10 @@ const values: readonly FileRow[] = [
   ['a wildcard for a host name', 'allowed-hosts: ["*.example"]', '/kiln.yaml:1:17: allowed-hosts: "*.example" is not the name of a host; write it without scheme, port, path and wildcards', 'example: allowed-hosts: [cache.example]'],
   ['a star for every interface', 'listen: ["*:9092"]', '/kiln.yaml:1:10: listen: "*:9092" is not an address: 0.0.0.0 stands for every interface, [::] for IPv6 as well', 'example: listen: [127.0.0.1:9092]'],
   ['a host that is none', 'listen: ["my host:9092"]', '/kiln.yaml:1:10: listen: "my host:9092" is not an address: "my host" is no host', 'example: listen: [127.0.0.1:9092]'],
+  ['an IPv6 address alone', 'listen: ["[::1]"]', '/kiln.yaml:1:10: listen: "[::1]" is not an address: the port is missing', 'example: listen: [127.0.0.1:9092]'],
+  ['a colon without a port', 'listen: ["127.0.0.1:"]', '/kiln.yaml:1:10: listen: "127.0.0.1:" is not an address: the port is missing', 'example: listen: [127.0.0.1:9092]'],
+  ['a port that is a word', 'listen: [127.0.0.1:http]', '/kiln.yaml:1:10: listen: "127.0.0.1:http" is not an address: the port is not a number', 'example: listen: [127.0.0.1:9092]'],
+  ['an IPv4 address that is none', 'listen: [127.0.0.256:9092]', '/kiln.yaml:1:10: listen: "127.0.0.256:9092" is not an address: the numbers of 127.0.0.256 end at 255', 'example: listen: [127.0.0.1:9092]'],
   ['a name in brackets', 'listen: ["[localhost]:9092"]', '/kiln.yaml:1:10: listen: "[localhost]:9092" is not an address: "localhost" is no IPv6 address', 'example: listen: [127.0.0.1:9092]'],
 ];
 

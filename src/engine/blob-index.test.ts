@@ -337,6 +337,18 @@ describe('BlobIndex: what an entry holds', () => {
     assert.ok(index.usedAtS(slot) > startS + 388 * 86_400);
   });
 
+  it('takes one hash under two tags for two keys', () => {
+    const index = openIndex();
+    const [blob, value] = [newKey(1), newKey(1, valueTag('opaque', 1))];
+    index.insert(blob, { ...plainEntry, segment: 1 });
+    assert.equal(index.find(value), -1);
+    index.insert(value, { ...plainEntry, segment: 2 });
+    assert.deepEqual([blob, value].map((key) => index.segmentOf(index.find(key))), [1, 2]);
+    index.remove(index.find(blob));
+    assert.equal(index.find(blob), -1);
+    assert.equal(index.segmentOf(index.find(value)), 2);
+  });
+
   it('finds an entry by the first 8 bytes of its key', () => {
     const index = openIndex();
     const key = new KeyWords();

@@ -46,6 +46,13 @@ export class RoomShare {
     return admitted;
   }
 
+  /** Whether so much more may be kept of what came for those that are held back: as much as for those that are not. */
+  mayKeep(bytes: number): boolean {
+    let keptBytes = bytes;
+    for (const { heldBytes } of this.#heldBack) keptBytes += heldBytes;
+    return keptBytes <= this.#bytesMax;
+  }
+
   /** `waiter` has given back what it had, or wants nothing any more. */
   leave(waiter: RoomWaiter): void {
     this.#heldBack.delete(waiter);

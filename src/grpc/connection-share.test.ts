@@ -40,6 +40,37 @@ class Client {
   take(streamId: number): readonly number[] {
     return parseFrames(Buffer.concat(this.#connection.outlet.take())).filter((one) => one.streamId === streamId).map(({ type }) => type);
   }
+  /** Sends `count` messages in turns as far as the windows let them out. Gives the calls answered with a message, and all that were answered. */
+  async sendAll(count: number, length: number): Promise<{ readonly ok: readonly number[]; readonly answered: readonly number[] }> {
+    const body = encoded(SimpleRequestSchema, { payload: { body: new Uint8Array(length) } });
+    const calls = new Map(Array.from({ length: count }, (_, index) => [2 * index + 1, { sent: 0, window: http2Limits.streamWindowBytes }]));
+    const [ok, answered]: [number[], number[]] = [[], []];
+    let window = 65_535;
+    for (const id of calls.keys()) this.send(headers(id, false, requestHeaders));
+    for (let moved = true; moved; ) {
+      for (const { type, flags, streamId, payload } of parseFrames(Buffer.concat(this.#connection.outlet.take()))) {
+        const call = calls.get(streamId);
+        if (type === 8 && call !== undefined) call.window += payload.readUInt32BE(0);
+        else if (type === 8) window += payload.readUInt32BE(0);
+        else if (type === 0) ok.push(streamId);
+        else if (type === 1 && (flags & 1) !== 0) answered.push(streamId);
+      }
+      moved = false;
+      for (const [id, call] of calls) {
+        const bytes = Math.min(16_384, body.length - call.sent, call.window, window);
+        if (bytes === 0 || answered.includes(id)) continue;
+        const isLast = call.sent + bytes === body.length;
+        this.send(frame(0, isLast ? 1 : 0, id, body.subarray(call.sent, call.sent + bytes)));
+        call.sent += bytes;
+        call.window -= bytes;
+        window -= bytes;
+        moved = true;
+      }
+      await settle();
+      this.#connection.outlet.onBacklog(0);
+    }
+    return { ok, answered };
+  }
   /** The peer is gone. */
   leave(): void {
     this.#connection.abort();
@@ -69,6 +100,21 @@ describe('the memory of connections', () => {
     assert.ok(other.take(1).includes(1), 'the answer to a message that needs room');
     attacker.leave();
     await settle();
+    assert.equal(budget.usedBytes, 0);
+  });
+
+  it('K6-09: those that wait for the share do not use up the window of the connection, and all come to their end', async () => {
+    const budget = new ByteBudget({ maxBytes: 64 * mebibyte, waitersMax: 1_000 });
+    const { ok } = await new Client(budget).sendAll(15, 3_000_000);
+    assert.equal(ok.length, 15);
+    assert.equal(budget.usedBytes, 0);
+  });
+
+  it('K6-09: what is kept for them is bounded: the others are refused, and nobody waits for ever', async () => {
+    const budget = new ByteBudget({ maxBytes: 32 * mebibyte, waitersMax: 1_000 });
+    const { ok, answered } = await new Client(budget).sendAll(40, 3_000_000);
+    assert.equal(answered.length, 40);
+    assert.ok(ok.length >= 2 && ok.length < 40, `${ok.length} were served`);
     assert.equal(budget.usedBytes, 0);
   });
 });

@@ -205,7 +205,8 @@ export class MessageReader implements RoomWaiter {
   }
 
   #keepInLine(bytes: Uint8Array): void {
-    if (this.#memory.budget.refusesGrowth) throw this.#memory.budget.refusal();
+    const { budget, share } = this.#memory;
+    if (budget.refusesGrowth || (this.#usesShare && share?.mayKeep(bytes.byteLength) === false)) throw budget.refusal();
     this.#hold(bytes.byteLength);
     this.#pieces?.add(bytes);
   }

@@ -43,6 +43,7 @@ export class SingleRequestCall extends ServerCall {
       this.#uncreditedBytes += bytes.byteLength; // returned when there is room
       this.#read(bytes);
       if (!this.#waitsForRoom()) this.#returnCredit();
+      else this.stream.setAside?.(bytes.byteLength);
       return;
     }
     if (this.#uncreditedBytes > 0) this.stream.consumed(this.#uncreditedBytes);
@@ -54,6 +55,7 @@ export class SingleRequestCall extends ServerCall {
     this.#read(bytes);
     // The sender may be waiting for this credit to go on with the message.
     if (!this.#waitsForRoom()) this.#returnCredit();
+    else this.stream.setAside?.(bytes.byteLength);
   }
 
   protected override receiveEnd(): void {

@@ -60,6 +60,8 @@ export abstract class StreamCore implements OpenStream, QueuedSender, TableEntry
   #bodyBytes = 0;
   /** Delivered or being delivered, and not consumed yet. */
   #unconsumedBytes = 0;
+  /** Not consumed either, but returned to the connection. */
+  #setAsideBytes = 0;
   /** What follows the queue: nothing yet, the end, or a block of trailers and the end. */
   #ending: 'open' | 'end' | Uint8Array = 'open';
   #owesDrained = false;
@@ -157,9 +159,19 @@ export abstract class StreamCore implements OpenStream, QueuedSender, TableEntry
 
   consumed(bytes: number): void {
     if (this.#state === 'closed') return; // all of it was returned when the stream closed
-    assert(bytes <= this.#unconsumedBytes, 'a stream consumes no more than it was given');
+    const owedBytes = this.#setAsideBytes === 0 ? bytes : this.#takeBack(bytes);
+    assert(owedBytes <= this.#unconsumedBytes, 'a stream consumes no more than it was given');
+    this.#unconsumedBytes -= owedBytes;
+    this.#owner.returnCredit(owedBytes);
+    this.#announce(this.#receiveWindow.give(bytes));
+  }
+
+  setAside(bytes: number): void {
+    if (this.#state === 'closed') return;
+    assert(bytes <= this.#unconsumedBytes, 'a stream sets no more aside than it was given');
     this.#unconsumedBytes -= bytes;
-    this.#credit(bytes);
+    this.#setAsideBytes += bytes;
+    this.#owner.returnCredit(bytes);
   }
 
   onQueueSent(): void {
@@ -229,9 +241,11 @@ export abstract class StreamCore implements OpenStream, QueuedSender, TableEntry
     return sends(this.#state) && this.#ending === 'open';
   }
 
-  #credit(bytes: number): void {
-    this.#owner.returnCredit(bytes);
-    this.#announce(this.#receiveWindow.give(bytes));
+  /** How much of what is consumed the connection has not got back yet. */
+  #takeBack(bytes: number): number {
+    const takenBytes = Math.min(bytes, this.#setAsideBytes);
+    this.#setAsideBytes -= takenBytes;
+    return bytes - takenBytes;
   }
 
   #announce(increment: number): void {

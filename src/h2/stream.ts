@@ -110,6 +110,11 @@ export interface OpenStream {
 export interface ServerStream extends OpenStream {
   /** What its connection may have of the byte budget for large messages; all of it, where there is none. */
   readonly requestShare?: RoomShare | undefined;
+  /**
+   * Returns the credit for `bytes` to the connection, and not to the stream before they are consumed: they are kept, and
+   * what others send on the connection shall not wait for that.
+   */
+  setAside?(bytes: number): void;
   /** Response headers, 1xx or final; with `endStream` they are all of the answer (gRPC trailers-only). */
   sendHeaders(headers: OutgoingHeaders | PreparedHeaders, endStream: boolean): void;
 }

@@ -19,7 +19,7 @@ export function readEnvironment(keys: readonly Key[], context: Pick<StartContext
   for (const [variable, text = ''] of Object.entries(context.environment)) {
     if (!variable.startsWith('KILN_') || variable.startsWith(testEnvironmentPrefix) || variable === clientVariable || text === '') continue;
     const key = keys.find(({ environment }) => environment === variable);
-    if (key === undefined) mistakes.push(unknownVariable(variable, keys));
+    if (key === undefined) mistakes.push(isOfKubernetes(variable, text) ? variableOfKubernetes(variable) : unknownVariable(variable, keys));
     else builder.set(key.path, valueOf(key, text));
   }
   return {
@@ -46,6 +46,19 @@ function valueOf({ shape }: Key, text: string): unknown {
 /** The variable that `place` came from: the place may be one of several values in it. */
 function variableAt(keys: readonly Key[], place: Place): string {
   return keys.find(({ path }) => path.every((name, index) => place[index] === name))?.environment ?? '';
+}
+
+/** What a Service named `kiln`, or `kiln-` and more, puts into every pod of its namespace (Kubernetes, "Service", environment variables). */
+function isOfKubernetes(variable: string, text: string): boolean {
+  return /_(?:SERVICE_HOST|SERVICE_PORT(?:_[A-Z\d_]+)?|PORT_\d+_[A-Z]+(?:_[A-Z]+)?)$/.test(variable) || (variable.endsWith('_PORT') && /^[a-z]+:\/\//.test(text));
+}
+
+function variableOfKubernetes(variable: string): Mistake {
+  return {
+    origin: { kind: 'environment', variable },
+    problem: `unknown environment variable ${variable}`,
+    advice: 'Kubernetes sets it for a Service of that name: write enableServiceLinks: false into the specification of the pod',
+  };
 }
 
 function unknownVariable(variable: string, keys: readonly Key[]): Mistake {

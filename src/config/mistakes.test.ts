@@ -319,6 +319,11 @@ describe('mistakes in flags and variables', () => {
     ['a structure on the command line', { args: ['--rights-identities', 'ci'] }, 'unknown option --rights-identities', 'rights.identities is given in the file only: --config FILE'],
     ['a misspelt variable', { environment: { KILN_MAXSIZE: '1GiB' } }, 'unknown environment variable KILN_MAXSIZE', 'did you mean KILN_MAX_SIZE? example: KILN_MAX_SIZE=10GiB'],
     ['a variable of nobody', { environment: { KILN_SERVICE_HOST_IN_CLUSTER: 'x' } }, 'unknown environment variable KILN_SERVICE_HOST_IN_CLUSTER', 'unset it; "kiln help serve" lists the variables Kiln reads'],
+    ...[['KILN_PORT', 'tcp://10.0.0.1:9092'], ['KILN_CACHE_PORT', 'tcp://10.0.0.1:9092'], ['KILN_SERVICE_HOST', '10.0.0.1'], ['KILN_SERVICE_PORT_GRPC', '9092'], ['KILN_PORT_9092_TCP_ADDR', '10.0.0.1']].map(
+      ([variable = '', text]): [string, Given, string, string] =>
+        [`what Kubernetes sets: ${variable}`, { environment: { [variable]: text } }, `unknown environment variable ${variable}`, 'Kubernetes sets it for a Service of that name: write enableServiceLinks: false into the specification of the pod'],
+    ),
+    ['a port in a variable', { environment: { KILN_PORT: '9092' } }, 'unknown environment variable KILN_PORT', 'did you mean KILN_LISTEN? example: KILN_LISTEN=127.0.0.1:9092'],
     ['a wrong value in a variable', { environment: { KILN_LISTEN: '127.0.0.1:0,9092' } }, 'KILN_LISTEN: "9092" is not an address: the host is missing', 'example: KILN_LISTEN=127.0.0.1:9092'],
     ['a header without a value', { environment: { KILN_TRACES_HEADERS: 'topsecret' } }, 'KILN_TRACES_HEADERS: what is given (and not shown here) is not the value of an HTTP header', 'example: KILN_TRACES_HEADERS=authorization=Bearer SECRET'],
     ['a header with a colon', { environment: { KILN_TRACES_HEADERS: 'authorization: Bearer topsecret' } }, 'KILN_TRACES_HEADERS: what is given (and not shown here) is not the name of an HTTP header', 'example: KILN_TRACES_HEADERS=authorization=Bearer SECRET'],

@@ -138,7 +138,7 @@ export class Lending {
       this.#paused = false;
       if (!this.#over) this.#options.onReady();
     };
-    ready.then(goOn, (error: unknown) => this.#fail(error));
+    ready.then(goOn).catch((error: unknown) => this.#fail(error)); // what `onReady` throws ends the call as well
   }
 
   #fail(error: unknown): void {

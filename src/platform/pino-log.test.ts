@@ -35,12 +35,12 @@ describe('log as JSON', () => {
 
   it('writes an error with its code, its stack and the chain of its causes', () => {
     const { log, objects } = open('json');
-    log.error('cannot store', new CacheError('resource_exhausted', 'the disk is full', { cause: disk }), { blob: 'abc' });
+    log.error('cannot store', new CacheError('internal', 'the disk is full', { cause: disk }), { blob: 'abc' });
     const [line] = objects();
     const err = line?.['err'] as { name: string; code: string; stack: string; cause: { code: string; message: string } };
     assert.equal(line?.['blob'], 'abc');
     assert.equal(err.name, 'CacheError');
-    assert.equal(err.code, 'resource_exhausted');
+    assert.equal(err.code, 'internal');
     assert.match(err.stack, /pino-log\.test\.ts/);
     assert.equal(err.cause.code, 'ENOSPC');
   });
@@ -75,7 +75,7 @@ describe('log as text', () => {
   it('prints a stack below the line, and errors with the chain of their causes', () => {
     const { log, written } = open('text');
     log.warn('stood still', { forMs: 7, stack: 'at one\nat two' });
-    log.error('cannot store', new CacheError('resource_exhausted', 'the disk is full', { cause: disk }), { blob: 'abc' });
+    log.error('cannot store', new CacheError('internal', 'the disk is full', { cause: disk }), { blob: 'abc' });
     assert.match(written(), / warn {2}stood still forMs=7\n {4}at one\n {4}at two\n/);
     assert.match(written(), / error cannot store blob=abc\n {4}CacheError: the disk is full\n {8}at .*pino-log\.test\.ts/);
     assert.match(written(), /\n {4}caused by: Error: no space left\n/);

@@ -10,7 +10,6 @@ import type { Sample } from '../harness/measures.ts';
 import { startServer } from '../harness/processes.ts';
 import type { ServerProcess } from '../harness/processes.ts';
 import { cpuBetween, readCpu } from '../harness/process-usage.ts';
-import type { CpuReading } from '../harness/process-usage.ts';
 import { runLoad } from '../harness/run-load.ts';
 import type { Result } from '../harness/report.ts';
 import type { Run } from '../harness/run.ts';
@@ -33,7 +32,16 @@ interface Variant {
   readonly name: string;
   readonly about: string;
   readonly flags: (collector: string) => readonly string[];
+  /** Default: `warmUpCalls`. */
+  readonly warmUpCalls?: number;
 }
+
+const warmUpCalls = 150_000;
+/**
+ * Half a minute, in which some 6,000 calls are traced: what makes and sends spans is seldom run, so it takes that long until
+ * it is compiled; before, a span costs five times as much.
+ */
+const tracedWarmUpCalls = 4_000_000;
 
 /** The first two are the same, and what all are compared with. */
 const variants: readonly Variant[] = [
@@ -41,7 +49,7 @@ const variants: readonly Variant[] = [
   { name: 'off again', about: 'the same once more, as a control', flags: () => [...quietFlags, '--metrics-enabled', 'false'] },
   { name: 'metrics', about: 'off, but with metrics', flags: () => quietFlags },
   { name: 'default', about: 'no flags', flags: () => [] },
-  { name: 'traces 1%', about: 'the default and traces of 1 % of the calls', flags: (collector) => ['--traces-endpoint', `${collector}/v1/traces`, '--traces-sample-ratio', '0.01'] },
+  { name: 'traces 1%', about: 'the default and traces of 1 % of the calls', flags: (collector) => ['--traces-endpoint', `${collector}/v1/traces`, '--traces-sample-ratio', '0.01'], warmUpCalls: tracedWarmUpCalls },
 ];
 const controls = 2;
 
@@ -52,13 +60,12 @@ interface Running {
   readonly run: Run;
 }
 
-const warmUpCalls = 150_000;
-/** About a second: what else the machine does must not be most of it. */
-const roundCalls = 100_000;
+/** Some three seconds: what a server does by the clock, whether it is asked or not, must be little of it. */
+const roundCalls = 400_000;
 const roundsPerStart = 3;
 /** For each round that was asked for: how alike two starts are limits what can be told, not how long each is measured. */
 const startsPerRound = 2;
-/** Spans are sent in batches some time later; that belongs to the round that made them. */
+/** Spans are sent in batches up to two seconds later; that belongs to the round that made them. */
 const settleMs = 2_500;
 
 /** By variant, for each start its rounds. */
@@ -78,7 +85,7 @@ export const telemetry: Benchmark = {
       results: variants.map((variant) => resultOf(variant.name, starts, context)),
       notes: [
         ...variants.map((variant) => `${variant.name}: ${variant.about}`),
-        'CPU of a round is counted until the next round of the same server, so what it does later counts as well',
+        `CPU of a round is counted until ${settleMs} ms after it, so what is done a little later counts as well`,
         'CPU against off: one figure for each start, the median of its rounds over that of both servers that are off',
         ...conclusions(starts),
       ],
@@ -126,9 +133,10 @@ function callsOf({ quick }: BenchContext, calls: number): number {
   return quick ? calls / 50 : calls;
 }
 
-/** What one variant did in its turns: CPU at the beginning of each, and at the end of all. */
+/** What one variant did in its turns. */
 interface Turns {
-  readonly cpu: CpuReading[];
+  /** Nanoseconds. */
+  readonly cpu: number[];
   readonly outcomes: RunOutcome[];
 }
 
@@ -138,7 +146,7 @@ async function runStart(context: BenchContext, starts: Starts): Promise<void> {
   const collector = stack.use(await startCollector(context));
   const running: Running[] = [];
   for (const variant of variants) running.push(await start(variant, { context, collector, stack }));
-  for (const { run } of running) await runLoad({ ...run, operations: callsOf(context, warmUpCalls) }, context.h2load);
+  for (const { run, variant } of running) await runLoad({ ...run, operations: callsOf(context, variant.warmUpCalls ?? warmUpCalls) }, context.h2load);
   await settle(context);
   const records = running.map((): Turns => ({ cpu: [], outcomes: [] }));
   const rounds = roundsOf(context);
@@ -148,12 +156,12 @@ async function runStart(context: BenchContext, starts: Starts): Promise<void> {
       const at = (round + turn) % running.length;
       const [one, record] = [running[at], records[at]];
       if (one === undefined || record === undefined) continue;
-      record.cpu.push(readCpu(one.server.pid));
+      const before = readCpu(one.server.pid);
       record.outcomes.push(await runLoad(one.run, context.h2load));
+      await settle(context);
+      record.cpu.push(cpuBetween(before, readCpu(one.server.pid)));
     }
   }
-  await settle(context);
-  for (const [at, { server }] of running.entries()) records[at]?.cpu.push(readCpu(server.pid));
   for (const [at, { variant }] of running.entries()) {
     const record = records[at];
     if (record !== undefined) starts.get(variant.name)?.push(roundSamples(record));
@@ -163,9 +171,7 @@ async function runStart(context: BenchContext, starts: Starts): Promise<void> {
 
 function roundSamples({ cpu, outcomes }: Turns): Sample[] {
   return outcomes.map(({ operations, seconds, generatorCores }, round) => {
-    const [before, after] = [cpu[round], cpu[round + 1]];
-    const nanoseconds = before === undefined || after === undefined ? NaN : cpuBetween(before, after);
-    return { operationsPerSecond: operations / seconds, cpuPerOperation: nanoseconds / 1_000 / operations, generatorCores };
+    return { operationsPerSecond: operations / seconds, cpuPerOperation: (cpu[round] ?? NaN) / 1_000 / operations, generatorCores };
   });
 }
 

@@ -7,7 +7,49 @@ export interface Allowed {
   readonly reason: string;
 }
 
+/** Parts of the segment engine that are there with their tests and not wired yet; by name, so that nothing else hides among them. */
+const unwiredEngine = [
+  'src/base/log-files.ts',
+  'src/engine/blob-index.ts',
+  'src/engine/chunk-control.ts',
+  'src/engine/entry-chunk.ts',
+  'src/engine/entry-codec.ts',
+  'src/engine/entry-pages.ts',
+  'src/engine/group-sync.ts',
+  'src/engine/hint-format.ts',
+  'src/engine/hint-scan.ts',
+  'src/engine/key-mix.ts',
+  'src/engine/key-words.ts',
+  'src/engine/page-cache-guess.ts',
+  'src/engine/piece-window.ts',
+  'src/engine/read-plan.ts',
+  'src/engine/record-codec.ts',
+  'src/engine/record-payloads.ts',
+  'src/engine/record-scan.ts',
+  'src/engine/segment-format.ts',
+  'src/engine/sieve-order.ts',
+  'src/engine/space-ledger.ts',
+  'src/engine/sync-pacer.ts',
+  'src/engine/upload-journal-format.ts',
+  'src/engine/use-ages.ts',
+  'src/engine/wide-integers.ts',
+  'src/platform/hash-messages.ts',
+  'src/platform/hash-pool.ts',
+  'src/platform/hash-worker.ts',
+  'src/platform/node-log-files.ts',
+  'src/platform/ring-hasher.ts',
+  'src/platform/scan-worker.ts',
+  'src/platform/sync-ring.ts',
+  'src/platform/sync-thread.ts',
+  'src/platform/sync-worker.ts',
+  'src/wiring/hash-thread.ts',
+  'src/wiring/hashes.ts',
+  'src/wiring/scan-thread.ts',
+  'src/wiring/scans.ts',
+];
+
 export const allowed: readonly Allowed[] = [
+  ...unwiredEngine.map((path) => ({ path, rule: 'unused-file', reason: 'part of the segment engine, not wired yet' })),
   {
     path: 'src/grpc/message-inflater.ts',
     rule: 'ambient-world',
@@ -42,11 +84,6 @@ export const allowed: readonly Allowed[] = [
     path: 'src/blob/existence-caching-blob-store.ts',
     rule: 'unused-file',
     reason: 'the model of a decorator; of use above remote stores, which come with store composition',
-  },
-  {
-    path: 'src/engine/',
-    rule: 'unused-file',
-    reason: 'part of the segment engine, not wired yet',
   },
   {
     path: 'src/scheduler/operation.ts',
@@ -89,26 +126,6 @@ export const allowed: readonly Allowed[] = [
     reason: 'makes the queue of send-queue.ts',
   },
   {
-    path: 'src/base/log-files.ts',
-    rule: 'unused-file',
-    reason: 'part of the segment engine, not wired yet',
-  },
-  {
-    path: 'src/platform/',
-    rule: 'unused-file',
-    reason: 'part of the segment engine, not wired yet',
-  },
-  {
-    path: 'src/wiring/hash-thread.ts',
-    rule: 'unused-file',
-    reason: 'part of the segment engine, not wired yet',
-  },
-  {
-    path: 'src/wiring/hashes.ts',
-    rule: 'unused-file',
-    reason: 'part of the segment engine, not wired yet',
-  },
-  {
     path: 'src/engine/blob-index.ts',
     rule: 'file-name',
     reason: 'the index of blobs is a noun of the design, not the barrel that the rule is about',
@@ -117,15 +134,5 @@ export const allowed: readonly Allowed[] = [
     path: 'src/engine/blob-index.test.ts',
     rule: 'file-name',
     reason: 'as blob-index.ts, which it is the test of',
-  },
-  {
-    path: 'src/wiring/scan-thread.ts',
-    rule: 'unused-file',
-    reason: 'part of the segment engine, not wired yet',
-  },
-  {
-    path: 'src/wiring/scans.ts',
-    rule: 'unused-file',
-    reason: 'part of the segment engine, not wired yet',
   },
 ];

@@ -9,8 +9,8 @@ import { NodeFileSystem } from './node-file-system.ts';
 
 const createFlags = constants.O_RDWR | constants.O_CREAT | constants.O_EXCL;
 
-/** A handle of node:fs that is given out while it is open only: the next file may get the same descriptor. */
-class OpenHandle {
+/** What is open, until it is closed: the next file may get the same descriptor. */
+class OpenHandle implements LogDirectory {
   readonly #handle: NodeHandle;
   #closing: Promise<void> | undefined;
 
@@ -18,49 +18,23 @@ class OpenHandle {
     this.#handle = handle;
   }
 
-  get(): NodeHandle {
+  get fd(): number {
+    return this.handle.fd;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    // What must survive was synced before; an error of close says nothing that could still be acted on.
+    this.#closing ??= this.#handle.close().catch(() => undefined);
+    await this.#closing;
+  }
+
+  protected get handle(): NodeHandle {
     assert(this.#closing === undefined, 'a closed file is not used');
     return this.#handle;
   }
-
-  close(): Promise<void> {
-    // What must survive was synced before; an error of close says nothing that could still be acted on.
-    this.#closing ??= this.#handle.close().catch(() => undefined);
-    return this.#closing;
-  }
 }
 
-class NodeLogDirectory implements LogDirectory {
-  readonly #handle: OpenHandle;
-
-  constructor(handle: NodeHandle) {
-    this.#handle = new OpenHandle(handle);
-  }
-
-  get fd(): number {
-    return this.#handle.get().fd;
-  }
-
-  [Symbol.asyncDispose](): Promise<void> {
-    return this.#handle.close();
-  }
-}
-
-class NodeLogFile implements LogFile {
-  readonly #handle: OpenHandle;
-
-  constructor(handle: NodeHandle) {
-    this.#handle = new OpenHandle(handle);
-  }
-
-  get fd(): number {
-    return this.#handle.get().fd;
-  }
-
-  [Symbol.asyncDispose](): Promise<void> {
-    return this.#handle.close();
-  }
-
+class NodeLogFile extends OpenHandle implements LogFile {
   writeNow(buffers: readonly Uint8Array[], position: number): void {
     let rest = buffers;
     let at = position;
@@ -84,7 +58,7 @@ class NodeLogFile implements LogFile {
   async read(into: Uint8Array, position: number): Promise<number> {
     let got = 0;
     while (got < into.byteLength) {
-      const { bytesRead } = await this.#handle.get().read(into, got, into.byteLength - got, position + got);
+      const { bytesRead } = await this.handle.read(into, got, into.byteLength - got, position + got);
       if (bytesRead === 0) break;
       got += bytesRead;
     }
@@ -94,21 +68,21 @@ class NodeLogFile implements LogFile {
   async write(bytes: Uint8Array, position: number): Promise<void> {
     let offset = 0;
     while (offset < bytes.byteLength) {
-      const { bytesWritten } = await this.#handle.get().write(bytes, offset, bytes.byteLength - offset, position + offset);
+      const { bytesWritten } = await this.handle.write(bytes, offset, bytes.byteLength - offset, position + offset);
       offset += bytesWritten;
     }
   }
 
   async truncate(lengthBytes: number): Promise<void> {
-    await this.#handle.get().truncate(lengthBytes);
+    await this.handle.truncate(lengthBytes);
   }
 
   async setMode(mode: number): Promise<void> {
-    await this.#handle.get().chmod(mode);
+    await this.handle.chmod(mode);
   }
 
   async status(): Promise<{ readonly sizeBytes: number; readonly links: number }> {
-    const { size, nlink } = await this.#handle.get().stat();
+    const { size, nlink } = await this.handle.stat();
     return { sizeBytes: size, links: nlink };
   }
 }
@@ -147,6 +121,6 @@ export class NodeLogFileSystem extends NodeFileSystem implements LogFileSystem {
   }
 
   async openDirectory(path: string): Promise<LogDirectory> {
-    return new NodeLogDirectory(await open(path, constants.O_RDONLY | constants.O_DIRECTORY));
+    return new OpenHandle(await open(path, constants.O_RDONLY | constants.O_DIRECTORY));
   }
 }

@@ -271,7 +271,7 @@ export class StoredFiles {
     );
   }
 
-  /** Refuses new calls, finishes writes, writes down the order of use. Open reads go on. */
+  /** Refuses new calls, finishes writes and what is just being read, writes down the order of use. What is open stays readable. */
   async close(): Promise<void> {
     this.#closing = true;
     // Reads as well: whoever asked may have gone, and a disk that does not answer keeps the process from ending.

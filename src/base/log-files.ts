@@ -33,10 +33,12 @@ export interface LogDirectory extends AsyncDisposable {
 export interface LogFileSystem extends FileSystem {
   /** Creates a file that must not exist yet, for reading and writing. It has `mode` whatever the umask. */
   createLog(path: string, mode: number): Promise<LogFile>;
-  /** Opens for reading and writing; undefined when there is no such file. */
-  openLog(path: string): Promise<LogFile | undefined>;
+  /** Opens for reading and writing, or to be read only, as the mode of a file may demand; undefined when there is no such file. */
+  openLog(path: string, access?: 'read'): Promise<LogFile | undefined>;
   /** @throws ENOENT, ENOTDIR, ... */
   openDirectory(path: string): Promise<LogDirectory>;
+  /** Removes a directory that is empty. False: there was none, or there is something in it. */
+  removeDirectory(path: string): Promise<boolean>;
 }
 
 /** `data`: content and length of a file (fdatasync); `names`: what a directory holds (fsync). */

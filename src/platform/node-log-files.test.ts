@@ -87,6 +87,36 @@ describe('NodeLogFileSystem', () => {
     assert.equal((await stat(path)).mode & 0o7777, 0o444);
   });
 
+  it('opens to read what nobody may write, and changes its mode', async () => {
+    await using directory = await temporaryDirectory();
+    const path = join(directory.path, 'file');
+    {
+      await using made = await files.createLog(path, 0o444);
+      made.writeNow([Buffer.from('0123')], 0);
+    }
+    assert.equal(await files.openLog(join(directory.path, 'other'), 'read'), undefined);
+    await using file = await files.openLog(path, 'read');
+    assert.ok(file);
+    await assert.rejects(file.write(Buffer.from('x'), 0), { code: 'EBADF' });
+    const into = Buffer.alloc(5);
+    assert.equal(await file.read(into, 1), 3);
+    await file.setMode(0o600);
+    assert.equal((await stat(path)).mode & 0o7777, 0o600);
+  });
+
+  it('removes a directory only when it is empty', async () => {
+    await using directory = await temporaryDirectory();
+    const path = join(directory.path, 'inner');
+    assert.equal(await files.removeDirectory(path), false);
+    await files.makeDirectory(path);
+    await (await files.createLog(join(path, 'file'), 0o600))[Symbol.asyncDispose]();
+    assert.equal(await files.removeDirectory(path), false);
+    await assert.rejects(files.removeDirectory(join(path, 'file')), { code: 'ENOTDIR' });
+    await files.remove(join(path, 'file'));
+    assert.equal(await files.removeDirectory(path), true);
+    assert.equal(await files.status(path), undefined);
+  });
+
   it('keeps the names of errors', { skip: process.platform !== 'linux' && 'needs /dev/full' }, async () => {
     await using full = await files.openLog('/dev/full');
     assert.ok(full);

@@ -1,12 +1,14 @@
 // The real files of the segment engine: the FileSystem of this machine, and files that are read and written at positions.
 import { constants, readSync, writevSync } from 'node:fs';
-import { open } from 'node:fs/promises';
+import { open, rmdir } from 'node:fs/promises';
 import type { FileHandle as NodeHandle } from 'node:fs/promises';
 import { assert } from '../base/assert.ts';
 import type { LogDirectory, LogFile, LogFileSystem } from '../base/log-files.ts';
 import { errorCodeOf } from './error-code-of.ts';
 import { NodeFileSystem } from './node-file-system.ts';
 
+/** POSIX allows either of the last two for a directory that is not empty. */
+const keptDirectoryCodes: ReadonlySet<string> = new Set(['ENOENT', 'ENOTEMPTY', 'EEXIST']);
 const createFlags = constants.O_RDWR | constants.O_CREAT | constants.O_EXCL;
 
 /** What is open, until it is closed: the next file may get the same descriptor. */
@@ -111,9 +113,9 @@ export class NodeLogFileSystem extends NodeFileSystem implements LogFileSystem {
     return new NodeLogFile(handle);
   }
 
-  async openLog(path: string): Promise<LogFile | undefined> {
+  async openLog(path: string, access?: 'read'): Promise<LogFile | undefined> {
     try {
-      return new NodeLogFile(await open(path, constants.O_RDWR));
+      return new NodeLogFile(await open(path, access === 'read' ? constants.O_RDONLY : constants.O_RDWR));
     } catch (thrown) {
       if (errorCodeOf(thrown) === 'ENOENT') return undefined;
       throw thrown;
@@ -122,5 +124,15 @@ export class NodeLogFileSystem extends NodeFileSystem implements LogFileSystem {
 
   async openDirectory(path: string): Promise<LogDirectory> {
     return new OpenHandle(await open(path, constants.O_RDONLY | constants.O_DIRECTORY));
+  }
+
+  async removeDirectory(path: string): Promise<boolean> {
+    try {
+      await rmdir(path);
+      return true;
+    } catch (thrown) {
+      if (keptDirectoryCodes.has(errorCodeOf(thrown))) return false;
+      throw thrown;
+    }
   }
 }

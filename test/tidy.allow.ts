@@ -52,6 +52,8 @@ const unwiredEngine = [
   'src/engine/sync-pacer.ts',
   'src/engine/trash.ts',
   'src/engine/upload-journal-format.ts',
+  'src/engine/uploads.ts',
+  'src/engine/take-over.ts',
   'src/engine/use-ages.ts',
   'src/engine/use-log.ts',
   'src/engine/wide-integers.ts',

@@ -29,6 +29,7 @@ const unwiredEngine = [
   'src/engine/large-files.ts',
   'src/engine/large-syncs.ts',
   'src/engine/lease-book.ts',
+  'src/engine/live-entries.ts',
   'src/engine/log-recovery.ts',
   'src/engine/log-writer.ts',
   'src/engine/page-cache-guess.ts',

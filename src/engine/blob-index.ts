@@ -181,6 +181,10 @@ export class BlobIndex {
     into.tag = this.#tagAt(page, slot & placeMask);
   }
 
+  tagOf(slot: Slot): number {
+    return this.#tagAt(this.#pageOf(slot), slot & placeMask);
+  }
+
   segmentOf(slot: Slot): number {
     return (this.#pageOf(slot)[this.#detailsOf(slot)] ?? 0) >>> 8;
   }

@@ -46,6 +46,11 @@ export function valueTag(kind: ValueKind, functionNumber: number): number {
   return (functionNumber << tagKindBits) | valueKindNumbers[kind];
 }
 
+/** The digest function that a tag says. */
+export function functionNumberOf(tag: number): number {
+  return tag >> tagKindBits;
+}
+
 /** One key, set again for each look-up. Words are little-endian: word 0 has the first four bytes. */
 export class KeyWords {
   readonly words = new Uint32Array(wordCount);

@@ -1,0 +1,111 @@
+// What the store has, changed in one place: an entry of an index, the count of what is alive in its segment, and the bytes
+// by time of use always change together. Synchronous; who changes something sees to it that it is durable by then, or was
+// appended in the same turn (docs/formats/segments.md).
+import { assert } from '../base/assert.ts';
+import { digestFunctions } from '../digest/digest-function.ts';
+import type { BlobIndex, Slot } from './blob-index.ts';
+import { useStepS } from './entry-codec.ts';
+import type { NewEntry } from './entry-codec.ts';
+import { allocatedBytes } from './file-table.ts';
+import { functionNumberOf } from './key-words.ts';
+import type { KeyWords } from './key-words.ts';
+import { recordBytes } from './record-codec.ts';
+import type { SegmentTable } from './segment-table.ts';
+import type { UseAges } from './use-ages.ts';
+
+export interface LiveParts {
+  readonly blobs: BlobIndex;
+  readonly values: BlobIndex;
+  readonly segments: SegmentTable;
+  /** Of both indexes. */
+  readonly ages: UseAges;
+  /** Now, in seconds since 1970. What is said to have been used later was used now. */
+  readonly nowS: () => number;
+}
+
+/** Bytes of a hash by number of its function; 0: no such function. */
+const hashBytesOf: readonly number[] = (() => {
+  const bytes: number[] = [];
+  for (const { wireValue, hashBytes } of digestFunctions) bytes[wireValue] = hashBytes;
+  return bytes;
+})();
+
+export class LiveEntries {
+  readonly blobs: BlobIndex;
+  readonly values: BlobIndex;
+  readonly #segments: SegmentTable;
+  readonly #ages: UseAges;
+  readonly #nowS: () => number;
+
+  constructor({ blobs, values, segments, ages, nowS }: LiveParts) {
+    this.blobs = blobs;
+    this.values = values;
+    this.#segments = segments;
+    this.#ages = ages;
+    this.#nowS = nowS;
+  }
+
+  get count(): number {
+    return this.blobs.count + this.values.count;
+  }
+
+  /** Of the record that the entry points to, padding included; of a file that is its commit. */
+  recordBytes(index: BlobIndex, slot: Slot): number {
+    if (index === this.values) return index.sizeOf(slot);
+    const hashBytes = hashBytesOf[functionNumberOf(index.tagOf(slot))] ?? 0;
+    return recordBytes(hashBytes, 0, index.isFile(slot) ? 0 : index.sizeOf(slot));
+  }
+
+  /** What the entry takes on the disk: its record, and the file if it is one. */
+  usedBytes(index: BlobIndex, slot: Slot): number {
+    return this.recordBytes(index, slot) + (index.isFile(slot) ? allocatedBytes(index.sizeOf(slot)) : 0);
+  }
+
+  /** The key has this entry now, whether it had one before or not. All slots become invalid but the one returned. */
+  put(index: BlobIndex, key: KeyWords, entry: NewEntry): Slot {
+    this.#check(index);
+    const usedAtS = Math.min(entry.usedAtS, this.#nowS());
+    const before = index.find(key);
+    if (before !== -1) this.#take(index, before);
+    let slot = before;
+    if (before === -1) slot = index.insert(key, { ...entry, usedAtS });
+    else index.replace(before, { ...entry, usedAtS });
+    this.#segments.addLive(entry.segment, this.recordBytes(index, slot));
+    this.#ages.add(this.usedBytes(index, slot), index.usedAtS(slot));
+    return slot;
+  }
+
+  /** Its record stands there now. */
+  moveTo(index: BlobIndex, slot: Slot, segment: number, offset: number): void {
+    const bytes = this.recordBytes(index, slot);
+    this.#segments.takeLive(index.segmentOf(slot), bytes);
+    index.moveTo(slot, segment, offset);
+    this.#segments.addLive(segment, bytes);
+  }
+
+  /** All slots become invalid. */
+  remove(index: BlobIndex, slot: Slot): void {
+    this.#check(index);
+    this.#take(index, slot);
+    index.remove(slot);
+  }
+
+  /** It was used then, if that is later than what is known. False: it is not. */
+  use(index: BlobIndex, slot: Slot, usedAtS: number): boolean {
+    const [fromS, toS] = [index.usedAtS(slot), Math.min(usedAtS, this.#nowS())];
+    // Times of the index are rounded up.
+    if (toS <= fromS - useStepS) return false;
+    index.setUsed(slot, Math.max(fromS, toS));
+    this.#ages.move(this.usedBytes(index, slot), fromS, index.usedAtS(slot));
+    return true;
+  }
+
+  #take(index: BlobIndex, slot: Slot): void {
+    this.#segments.takeLive(index.segmentOf(slot), this.recordBytes(index, slot));
+    this.#ages.take(this.usedBytes(index, slot), index.usedAtS(slot));
+  }
+
+  #check(index: BlobIndex): void {
+    assert(index === this.blobs || index === this.values, 'an index of the store');
+  }
+}

@@ -30,6 +30,11 @@ const hashBytesOf: readonly number[] = (() => {
   return bytes;
 })();
 
+/** Of the record of a blob with such a tag, padding included. */
+export function blobRecordBytes(tag: number, payloadBytes: number): number {
+  return recordBytes(hashBytesOf[functionNumberOf(tag)] ?? 0, 0, payloadBytes);
+}
+
 export class LiveEntries {
   readonly blobs: BlobIndex;
   readonly values: BlobIndex;
@@ -52,8 +57,7 @@ export class LiveEntries {
   /** Of the record that the entry points to, padding included; of a file that is its commit. */
   recordBytes(index: BlobIndex, slot: Slot): number {
     if (index === this.values) return index.sizeOf(slot);
-    const hashBytes = hashBytesOf[functionNumberOf(index.tagOf(slot))] ?? 0;
-    return recordBytes(hashBytes, 0, index.isFile(slot) ? 0 : index.sizeOf(slot));
+    return blobRecordBytes(index.tagOf(slot), index.isFile(slot) ? 0 : index.sizeOf(slot));
   }
 
   /** What the entry takes on the disk: its record, and the file if it is one. */

@@ -75,6 +75,11 @@ export function digestFunctionNamed(name: string): DigestFunction | undefined {
   return byName.get(name);
 }
 
+/** The function with that `wireValue`, or undefined when it is not served. */
+export function digestFunctionNumbered(wireValue: number): DigestFunction | undefined {
+  return byWireValue.get(wireValue);
+}
+
 /** What an unset `digest_function` means for a hash of `hexLength` characters, if it means anything (DG-2). */
 export function digestFunctionOfLength(hexLength: number): DigestFunction | undefined {
   return byHexLength.get(hexLength);

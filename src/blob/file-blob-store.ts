@@ -9,7 +9,6 @@ import { isPromise } from '../base/maybe-promise.ts';
 import type { MaybePromise } from '../base/maybe-promise.ts';
 import { mapBounded } from '../base/semaphore.ts';
 import { Digest, digestKey } from '../digest/digest.ts';
-import type { DigestKey } from '../digest/digest.ts';
 import type { DigestFunction } from '../digest/digest-function.ts';
 import type { DigestList } from '../digest/digest-list.ts';
 import { DigestCheck, tooLong } from '../engine/digest-check.ts';
@@ -21,6 +20,7 @@ import type { StoredFiles } from '../engine/stored-files.ts';
 import type { BlobBytes, BlobStore, BlobStoreCapabilities, GetOptions, GetResult, PutResult } from './blob-store.ts';
 import { checkAccepted, checkKnownSize, checkRange, wrongSize } from './known-blob.ts';
 import { JoinedReads } from './joined-reads.ts';
+import { SeenKeys } from './seen-keys.ts';
 
 /** Read in one piece and checked before the first byte goes out; larger blobs are checked in passing. */
 const wholeBytesMax = 1024 * 1024;
@@ -52,13 +52,13 @@ export class FileBlobStore implements BlobStore {
   }
 
   findMissing(digests: DigestList): MaybePromise<DigestList> {
-    const missing = new Set<DigestKey>();
+    const missing = new SeenKeys();
     const doubtful: Promise<unknown>[] = [];
     let nowMs: number | undefined;
     const absent = digests.select((index) => {
       const key = digests.keyAt(index);
       const file = this.#files.find(key);
-      if (file === undefined) return missing.size < missing.add(key).size;
+      if (file === undefined) return missing.add(key);
       if (file.contentBytes !== digests.sizeAt(index)) {
         if (file.verified) throw wrongSize(digests.at(index), file.contentBytes);
         doubtful.push(this.#isRight(digests.at(index), file));

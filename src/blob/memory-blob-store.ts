@@ -11,6 +11,7 @@ import { ByteBoundedMap } from '../engine/byte-bounded-map.ts';
 import { DigestCheck, checkWhole } from '../engine/digest-check.ts';
 import type { BlobBytes, BlobStore, BlobStoreCapabilities, GetOptions, GetResult, PutResult } from './blob-store.ts';
 import { checkAccepted, checkKnownSize, checkRange, wrongSize } from './known-blob.ts';
+import { SeenKeys } from './seen-keys.ts';
 
 /** Enough for every test that does not care. */
 const defaultLimits = { bytesMax: 256 * 1024 * 1024, blobBytesMax: 64 * 1024 * 1024 };
@@ -33,7 +34,7 @@ export class MemoryBlobStore implements BlobStore {
   }
 
   findMissing(digests: DigestList): DigestList {
-    const missing = new Set<DigestKey>();
+    const missing = new SeenKeys();
     return digests.select((index) => {
       const key = digests.keyAt(index);
       const known = this.#blobs.get(key);
@@ -41,7 +42,7 @@ export class MemoryBlobStore implements BlobStore {
         if (known.byteLength !== digests.sizeAt(index)) throw wrongSize(digests.at(index), known.byteLength);
         return false;
       }
-      return missing.size < missing.add(key).size;
+      return missing.add(key);
     });
   }
 

@@ -2,8 +2,10 @@
 import type { DescMethod } from '@bufbuild/protobuf';
 import { assertNever } from '../base/assert.ts';
 import type { MaybePromise } from '../base/maybe-promise.ts';
+import type { ContentWriter } from '../h2/stream.ts';
 import { codecOf } from './codec.ts';
 import type { AnyCodec, CodecTable } from './codec.ts';
+import { messageWriter } from './message-frame.ts';
 import type { CallContext, RequestMessages, ServiceImplementation } from './service.ts';
 
 interface MethodBase {
@@ -11,6 +13,8 @@ interface MethodBase {
   readonly path: string;
   readonly request: AnyCodec;
   readonly response: AnyCodec;
+  /** For answers that are written where they leave from. */
+  readonly answerWriter: ContentWriter | undefined;
   /** See ServiceImplementation. */
   readonly forEveryone: boolean;
 }
@@ -51,10 +55,12 @@ export function methodsOf(service: ServiceImplementation, codecs: CodecTable): r
 }
 
 function methodOf(descriptor: DescMethod, handler: unknown, { codecs, forEveryone }: { codecs: CodecTable; forEveryone: boolean }): Method {
+  const response = codecOf(descriptor.output, codecs);
   const base = {
     path: `/${descriptor.parent.typeName}/${descriptor.name}`,
     request: codecOf(descriptor.input, codecs),
-    response: codecOf(descriptor.output, codecs),
+    response,
+    answerWriter: messageWriter(response),
     forEveryone,
   };
   const kind = descriptor.methodKind;

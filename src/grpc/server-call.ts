@@ -59,6 +59,7 @@ const okTrailers: OutgoingHeaders = [['grpc-status', '0']];
 // Nearly all answers have exactly these two blocks.
 const preparedHeaders = prepareHeaders(responseHeaders);
 const preparedOkTrailers = prepareHeaders(okTrailers);
+const preparedOk = { headers: preparedHeaders, trailers: preparedOkTrailers };
 
 /**
  *   open ── answer or failure is sent ──▶ answered ── the request goes on: it is dropped within a bound
@@ -330,9 +331,22 @@ export abstract class ServerCall implements StreamHandler, CallContext, Deadline
   }
 
   #sendOnly(response: unknown): void {
-    if (this.#answered) return;
+    if (this.#answered || this.#trySendWhole(response)) return;
     this.#sendMessage(response);
     this.#finish(okStatus, okTrailers);
+  }
+
+  /** Small answers, as nearly all are: 5 % of a call less than piece by piece (bench/unary). */
+  #trySendWhole(response: unknown): boolean {
+    const { answerWriter } = this.#head.method;
+    if (answerWriter === undefined || this.#headers !== undefined || this.#trailers !== undefined) return false;
+    const contentBytes = this.stream.trySendWhole?.(preparedOk, answerWriter, response) ?? -1;
+    if (contentBytes < 0) return false;
+    this.sentBytes += contentBytes;
+    this.#headersSent = true;
+    this.#markAnswered(okStatus);
+    this.#leaveRequest();
+    return true;
   }
 
   #sendMessage(message: unknown): void {
@@ -357,6 +371,11 @@ export abstract class ServerCall implements StreamHandler, CallContext, Deadline
     } else {
       this.#sendStatus([...trailers, ...(this.#trailers ?? [])]);
     }
+    this.#leaveRequest();
+  }
+
+  /** What is still to come of the request is dropped within a bound. */
+  #leaveRequest(): void {
     this.requestDone();
     if (this.#requestEnded || this.stream.closed) return;
     this.#discard = new RequestDiscard(this.stream, this.host.limits, this.host.timers);

@@ -65,6 +65,11 @@ export class HeaderTableNotice {
     if (bytes < this.#announcedBytes) this.#due = true;
   }
 
+  /** The next block has to tell it. */
+  get isDue(): boolean {
+    return this.#due;
+  }
+
   /** `block`, or a copy that opens with the update to 0 when that is due. */
   open(block: Uint8Array): Uint8Array {
     if (!this.#due) return block;

@@ -7,6 +7,7 @@ import { frameBytesDefault, windowBytesDefault } from './frames.ts';
 import { HeaderTableNotice } from './header-encoder.ts';
 import { OutputBatch } from './output-batch.ts';
 import type { SendQueue } from './send-queue.ts';
+import type { ContentWriter, WholeAnswerEnds } from './stream.ts';
 
 /** How much one stream may send before the next one has its turn. */
 const turnBytes = 65_536;
@@ -22,6 +23,9 @@ const updatesMax = 10_000;
 
 /** Answers that were sent whole earn as many resets; more are not saved up. */
 const earnedResetsMax = 1_000;
+
+/** Above it, content is not written into the output but passed to it. Every peer takes frames of that length (RFC 9113 §4.2). */
+const wholeContentBytesMax = 2_048;
 
 /** A frame with less, because a window lets no more out, costs more than it brings. */
 const tinyFrameBytes = 256;
@@ -187,6 +191,22 @@ export class Outlet {
     for (const slice of slices) this.#batch.append(slice);
     this.touch();
     return true;
+  }
+
+  /** See `ServerStream.trySendWhole`. */
+  tryWhole(stream: QueuedSender, ends: WholeAnswerEnds, writer: ContentWriter, content: unknown): number {
+    const bytesMax = writer.bytesMax(content);
+    const fits = bytesMax <= wholeContentBytesMax && bytesMax <= this.#windowBytes && bytesMax <= stream.sendWindowBytes;
+    if (!fits || this.#tableNotice.isDue || this.#isBackedUp()) return -1;
+    const contentBytes = this.frames.whole(stream.id, ends, writer, content);
+    if (contentBytes < 0) return -1;
+    this.#windowBytes -= contentBytes;
+    stream.sendWindowBytes -= contentBytes;
+    this.#hasAnswered = true;
+    this.#earnedUpdates += 3 * updatesPerFrame;
+    this.#earnedResets += 1;
+    this.touch();
+    return contentBytes;
   }
 
   /** So many bytes came into the queue of a stream. */

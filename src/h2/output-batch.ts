@@ -9,11 +9,11 @@ const bufferBytesMin = 1_024;
 const bufferBytesMax = 65_536;
 
 /** Nothing fits into it. */
-const noBuffer = new Uint8Array(0);
+const noBuffer = Buffer.alloc(0);
 
 /** Bytes in order. Who takes a batch decides by `recycle` when its buffer may be written again. */
 export class OutputBatch {
-  #buffer: Uint8Array = noBuffer;
+  #buffer: Buffer = noBuffer;
   /** `#buffer` up to `#start` belongs to earlier slices or batches, from there to `#end` is the slice being filled. */
   #start = 0;
   #end = 0;
@@ -38,17 +38,22 @@ export class OutputBatch {
     this.#end = 0;
   }
 
+  /** Where `reserve` of up to `count` bytes will give room: what is written there counts when it is reserved. */
+  room(count: number): number {
+    if (this.#buffer.length - this.#end < count) this.#grow(count);
+    return this.#end;
+  }
+
   /** Room for `count` bytes in one piece: write to `into` from the returned offset, all of them, at once. */
   reserve(count: number): number {
-    if (this.#buffer.length - this.#end < count) this.#grow(count);
-    const offset = this.#end;
+    const offset = this.room(count);
     this.#end += count;
     this.#bytes += count;
     return offset;
   }
 
-  /** The buffer that `reserve` gave room in; another one after the next `reserve`. */
-  get into(): Uint8Array {
+  /** The buffer that `reserve` and `room` gave room in; another one after the next of them. */
+  get into(): Buffer {
     return this.#buffer;
   }
 
@@ -90,7 +95,7 @@ export class OutputBatch {
   #grow(count: number): void {
     this.#closeSlice();
     const doubled = Math.min(bufferBytesMax, Math.max(bufferBytesMin, 2 * this.#buffer.length));
-    this.#buffer = new Uint8Array(Math.max(doubled, count));
+    this.#buffer = Buffer.from(new ArrayBuffer(Math.max(doubled, count))); // not of the pool: it is kept
     this.#start = 0;
     this.#end = 0;
   }

@@ -11,7 +11,7 @@ import { SendQueue } from './send-queue.ts';
 import { afterLocalEnd, afterRemoteEnd, receives, sends } from './stream-state.ts';
 import type { StreamState } from './stream-state.ts';
 import type { TableEntry } from './stream-table.ts';
-import type { HeaderBlock, OpenStream, OutgoingHeaders, PreparedHeaders, ResponseReset } from './stream.ts';
+import type { ContentWriter, HeaderBlock, OpenStream, OutgoingHeaders, PreparedHeaders, ResponseReset, WholeAnswerEnds } from './stream.ts';
 
 /** What a stream needs of its connection. */
 export interface StreamOwner {
@@ -138,6 +138,13 @@ export abstract class StreamCore implements OpenStream, QueuedSender, TableEntry
     this.#owesDrained = false; // nothing is told from within this call
     this.#owner.outlet.enqueue(this);
     this.#owesDrained = this.queue.bytes > 0;
+  }
+
+  trySendWhole(ends: WholeAnswerEnds, writer: ContentWriter, content: unknown): number {
+    if (!this.#maySend() || this.queue.bytes > 0) return -1;
+    const contentBytes = this.#owner.outlet.tryWhole(this, ends, writer, content);
+    if (contentBytes >= 0) this.#endLocal();
+    return contentBytes;
   }
 
   sendTrailers(headers: OutgoingHeaders | PreparedHeaders): void {

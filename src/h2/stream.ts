@@ -23,6 +23,20 @@ export interface PreparedHeaders {
   readonly block: Uint8Array;
 }
 
+/** What stands around the content of an answer that goes out whole: at most some hundred bytes. */
+export interface WholeAnswerEnds {
+  readonly headers: PreparedHeaders;
+  readonly trailers: PreparedHeaders;
+}
+
+/** Writes the content of answers where they leave from. It sends nothing itself. */
+export interface ContentWriter {
+  /** The content is no longer. */
+  bytesMax(content: unknown): number;
+  /** Writes to `into` from `at`, where there is room for `bytesMax`, and returns where it ended; -1 if it cannot. */
+  write(content: unknown, into: Buffer, at: number): number;
+}
+
 /** Headers that many requests begin with, encoded once; made by `prepareRequest` (header-encoder.ts). */
 export interface PreparedRequest extends PreparedHeaders {
   readonly fields: OutgoingHeaders;
@@ -117,6 +131,11 @@ export interface ServerStream extends OpenStream {
   setAside?(bytes: number): void;
   /** Response headers, 1xx or final; with `endStream` they are all of the answer (gRPC trailers-only). */
   sendHeaders(headers: OutgoingHeaders | PreparedHeaders, endStream: boolean): void;
+  /**
+   * Headers, content in one DATA frame and trailers at once, if the answer is small and nothing keeps it from going out
+   * now. Returns the length of the content; -1 when nothing was sent.
+   */
+  trySendWhole?(ends: WholeAnswerEnds, writer: ContentWriter, content: unknown): number;
 }
 
 /** One stream as the client role sees it; its headers went out when it was opened. */

@@ -54,19 +54,29 @@ export const findMissingBlobsResponseCodec: MessageCodec<never, FindMissingAnswe
   decode() {
     throw new TypeError('Kiln does not receive FindMissingBlobsResponse');
   },
-  encode({ missing }, headroomBytes) {
-    const { length } = missing;
-    let lengthMax = headroomBytes + writeSlackBytes + length * digestOverheadBytes;
-    for (let index = 0; index < length; index += 1) lengthMax += missing.hashAt(index).length;
-    const into = Buffer.allocUnsafe(lengthMax);
-    let at = headroomBytes;
-    for (let index = 0; index < length; index += 1) {
-      at = writeDigest({ into, at, tag: 18 }, missing.hashAt(index), missing.sizeAt(index));
-      if (at < 0) return encodeUnusual(missing, headroomBytes);
-    }
-    return [into.subarray(0, at)];
+  placed: { bytesMax: missingBytesMax, write: writeMissing },
+  encode(answer, headroomBytes) {
+    const into = Buffer.allocUnsafe(headroomBytes + missingBytesMax(answer));
+    const end = writeMissing(answer, into, headroomBytes);
+    return end < 0 ? encodeUnusual(answer.missing, headroomBytes) : [into.subarray(0, end)];
   },
 };
+
+function missingBytesMax({ missing }: FindMissingAnswer): number {
+  const { length } = missing;
+  let bytes = writeSlackBytes + length * digestOverheadBytes;
+  for (let index = 0; index < length; index += 1) bytes += missing.hashAt(index).length;
+  return bytes;
+}
+
+function writeMissing({ missing }: FindMissingAnswer, into: Buffer, from: number): number {
+  const { length } = missing;
+  let at = from;
+  for (let index = 0; index < length && at >= 0; index += 1) {
+    at = writeDigest({ into, at, tag: 18 }, missing.hashAt(index), missing.sizeAt(index));
+  }
+  return at;
+}
 
 function encodeUnusual(missing: DigestSequence, headroomBytes: number): [Uint8Array] {
   const missingBlobDigests = Array.from({ length: missing.length }, (_, index) => ({

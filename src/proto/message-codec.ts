@@ -10,6 +10,8 @@ export interface MessageCodec<In, Out> {
   readonly keepsViews: boolean;
   /** Of a stream of messages, each may be used until the next one is asked for: its bytes are written to again. Default: for ever. */
   readonly lendsViews?: boolean;
+  /** For small and frequent messages: how to encode them where they leave from. */
+  readonly placed?: PlacedEncoder<Out>;
   /** For messages that are mostly one field of bytes: how to hand them on before they are complete. */
   readonly parts?: PartsCodec<In>;
   /** @throws Error of any kind when `bytes` are not an encoding of the message. */
@@ -20,6 +22,14 @@ export interface MessageCodec<In, Out> {
    * may be slices of their own that are not copied: they must not change any more.
    */
   encode(message: Out, headroomBytes: number): readonly [Uint8Array, ...Uint8Array[]];
+}
+
+/** Encodes into memory of the caller's. */
+export interface PlacedEncoder<Out> {
+  /** The encoding of `message` is no longer. */
+  bytesMax(message: Out): number;
+  /** Writes to `into` from `at`, where there is room for `bytesMax`, and returns where it ended; -1 for what only `encode` can do. */
+  write(message: Out, into: Buffer, at: number): number;
 }
 
 /** Cuts a message that ends with a field of bytes into several messages that mean the same. */

@@ -124,6 +124,32 @@ for (const moves of [true, false]) {
       assert.equal(Buffer.compare(pair.handler.bytes, sent), 0);
     });
 
+    it('lets others have their turn when what a peer sends costs much time', async () => {
+      await using pair = await connect(moves);
+      let turn = 0;
+      let lastPieceIn = -1;
+      let piecesInOneTurn = 0;
+      let most = 0;
+      const count = (): void => {
+        turn += 1;
+        if (!pair.handler.events.includes('end')) setImmediate(count);
+      };
+      setImmediate(count);
+      pair.handler.onData = (bytes) => {
+        pair.handler.received.push(Buffer.from(bytes));
+        piecesInOneTurn = turn === lastPieceIn ? piecesInOneTurn + 1 : 1;
+        lastPieceIn = turn;
+        most = Math.max(most, piecesInOneTurn);
+        const beganMs = performance.now();
+        while (performance.now() - beganMs < 2);
+      };
+      const sent = Buffer.alloc(8_000_000, 'x');
+      pair.client.end(sent);
+      await pair.handler.until(() => pair.handler.events.includes('end'));
+      assert.equal(Buffer.compare(pair.handler.bytes, sent), 0);
+      assert.ok(most <= 2, `${most} pieces came in one turn`);
+    });
+
     it('sees the end of the peer, sends its own and closes once; the server counts it', async () => {
       await using pair = await connect(moves);
       pair.client.end('bye');

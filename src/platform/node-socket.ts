@@ -2,7 +2,8 @@
 import type * as net from 'node:net';
 import type { Socket, SocketHandler, SocketTraffic } from '../base/socket.ts';
 import { DirectWrites, hasRawWrites } from './direct-writes.ts';
-import { moveToReusedInput } from './reused-input.ts';
+import { ReadTurn } from './read-turn.ts';
+import { fillsInput, moveToReusedInput } from './reused-input.ts';
 import { sentBytes } from './sent-bytes.ts';
 
 /**
@@ -27,6 +28,10 @@ class NodeSocket implements Socket, SocketTraffic {
   /** Only of a socket that was moved: of any other it is not known what writing it means. */
   #direct: DirectWrites | undefined = undefined;
   #linger: NodeJS.Timeout | undefined = undefined;
+  #paused = false;
+  readonly #turn = new ReadTurn(() => {
+    if (!this.#paused) this.#socket.resume();
+  });
 
   constructor(socket: net.Socket, initialBytes: Uint8Array | undefined) {
     this.#socket = socket;
@@ -59,15 +64,27 @@ class NodeSocket implements Socket, SocketTraffic {
       return;
     }
     const buffered: unknown = accepted.read(); // put back, or come since the first bytes were looked at
-    const moved = moveToReusedInput(accepted, (bytes) => handler.onData(bytes));
-    if (moved !== undefined) this.#writeDirectly(moved, handler);
-    else accepted.on('data', (bytes: Uint8Array) => handler.onData(bytes));
+    const moved = moveToReusedInput(accepted, (bytes) => this.#takesMoreAfter(bytes, handler));
+    if (moved !== undefined) {
+      this.#writeDirectly(moved, handler);
+    } else {
+      accepted.on('data', (bytes: Uint8Array) => {
+        if (this.#turn.spend(() => handler.onData(bytes))) this.#socket.pause();
+      });
+    }
     this.#listen(this.#socket, handler);
     // Before `resume` lets anything else through, and not from within this call.
     this.#deliverLater(this.#initialBytes, handler);
     if (buffered instanceof Uint8Array) this.#deliverLater(buffered, handler);
     this.#initialBytes = undefined;
     this.#socket.resume();
+  }
+
+  /** With less than a whole buffer the loop goes on to the next connection by itself, and most are never timed. */
+  #takesMoreAfter(bytes: Uint8Array, handler: SocketHandler): boolean {
+    if (fillsInput(bytes)) return !this.#turn.spend(() => handler.onData(bytes));
+    handler.onData(bytes);
+    return true;
   }
 
   #writeDirectly(moved: net.Socket, handler: SocketHandler): void {
@@ -104,11 +121,13 @@ class NodeSocket implements Socket, SocketTraffic {
   }
 
   pause(): void {
+    this.#paused = true;
     this.#socket.pause();
   }
 
   resume(): void {
-    this.#socket.resume();
+    this.#paused = false;
+    if (!this.#turn.isOver) this.#socket.resume();
   }
 
   end(): void {

@@ -15,7 +15,7 @@ const gatheredBytesMax = 2 ** 17;
 export class BodyWriter {
   readonly #file: LogFile;
   readonly #hasher: BodyHasher;
-  readonly #syncs: LargeSyncs;
+  readonly #syncs: Pick<LargeSyncs, 'sync'>;
   /** Made when the first small chunk comes. */
   #gather: Buffer | undefined;
   #gatheredBytes = 0;
@@ -25,7 +25,7 @@ export class BodyWriter {
   #lastSync: Promise<void> = Promise.resolve();
 
   /** @param fromOffset of the first byte that will be written; everything before has gone through `hasher`. */
-  constructor(file: LogFile, fromOffset: number, hasher: BodyHasher, syncs: LargeSyncs) {
+  constructor(file: LogFile, fromOffset: number, hasher: BodyHasher, syncs: Pick<LargeSyncs, 'sync'>) {
     this.#file = file;
     this.#position = fromOffset;
     this.#hasher = hasher;

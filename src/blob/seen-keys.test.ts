@@ -1,3 +1,4 @@
+// The set of one call, against a Set.
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import type { DigestKey } from '../digest/digest.ts';

@@ -15,7 +15,18 @@ import { GrpcRouter } from './router.ts';
 import { implementService } from './service.ts';
 
 const mebibyte = 1024 * 1024;
-const requestHeaders = [[':method', 'POST'], [':scheme', 'http'], [':path', '/grpc.testing.TestService/UnaryCall'], ['content-type', 'application/grpc'], ['te', 'trailers']] as const;
+/** Of a call whose request is one message, and of one whose request is a stream of them. */
+type CallName = 'UnaryCall' | 'StreamingInputCall';
+
+function requestHeaders(call: CallName = 'UnaryCall') {
+  return [[':method', 'POST'], [':scheme', 'http'], [':path', `/grpc.testing.TestService/${call}`], ['content-type', 'application/grpc'], ['te', 'trailers']] as const;
+}
+
+/** Takes all messages of the request. */
+async function taken(requests: AsyncIterable<unknown>): Promise<object> {
+  for await (const _ of requests);
+  return {};
+}
 
 /** A connection to a server of its own whose budget is everybody's. */
 class Client {
@@ -23,7 +34,7 @@ class Client {
 
   constructor(budget: ByteBudget) {
     const clock = new ManualClock();
-    const handlers = { unaryCall: () => ({}), streamingInputCall: async () => ({}), async *fullDuplexCall() {} };
+    const handlers = { unaryCall: () => ({}), streamingInputCall: taken, async *fullDuplexCall() {} };
     const acceptor = new GrpcRouter([implementService(TestService, handlers)], { timers: clock, log: new RecordedLog(), budget });
     this.#connection = new ServerConnection({ acceptor, limits: http2Limits, clock, budget, wake: () => {} });
     this.send(clientPreface, settings(), frame(4, 1, 0));
@@ -34,19 +45,19 @@ class Client {
   /** The beginning of a call with a message of `length` bytes, of which `sent` come. */
   begin(streamId: number, length: number, sent: number): void {
     const body = encoded(SimpleRequestSchema, { payload: { body: new Uint8Array(length) } }).subarray(0, sent);
-    this.send(headers(streamId, false, requestHeaders), ...dataFrames(streamId, body, false));
+    this.send(headers(streamId, false, requestHeaders()), ...dataFrames(streamId, body, false));
   }
   /** Types of the frames that came for the stream. */
   take(streamId: number): readonly number[] {
     return parseFrames(Buffer.concat(this.#connection.outlet.take())).filter((one) => one.streamId === streamId).map(({ type }) => type);
   }
   /** Sends `count` messages in turns as far as the windows let them out. Gives the calls answered with a message, and all that were answered. */
-  async sendAll(count: number, length: number): Promise<{ readonly ok: readonly number[]; readonly answered: readonly number[] }> {
+  async sendAll(count: number, length: number, name: CallName): Promise<{ readonly ok: readonly number[]; readonly answered: readonly number[] }> {
     const body = encoded(SimpleRequestSchema, { payload: { body: new Uint8Array(length) } });
     const calls = new Map(Array.from({ length: count }, (_, index) => [2 * index + 1, { sent: 0, window: http2Limits.streamWindowBytes }]));
     const [ok, answered]: [number[], number[]] = [[], []];
     let window = 65_535;
-    for (const id of calls.keys()) this.send(headers(id, false, requestHeaders));
+    for (const id of calls.keys()) this.send(headers(id, false, requestHeaders(name)));
     for (let moved = true; moved; ) {
       for (const { type, flags, streamId, payload } of parseFrames(Buffer.concat(this.#connection.outlet.take()))) {
         const call = calls.get(streamId);
@@ -95,7 +106,7 @@ describe('the memory of connections', () => {
     assert.ok(budget.usedBytes < 24 * mebibyte, `${budget.usedBytes} bytes are held by one connection`);
     assert.equal(budget.isPressed, false);
     const body = encoded(SimpleRequestSchema, { payload: { body: new Uint8Array(900_000) } });
-    other.send(headers(1, false, requestHeaders), ...dataFrames(1, body, true));
+    other.send(headers(1, false, requestHeaders()), ...dataFrames(1, body, true));
     await settle();
     assert.ok(other.take(1).includes(1), 'the answer to a message that needs room');
     attacker.leave();
@@ -103,18 +114,20 @@ describe('the memory of connections', () => {
     assert.equal(budget.usedBytes, 0);
   });
 
-  it('K6-09: those that wait for the share do not use up the window of the connection, and all come to their end', async () => {
-    const budget = new ByteBudget({ maxBytes: 64 * mebibyte, waitersMax: 1_000 });
-    const { ok } = await new Client(budget).sendAll(15, 3_000_000);
-    assert.equal(ok.length, 15);
-    assert.equal(budget.usedBytes, 0);
-  });
+  for (const name of ['UnaryCall', 'StreamingInputCall'] as const) {
+    it(`K6-09: those that wait for the share do not use up the window of the connection, and all come to their end: ${name}`, async () => {
+      const budget = new ByteBudget({ maxBytes: 64 * mebibyte, waitersMax: 1_000 });
+      const { ok } = await new Client(budget).sendAll(15, 3_000_000, name);
+      assert.equal(ok.length, 15);
+      assert.equal(budget.usedBytes, 0);
+    });
 
-  it('K6-09: what is kept for them is bounded: the others are refused, and nobody waits for ever', async () => {
-    const budget = new ByteBudget({ maxBytes: 32 * mebibyte, waitersMax: 1_000 });
-    const { ok, answered } = await new Client(budget).sendAll(40, 3_000_000);
-    assert.equal(answered.length, 40);
-    assert.ok(ok.length >= 2 && ok.length < 40, `${ok.length} were served`);
-    assert.equal(budget.usedBytes, 0);
-  });
+    it(`K6-09: what is kept for them is bounded: the others are refused, and nobody waits for ever: ${name}`, async () => {
+      const budget = new ByteBudget({ maxBytes: 32 * mebibyte, waitersMax: 1_000 });
+      const { ok, answered } = await new Client(budget).sendAll(40, 3_000_000, name);
+      assert.equal(answered.length, 40);
+      assert.ok(ok.length >= 2 && ok.length < 40, `${ok.length} were served`);
+      assert.equal(budget.usedBytes, 0);
+    });
+  }
 });

@@ -6,7 +6,7 @@ import type { ByteBudget } from '../base/byte-budget.ts';
 import type { CacheError } from '../base/cache-error.ts';
 import type { RoomShare } from '../base/room-share.ts';
 import type { MaybePromise } from '../base/maybe-promise.ts';
-import type { OpenStream } from '../h2/stream.ts';
+import type { OpenStream, ServerStream } from '../h2/stream.ts';
 import type { PartsCodec } from '../proto/message-codec.ts';
 import { KeptPieces } from './kept-pieces.ts';
 import { Lending } from './lent-messages.ts';
@@ -39,6 +39,9 @@ export interface LaneOptions {
   onFault(error: unknown): void;
 }
 
+/** What a lane does with its stream: return credit. */
+type LaneStream = Pick<OpenStream, 'consumed'> & Pick<ServerStream, 'setAside'>;
+
 /**
  * Flow control keeps the lane bounded: credit is returned for what the handler has taken, and for the message
  * being received while nothing else waits (it may be larger than the window). So at most one message and one
@@ -46,7 +49,7 @@ export interface LaneOptions {
  * that a flood of empty messages costs its five bytes each.
  */
 export class MessageLane implements RequestMessages<unknown>, AsyncIterator<unknown, undefined> {
-  readonly #stream: Pick<OpenStream, 'consumed'>;
+  readonly #stream: LaneStream;
   readonly #side: MessageSide;
   readonly #options: LaneOptions;
   readonly #budget: ByteBudget;
@@ -74,7 +77,7 @@ export class MessageLane implements RequestMessages<unknown>, AsyncIterator<unkn
   #lent: PromiseWithResolvers<void> | undefined;
   #keptBytes = 0;
 
-  constructor(stream: Pick<OpenStream, 'consumed'>, options: LaneOptions) {
+  constructor(stream: LaneStream, options: LaneOptions) {
     this.#stream = stream;
     this.#options = options;
     this.#side = options.side ?? 'request';
@@ -108,6 +111,8 @@ export class MessageLane implements RequestMessages<unknown>, AsyncIterator<unkn
     }
     this.#serve();
     this.#returnCredit();
+    // The others of the connection shall not wait for its window while this one waits for memory.
+    if (this.#reader.isInLine) this.#stream.setAside?.(Math.min(bytes.byteLength, this.#uncreditedBytes));
     this.#count();
   }
 

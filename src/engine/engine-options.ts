@@ -20,14 +20,14 @@ export interface EngineOptions {
   readonly leases: 'shorten' | 'strict';
   /** `relaxed`: acknowledged once the system has the bytes, before they are synced. */
   readonly durability: 'durable' | 'relaxed';
-  /** Kept free ahead of writes, as a share of `maxBytes`. */
-  readonly lowWatermarkShare: number;
+  /** Kept free ahead of writes, as a share of `maxBytes`. Undefined: a 64th, and never more than a few large uploads. */
+  readonly lowWatermarkShare: number | undefined;
   /** What was not used for so long goes, room or not. 0: no limit. */
   readonly ageMaxMs: number;
   /** 0: no limit. */
   readonly countMax: number;
-  /** Memory for values and files of up to 1 MiB that were used lately. */
-  readonly hotBytesMax: number;
+  /** What the system's page cache can be expected to hold of the log; a wrong guess costs slow reads. */
+  readonly pageCacheBytes: number;
   /** Large files open for reading at the same time. */
   readonly openReadsMax: number;
   /** Large files being written at the same time. */
@@ -45,6 +45,8 @@ export interface EnginePorts {
   readonly hashes: HashPort<DigestFunctionName>;
   readonly scans: HintScans;
   readonly monotonicClock: MonotonicClock;
+  /** For when things were used; may stand still during a turn of the loop. Default: `monotonicClock`. */
+  readonly turnClock?: MonotonicClock | undefined;
   readonly wallClock: WallClock;
   readonly timers: Timers;
   readonly random: Random;

@@ -20,7 +20,8 @@ export interface Span {
 
 /** Decides over the bytes of a whole file when all but the last piece were delivered. */
 export interface PassingCheck {
-  update(piece: Uint8Array): void;
+  /** Resolves when the next piece may come, where that has to be waited for. */
+  update(piece: Uint8Array): Promise<void> | void;
   /** @throws CacheError `data_loss` when the bytes are wrong; the last piece is then never delivered. */
   finish(): Promise<void>;
 }
@@ -68,7 +69,8 @@ export class FileByteSource implements ByteSource {
       if (this.#signal?.aborted) throw new CacheError('cancelled', 'the call was cancelled while a blob was read');
       offset += piece.byteLength;
       if (offset < end) next = this.#read(offset, end);
-      this.#check?.update(piece);
+      const checked = this.#check?.update(piece);
+      if (checked !== undefined) await checked;
       if (offset === end) await this.#check?.finish();
       yield piece;
     }

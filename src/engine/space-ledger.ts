@@ -24,7 +24,7 @@ export interface SpaceReservation extends Disposable {
 }
 
 export class SpaceLedger {
-  readonly maxBytes: number;
+  #maxBytes: number;
   readonly #diskFloorBytes: number;
   readonly #placed: Record<SpaceCategory, number> = { segments: 0, free: 0, hints: 0, files: 0, uploads: 0, trash: 0, quarantine: 0 };
   #placedBytes = 0;
@@ -35,8 +35,19 @@ export class SpaceLedger {
   constructor({ maxBytes, diskFloorBytes }: SpaceLimits) {
     assert(maxBytes === Infinity || isBytes(maxBytes), 'the bound is a whole number of bytes');
     assert(isBytes(diskFloorBytes), 'the floor is a whole number of bytes');
-    this.maxBytes = maxBytes;
+    this.#maxBytes = maxBytes;
     this.#diskFloorBytes = diskFloorBytes;
+  }
+
+  /** See `SpaceLimits`. */
+  get maxBytes(): number {
+    return this.#maxBytes;
+  }
+
+  /** For a bound that follows from what a start finds, before anything was reserved. */
+  setMax(maxBytes: number): void {
+    assert(isBytes(maxBytes) && this.#reservedBytes === 0, 'the bound is set before anybody goes by it');
+    this.#maxBytes = maxBytes;
   }
 
   /** Placed and reserved. It may be above the bound: after that was lowered, or when the disk fills up. */
@@ -54,7 +65,7 @@ export class SpaceLedger {
 
   /** What may be used at the moment: `maxBytes`, or less when the disk has less. Not negative. */
   get boundBytes(): number {
-    return Math.max(0, Math.min(this.maxBytes, this.#diskBytes));
+    return Math.max(0, Math.min(this.#maxBytes, this.#diskBytes));
   }
 
   bytesOf(category: SpaceCategory): number {

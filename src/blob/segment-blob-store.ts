@@ -1,0 +1,234 @@
+// Blobs in segments, and large ones as files. What survives, and how, is engine/store-engine.ts.
+import { HeldBytes } from '../base/byte-budget.ts';
+import type { ByteBudget } from '../base/byte-budget.ts';
+import { byteSourceOf } from '../base/byte-source.ts';
+import type { ByteSource } from '../base/byte-source.ts';
+import { CacheError } from '../base/cache-error.ts';
+import type { CallOptions } from '../base/call-options.ts';
+import { isPromise } from '../base/maybe-promise.ts';
+import type { MaybePromise } from '../base/maybe-promise.ts';
+import { mapBounded } from '../base/semaphore.ts';
+import { Digest } from '../digest/digest.ts';
+import type { DigestFunction } from '../digest/digest-function.ts';
+import type { DigestList } from '../digest/digest-list.ts';
+import type { Slot } from '../engine/blob-index.ts';
+import { checkWhole, tooLong } from '../engine/digest-check.ts';
+import type { StoreEngine } from '../engine/store-engine.ts';
+import type { BlobBytes, BlobStore, BlobStoreCapabilities, GetOptions, GetResult, PutResult } from './blob-store.ts';
+import { FileStreams } from './file-streams.ts';
+import { checkAccepted, checkKnownSize, checkRange, wrongSize } from './known-blob.ts';
+import { SeenKeys } from './seen-keys.ts';
+import type { WholeFiles } from './whole-files.ts';
+
+export interface SegmentBlobStoreLimits {
+  readonly blobBytesMax: number;
+  /** What the engine keeps of what it is told is there. */
+  readonly leaseMs: number;
+  readonly survives: 'process_crash' | 'power_loss';
+}
+
+/** Read in one piece and checked before the first byte goes out; larger files are checked in passing. */
+const wholeBytesMax = 1024 * 1024;
+/** A blob up to here is taken in however little memory is left. */
+const littleBytesMax = 4 * 1024;
+/** Files of one call that are read or written at the same time: enough to fill the thread pool and share syncs. */
+const batchConcurrencyMax = 16;
+
+/**
+ * Promises the right bytes: the hash is checked when a blob is written and again on its first read after a start. Existence
+ * and sizes are answered from memory, small blobs without a wait where the page cache has them. A blob found corrupt is
+ * quarantined and absent; a sick disk is `unavailable`, never absence.
+ */
+export class SegmentBlobStore implements BlobStore {
+  readonly capabilities: BlobStoreCapabilities;
+  readonly #engine: StoreEngine;
+  readonly #files: WholeFiles;
+  readonly #streams: FileStreams;
+  readonly #budget: ByteBudget;
+
+  constructor(engine: StoreEngine, files: WholeFiles, limits: SegmentBlobStoreLimits, budget: ByteBudget) {
+    this.capabilities = { leaseMs: limits.leaseMs, survives: limits.survives, blobBytesMax: limits.blobBytesMax };
+    this.#engine = engine;
+    this.#files = files;
+    this.#streams = new FileStreams(engine);
+    this.#budget = budget;
+  }
+
+  findMissing(digests: DigestList): MaybePromise<DigestList> {
+    const engine = this.#engine;
+    const missing = new SeenKeys();
+    const doubtful: Promise<unknown>[] = [];
+    let nowS: number | undefined;
+    const absent = digests.select((index) => {
+      const slot = engine.findBlob(digests.function, digests.hashAt(index));
+      if (slot === -1) return missing.add(digests.keyAt(index));
+      if (engine.blobs.sizeOf(slot) === digests.sizeAt(index)) engine.touchBlob(slot, (nowS ??= engine.nowS()));
+      else doubtful.push(this.#settleSize(digests.at(index), slot));
+      return false;
+    });
+    // Either the blob lost its length and is absent after the check, or the digest is refused on the second try.
+    return doubtful.length === 0 ? absent : Promise.all(doubtful).then(() => this.findMissing(digests));
+  }
+
+  resolve(digestFunction: DigestFunction, hash: string): MaybePromise<Digest | undefined> {
+    const slot = this.#engine.findBlob(digestFunction, hash);
+    if (slot === -1) return undefined;
+    this.#engine.touchBlob(slot, this.#engine.nowS());
+    return Digest.parse(digestFunction, hash, this.#engine.blobs.sizeOf(slot));
+  }
+
+  get(digest: Digest, options?: GetOptions): MaybePromise<ByteSource | undefined> {
+    const slot = this.#slotOf(digest);
+    if (slot === -1) return undefined;
+    if (this.#isDoubtful(digest, slot)) return this.#settleSize(digest, slot).then(() => this.get(digest, options));
+    if (options?.range !== undefined) checkRange(digest, options.range);
+    this.#engine.touchBlob(slot, this.#engine.nowS());
+    const isFile = this.#engine.blobs.isFile(slot);
+    if (isFile && digest.sizeBytes > wholeBytesMax) return this.#streams.open(digest, options);
+    const bytes = this.#whole(digest, isFile, options);
+    return isPromise(bytes) ? bytes.then((read) => sourceOf(read, options)) : sourceOf(bytes, options);
+  }
+
+  getMany(digests: DigestList, options?: CallOptions): MaybePromise<readonly GetResult[]> {
+    const engine = this.#engine;
+    const results: GetResult[] = new Array<GetResult>(digests.length).fill(undefined);
+    const [small, others]: [number[], number[]] = [[], []];
+    const nowS = engine.nowS();
+    for (let index = 0; index < digests.length; index += 1) {
+      const slot = engine.findBlob(digests.function, digests.hashAt(index));
+      if (slot === -1) continue;
+      if (engine.blobs.isFile(slot) || engine.blobs.sizeOf(slot) !== digests.sizeAt(index)) {
+        others.push(index);
+      } else {
+        engine.touchBlob(slot, nowS);
+        small.push(index);
+      }
+    }
+    const records = small.length === 0 ? [] : engine.readBlobs(digests, small, options);
+    const place = (read: readonly GetResult[]): readonly GetResult[] => {
+      for (const [index, position] of small.entries()) results[position] = read[index];
+      return results;
+    };
+    if (others.length === 0) return isPromise(records) ? records.then(place) : place(records);
+    const files = mapBounded(others, batchConcurrencyMax, async (position) => {
+      results[position] = await outcome(() => this.#readAny(digests.at(position), options));
+    });
+    return Promise.all([records, files]).then(([read]) => place(read));
+  }
+
+  async put(digest: Digest, bytes: AsyncIterable<Uint8Array>, options?: CallOptions): Promise<void> {
+    if (await this.#present(digest)) return;
+    checkAccepted(digest, this.capabilities);
+    if (digest.sizeBytes > this.#engine.smallBytesMax) return this.#engine.putFile(digest, bytes, options);
+    // A small one is waited for in memory: a slow sender then holds no room in the log.
+    if (digest.sizeBytes > littleBytesMax && this.#budget.refusesGrowth) throw this.#budget.refusal();
+    using held = new HeldBytes(this.#budget);
+    held.set(digest.sizeBytes);
+    const whole = await receive(digest, bytes, options);
+    checkWhole(digest, whole);
+    await this.#engine.putSmall(digest, whole, options);
+  }
+
+  async putMany(blobs: readonly BlobBytes[], options?: CallOptions): Promise<readonly PutResult[]> {
+    const results: PutResult[] = new Array<PutResult>(blobs.length).fill(undefined);
+    const [small, others]: [Promise<void>[], number[]] = [[], []];
+    for (const [index, { digest, bytes }] of blobs.entries()) {
+      const slot = this.#engine.findBlob(digest.function, digest.hash);
+      if (slot !== -1 && this.#engine.blobs.sizeOf(slot) === digest.sizeBytes) this.#engine.touchBlob(slot, this.#engine.nowS());
+      else if (slot !== -1 || digest.sizeBytes > this.#engine.smallBytesMax) others.push(index);
+      else small.push(this.#putWhole(results, index, { digest, bytes }, options));
+    }
+    // All small ones at once: they go into one write, and one sync.
+    await Promise.all([
+      ...small,
+      mapBounded(others, batchConcurrencyMax, async (index) => {
+        const blob = blobs[index];
+        if (blob !== undefined) results[index] = await outcome(() => this.put(blob.digest, byteSourceOf(blob.bytes), options).then(() => undefined));
+      }),
+    ]);
+    return results;
+  }
+
+  /** The bytes are the caller's until this resolves, and nobody writes to them before. */
+  async #putWhole(results: PutResult[], index: number, { digest, bytes }: BlobBytes, options?: CallOptions): Promise<void> {
+    results[index] = await outcome(async (): Promise<undefined> => {
+      checkAccepted(digest, this.capabilities);
+      checkWhole(digest, bytes);
+      await this.#engine.putSmall(digest, bytes, options);
+    });
+  }
+
+  #slotOf(digest: Digest): Slot {
+    return this.#engine.findBlob(digest.function, digest.hash);
+  }
+
+  /** Another size than asked for is not believed before the bytes were looked at. @throws CacheError `invalid_argument` where they were. */
+  #isDoubtful(digest: Digest, slot: Slot): boolean {
+    const { blobs } = this.#engine;
+    if (blobs.sizeOf(slot) === digest.sizeBytes) return false;
+    if (blobs.isVerified(slot)) throw wrongSize(digest, blobs.sizeOf(slot));
+    return true;
+  }
+
+  /** When it resolves, the blob is verified, or out of service. @throws CacheError as `#isDoubtful`. */
+  async #settleSize(digest: Digest, slot: Slot): Promise<void> {
+    if (!this.#isDoubtful(digest, slot)) return;
+    if (this.#engine.blobs.isFile(slot)) await this.#streams.verify(digest);
+    else await this.#engine.readBlob(digest);
+  }
+
+  /** Whether the blob is there; that is a use. @throws CacheError `invalid_argument` when it has another size. */
+  async #present(digest: Digest): Promise<boolean> {
+    for (let slot = this.#slotOf(digest); slot !== -1; slot = this.#slotOf(digest)) {
+      if (this.#isDoubtful(digest, slot)) {
+        await this.#settleSize(digest, slot);
+      } else {
+        checkKnownSize(digest, this.#engine.blobs.sizeOf(slot));
+        this.#engine.touchBlob(slot, this.#engine.nowS());
+        return true;
+      }
+    }
+    return false;
+  }
+
+  async #readAny(digest: Digest, options?: CallOptions): Promise<Uint8Array | undefined> {
+    if (!(await this.#present(digest))) return undefined;
+    const slot = this.#slotOf(digest);
+    return slot === -1 ? undefined : this.#whole(digest, this.#engine.blobs.isFile(slot), options);
+  }
+
+  /** All of a blob in memory, right; undefined when it is gone or corrupt. Shared: nobody writes to it. */
+  #whole(digest: Digest, isFile: boolean, options?: CallOptions): MaybePromise<Uint8Array | undefined> {
+    if (!isFile) return this.#engine.readBlob(digest, options);
+    return this.#files.hot(digest) ?? this.#files.read(digest, options);
+  }
+}
+
+/** Everything that is sent for a small blob, in an array of its own. Not judged, but for too many bytes. */
+async function receive(digest: Digest, bytes: AsyncIterable<Uint8Array>, options?: CallOptions): Promise<Uint8Array> {
+  const whole = new Uint8Array(digest.sizeBytes);
+  let length = 0;
+  for await (const chunk of bytes) {
+    if (options?.signal?.aborted === true) throw new CacheError('cancelled', `the put of ${digest.toString()} was cancelled`);
+    if (length + chunk.byteLength > digest.sizeBytes) throw tooLong(digest);
+    whole.set(chunk, length);
+    length += chunk.byteLength;
+  }
+  return whole.subarray(0, length);
+}
+
+function sourceOf(bytes: Uint8Array | undefined, options: GetOptions | undefined): ByteSource | undefined {
+  if (bytes === undefined) return undefined;
+  const range = options?.range;
+  return byteSourceOf(range === undefined ? bytes : bytes.subarray(range.offset, range.offset + range.length));
+}
+
+/** The value, or the CacheError that `work` failed with; anything else goes on. */
+async function outcome<T>(work: () => Promise<T>): Promise<T | CacheError> {
+  try {
+    return await work();
+  } catch (thrown) {
+    if (thrown instanceof CacheError) return thrown;
+    throw thrown;
+  }
+}

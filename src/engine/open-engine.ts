@@ -1,0 +1,309 @@
+// Puts the engine together, in the order in which its parts need each other, and makes it ready: the log is read and mended,
+// what uploads and removals left in the middle is settled, and only then anything is served.
+import { join } from 'node:path';
+import type { CallOptions } from '../base/call-options.ts';
+import type { MaybePromise } from '../base/maybe-promise.ts';
+import { Semaphore } from '../base/semaphore.ts';
+import type { Slot } from './blob-index.ts';
+import { layGround } from './engine-ground.ts';
+import type { EngineGround } from './engine-ground.ts';
+import type { EngineOptions, EnginePorts } from './engine-options.ts';
+import type { EngineParts } from './engine-parts.ts';
+import { defaultStoreBytes, lowWatermarkBytesOf, segmentBytesOf } from './engine-sizes.ts';
+import { EvictionJournal } from './eviction-journal.ts';
+import { Evictor } from './evictor.ts';
+import { FileHistory } from './file-history.ts';
+import { FileVictims } from './file-victims.ts';
+import { takeInFiles } from './found-files.ts';
+import { HintWriter } from './hint-writer.ts';
+import { KeyWords, blobTag } from './key-words.ts';
+import { LargeFiles } from './large-files.ts';
+import { LeaseBook } from './lease-book.ts';
+import { recoverLog } from './log-recovery.ts';
+import type { RecoveredLog } from './log-recovery.ts';
+import { LogWriter } from './log-writer.ts';
+import { settleOrphans } from './settle-orphans.ts';
+import { PageCacheGuess } from './page-cache-guess.ts';
+import { Quarantine } from './quarantine.ts';
+import { RecordQuarantine } from './record-quarantine.ts';
+import { RecordReads } from './record-reads.ts';
+import { RoomMaker } from './room-maker.ts';
+import type { StreamName } from './segment-format.ts';
+import { SegmentRecycler } from './segment-recycler.ts';
+import { SegmentStore } from './segment-store.ts';
+import { SegmentSupply } from './segment-supply.ts';
+import { SequenceNumbers } from './sequence-numbers.ts';
+import { SmallPuts } from './small-puts.ts';
+import type { SpaceReservation } from './space-ledger.ts';
+import { Trash } from './trash.ts';
+import { uploadsDirectoryName } from './upload-names.ts';
+import { Uploads, uploadIdleMsMaxDefault, uploadIdleShareDefault } from './uploads.ts';
+import { UseLog } from './use-log.ts';
+import { ValuePuts } from './value-puts.ts';
+
+/** A tenth of the store may be ruins. */
+const quarantineShare = 0.1;
+/** Of the store, for segments of values, while there is something else to evict. */
+const valueShare = 0.1;
+/** Calls in line for a permit; beyond that the server is busy. */
+const waitersMax = 10_000;
+/** Segments that stay open: all of a store of 64 GiB. */
+const openSegmentsMax = 1_024;
+/** Reads of the log that may go to the disk, at the same time. */
+const recordReadsMax = 64;
+/** What is left of a claim for the head of a record, so that a blob of the largest size fits. */
+const recordHeadRoom = 256;
+
+/** @throws as `StoreEngine.open`. */
+export async function openEngine(options: EngineOptions, ports: EnginePorts): Promise<EngineParts> {
+  await using opening = new AsyncDisposableStack();
+  const ground = layGround(options, ports);
+  const found = await readLog(options, ports, ground);
+  const log = await openLog(options, ports, { ground, found, end: opening });
+  const files = await openFiles(options, ports, { ground, found, log, end: opening });
+  const upkeep = openUpkeep(options, ports, { ground, found, log, files, end: opening });
+  log.supply.prepare();
+  upkeep.evictor.start();
+  return assemble(options, ports, { ground, found, log, files, upkeep, end: opening });
+}
+
+/** What the start has found, and where it keeps what is wrong. */
+interface Found {
+  readonly quarantine: Quarantine;
+  readonly recovered: RecoveredLog;
+  readonly maxBytes: number;
+}
+
+async function readLog({ directory, maxBytes }: EngineOptions, { files, smallSyncs, log }: EnginePorts, ground: EngineGround): Promise<Found> {
+  const { directories, ledger, entries, table, nowS } = ground;
+  const { freeBytes } = await files.space(directory);
+  const bytesMax = Math.floor((maxBytes ?? defaultStoreBytes(freeBytes, 0)) * quarantineShare);
+  const quarantine = await Quarantine.open({ files, directories, ledger }, join(directory, 'quarantine'), { bytesMax });
+  const recovered = await recoverLog(
+    { entries, segments: table, ledger },
+    { files, syncs: smallSyncs, directories, damage: quarantine, log },
+    { directory: segmentsOf(directory), nowS: nowS() },
+  );
+  takeInFiles(entries, ledger, ground.sieve);
+  if (maxBytes === undefined) ledger.setMax(defaultStoreBytes(freeBytes, ledger.usedBytes));
+  const { report } = recovered;
+  if (!report.isClean) log.info('the store was not closed the last time; what was not acknowledged then is gone', { segments: report.segments, scannedBytes: report.scannedBytes, cutBytes: report.cutBytes });
+  for (const { segmentId, stream, from, to } of report.damaged) log.error('a segment is damaged; what was there is lost', undefined, { segment: segmentId, stream, from, to });
+  return { quarantine, recovered, maxBytes: ledger.maxBytes };
+}
+
+/** Who writes and reads the log. */
+interface OpenedLog {
+  readonly hints: HintWriter;
+  readonly store: SegmentStore;
+  readonly trash: Trash;
+  readonly supply: SegmentSupply;
+  readonly writers: Readonly<Record<StreamName, LogWriter>>;
+  /** Makes room, once it is there: it needs everything else. */
+  readonly room: RoomMaker;
+}
+
+interface Opening {
+  readonly ground: EngineGround;
+  readonly found: Found;
+  readonly end: AsyncDisposableStack;
+}
+
+async function openLog({ directory, durability, pageCacheBytes }: EngineOptions, ports: EnginePorts, { ground, found, end }: Opening): Promise<OpenedLog> {
+  const { files, scans, monotonicClock: clock, timers, log } = ports;
+  const { directories, ledger, entries, table, largeSyncs, pacer } = ground;
+  const { recovered, maxBytes } = found;
+  const segments = segmentsOf(directory);
+  const store = end.use(
+    new SegmentStore(
+      { files, clock, guess: new PageCacheGuess(pageCacheBytes) },
+      { table, entries },
+      { directory: segments, openFilesMax: openSegmentsMax, readsMax: recordReadsMax, waitingReadsMax: waitersMax },
+    ),
+  );
+  const hints = end.use(new HintWriter({ files, scans, clock, timers, log }, ledger, segments));
+  hints.begin(recovered);
+  const trash = await Trash.open(directory, { files, directories, ledger, timers, log });
+  end.defer(() => trash.close());
+  const room = new RoomMaker();
+  const sequences = new SequenceNumbers(Math.max(1, recovered.nextSequence));
+  const supply = await SegmentSupply.open({ directory: segments, segmentBytes: segmentBytesOf(maxBytes) }, { table, ledger, sequences, room, largeSyncs, trash }, ports);
+  end.defer(() => supply.close());
+  for (const { number, bytes } of recovered.free) supply.adopt(number, bytes);
+  const writerOf = (stream: StreamName): LogWriter =>
+    new LogWriter({ table, supply, sequences }, ports, {
+      stream,
+      durability,
+      onSync: (microseconds) => pacer.smallSync(microseconds),
+      onGrown: (row) => hints.grown(row),
+      onSealed: (row) => hints.sealed(row),
+    });
+  const writers = { blob: writerOf('blob'), value: writerOf('value'), touch: writerOf('touch') };
+  end.defer(async () => {
+    const last = (['blob', 'value'] as const).flatMap((stream) => [...table.of(stream)].filter(({ state }) => state === 'open'));
+    await Promise.all(Object.values(writers).map((writer) => writer.close()));
+    await hints.finish(last.filter(({ state }) => state === 'sealed'));
+  });
+  return { hints, store, trash, supply, writers, room };
+}
+
+/** Who has the large files. */
+interface OpenedFiles {
+  readonly large: LargeFiles;
+  readonly uploads: Uploads;
+  readonly writes: Semaphore;
+}
+
+async function openFiles({ directory, openReadsMax, openWritesMax }: EngineOptions, ports: EnginePorts, { ground, found, log, end }: Opening & { readonly log: OpenedLog }): Promise<OpenedFiles> {
+  const { files, hashes, timers, smallSyncs } = ports;
+  const { directories, entries, uses, table, ledger, layout, sieve, intents, largeSyncs, nowS, time } = ground;
+  const { store, trash, writers, room } = log;
+  const { orphans, report } = found.recovered;
+  const history = new FileHistory(writers.blob, nowS);
+  await settleOrphans(orphans, report.isBlobStreamDamaged, { files, hashes, log: ports.log }, { directories, layout, entries, history, ledger, sieve, nowS });
+  const writes = new Semaphore('open files to write', { permitsMax: openWritesMax, waitersMax });
+  const reserve = (bytes: number, options?: CallOptions): MaybePromise<SpaceReservation> => room.reserve(bytes, options);
+  const large = new LargeFiles(
+    { files, hashes, timers, log: ports.log },
+    {
+      uploadsDirectory: join(directory, uploadsDirectoryName),
+      layout,
+      entries,
+      segments: table,
+      blobLog: writers.blob,
+      records: store,
+      ledger,
+      directories,
+      trash,
+      quarantine: found.quarantine,
+      largeSyncs,
+      sieve,
+      intents,
+      writes,
+      reserve,
+      touch: (slot) => uses.note(entries.blobs, slot, nowS()),
+      nowS,
+    },
+    { openMax: openReadsMax, waitersMax },
+  );
+  end.defer(() => large.close());
+  const key = new KeyWords();
+  const uploads = await Uploads.open(
+    directory,
+    { idleBytesMax: Math.floor(found.maxBytes * uploadIdleShareDefault), idleMsMax: uploadIdleMsMaxDefault },
+    { files, directories, smallSyncs, largeSyncs, hashes, time, timers, log: ports.log },
+    {
+      ledger,
+      trash,
+      publisher: large.publisher,
+      writes,
+      reserve,
+      isStored: (digest) => key.setHash(blobTag(digest.function.wireValue), digest.hash) && entries.blobs.find(key) !== -1,
+    },
+  );
+  end.defer(() => uploads.close());
+  return { large, uploads, writes };
+}
+
+/** Who makes room. */
+interface Upkeep {
+  readonly leases: LeaseBook;
+  readonly evictions: EvictionJournal;
+  readonly evictor: Evictor;
+}
+
+function openUpkeep(options: EngineOptions, ports: EnginePorts, { ground, found, log, files, end }: Opening & { readonly log: OpenedLog; readonly files: OpenedFiles }): Upkeep {
+  const { ledger, table, entries, uses, ages, sieve, intents, nowS } = ground;
+  const { supply, writers, trash, room } = log;
+  const { monotonicClock, timers, nextTurn } = ports;
+  const evictions = new EvictionJournal({ monotonicClock, log: ports.log, nowS });
+  const leases: LeaseBook = new LeaseBook(
+    { ages, ledger, monotonicClock, log: ports.log },
+    { leases: options.leases, onUnpinned: ({ words, tag }) => uses.noteKey(entries.blobs, words, tag, nowS()) },
+  );
+  const recycler = new SegmentRecycler({
+    ...log,
+    table,
+    logs: writers,
+    entries,
+    intents,
+    leases,
+    files: files.large,
+    damage: found.quarantine,
+    onDropped: ({ head, bytes, usedAtS }) => evictions.evicted(head.kind === 'blob' ? 'blob' : 'value', bytes, usedAtS),
+    nowS,
+    nextTurn,
+    log: ports.log,
+  });
+  const useLog = new UseLog({ writer: writers.touch, table, recycler, entries, nowS, timers, nextTurn, log: ports.log });
+  uses.begin(useLog);
+  const evictor = new Evictor(
+    {
+      ledger,
+      table,
+      entries,
+      victims: new FileVictims({ order: sieve, entries, files: files.large, leases, nextTurn }),
+      leases,
+      journal: evictions,
+      supply,
+      recycler,
+      writers,
+      trash,
+      freeBytes: async () => (await ports.files.space(options.directory)).freeBytes,
+      nowS,
+      timers,
+      nextTurn,
+      log: ports.log,
+    },
+    { lowWatermarkBytes: lowWatermarkBytesOf(found.maxBytes, options.lowWatermarkShare), ageMaxMs: options.ageMaxMs, countMax: options.countMax, valueShare },
+  );
+  room.begin(evictor);
+  // As long as anybody writes, room is made; and what has to be written down to make it needs the log.
+  end.defer(() => evictor.close());
+  end.defer(() => useLog.close());
+  end.defer(() => files.uploads.close());
+  return { leases, evictions, evictor };
+}
+
+function assemble({ smallBytesMax, leaseMs }: EngineOptions, { hashes, log }: EnginePorts, opened: Opening & { readonly log: OpenedLog; readonly files: OpenedFiles; readonly upkeep: Upkeep }): EngineParts {
+  const { ledger, table, entries, uses, nowS, time, renewAfterS } = opened.ground;
+  const { store, supply, writers } = opened.log;
+  const { quarantine } = opened.found;
+  const { large, uploads, writes } = opened.files;
+  const written = store.written.bind(store);
+  const smallPuts = new SmallPuts({ entries, writer: writers.blob, nowS, written });
+  const valuePuts = new ValuePuts({ entries, writer: writers.value, nowS, written });
+  const recordQuarantine = new RecordQuarantine({ entries, store, writers, keeping: quarantine, nowS, log });
+  const useValue = (slot: Slot): void => uses.note(entries.values, slot, nowS());
+  return {
+    ...opened.upkeep,
+    smallBytesMax: Math.min(smallBytesMax, writers.blob.claimBytesMax - recordHeadRoom),
+    leaseMs,
+    renewAfterMs: renewAfterS * 1_000,
+    ledger,
+    table,
+    entries,
+    uses,
+    store,
+    supply,
+    writers,
+    smallPuts,
+    valuePuts,
+    reads: new RecordReads({ entries, store, quarantine: recordQuarantine, smallPuts, valuePuts, useValue }),
+    files: large,
+    uploads,
+    writes,
+    quarantine,
+    recordQuarantine,
+    corruptFiles: { count: 0 },
+    hashes,
+    time,
+    nowS,
+    log,
+    end: opened.end.move(),
+  };
+}
+
+function segmentsOf(directory: string): string {
+  return join(directory, 'segments');
+}

@@ -1,0 +1,212 @@
+// Reads of blobs and values that are records, by name: looked up, read, checked, and followed where the record has moved
+// meanwhile. What is wrong is taken out of service and absent.
+import type { CacheError } from '../base/cache-error.ts';
+import type { CallOptions } from '../base/call-options.ts';
+import { isPromise } from '../base/maybe-promise.ts';
+import type { MaybePromise } from '../base/maybe-promise.ts';
+import { Digest } from '../digest/digest.ts';
+import { digestFunctionNumbered } from '../digest/digest-function.ts';
+import type { DigestList } from '../digest/digest-list.ts';
+import type { BlobIndex, Slot } from './blob-index.ts';
+import { KeyWords, blobTag, keyBytes } from './key-words.ts';
+import type { ValueIdentity } from './key-words.ts';
+import type { LiveEntries } from './live-entries.ts';
+import { planReads } from './read-plan.ts';
+import type { ReadLimits, WantedRecord } from './read-plan.ts';
+import { decodePointer } from './record-payloads.ts';
+import type { RecordQuarantine, RecordSubject } from './record-quarantine.ts';
+import type { ReadRecord, SegmentStore } from './segment-store.ts';
+import type { SmallPuts } from './small-puts.ts';
+import type { ValuePuts } from './value-puts.ts';
+
+/** A value as it was found, or the blob that it is. */
+export interface FoundValue {
+  readonly content: Uint8Array | Digest;
+  /** Of the put that it came by: another one has a higher number. */
+  readonly sequence: number;
+}
+
+export interface RecordReadsParts {
+  readonly entries: LiveEntries;
+  readonly store: SegmentStore;
+  readonly quarantine: RecordQuarantine;
+  readonly smallPuts: Pick<SmallPuts, 'isUnderWay'>;
+  readonly valuePuts: Pick<ValuePuts, 'isUnderWay'>;
+  /** Told of each value that is found: that is a use. */
+  readonly useValue: (slot: Slot) => void;
+}
+
+/** Reading a gap of a page costs less than another read; what is read at once stays in memory as long as any of it. */
+const readLimits: ReadLimits = { gapBytesMax: 4_096, readBytesMax: 262_144 };
+const wrongChecksum = 'its checksum is wrong';
+const wrongHash = 'its bytes do not have its hash';
+
+export class RecordReads {
+  readonly #parts: RecordReadsParts;
+  readonly #key = new KeyWords();
+
+  constructor(parts: RecordReadsParts) {
+    this.#parts = parts;
+  }
+
+  /**
+   * A blob that is a record, right by its checksum, and by its hash if it was not read since the start. Undefined: it is none, or
+   * corrupt and out of service now.
+   */
+  blob(digest: Digest, options?: CallOptions): MaybePromise<Uint8Array | undefined> {
+    const slot = this.#blobSlot(digest);
+    if (slot === -1) return undefined;
+    const { blobs } = this.#parts.entries;
+    const record = this.#parts.store.read(blobs, slot, options);
+    if (!isPromise(record)) return record === 'moved' ? this.blob(digest, options) : this.#checkedBlob(digest, slot, record);
+    const place = placeOf(blobs, slot);
+    return record.then((later) => {
+      const now = this.#blobSlot(digest);
+      if (later === 'moved' || (later === 'wrong' && !isAt(blobs, now, place))) return this.blob(digest, options);
+      return this.#checkedBlob(digest, now, later);
+    });
+  }
+
+  /** As `blob` for those of `digests` at `positions`; results in that order. What cannot be read is a result too. */
+  blobs(digests: DigestList, positions: readonly number[], options?: CallOptions): MaybePromise<readonly (Uint8Array | undefined | CacheError)[]> {
+    const { entries, store } = this.#parts;
+    const wanted: WantedRecord[] = [];
+    for (const [index, position] of positions.entries()) {
+      const slot = this.#slotOf(digests, position);
+      if (slot === -1) continue;
+      wanted.push({ index, segment: entries.blobs.segmentOf(slot), offset: entries.blobs.offsetOf(slot), bytes: entries.recordBytes(entries.blobs, slot) });
+    }
+    const outcomes = store.readMany(planReads(wanted, readLimits), options);
+    const gather = (read: Awaited<typeof outcomes>): MaybePromise<readonly (Uint8Array | undefined | CacheError)[]> => {
+      const late: Promise<void>[] = [];
+      const results: (Uint8Array | undefined | CacheError)[] = positions.map((position, index) => {
+        const result = this.#outcome(digests, position, read[index], options);
+        if (!isPromise(result)) return result;
+        late.push(result.then((later) => void (results[index] = later)));
+        return undefined;
+      });
+      return late.length === 0 ? results : Promise.all(late).then(() => results);
+    };
+    return isPromise(outcomes) ? outcomes.then(gather) : gather(outcomes);
+  }
+
+  /** Right by its checksum; that is a use. Undefined: absent, or corrupt and out of service now. */
+  value(identity: ValueIdentity, options?: CallOptions): MaybePromise<FoundValue | undefined> {
+    const slot = this.#valueSlot(identity);
+    if (slot === -1) return undefined;
+    this.#parts.useValue(slot);
+    const { values } = this.#parts.entries;
+    const record = this.#parts.store.read(values, slot, options);
+    if (!isPromise(record)) return record === 'moved' ? this.value(identity, options) : this.#checkedValue(identity, slot, record);
+    const place = placeOf(values, slot);
+    return record.then((later) => {
+      const now = this.#valueSlot(identity);
+      if (later === 'moved' || (later === 'wrong' && !isAt(values, now, place))) return this.value(identity, options);
+      return this.#checkedValue(identity, now, later);
+    });
+  }
+
+  /** The record of that blob is wrong, as its reader found. Does nothing where there is none. */
+  async discardBlob(digest: Digest, reason: string): Promise<void> {
+    const slot = this.#blobSlot(digest);
+    if (slot !== -1) await this.#discardBlob(digest, slot, reason);
+  }
+
+  async discardValue(identity: ValueIdentity, reason: string): Promise<void> {
+    const slot = this.#valueSlot(identity);
+    if (slot !== -1) await this.#discardValue(identity, slot, 0, reason);
+  }
+
+  #outcome(digests: DigestList, position: number, read: ReadRecord | 'wrong' | CacheError | undefined, options?: CallOptions): MaybePromise<Uint8Array | undefined | CacheError> {
+    if (read === undefined || read instanceof Error) return read;
+    // It may have moved while others were waited for; then it is read alone, and judged by that.
+    if (read === 'wrong') return this.blob(digests.at(position), options);
+    const slot = this.#slotOf(digests, position);
+    if (slot !== -1 && this.#parts.entries.blobs.isVerified(slot) && digests.function.hashBytes <= keyBytes) return read.payload;
+    return this.#checkedBlob(digests.at(position), slot, read);
+  }
+
+  /** @param slot of the blob as of now; -1: it is gone since it was read. */
+  #checkedBlob(digest: Digest, slot: Slot, record: ReadRecord | 'wrong'): MaybePromise<Uint8Array | undefined> {
+    const { blobs } = this.#parts.entries;
+    if (record === 'wrong') return slot === -1 ? undefined : this.#discardBlob(digest, slot, wrongChecksum);
+    if (digest.function.hashBytes > keyBytes && Buffer.compare(record.head.hash, Buffer.from(digest.hash, 'hex')) !== 0) return undefined;
+    if (slot !== -1 && blobs.isVerified(slot)) return record.payload;
+    if (digest.function.hashHex(record.payload) !== digest.hash) return slot === -1 ? undefined : this.#discardBlob(digest, slot, wrongHash);
+    if (slot !== -1) blobs.setVerified(slot);
+    return record.payload;
+  }
+
+  #checkedValue(identity: ValueIdentity, slot: Slot, record: ReadRecord | 'wrong'): MaybePromise<FoundValue | undefined> {
+    if (record === 'wrong') return slot === -1 ? undefined : this.#discardValue(identity, slot, 0, wrongChecksum);
+    const { head, payload } = record;
+    if (!head.isPointer) return { content: payload, sequence: head.sequence };
+    const pointer = decodePointer(payload);
+    const digestFunction = pointer && digestFunctionNumbered(pointer.functionNumber);
+    if (pointer !== undefined && digestFunction?.hashBytes === pointer.hash.byteLength) {
+      return { content: Digest.ofChecked(digestFunction, Buffer.from(pointer.hash).toString('hex'), pointer.sizeBytes), sequence: head.sequence };
+    }
+    return slot === -1 ? undefined : this.#discardValue(identity, slot, head.logicalBytes, 'it points to no blob');
+  }
+
+  async #discardBlob(digest: Digest, slot: Slot, reason: string): Promise<undefined> {
+    const { entries, quarantine, smallPuts } = this.#parts;
+    const subject: RecordSubject = {
+      kind: 'blob',
+      functionNumber: digest.function.wireValue,
+      hash: Buffer.from(digest.hash, 'hex'),
+      instance: '',
+      logicalBytes: entries.blobs.sizeOf(slot),
+      label: `${digest.function.name}/${digest.hash}`,
+      isBack: () => smallPuts.isUnderWay(digest.key) || this.#blobSlot(digest, true) !== -1,
+    };
+    await quarantine.take(entries.blobs, slot, subject, reason);
+  }
+
+  async #discardValue(identity: ValueIdentity, slot: Slot, logicalBytes: number, reason: string): Promise<undefined> {
+    const { entries, quarantine, valuePuts } = this.#parts;
+    const { kind, digestFunction, hash, instance } = identity;
+    const subject: RecordSubject = {
+      kind: kind === 'action_result' ? 'actionResult' : 'opaque',
+      functionNumber: digestFunction.wireValue,
+      hash: Buffer.from(hash, 'hex'),
+      instance,
+      logicalBytes,
+      label: `${kind}/${digestFunction.name}/${hash}`,
+      isBack: () => valuePuts.isUnderWay(identity) || this.#valueSlot(identity) !== -1,
+    };
+    await quarantine.take(entries.values, slot, subject, reason);
+  }
+
+  /** -1: absent, or, unless `orFile`, a file. */
+  #blobSlot(digest: Digest, orFile = false): Slot {
+    const { blobs } = this.#parts.entries;
+    const slot = this.#key.setHash(blobTag(digest.function.wireValue), digest.hash) ? blobs.find(this.#key) : -1;
+    return slot !== -1 && !orFile && blobs.isFile(slot) ? -1 : slot;
+  }
+
+  #slotOf(digests: DigestList, position: number): Slot {
+    const { blobs } = this.#parts.entries;
+    const slot = this.#key.setHash(blobTag(digests.function.wireValue), digests.hashAt(position)) ? blobs.find(this.#key) : -1;
+    return slot !== -1 && blobs.isFile(slot) ? -1 : slot;
+  }
+
+  #valueSlot(identity: ValueIdentity): Slot {
+    this.#key.setValue(identity);
+    return this.#parts.entries.values.find(this.#key);
+  }
+}
+
+interface Place {
+  readonly segment: number;
+  readonly offset: number;
+}
+
+function placeOf(index: BlobIndex, slot: Slot): Place {
+  return { segment: index.segmentOf(slot), offset: index.offsetOf(slot) };
+}
+
+/** Whether the record that was read is still the one of the entry. */
+function isAt(index: BlobIndex, slot: Slot, { segment, offset }: Place): boolean {
+  return slot !== -1 && index.segmentOf(slot) === segment && index.offsetOf(slot) === offset;
+}

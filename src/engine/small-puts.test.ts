@@ -1,0 +1,92 @@
+// Puts of small blobs over a log that a test settles, fails and holds up.
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { Digest } from '../digest/digest.ts';
+import { HeldLog, heldSegment } from '../testing/held-log.ts';
+import { BlobIndex } from './blob-index.ts';
+import { KeyWords, blobTag } from './key-words.ts';
+import { LiveEntries } from './live-entries.ts';
+import { SegmentTable } from './segment-table.ts';
+import type { RecordPlace } from './segment-store.ts';
+import { SmallPuts } from './small-puts.ts';
+import { UseAges } from './use-ages.ts';
+
+const bytes = Buffer.from('hello');
+const digest = Digest.of(bytes);
+
+function open() {
+  const nowS = () => 1_000_000;
+  const segments = new SegmentTable();
+  const { ordinal } = segments.add({ ...heldSegment, id: 1, stream: 'blob' });
+  const index = { salt: [1, 2] as const, startS: nowS() };
+  const entries = new LiveEntries({ blobs: new BlobIndex({ ...index, hasSequences: false }), values: new BlobIndex({ ...index, hasSequences: true }), segments, ages: new UseAges(100), nowS });
+  const log = new HeldLog(ordinal);
+  const places: RecordPlace[] = [];
+  const puts = new SmallPuts({ entries, writer: log, nowS, written: (place) => places.push(place) });
+  const key = new KeyWords();
+  const slotOf = (of: Digest) => (key.setHash(blobTag(of.function.wireValue), of.hash), entries.blobs.find(key));
+  return { puts, log, entries, segments, places, slotOf };
+}
+
+const turn = () => new Promise((resolve) => setImmediate(resolve));
+
+describe('SmallPuts', () => {
+  it('K1-01: is in the index when it is durable, and not before', async () => {
+    const { puts, log, entries, segments, places, slotOf } = open();
+    const put = puts.put(digest, bytes);
+    assert.equal(log.appended.length, 1, 'appended in the turn of the call');
+    assert.equal(slotOf(digest), -1);
+    assert.equal(puts.isUnderWay(digest.key), true);
+    log.settle();
+    const slot = slotOf(digest);
+    assert.equal(entries.blobs.sizeOf(slot), 5);
+    assert.equal(entries.blobs.isVerified(slot), true);
+    assert.equal(segments.liveBytesOf('blob'), entries.recordBytes(entries.blobs, slot));
+    assert.deepEqual(places, [{ segment: log.segment, offset: entries.blobs.offsetOf(slot), bytes: 96 }]);
+    await put;
+    assert.equal(puts.isUnderWay(digest.key), false);
+    assert.equal(log.claims, 0);
+  });
+
+  it('K1-22: writes one record for all who put the same blob at the same time', async () => {
+    const { puts, log } = open();
+    const all = Array.from({ length: 10 }, () => puts.put(digest, bytes));
+    await turn();
+    assert.equal(log.appended.length, 1);
+    log.settle();
+    await Promise.all(all);
+  });
+
+  it('K1-08: keeps nothing of what did not become durable, tells all who wait, and takes it again', async () => {
+    const { puts, log, entries, slotOf } = open();
+    const all = [puts.put(digest, bytes), puts.put(digest, bytes)];
+    const cause = Object.assign(new Error('EIO'), { code: 'EIO', syscall: 'fdatasync' });
+    log.settle({ kind: 'failed', cause });
+    for (const put of all) await assert.rejects(put, { code: 'unavailable', message: /the system reports EIO/ });
+    assert.equal(entries.count, 0);
+    const again = puts.put(digest, bytes);
+    log.settle();
+    await again;
+    assert.notEqual(slotOf(digest), -1);
+  });
+
+  it('goes on for the others when the first one is cancelled while it waits for room', async () => {
+    const { puts, log, slotOf } = open();
+    log.isFull = true;
+    const [first, third] = [new AbortController(), new AbortController()];
+    const cancelled = puts.put(digest, bytes, { signal: first.signal });
+    const second = puts.put(digest, bytes);
+    const left = puts.put(digest, bytes, { signal: third.signal });
+    await turn();
+    third.abort();
+    await assert.rejects(left, { code: 'cancelled' });
+    first.abort();
+    await assert.rejects(cancelled, { code: 'cancelled' });
+    log.giveRoom();
+    await turn();
+    log.settle();
+    await second;
+    assert.equal(log.appended.length, 1);
+    assert.notEqual(slotOf(digest), -1);
+  });
+});

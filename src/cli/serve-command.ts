@@ -93,9 +93,9 @@ async function announce(server: RunningServer, { options, start, terminal, super
   supervisor.ready(`serves on ${server.addresses.map(formatListenAddress).join(', ')}`);
   const { htpasswdFile, tokensFile, identities } = options.rights;
   const freeUsersFile = tokensFile === undefined && identities.length === 0 ? htpasswdFile : undefined;
-  const takesTokens = tokensFile !== undefined || htpasswdFile !== undefined || identities.some(({ tokens }) => tokens.length > 0);
+  const takesTokens = tokensFile !== undefined || identities.some(({ tokens }) => tokens.length > 0);
   const clientCertificates = options.tls?.clientCertificates ?? 'off';
-  terminal.out(startUpText({ server, version, hostName: start.hostName, freeUsersFile, takesTokens, clientCertificates }));
+  terminal.out(startUpText({ server, version, hostName: start.hostName, freeUsersFile, takesTokens, takesPasswords: htpasswdFile !== undefined, clientCertificates }));
   return file;
 }
 

@@ -13,7 +13,7 @@ const server: StartUpFacts['server'] = {
 };
 
 const textOf = (facts: Partial<StartUpFacts['server']> = {}, freeUsersFile?: string, others: Partial<StartUpFacts> = {}): string =>
-  startUpText({ version: '1.2.3', server: { ...server, ...facts }, hostName: 'forge', freeUsersFile, takesTokens: true, clientCertificates: 'off', ...others });
+  startUpText({ version: '1.2.3', server: { ...server, ...facts }, hostName: 'forge', freeUsersFile, takesTokens: true, takesPasswords: false, clientCertificates: 'off', ...others });
 
 describe('start-up text', () => {
   it('says where, what and for whom, and ends with the ready line', () => {
@@ -71,6 +71,15 @@ describe('start-up text', () => {
     assert.match(known, /--cacert CA\.pem\nA certificate of the client is shown by\n {4}Bazel {3}build --tls_client_certificate=CLIENT\.pem --tls_client_key=CLIENT\.key\n {4}curl {4}--cert CLIENT\.pem --key CLIENT\.key\n\nready /);
     assert.match(textOf({ addresses, anonymousRight: 'none' }, undefined, { clientCertificates: 'optional' }), /CLIENT\.key\nEach shows its token/);
     assert.doesNotMatch(textOf({ addresses }) + textOf({}, undefined, { clientCertificates: 'required' }), /CLIENT/);
+  });
+
+  it('says how a password is shown where there are users, and of tokens only where there may be some', () => {
+    const addresses = [{ kind: 'tcp', host: '0.0.0.0', port: 80, tls: false }] as const;
+    const users = textOf({ addresses, anonymousRight: 'none' }, undefined, { takesTokens: false, takesPasswords: true });
+    assert.match(users, /Bazel {3}build --remote_header='authorization=Basic BASE64'\n {4}moon .*'Basic BASE64'\n {4}ccache {2}'NAME:PASSWORD@' before the host\n\nready /);
+    assert.doesNotMatch(users, /token/i);
+    const both = textOf({ addresses, anonymousRight: 'none' }, undefined, { takesPasswords: true });
+    assert.match(both, /bearer-token=TOKEN' behind the address\nEach with a password/);
   });
 
   it('speaks of the socket file when that is what is served first', () => {

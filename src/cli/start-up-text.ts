@@ -12,8 +12,9 @@ export interface StartUpFacts {
   readonly hostName: string;
   /** The file whose users may read and write everywhere, since nobody has rights by name. */
   readonly freeUsersFile: string | undefined;
-  /** Somebody may have a token; else callers are known by their certificates alone. */
+  /** What somebody may have to show beside a certificate. */
   readonly takesTokens: boolean;
+  readonly takesPasswords: boolean;
   readonly clientCertificates: TlsOptions['clientCertificates'];
 }
 
@@ -37,7 +38,7 @@ function urlsOf({ tls, ...address }: TcpAddress, host: string): Endpoints {
 
 const loopbackFor: ReadonlyMap<string, string> = new Map([['0.0.0.0', '127.0.0.1'], ['::', '::1']]);
 
-export function startUpText({ version, server, hostName, freeUsersFile, takesTokens, clientCertificates }: StartUpFacts): string {
+export function startUpText({ version, server, hostName, freeUsersFile, takesTokens, takesPasswords, clientCertificates }: StartUpFacts): string {
   const [first] = server.addresses;
   if (first === undefined) return '';
   const { grpc, http } = endpointsOf(first);
@@ -50,7 +51,8 @@ export function startUpText({ version, server, hostName, freeUsersFile, takesTok
     '',
     ...snippets(server.addresses, hostName),
     ...(clientCertificates !== 'off' && server.addresses.some(({ tls }) => tls) ? clientCertificateHint : []),
-    ...(server.anonymousRight === 'none' && takesTokens ? credentialsHint(server.addresses) : []),
+    ...(server.anonymousRight === 'none' && takesTokens ? tokenHint(server.addresses) : []),
+    ...(server.anonymousRight === 'none' && takesPasswords ? passwordHint(server.addresses) : []),
     '',
     `ready ${grpc} ${http}`,
     '',
@@ -85,15 +87,26 @@ function isTcp(address: ServedAddress): address is TcpAddress {
   return address.kind === 'tcp';
 }
 
+function isPlainTcp(address: ServedAddress): boolean {
+  return isTcp(address) && !address.tls;
+}
+
 /** A token of somebody is nothing to print. */
-function credentialsHint(addresses: readonly ServedAddress[]): readonly string[] {
-  const tcp = addresses.find(isTcp);
-  const plain = addresses.some((address) => isTcp(address) && !address.tls);
+function tokenHint(addresses: readonly ServedAddress[]): readonly string[] {
   return [
     'Each shows its token as well ("kiln token create" makes one):',
     "    Bazel   build --remote_header='authorization=Bearer TOKEN'",
-    ...(tcp === undefined ? [] : ['    moon    auth.token below remote, with the name of a variable that holds it']),
-    ...(!plain ? [] : ["    ccache  '|bearer-token=TOKEN' behind the address"]),
+    ...(addresses.some(isTcp) ? ['    moon    auth.token below remote, with the name of a variable that holds it'] : []),
+    ...(addresses.some(isPlainTcp) ? ["    ccache  '|bearer-token=TOKEN' behind the address"] : []),
+  ];
+}
+
+function passwordHint(addresses: readonly ServedAddress[]): readonly string[] {
+  return [
+    "Each with a password shows it as well (printf 'NAME:PASSWORD' | base64):",
+    "    Bazel   build --remote_header='authorization=Basic BASE64'",
+    ...(addresses.some(isTcp) ? ["    moon    auth.headers below remote, with authorization: 'Basic BASE64'"] : []),
+    ...(addresses.some(isPlainTcp) ? ["    ccache  'NAME:PASSWORD@' before the host"] : []),
   ];
 }
 

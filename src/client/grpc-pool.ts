@@ -175,13 +175,16 @@ export class GrpcPool implements ConnectionOwner {
   #serve(): void {
     if (this.#serving || this.#closed !== undefined) return; // what is called here may come back
     this.#serving = true;
-    for (const waiter of this.#waiters) {
-      const free = this.#free();
-      if (free === undefined) break;
-      this.#waiters.delete(waiter);
-      waiter.onConnection(free);
+    try {
+      for (const waiter of this.#waiters) {
+        const free = this.#free();
+        if (free === undefined) break;
+        this.#waiters.delete(waiter);
+        waiter.onConnection(free);
+      }
+    } finally {
+      this.#serving = false;
     }
-    this.#serving = false;
     if (this.#waiters.size > 0) this.#connectIfUseful();
   }
 

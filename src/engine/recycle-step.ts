@@ -24,15 +24,32 @@ export interface RecycledEntry {
 }
 
 export interface RecycleBudget {
-  /** What was used at that time or later is leased. */
-  readonly leaseFloorS: number;
-  /** What was not used since that time is too old for the store; -Infinity: nothing is. */
-  readonly ageFloorS: number;
-  /** Moved on for having been used, so far, out of `keptBytesMax`. What is leased or pinned is not counted. */
-  readonly keptBytes: number;
-  readonly keptBytesMax: number;
+  /** What was used at that time or later stays. */
+  readonly keepFromS: number;
+  /** Copied of the segment so far, for whatever reason. */
+  readonly copiedBytes: number;
+  /** While it is below that, what was used since it was written or moved is copied for that alone. */
+  readonly copiedBytesMax: number;
   /** How many more may be dropped; Infinity: any number. */
   readonly dropsLeft: number;
+}
+
+/** Of a segment, what may be copied in the long run. */
+const copiedShare = 0.5;
+
+/** For one segment. */
+export interface GiveUpLimits {
+  /** How many entries may be dropped; the rest is copied. Not given: any number. */
+  readonly dropsMax?: number;
+  /** What was used at that time or later stays, leased or not. Not given: nothing does for that. */
+  readonly keepFromS?: number;
+}
+
+/** What giving up one segment came to. */
+export interface GivenUp {
+  readonly copiedBytes: number;
+  readonly droppedBytes: number;
+  readonly droppedCount: number;
 }
 
 /** @param entry undefined: none points to the record. */
@@ -57,17 +74,27 @@ export function recycleStep(record: RecycledRecord, entry: RecycledEntry | undef
   }
 }
 
-/** Whether a record moves on because it was used, and so takes part of `keptBytesMax`. */
-export function isSecondRound(entry: RecycledEntry, budget: RecycleBudget): boolean {
-  return !isPromised(entry, budget);
+function contentStep(bytes: number, { usedAtS, wasUsed, isPinned }: RecycledEntry, budget: RecycleBudget): RecycleStep {
+  if (isPinned || usedAtS >= budget.keepFromS || budget.dropsLeft <= 0) return 'copy';
+  return wasUsed && budget.copiedBytes + bytes <= budget.copiedBytesMax ? 'copy' : 'drop';
 }
 
-function contentStep(bytes: number, entry: RecycledEntry, budget: RecycleBudget): RecycleStep {
-  if (isPromised(entry, budget) || budget.dropsLeft <= 0) return 'copy';
-  const isUsed = entry.wasUsed && entry.usedAtS >= budget.ageFloorS;
-  return isUsed && budget.keptBytes + bytes <= budget.keptBytesMax ? 'copy' : 'drop';
-}
+/**
+ * What segments of one stream may copy because it was used: half of what they take, all copies counted. Who is leased or pinned moves on
+ * in any case, and takes it from those that follow. So with leases of at most half of the stream, no more than half is copied in
+ * the long run: for each byte that comes, at most one is written again.
+ */
+export class CopyAllowance {
+  #bytes = 0;
 
-function isPromised(entry: RecycledEntry, budget: RecycleBudget): boolean {
-  return entry.isPinned || entry.usedAtS >= budget.leaseFloorS;
+  /** A segment is given up: how much of it may be copied. Less than nothing: nothing but what is promised. */
+  begin(segmentBytes: number): number {
+    this.#bytes = Math.min(copiedShare * segmentBytes, this.#bytes + copiedShare * segmentBytes);
+    return this.#bytes;
+  }
+
+  /** So much of it was copied. `streamBytes`: of all segments; what is owed is forgotten beyond half of that. */
+  end(copiedBytes: number, streamBytes: number): void {
+    this.#bytes = Math.max(-copiedShare * streamBytes, this.#bytes - copiedBytes);
+  }
 }

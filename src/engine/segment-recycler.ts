@@ -1,22 +1,147 @@
-// Gives up segments: what is to stay of one is copied to the end of its stream, and its file becomes a free one.
+// Gives up segments: what is to stay of one is copied to the end of its stream, and its file becomes a free one. The order of
+// steps is what keeps the log right at every cut: docs/formats/segments.md, "given up".
+import { assert } from '../base/assert.ts';
+import { CacheError } from '../base/cache-error.ts';
+import type { Log } from '../base/log.ts';
+import type { BlobIndex, Slot } from './blob-index.ts';
+import { KeyWords } from './key-words.ts';
+import { KeyedLock } from './keyed-lock.ts';
+import type { LeaseBook } from './lease-book.ts';
+import { CopyAllowance } from './recycle-step.ts';
+import type { GivenUp, GiveUpLimits } from './recycle-step.ts';
+import { RecyclePass } from './recycle-pass.ts';
+import type { PassBudget, RecyclePorts, RecycleTotals, UnreadRange } from './recycle-pass.ts';
+import type { StreamName } from './segment-format.ts';
+import type { SegmentStore } from './segment-store.ts';
 import type { SegmentRow } from './segment-table.ts';
+import { io } from './storage-error.ts';
 
-export interface GiveUpLimits {
-  /** How many entries may be dropped; the rest is copied. Not given: any number. */
-  readonly dropsMax?: number;
+export interface RecyclerPorts extends Omit<RecyclePorts, 'store' | 'isPinned'> {
+  readonly store: Pick<SegmentStore, 'open' | 'readAt' | 'forget'>;
+  /** See HintWriter, SegmentSupply, LargeFiles, DamageKeeping. */
+  readonly hints: { drop(row: SegmentRow): Promise<void> };
+  readonly supply: { giveBack(row: SegmentRow): Promise<void> };
+  readonly files: { remove(slot: Slot, reason: 'lost'): Promise<unknown> };
+  readonly damage: { keep(name: string, bytes: Uint8Array): Promise<unknown> };
+  readonly leases: Pick<LeaseBook, 'isPinned' | 'leaseFloorS'>;
+  readonly nowS: () => number;
+  readonly log: Log;
 }
 
-export interface GivenUp {
-  readonly copiedBytes: number;
-  readonly droppedBytes: number;
-  readonly droppedCount: number;
-}
+/** Passes over one segment: the second finds what came back during the first, more are a mistake somewhere. */
+const passesMax = 8;
+/** Kept in one file of the quarantine. */
+const keptPieceBytes = 1_048_576;
 
-export interface SegmentRecycler {
+export class SegmentRecycler {
+  readonly #ports: RecyclerPorts;
+  /** By stream: segments go oldest first, each durably before the next. */
+  readonly #turns = new KeyedLock();
+  readonly #allowances: Readonly<Record<StreamName, CopyAllowance>> = { blob: new CopyAllowance(), value: new CopyAllowance(), touch: new CopyAllowance() };
+  readonly #key = new KeyWords();
+
+  constructor(ports: RecyclerPorts) {
+    this.#ports = ports;
+  }
+
   /**
    * Gives up one segment that is not written to any more, the oldest of its stream or one in which nothing counts. Resolves when
-   * its name is durably gone and its file is free. Of one stream one at a time.
+   * its name is durably gone and its file is free. Of one stream one at a time, in the order of asking.
    * @throws CacheError `unavailable`: the disk fails; what was copied until then counts, the segment stays.
    */
-  giveUp(row: SegmentRow, limits?: GiveUpLimits): Promise<GivenUp>;
+  giveUp(row: SegmentRow, limits: GiveUpLimits = {}): Promise<GivenUp> {
+    return this.#turns.run(row.stream, () => this.#giveUp(row, limits));
+  }
+
+  async #giveUp(row: SegmentRow, limits: GiveUpLimits): Promise<GivenUp> {
+    const { table, hints, store, supply } = this.#ports;
+    assert(row.state === 'sealed' || row.state === 'failed', 'a segment is given up when nothing is written to it any more');
+    assert(table.oldest(row.stream) === row || (row.liveCount === 0 && row.tombstones === 0), 'segments of a stream go oldest first');
+    const totals: RecycleTotals = { copiedBytes: 0, droppedBytes: 0, droppedCount: 0 };
+    const allowance = this.#allowances[row.stream];
+    const copiedBytesMax = allowance.begin(row.segmentBytes);
+    try {
+      // What a removal could not remove comes back to where it was.
+      do {
+        row.state = 'recycling';
+        await this.#empty(row, { ...this.#keeping(limits), copiedBytesMax }, totals);
+        row.state = 'draining';
+        await table.whenUnused(row.ordinal);
+      } while (row.liveCount > 0);
+      await hints.drop(row);
+      await store.forget(row.ordinal);
+      await supply.giveBack(row);
+    } catch (thrown) {
+      row.state = row.hasFailed ? 'failed' : 'sealed';
+      throw thrown;
+    } finally {
+      // Segments that are given up for another reason than room owe nothing.
+      allowance.end(limits.dropsMax === undefined && limits.keepFromS === undefined ? totals.copiedBytes : 0, table.bytesOf(row.stream));
+    }
+    return totals;
+  }
+
+  /** Until nothing in it counts. */
+  async #empty(row: SegmentRow, budget: PassBudget, totals: RecycleTotals): Promise<void> {
+    let inVain = 0;
+    for (let passes = 0; row.liveCount > 0; passes += 1) {
+      if (passes === passesMax) throw new CacheError('internal', `${row.liveCount} records of segment ${row.id} count, and nothing says which`);
+      const bytesBefore = totals.copiedBytes + totals.droppedBytes;
+      const pass = new RecyclePass(row, { ...this.#ports, isPinned: (key) => this.#ports.leases.isPinned(key) }, budget, totals);
+      await pass.run();
+      if (totals.copiedBytes + totals.droppedBytes > bytesBefore) continue;
+      inVain += 1;
+      // Twice nothing was found by reading, so nothing came back meanwhile either.
+      if (inVain === 2) await this.#forgetLost(row, pass.unread);
+    }
+  }
+
+  #keeping({ dropsMax = Infinity, keepFromS = Infinity }: GiveUpLimits) {
+    const { leases, nowS } = this.#ports;
+    return { keepFromS: Math.min(keepFromS, leases.leaseFloorS(nowS())), dropsMax };
+  }
+
+  /** Entries whose records are damaged: they would be found out by the next read, and the segment goes now. */
+  async #forgetLost(row: SegmentRow, unread: readonly UnreadRange[]): Promise<void> {
+    const { entries, files, nextTurn, log } = this.#ports;
+    await this.#keepDamage(row, unread);
+    const index = row.stream === 'blob' ? entries.blobs : entries.values;
+    let lost = 0;
+    for (let chunk = 0; chunk < index.chunkCount; chunk += 1) {
+      for (const words of this.#keysIn(index, chunk, row.ordinal)) {
+        this.#key.words.set(words.words);
+        this.#key.tag = words.tag;
+        const slot = index.find(this.#key);
+        if (slot === -1 || index.segmentOf(slot) !== row.ordinal) continue;
+        lost += 1;
+        // The file is right, but nothing on disk says that it is there.
+        if (index.isFile(slot)) await files.remove(slot, 'lost');
+        else entries.remove(index, slot);
+      }
+      await nextTurn();
+    }
+    if (lost > 0) log.error('a segment is damaged: entries of it are lost and count as absent', undefined, { segment: row.id, stream: row.stream, entries: lost });
+  }
+
+  /** Of the entries of one chunk that stand in that segment. */
+  #keysIn(index: BlobIndex, chunk: number, ordinal: number): readonly { readonly words: Uint32Array; readonly tag: number }[] {
+    const keys: { readonly words: Uint32Array; readonly tag: number }[] = [];
+    for (const slot of index.slotsOf(chunk)) {
+      if (index.segmentOf(slot) !== ordinal) continue;
+      index.keyOf(slot, this.#key);
+      keys.push({ words: this.#key.words.slice(), tag: this.#key.tag });
+    }
+    return keys;
+  }
+
+  async #keepDamage(row: SegmentRow, unread: readonly UnreadRange[]): Promise<void> {
+    using opened = await this.#ports.store.open(row.ordinal);
+    for (const { from, to } of unread) {
+      for (let at = from; at < to; at += keptPieceBytes) {
+        const bytes = Buffer.allocUnsafe(Math.min(keptPieceBytes, to - at));
+        const count = await io('read what is damaged', opened.file.read(bytes, at));
+        if (count > 0) await this.#ports.damage.keep(`segment-${row.id}-${at}`, bytes.subarray(0, count));
+      }
+    }
+  }
 }

@@ -1,0 +1,381 @@
+// Room is made and given out in order, over a log in memory, a real ledger and the real recycler.
+import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
+import { describe, it } from 'node:test';
+import { HandSyncedLog } from '../testing/hand-synced-log.ts';
+import { ManualClock } from '../testing/manual-clock.ts';
+import { RecordedLog } from '../testing/recorded-log.ts';
+import { seededRandom } from '../testing/seeded-random.ts';
+import { EvictionJournal } from './eviction-journal.ts';
+import { Evictor } from './evictor.ts';
+import type { EvictorLimits } from './evictor.ts';
+import { FileVictims } from './file-victims.ts';
+import { KeyWords } from './key-words.ts';
+import { LeaseBook } from './lease-book.ts';
+import { SegmentRecycler } from './segment-recycler.ts';
+import { SieveOrder } from './sieve-order.ts';
+import { SpaceLedger } from './space-ledger.ts';
+
+const segmentBytes = 65_536;
+const fileBytes = 32_768;
+const leaseS = 3_200;
+const noLimits: EvictorLimits = { lowWatermarkBytes: 0, ageMaxMs: 0, countMax: 0, valueShare: 1 };
+
+function hashOf(name: string): Uint8Array {
+  return createHash('sha256').update(name).digest();
+}
+
+function keyOf(name: string): KeyWords {
+  const key = new KeyWords();
+  key.setBytes(4, hashOf(name));
+  return key;
+}
+
+interface RigOptions {
+  readonly maxBytes?: number;
+  readonly limits?: Partial<EvictorLimits>;
+  readonly leases?: 'shorten' | 'strict';
+}
+
+/** A store of some segments and files, whose bytes are counted as those of a real one are. */
+class Rig {
+  readonly clock = new ManualClock(1_600_000_000_000);
+  readonly log = new HandSyncedLog({ segmentBytes, leaseS, nowS: () => this.nowS });
+  readonly lines = new RecordedLog();
+  readonly order = new SieveOrder();
+  readonly ledger: SpaceLedger;
+  readonly leases: LeaseBook;
+  readonly journal = new EvictionJournal({ monotonicClock: this.clock, log: this.lines, nowS: () => this.nowS });
+  readonly evictor: Evictor;
+  freeCount = 0;
+  /** Of the disk, ours included. */
+  diskBytes = Infinity;
+  turns = 0;
+  deletesAtOnce = true;
+  removeFails = false;
+
+  constructor({ maxBytes = 8 * segmentBytes, limits = {}, leases = 'shorten' }: RigOptions = {}) {
+    this.ledger = new SpaceLedger({ maxBytes, diskFloorBytes: 1_000 });
+    this.leases = new LeaseBook({ ages: this.log.ages, ledger: this.ledger, monotonicClock: this.clock, log: this.lines }, { leases });
+    const { table, entries, logs, store } = this.log;
+    const nowS = () => this.nowS;
+    const nextTurn = () => {
+      this.turns += 1;
+      return new Promise<void>((resolve) => void setImmediate(resolve));
+    };
+    const victims = new FileVictims({ order: this.order, entries, leases: this.leases, nextTurn, files: { isHeld: () => false, remove: (slot) => this.#remove(slot) } });
+    const freeCount = () => this.freeCount;
+    const supply = {
+      segmentBytes,
+      get freeCount() {
+        return freeCount();
+      },
+      dropFree: () => {
+        this.freeCount -= 1;
+        this.ledger.remove('free', segmentBytes);
+        return true;
+      },
+    };
+    const recycler = new SegmentRecycler({
+      table, store, logs, entries, intents: this.log.intents, leases: this.leases, nowS, nextTurn, log: this.lines,
+      hints: { drop: () => Promise.resolve() },
+      supply: {
+        giveBack: async (row) => {
+          await this.log.supply.giveBack(row);
+          this.ledger.move('segments', 'free', segmentBytes);
+          this.freeCount += 1;
+        },
+      },
+      files: { remove: (slot) => this.#remove(slot) },
+      damage: { keep: () => Promise.resolve(true) },
+      onDropped: ({ head, bytes, usedAtS }) => this.journal.evicted(head.kind, bytes, usedAtS),
+    });
+    const writers = { blob: logs.blob, value: logs.value };
+    const ports = { ledger: this.ledger, table, entries, victims, leases: this.leases, journal: this.journal, supply, recycler, writers, nowS, timers: this.clock, nextTurn, log: this.lines };
+    const trash = { idle: () => (this.deletesAtOnce ? Promise.resolve(this.#delete()) : new Promise<void>(() => undefined)) };
+    // Segments count when they are begun; files that are free are taken first.
+    this.log.onBegin = () => {
+      if (this.freeCount === 0) {
+        this.ledger.place('segments', segmentBytes);
+        return;
+      }
+      this.freeCount -= 1;
+      this.ledger.move('free', 'segments', segmentBytes);
+    };
+    this.evictor = new Evictor({ ...ports, trash, freeBytes: () => Promise.resolve(Math.max(0, this.diskBytes - this.ledger.placedBytes)) }, { ...noLimits, ...limits });
+  }
+
+  get nowS(): number {
+    return Math.floor(this.clock.nowMs() / 1_000);
+  }
+
+  #delete(): void {
+    this.ledger.remove('trash', this.ledger.bytesOf('trash'));
+  }
+
+  #remove(slot: number): Promise<boolean> {
+    if (this.removeFails) return Promise.reject(new Error('EIO'));
+    this.ledger.move('files', 'trash', this.log.entries.blobs.sizeOf(slot));
+    this.log.entries.remove(this.log.entries.blobs, slot);
+    if (this.deletesAtOnce) this.#delete();
+    return Promise.resolve(true);
+  }
+
+  putFile(name: string, usedAtS = this.nowS - 2 * leaseS): void {
+    this.log.putFile(hashOf(name), fileBytes, usedAtS);
+    this.ledger.place('files', fileBytes);
+    const [low = 0, high = 0] = keyOf(name).words;
+    this.order.append(low, high);
+  }
+
+  putBlob(name: string, usedAtS = this.nowS - 2 * leaseS, bytes = 4_000): void {
+    this.log.putBlob(hashOf(name), Buffer.alloc(bytes, name), usedAtS);
+  }
+
+  fillSegments(count: number, usedAtS?: number): void {
+    for (let number = 0; this.log.table.countOf('blob') <= count; number += 1) this.putBlob(`blob ${number}`, usedAtS);
+  }
+
+  has(name: string): boolean {
+    return this.log.findBlob(hashOf(name)) !== -1;
+  }
+}
+
+describe('Evictor, room', () => {
+  it('gives what there is at once', () => {
+    const rig = new Rig();
+    const room = rig.evictor.reserve(1_000);
+    assert.ok(!(room instanceof Promise));
+    assert.equal(rig.ledger.reservedBytes, 1_000);
+  });
+
+  it('lets files go for a write, and no more than it takes', async () => {
+    const rig = new Rig({ maxBytes: segmentBytes + 4 * fileBytes });
+    for (const name of ['one', 'two', 'three', 'four']) rig.putFile(name);
+    using room = await rig.evictor.reserve(fileBytes + 1);
+    assert.equal(room.bytes, fileBytes + 1);
+    await rig.evictor.idle();
+    assert.deepEqual(['one', 'two', 'three', 'four'].map((name) => rig.has(name)), [false, false, true, true]);
+    assert.deepEqual([rig.journal.count, rig.journal.bytes], [2, 2 * fileBytes]);
+  });
+
+  it('gives up segments, and makes room for a file of what is free then', async () => {
+    const rig = new Rig();
+    rig.fillSegments(7);
+    using _room = await rig.evictor.reserve(segmentBytes);
+    await rig.evictor.idle();
+    assert.equal(rig.freeCount, 0);
+    assert.equal(rig.log.table.countOf('blob'), 7);
+  });
+
+  it('gives a free file to who needs a segment, without deleting it', async () => {
+    const rig = new Rig();
+    rig.fillSegments(7);
+    assert.equal(await rig.evictor.freeSegment(), 'free');
+    assert.equal(rig.freeCount, 1);
+  });
+
+  it('serves in the order of asking: a small write does not overtake a large one', async () => {
+    const rig = new Rig({ maxBytes: segmentBytes + 4 * fileBytes });
+    for (const name of ['one', 'two', 'three', 'four']) rig.putFile(name);
+    const served: string[] = [];
+    const large = Promise.resolve(rig.evictor.reserve(3 * fileBytes)).then(() => served.push('large'));
+    const small = Promise.resolve(rig.evictor.reserve(1)).then(() => served.push('small'));
+    await Promise.all([large, small]);
+    assert.deepEqual(served, ['large', 'small']);
+  });
+
+  it('K2-13: keeps the low watermark free ahead of writes, and counts free segments as such', async () => {
+    const rig = new Rig({ limits: { lowWatermarkBytes: 2 * segmentBytes } });
+    rig.fillSegments(7);
+    rig.evictor.trim();
+    await rig.evictor.idle();
+    assert.equal(rig.freeCount, 2);
+    assert.equal(rig.log.table.countOf('blob'), 6);
+  });
+
+  it('K1-07: heeds what the disk has left, whoever else fills it', async () => {
+    const rig = new Rig({ maxBytes: 100 * fileBytes });
+    for (const name of ['one', 'two', 'three', 'four']) rig.putFile(name);
+    rig.diskBytes = rig.ledger.placedBytes + 1_000 + 10;
+    rig.evictor.start();
+    await rig.evictor.idle();
+    assert.ok(!(rig.evictor.reserve(10) instanceof Promise));
+    using room = await rig.evictor.reserve(fileBytes);
+    assert.equal(room.bytes, fileBytes);
+    assert.equal(rig.has('one'), false);
+    await rig.evictor.close();
+  });
+
+  it('refuses what can never fit', () => {
+    assert.throws(() => new Rig().evictor.reserve(9 * segmentBytes), { kind: 'disk_full' });
+  });
+
+  it('tells who waits to come again when writes under way hold all the room', async () => {
+    const rig = new Rig({ maxBytes: 100_000 });
+    using _held = await rig.evictor.reserve(90_000);
+    await assert.rejects(async () => rig.evictor.reserve(20_000), { kind: 'busy' });
+  });
+
+  it('ends the wait of a call that is cancelled', async () => {
+    const rig = new Rig({ maxBytes: segmentBytes + fileBytes });
+    rig.putFile('one');
+    const abort = new AbortController();
+    const waiting = Promise.resolve(rig.evictor.reserve(fileBytes, { signal: abort.signal }));
+    abort.abort();
+    await assert.rejects(waiting, { kind: 'cancelled' });
+    assert.equal(rig.evictor.waiting, 0);
+  });
+
+  it('says that nothing can be deleted, and tries again for the next', async () => {
+    const rig = new Rig({ maxBytes: segmentBytes + fileBytes });
+    rig.putFile('one');
+    rig.removeFails = true;
+    await assert.rejects(async () => rig.evictor.reserve(fileBytes), { kind: 'unavailable' });
+    rig.removeFails = false;
+    using room = await rig.evictor.reserve(fileBytes);
+    assert.equal(room.bytes, fileBytes);
+  });
+
+  it('does not wait for what is deleted but still read: something else goes', async () => {
+    const rig = new Rig({ maxBytes: segmentBytes + 2 * fileBytes });
+    rig.putFile('one');
+    rig.putFile('two');
+    rig.deletesAtOnce = false;
+    const waiting = Promise.resolve(rig.evictor.reserve(fileBytes));
+    for (let turn = 0; turn < 100 && rig.clock.pendingTimers === 0; turn += 1) await new Promise((resolve) => void setImmediate(resolve));
+    assert.deepEqual([rig.has('one'), rig.has('two')], [false, true]);
+    rig.clock.advance(500);
+    for (let turn = 0; turn < 100 && rig.has('two'); turn += 1) await new Promise((resolve) => void setImmediate(resolve));
+    assert.equal(rig.has('two'), false);
+    rig.ledger.remove('trash', fileBytes);
+    rig.clock.advance(500);
+    using room = await waiting;
+    assert.equal(room.bytes, fileBytes);
+  });
+
+  it('refuses who waits when the store closes', async () => {
+    const rig = new Rig({ maxBytes: segmentBytes + fileBytes });
+    rig.putFile('one');
+    const waiting = Promise.resolve(rig.evictor.reserve(fileBytes));
+    const refused = assert.rejects(waiting, { kind: 'unavailable' });
+    await rig.evictor.close();
+    await refused;
+  });
+});
+
+describe('Evictor, what is promised', () => {
+  it('K2-14: lets an unleased file go rather than a leased one, whatever SIEVE says', async () => {
+    const rig = new Rig({ maxBytes: segmentBytes + 3 * fileBytes });
+    rig.putFile('leased', rig.nowS);
+    rig.putFile('old');
+    rig.putFile('also leased', rig.nowS);
+    using _room = await rig.evictor.reserve(fileBytes);
+    assert.deepEqual(['leased', 'old', 'also leased'].map((name) => rig.has(name)), [true, false, true]);
+  });
+
+  it('shortens leases when everything is leased, rather than refuse a write; strict ones refuse', async () => {
+    const shortening = new Rig({ maxBytes: segmentBytes + 3 * fileBytes });
+    for (const name of ['one', 'two', 'three']) shortening.putFile(name, shortening.nowS);
+    using _room = await shortening.evictor.reserve(fileBytes);
+    assert.match(shortening.lines.lines.join('\n'), /warn leases are shorter than promised/);
+
+    const strict = new Rig({ maxBytes: segmentBytes + 3 * fileBytes, leases: 'strict' });
+    for (const name of ['one', 'two', 'three']) strict.putFile(name, strict.nowS);
+    await assert.rejects(async () => strict.evictor.reserve(fileBytes), { kind: 'disk_full', code: 'resource_exhausted' });
+    assert.deepEqual(['one', 'two', 'three'].map((name) => strict.has(name)), [true, true, true]);
+    strict.clock.advance(2 * leaseS * 1_000);
+    using room = await strict.evictor.reserve(fileBytes);
+    assert.equal(room.bytes, fileBytes);
+  });
+
+  it('shortens no lease for the low watermark alone', async () => {
+    const rig = new Rig({ maxBytes: segmentBytes + 3 * fileBytes, limits: { lowWatermarkBytes: fileBytes } });
+    for (const name of ['one', 'two', 'three']) rig.putFile(name, rig.nowS);
+    const floorS = rig.leases.leaseFloorS(rig.nowS);
+    rig.evictor.trim();
+    await rig.evictor.idle();
+    assert.ok(rig.log.entries.count >= 1);
+    assert.ok(rig.leases.leaseFloorS(rig.nowS) <= floorS);
+  });
+
+  it('K2-04: lets nothing pinned go, even when leases are shortened to nothing', async () => {
+    const rig = new Rig({ maxBytes: segmentBytes + 5 * fileBytes });
+    for (const name of ['one', 'two', 'three', 'four', 'pinned']) rig.putFile(name, rig.nowS);
+    using _pin = rig.leases.pin([{ key: keyOf('pinned'), bytes: fileBytes }]);
+    using _room = await rig.evictor.reserve(4 * fileBytes);
+    assert.deepEqual(['one', 'two', 'three', 'four', 'pinned'].map((name) => rig.has(name)), [false, false, false, false, true]);
+  });
+
+  it('K2-10: warns when what is young has to go, once a minute', async () => {
+    const rig = new Rig({ maxBytes: segmentBytes + 3 * fileBytes });
+    for (const name of ['one', 'two', 'three']) rig.putFile(name, rig.nowS);
+    using _room = await rig.evictor.reserve(2 * fileBytes);
+    assert.equal(rig.lines.lines.filter((line) => line.startsWith('warn what was stored or used a moment ago had to go')).length, 1);
+  });
+});
+
+describe('Evictor, by age and count', () => {
+  it('K2-13: lets go what was not used for too long, at the latest five seconds later', async () => {
+    const rig = new Rig({ limits: { ageMaxMs: 10_000_000 } });
+    rig.putFile('file', rig.nowS);
+    rig.putBlob('blob', rig.nowS);
+    rig.evictor.start();
+    await rig.evictor.idle();
+    rig.clock.advance(9_990_000);
+    await rig.evictor.idle();
+    assert.deepEqual([rig.has('file'), rig.has('blob')], [true, true]);
+    rig.clock.advance(40_000);
+    await rig.evictor.idle();
+    assert.deepEqual([rig.has('file'), rig.has('blob')], [false, false]);
+    await rig.evictor.close();
+  });
+
+  it('K2-13: keeps no more entries than allowed, and stops a little below', async () => {
+    const rig = new Rig({ limits: { countMax: 64 } });
+    for (let number = 0; number < 64; number += 1) rig.putBlob(`blob ${number}`, undefined, 100);
+    rig.evictor.trim();
+    await rig.evictor.idle();
+    assert.equal(rig.log.entries.count, 64);
+    rig.putBlob('one more', undefined, 100);
+    rig.evictor.trim();
+    await rig.evictor.idle();
+    assert.equal(rig.log.entries.count, 60);
+    assert.equal(rig.has('one more'), true);
+    assert.equal(rig.has('blob 0'), false);
+  });
+});
+
+describe('Evictor, under a writer that never stops', () => {
+  it('is never without room while anything unleased can go, and never above the bound by more than a segment', async (t) => {
+    const random = seededRandom(t);
+    const maxBytes = 24 * segmentBytes;
+    const rig = new Rig({ maxBytes });
+    const names: string[] = [];
+    for (let number = 0; number < 1_500; number += 1) {
+      const name = `entry ${number}`;
+      names.push(name);
+      if (random.fraction() < 0.15) {
+        using _room = await rig.evictor.reserve(fileBytes);
+        rig.putFile(name, rig.nowS);
+      } else {
+        // As the supply does for a new segment.
+        const open = rig.log.table.open('blob');
+        if ((open === undefined || open.endOffset + 8_200 > segmentBytes) && rig.freeCount === 0) {
+          const room = await rig.evictor.freeSegment();
+          if (room !== 'free') room[Symbol.dispose]();
+        }
+        rig.putBlob(name, rig.nowS, random.integer(100, 8_000));
+      }
+      for (let uses = random.integer(0, 3); uses > 0; uses -= 1) {
+        const slot = rig.log.findBlob(hashOf(random.pick(names)));
+        if (slot !== -1) rig.log.entries.use(rig.log.entries.blobs, slot, rig.nowS);
+      }
+      rig.clock.advance(random.integer(0, 20_000));
+      assert.ok(rig.ledger.usedBytes <= maxBytes + segmentBytes, `${rig.ledger.usedBytes} bytes of ${maxBytes}`);
+    }
+    await rig.evictor.idle();
+    assert.ok(rig.journal.count > 0);
+    assert.deepEqual(rig.lines.lines.filter((line) => line.startsWith('error')), []);
+  });
+});

@@ -1,0 +1,127 @@
+// Which large file goes next: SIEVE's victim, looked for a few thousand at a time, and held until it is evicted, or used after all.
+import type { NextTurn } from '../base/clock.ts';
+import { useStepS } from './entry-codec.ts';
+import type { Slot } from './blob-index.ts';
+import { KeyWords } from './key-words.ts';
+import type { LeaseBook } from './lease-book.ts';
+import type { LiveEntries } from './live-entries.ts';
+import type { KeyPrefix, SieveLook, SieveOrder } from './sieve-order.ts';
+
+/** See LargeFiles. */
+export interface EvictableFiles {
+  remove(slot: Slot, reason: 'evicted', mayGo: (slot: Slot) => boolean): Promise<boolean>;
+  isHeld(key: KeyWords): boolean;
+}
+
+export interface FileVictimsPorts {
+  readonly order: SieveOrder;
+  readonly entries: LiveEntries;
+  readonly files: EvictableFiles;
+  readonly leases: Pick<LeaseBook, 'isPinned' | 'unpinnedCount'>;
+  readonly nextTurn: NextTurn;
+}
+
+/** The file that goes next. */
+export interface FileVictim {
+  readonly usedAtS: number;
+  readonly sizeBytes: number;
+}
+
+/** In one turn of the loop: about a millisecond. */
+const looksMax = 4_096;
+
+export class FileVictims {
+  readonly #ports: FileVictimsPorts;
+  readonly #key = new KeyWords();
+  #victim: KeyPrefix | undefined;
+  /** None was found with that floor of leases, and nothing has become free since. */
+  #noneBelowS = -Infinity;
+  #unpinnedCount = 0;
+
+  constructor(ports: FileVictimsPorts) {
+    this.#ports = ports;
+  }
+
+  /** Undefined: every file is leased, pinned or held, or there is none. What is found stays found until it is evicted or used. */
+  async find(leaseFloorS: number): Promise<FileVictim | undefined> {
+    const held = this.#held(leaseFloorS);
+    if (held !== undefined) return held;
+    const { order, leases, nextTurn } = this.#ports;
+    if (leaseFloorS < this.#noneBelowS && leases.unpinnedCount === this.#unpinnedCount) return undefined;
+    this.#unpinnedCount = leases.unpinnedCount;
+    // Twice around: the first round takes the marks of use away.
+    for (let looks = 2 * order.count; looks > 0; looks -= looksMax) {
+      this.#victim = order.victim((low, high) => this.#look(low, high, leaseFloorS), Math.min(looks, looksMax));
+      const found = this.#held(leaseFloorS);
+      if (found !== undefined) return found;
+      await nextTurn();
+    }
+    this.#noneBelowS = leaseFloorS + useStepS;
+    return undefined;
+  }
+
+  /**
+   * Evicts what `find` found. The entry is looked at before this returns. Undefined: it was used, pinned or gone by then.
+   * Resolves when its name is durably gone. @throws CacheError `unavailable`.
+   */
+  async evict(leaseFloorS: number): Promise<FileVictim | undefined> {
+    const victim = this.#held(leaseFloorS);
+    const prefix = this.#victim;
+    this.#victim = undefined;
+    if (victim === undefined || prefix === undefined) return undefined;
+    const slot = this.#ports.entries.blobs.findPrefix(prefix.low, prefix.high);
+    try {
+      if (await this.#ports.files.remove(slot, 'evicted', (at) => !this.#isPinned(at))) return victim;
+    } catch (thrown) {
+      this.#keep(prefix);
+      throw thrown;
+    }
+    this.#keep(prefix);
+    return undefined;
+  }
+
+  /** What was found, if it may still go. */
+  #held(leaseFloorS: number): FileVictim | undefined {
+    const victim = this.#victim;
+    if (victim === undefined) return undefined;
+    const { blobs } = this.#ports.entries;
+    const look = this.#look(victim.low, victim.high, leaseFloorS);
+    if (look === 'take') {
+      const slot = blobs.findPrefix(victim.low, victim.high);
+      return { usedAtS: blobs.usedAtS(slot), sizeBytes: blobs.sizeOf(slot) };
+    }
+    this.#victim = undefined;
+    if (look !== 'gone') this.#ports.order.append(victim.low, victim.high);
+    return undefined;
+  }
+
+  /** It could not be removed: it goes to the end of the order, if it is there at all. */
+  #keep(prefix: KeyPrefix): void {
+    if (this.#fileAt(prefix.low, prefix.high) !== -1) this.#ports.order.append(prefix.low, prefix.high);
+  }
+
+  #look(low: number, high: number, leaseFloorS: number): SieveLook {
+    const { entries, files } = this.#ports;
+    const { blobs } = entries;
+    const slot = this.#fileAt(low, high);
+    if (slot === -1) return 'gone';
+    if (blobs.wasUsed(slot)) {
+      blobs.clearUsed(slot);
+      return 'used';
+    }
+    if (blobs.usedAtS(slot) >= leaseFloorS) return 'kept';
+    return this.#isPinned(slot) || files.isHeld(this.#key) ? 'kept' : 'take';
+  }
+
+  /** `this.#key` is that of the slot afterwards. */
+  #isPinned(slot: Slot): boolean {
+    this.#ports.entries.blobs.keyOf(slot, this.#key);
+    return this.#ports.leases.isPinned(this.#key);
+  }
+
+  #fileAt(low: number, high: number): Slot {
+    const { blobs } = this.#ports.entries;
+    const slot = blobs.findPrefix(low, high);
+    return slot !== -1 && blobs.isFile(slot) ? slot : -1;
+  }
+}

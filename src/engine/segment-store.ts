@@ -1,13 +1,23 @@
-// The open files of segments, and reading records out of them. Knows which segment somebody reads, so that a file is neither
-// closed nor written anew under a read; what a record means, and whether it still counts, is its caller's.
+// Reads records out of segments: without waiting where the bytes are likely in the page cache, else off the loop. Both
+// checksums are looked at each time. Whether a record still counts, and whether its hash is right, is its caller's business.
+import { CacheError } from '../base/cache-error.ts';
 import type { CallOptions } from '../base/call-options.ts';
-import type { LogFile } from '../base/log-files.ts';
+import type { MonotonicClock } from '../base/clock.ts';
+import type { LogFile, LogFileSystem } from '../base/log-files.ts';
+import { isPromise } from '../base/maybe-promise.ts';
 import type { MaybePromise } from '../base/maybe-promise.ts';
+import { Semaphore } from '../base/semaphore.ts';
 import type { BlobIndex, Slot } from './blob-index.ts';
+import { KeyWords } from './key-words.ts';
+import type { LiveEntries } from './live-entries.ts';
+import type { PageCacheGuess } from './page-cache-guess.ts';
 import type { PlannedRead } from './read-plan.ts';
+import { aligned, decodeHead, payloadIsRight } from './record-codec.ts';
 import type { RecordHead } from './record-codec.ts';
-import type { SegmentRow } from './segment-table.ts';
-import type { CacheError } from '../base/cache-error.ts';
+import { SegmentHandles } from './segment-handles.ts';
+import type { OpenSegment } from './segment-handles.ts';
+import type { SegmentTable } from './segment-table.ts';
+import { io, storageError } from './storage-error.ts';
 
 /** Where a record lies: segment by ordinal, bytes with padding. */
 export interface RecordPlace {
@@ -19,33 +29,198 @@ export interface RecordPlace {
 /** A record whose two checksums are right. Whoever looked it up by a key that was cut compares `head.hash`. */
 export interface ReadRecord {
   readonly head: RecordHead;
-  /** Of the caller's own: nothing else writes there. */
+  /** A view of what was read at once, as `head.hash` is: up to 256 KiB stay in memory as long as it does. Nobody else writes there. */
   readonly payload: Buffer;
 }
 
-/** The file of a segment. It stays open, and the segment is not given away, until this is disposed. */
-export interface OpenSegment extends Disposable {
-  readonly row: SegmentRow;
-  readonly file: LogFile;
+/** Of one record among many. Where it is `wrong` the caller looks its key up again: it may have moved meanwhile. */
+export type ReadOutcome = ReadRecord | 'wrong' | CacheError;
+
+export interface SegmentStorePorts {
+  readonly files: Pick<LogFileSystem, 'openLog'>;
+  readonly clock: MonotonicClock;
+  readonly guess: PageCacheGuess;
 }
 
-export interface SegmentStore extends AsyncDisposable {
-  /** @throws CacheError `unavailable`, `busy`: the system does not open it. */
-  open(ordinal: number): MaybePromise<OpenSegment>;
-  /** A file that is open already becomes the one of its segment; it is closed here. */
-  adopt(ordinal: number, file: LogFile): void;
-  /** Resolves when nobody reads the segment. Whoever asks sees to it that nobody begins to: the index does not name it any more. */
-  whenUnread(ordinal: number): Promise<void>;
-  /** Nobody reads it, and its file is to be another's: closes it. */
-  forget(ordinal: number): Promise<void>;
+export interface SegmentStoreOptions {
+  /** `segments/` of the data directory. */
+  readonly directory: string;
+  /** Segments that stay open while nobody reads them. */
+  readonly openFilesMax: number;
+  /** Reads that may go to the disk, at the same time and in line. */
+  readonly readsMax: number;
+  readonly waitingReadsMax: number;
+}
+
+/** Where records are. */
+export interface StoredEntries {
+  readonly table: SegmentTable;
+  readonly entries: Pick<LiveEntries, 'recordBytes'>;
+}
+
+export class SegmentStore implements AsyncDisposable {
+  readonly #table: SegmentTable;
+  readonly #entries: StoredEntries['entries'];
+  readonly #clock: MonotonicClock;
+  readonly #guess: PageCacheGuess;
+  readonly #handles: SegmentHandles;
+  readonly #reads: Semaphore;
+
+  constructor({ files, clock, guess }: SegmentStorePorts, { table, entries }: StoredEntries, options: SegmentStoreOptions) {
+    this.#table = table;
+    this.#entries = entries;
+    this.#clock = clock;
+    this.#guess = guess;
+    this.#handles = new SegmentHandles(files, table, options);
+    this.#reads = new Semaphore('reads from the disk', { permitsMax: options.readsMax, waitersMax: options.waitingReadsMax });
+  }
+
+  /** Segments that are open. */
+  get openCount(): number {
+    return this.#handles.openCount;
+  }
+
+  /** Reads that may go to the disk: under way, and in line. */
+  get reads(): { readonly running: number; readonly waiting: number } {
+    return { running: this.#reads.givenOut, waiting: this.#reads.waiting };
+  }
+
+  /** For who reads more than records. @throws CacheError `unavailable`, `busy`. */
+  open(ordinal: number): MaybePromise<OpenSegment> {
+    return this.#handles.open(ordinal);
+  }
+
+  /** These bytes were written just now, by whoever writes the segment. */
+  written(place: RecordPlace): void {
+    this.#guess.note(place.segment, place.offset, place.bytes, this.#clock.nowMs());
+  }
+
+  /** Nobody reads the segment any more, nobody will, and its ordinal is about to be released. */
+  async forget(ordinal: number): Promise<void> {
+    this.#guess.forget(ordinal);
+    await this.#handles.forget(ordinal);
+  }
+
   /**
-   * The record of an entry that is no file; without waiting when its bytes are likely in the page cache.
-   * `moved`: the entry is not there any more, the caller looks again. `wrong`: no right record is at its place.
+   * The record of an entry that is no file. `moved`: the entry is gone or elsewhere by now, and the caller looks again.
+   * `wrong`: there is no right record at its place.
    * @throws CacheError `unavailable` (the disk), `busy` (too many reads), `cancelled` while in line.
    */
-  read(index: BlobIndex, slot: Slot, options?: CallOptions): MaybePromise<ReadRecord | 'moved' | 'wrong'>;
-  /** As `read`, for who knows the place and keeps it from moving. */
-  readAt(place: RecordPlace, options?: CallOptions): MaybePromise<ReadRecord | 'wrong'>;
-  /** One result per wanted record, by its `index`. Where one is `wrong` the caller looks its key up again. */
-  readMany(plan: readonly PlannedRead[], options?: CallOptions): MaybePromise<readonly (ReadRecord | 'wrong' | CacheError)[]>;
+  read(index: BlobIndex, slot: Slot, options?: CallOptions): MaybePromise<ReadRecord | 'moved' | 'wrong'> {
+    const place = { segment: index.segmentOf(slot), offset: index.offsetOf(slot), bytes: this.#entries.recordBytes(index, slot) };
+    const read = this.readAt(place, options);
+    if (!isPromise(read)) return read;
+    const key = new KeyWords();
+    index.keyOf(slot, key);
+    return read.then((record) => {
+      if (record !== 'wrong') return record;
+      const now = index.find(key);
+      return now !== -1 && index.segmentOf(now) === place.segment && index.offsetOf(now) === place.offset ? 'wrong' : 'moved';
+    });
+  }
+
+  /** As `read`, for who knows a place that counts at the time of this call. */
+  readAt(place: RecordPlace, options?: CallOptions): MaybePromise<ReadRecord | 'wrong'> {
+    const file = this.#fileForNow(place);
+    return file === undefined ? this.#recordLater(place, options) : recordIn(this.#readNow(file, place), place);
+  }
+
+  /** One outcome per wanted record, by its `index`; the places count at the time of this call. What fails is an outcome too. */
+  readMany(plan: readonly PlannedRead[], options?: CallOptions): MaybePromise<readonly ReadOutcome[]> {
+    const outcomes: ReadOutcome[] = [];
+    const later: Promise<void>[] = [];
+    for (const read of plan) {
+      const file = this.#fileForNow(read);
+      if (file === undefined) later.push(this.#fillLater(outcomes, read, options));
+      else fill(outcomes, read, this.#tryNow(file, read));
+    }
+    return later.length === 0 ? outcomes : Promise.all(later).then(() => outcomes);
+  }
+
+  /** Waits for reads under way. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#handles[Symbol.asyncDispose]();
+  }
+
+  #fileForNow({ segment, offset, bytes }: RecordPlace): LogFile | undefined {
+    return this.#guess.isLikely(segment, offset, bytes) ? this.#handles.fileNow(segment) : undefined;
+  }
+
+  /** Blocks the loop. The two looks at the clock cost less than a tenth of the read, and tell how wrong the guess is. */
+  #readNow(file: LogFile, { segment, offset, bytes }: RecordPlace): BytesRead {
+    const into = Buffer.allocUnsafe(bytes);
+    const beganMs = this.#clock.nowMs();
+    const count = readNow(file, into, offset);
+    const nowMs = this.#clock.nowMs();
+    this.#guess.note(segment, offset, bytes, nowMs);
+    this.#guess.measured(segment, bytes, (nowMs - beganMs) * 1000, nowMs);
+    return { offset, bytes: into.subarray(0, count), nonceCrc: this.#table.at(segment).nonceCrc };
+  }
+
+  #tryNow(file: LogFile, read: PlannedRead): BytesRead | CacheError {
+    try {
+      return this.#readNow(file, read);
+    } catch (thrown) {
+      return failureOf(thrown);
+    }
+  }
+
+  /** The segment counts as being read from the moment of this call, so its bytes stay what they are. */
+  async #readLater({ segment, offset, bytes }: RecordPlace, options: CallOptions | undefined): Promise<BytesRead> {
+    const { nonceCrc } = this.#table.at(segment); // the row may be gone when the read has ended
+    this.#table.beginRead(segment);
+    try {
+      using _turn = await this.#reads.acquire(options);
+      using open = await this.#handles.open(segment);
+      const into = Buffer.allocUnsafe(bytes);
+      const count = await io('read a segment', open.file.read(into, offset));
+      this.#guess.note(segment, offset, bytes, this.#clock.nowMs());
+      return { offset, bytes: into.subarray(0, count), nonceCrc };
+    } finally {
+      this.#table.endRead(segment);
+    }
+  }
+
+  async #recordLater(place: RecordPlace, options: CallOptions | undefined): Promise<ReadRecord | 'wrong'> {
+    return recordIn(await this.#readLater(place, options), place);
+  }
+
+  async #fillLater(outcomes: ReadOutcome[], read: PlannedRead, options: CallOptions | undefined): Promise<void> {
+    fill(outcomes, read, await this.#readLater(read, options).catch(failureOf));
+  }
+}
+
+/** What was found from `offset` of a segment on, perhaps less than was asked for. */
+interface BytesRead {
+  readonly offset: number;
+  readonly bytes: Buffer;
+  readonly nonceCrc: number;
+}
+
+function fill(outcomes: ReadOutcome[], { records }: PlannedRead, read: BytesRead | CacheError): void {
+  for (const record of records) outcomes[record.index] = read instanceof CacheError ? read : recordIn(read, record);
+}
+
+function recordIn({ offset, bytes, nonceCrc }: BytesRead, place: RecordPlace): ReadRecord | 'wrong' {
+  const at = place.offset - offset;
+  const decoded = decodeHead(bytes, at, place.offset, nonceCrc);
+  if (decoded.kind !== 'record' || decoded.bytes !== place.bytes || at + place.bytes > bytes.byteLength) return 'wrong';
+  const { head } = decoded;
+  const payloadAt = at + place.bytes - aligned(head.payloadBytes);
+  const payload = bytes.subarray(payloadAt, payloadAt + head.payloadBytes);
+  return payloadIsRight(head, payload) ? { head, payload } : 'wrong';
+}
+
+function readNow(file: LogFile, into: Buffer, offset: number): number {
+  try {
+    return file.readNow(into, offset);
+  } catch (thrown) {
+    throw storageError('read a segment', thrown);
+  }
+}
+
+/** What one read fails with is the outcome of its records; a mistake of ours is not. */
+function failureOf(thrown: unknown): CacheError {
+  if (thrown instanceof CacheError) return thrown;
+  throw thrown;
 }

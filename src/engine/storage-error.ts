@@ -17,8 +17,8 @@ export async function io<T>(doing: string, operation: Promise<T>): Promise<T> {
   }
 }
 
-/** See `io`. */
-function storageError(doing: string, thrown: unknown): unknown {
+/** What is thrown instead of `thrown`; see `io`. */
+export function storageError(doing: string, thrown: unknown): unknown {
   const code = systemCode(thrown);
   switch (code) {
     case undefined:

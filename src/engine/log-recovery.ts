@@ -1,59 +1,219 @@
-// The start of the log: reads hints and segments, fills the index, and ends every segment that was being written, so that
-// whatever is found is durable before anybody is told of it. A second start finds nothing to do.
-// docs/formats/segments.md, "Damage, and what a start does"
-import type { DigestFunction } from '../digest/digest-function.ts';
-import type { SegmentRow } from './segment-table.ts';
+// The start of the log: reads hints and segments, fills the indexes, and then ends every segment that was being written, so
+// that whatever was found is durable before anybody is told of it. Nothing on disk is changed before all was read, and a
+// second start finds nothing to do. docs/formats/segments.md, "Damage, and what a start does"
+import { join } from 'node:path';
+import type { LogFileSystem, SyncPort } from '../base/log-files.ts';
+import type { Log } from '../base/log.ts';
+import type { DurableDirectories } from './durable-directories.ts';
+import type { LiveEntries } from './live-entries.ts';
+import { orphanedFiles } from './orphaned-files.ts';
+import type { OrphanedFile } from './orphaned-files.ts';
+import { readAhead } from './read-ahead.ts';
+import { RecoveryFold } from './recovery-fold.ts';
+import { findSegment, openFound } from './segment-finding.ts';
+import { freeFileName, hintFileName, segmentHeaderBytes } from './segment-format.ts';
+import type { StreamName } from './segment-format.ts';
+import { listSegments } from './segment-listing.ts';
+import type { SegmentListing } from './segment-listing.ts';
+import { SegmentMending, lacksRecords } from './segment-mending.ts';
+import type { DamageKeeping, FreeFile, ReadSegment, WrongSegment } from './segment-mending.ts';
+import { SegmentReader } from './segment-reader.ts';
+import type { DamagedRange, ReadableSegment } from './segment-reader.ts';
+import type { SegmentRow, SegmentTable } from './segment-table.ts';
+import type { SpaceLedger } from './space-ledger.ts';
+import { io } from './storage-error.ts';
 
-/** Keeps what is wrong for whoever wants to find out why. Bounded: it may keep nothing. */
-export interface DamageKeeping {
-  /** A copy of `bytes` as `quarantine/<name>`. False: it is there already. @throws CacheError */
-  keep(name: string, bytes: Uint8Array): Promise<boolean>;
-  /** The file at `path` becomes `quarantine/<name>`, or is removed where there is no room. @throws CacheError */
-  take(path: string, name: string, sizeBytes: number): Promise<void>;
+/** What is filled. Empty before; of no use when the start fails. */
+export interface RecoveredParts {
+  readonly entries: LiveEntries;
+  readonly segments: SegmentTable;
+  /** Segments are placed here; free files and hints by who owns them from then on. */
+  readonly ledger: SpaceLedger;
 }
 
-/** A file of `objects/` that no commit speaks for. It may not be there. */
-export interface OrphanedFile {
-  readonly reason: 'intent' | 'tombstone';
-  readonly digestFunction: DigestFunction;
-  /** Lower-case hex, whole. */
-  readonly hash: string;
-  readonly sizeBytes: number;
-  /** Of the intent. */
-  readonly sequence: number;
-  /** The segment of the record. */
-  readonly row: SegmentRow;
+export interface RecoveryPorts {
+  readonly files: Pick<LogFileSystem, 'openLog' | 'list' | 'status' | 'rename' | 'remove'>;
+  /** For the log. */
+  readonly syncs: SyncPort;
+  readonly directories: DurableDirectories;
+  readonly damage: DamageKeeping;
+  readonly log: Log;
+}
+
+export interface RecoveryOptions {
+  /** `segments/` of the data directory. */
+  readonly directory: string;
+  /** Now, in seconds since 1970. */
+  readonly nowS: number;
 }
 
 export interface RecoveryReport {
   readonly segments: number;
-  /** Segments that were not read, or not from the beginning. */
+  /** Segments that were not read, or not from the beginning, since a hint told of them. */
   readonly hints: number;
   readonly scannedBytes: number;
-  readonly entries: number;
+  /** Records, tombstones included. */
+  readonly records: number;
   /** Of torn tails. */
   readonly cutBytes: number;
-  readonly damaged: readonly { readonly segmentId: number; readonly from: number; readonly to: number }[];
-  /** Damage in the blob stream: a commit may be what is damaged, so files named by intents alone are looked at before they go. */
+  /** Whole segments too: from 0 on. */
+  readonly damaged: readonly (DamagedRange & { readonly segmentId: number; readonly stream: StreamName })[];
+  /** A commit may be what is damaged, so files named by intents alone are looked at before they go. */
   readonly isBlobStreamDamaged: boolean;
   /** Nothing was changed on disk. */
   readonly isClean: boolean;
 }
 
-/** A file that may become a segment. */
-export interface FreeFile {
-  readonly number: number;
-  readonly sizeBytes: number;
+export interface RecoveredLog {
+  /** Above all that are in use. */
+  readonly nextSequence: number;
+  /** Files that may become segments. */
+  readonly free: readonly FreeFile[];
+  /** Names of `objects/` to be settled before anything is served. */
+  readonly orphans: readonly OrphanedFile[];
+  readonly hints: readonly { readonly row: SegmentRow; readonly bytes: number }[];
+  /** Segments that should have a hint, or one that tells of their seal. */
+  readonly unhinted: readonly SegmentRow[];
+  readonly report: RecoveryReport;
 }
 
-export interface RecoveredLog {
-  /** The next to be given out. */
-  readonly nextSequence: number;
-  /** Of `segments/`. */
-  readonly free: readonly FreeFile[];
-  readonly nextFreeNumber: number;
-  readonly orphans: readonly OrphanedFile[];
-  /** Segments without a hint, or with one that does not reach their end; and the number of their seals. */
-  readonly unhinted: readonly { readonly row: SegmentRow; readonly sealSequence: number | undefined }[];
-  readonly report: RecoveryReport;
+/**
+ * Reads the log and makes it ready to go on. Everything in the indexes is durable when it resolves.
+ * @throws CacheError `failed_precondition` (a newer Kiln wrote here, or the directory was put together by hand; nothing was
+ *   changed), `unavailable`, `disk_full`.
+ */
+export async function recoverLog(parts: RecoveredParts, ports: RecoveryPorts, options: RecoveryOptions): Promise<RecoveredLog> {
+  return new LogRecovery(parts, ports, options).run();
+}
+
+/** What is kept of what was found: hints themselves are long. */
+interface HintState {
+  /** Undefined: it has none that can be believed. */
+  readonly hint: { readonly bytes: number; readonly isSealed: boolean } | undefined;
+  readonly wrongHint: string | undefined;
+}
+
+/** Segments whose hints are on their way while one is taken in. */
+const segmentsAhead = 3;
+
+class LogRecovery {
+  readonly #parts: RecoveredParts;
+  readonly #ports: RecoveryPorts;
+  readonly #options: RecoveryOptions;
+  readonly #fold: RecoveryFold;
+  readonly #read: (ReadSegment & HintState)[] = [];
+  readonly #wrong: WrongSegment[] = [];
+
+  constructor(parts: RecoveredParts, ports: RecoveryPorts, options: RecoveryOptions) {
+    this.#parts = parts;
+    this.#ports = ports;
+    this.#options = options;
+    this.#fold = new RecoveryFold(parts.entries, parts.segments);
+  }
+
+  async run(): Promise<RecoveredLog> {
+    const { directories, files, log } = this.#ports;
+    const { directory, nowS } = this.#options;
+    await directories.ensure(directory);
+    // After a kill the names may be in the page cache alone, and what is counted on must not go back to what it was.
+    await directories.sync(directory);
+    const listing = listSegments((await io(`list ${directory}`, files.list(directory))) ?? []);
+    if (listing.foreign.length > 0) log.warn(`${directory} has files that are not Kiln's; they are left alone`, { count: listing.foreign.length, first: listing.foreign[0] });
+    await this.#readAll(listing);
+    const free = await this.#freeFiles(listing);
+    const mending = new SegmentMending(this.#ports, directory);
+    const blanks = await mending.setApart(this.#wrong, (listing.free.at(-1) ?? -1) + 1);
+    await mending.keepDamage(this.#read);
+    for (const segment of this.#read) {
+      if (segment.end.sealSequence !== undefined) continue;
+      const sequence = this.#fold.sequenceMax + 1;
+      if (await mending.seal(segment, { sequence, nowS })) this.#fold.noteSequence(sequence);
+    }
+    await mending.remove([...listing.leftovers, ...this.#uselessHints()]);
+    if (mending.haveNamesChanged) await directories.sync(directory);
+    return this.#recovered([...free, ...blanks], mending.isClean);
+  }
+
+  /** Changes nothing on disk. */
+  async #readAll({ segments }: SegmentListing): Promise<void> {
+    const { files } = this.#ports;
+    const { directory, nowS } = this.#options;
+    const reader = new SegmentReader(this.#fold, nowS);
+    for await (const found of readAhead(segments, segmentsAhead, (listed) => findSegment(files, directory, listed))) {
+      if (found.kind === 'wrong') {
+        this.#wrong.push(found);
+        this.#parts.segments.skipIds(Math.max(found.listed.id, found.foundId ?? 0) + 1);
+        continue;
+      }
+      const row = this.#addRow(found);
+      const end = await reader.read(found, row, () => openFound(files, join(directory, found.listed.name), 'read'));
+      row.endOffset = end.endOffset;
+      row.durableOffset = end.endOffset;
+      row.records = end.records;
+      row.sealSequence = end.sealSequence;
+      const { listed, hint, wrongHint } = found;
+      this.#read.push({ listed, row, end, wrongHint, hint: hint === undefined ? undefined : { bytes: hint.bytes, isSealed: hint.sealSequence !== undefined } });
+    }
+  }
+
+  #addRow({ header }: ReadableSegment): SegmentRow {
+    const { id, stream, nonce, segmentBytes, begunMs } = header;
+    this.#parts.ledger.place('segments', segmentBytes);
+    const begunS = Math.min(this.#options.nowS, Math.floor(begunMs / 1000));
+    return this.#parts.segments.add({ id, stream, nonce, segmentBytes, begunS, state: 'sealed', endOffset: segmentHeaderBytes, records: 0, sealSequence: undefined });
+  }
+
+  async #freeFiles({ free }: SegmentListing): Promise<readonly FreeFile[]> {
+    const found: FreeFile[] = [];
+    for (const number of free) {
+      const status = await io('look at free segments', this.#ports.files.status(join(this.#options.directory, freeFileName(number))));
+      if (status !== undefined) found.push({ number, bytes: status.sizeBytes });
+    }
+    return found;
+  }
+
+  #uselessHints(): readonly string[] {
+    const useless: string[] = [];
+    for (const { listed, wrongHint } of this.#read) {
+      if (wrongHint === undefined) continue;
+      this.#ports.log.debug(`the hint of segments/${listed.name} is of no use, and the segment was read`, { reason: wrongHint });
+      useless.push(hintFileName(listed.id));
+    }
+    for (const { listed } of this.#wrong) if (listed.hasHint) useless.push(hintFileName(listed.id));
+    return useless;
+  }
+
+  async #recovered(free: readonly FreeFile[], isClean: boolean): Promise<RecoveredLog> {
+    const { files } = this.#ports;
+    const hints: { row: SegmentRow; bytes: number }[] = [];
+    const unhinted: SegmentRow[] = [];
+    for (const { hint, row } of this.#read) {
+      if (hint !== undefined) hints.push({ row, bytes: hint.bytes });
+      if (hint?.isSealed !== true && row.stream !== 'touch') unhinted.push(row);
+    }
+    const orphans = await orphanedFiles(files, this.#options.directory, this.#fold.orphans());
+    return { nextSequence: this.#fold.sequenceMax + 1, free, orphans, hints, unhinted, report: this.#report(hints.length, isClean) };
+  }
+
+  #report(hints: number, isClean: boolean): RecoveryReport {
+    const damaged = [
+      ...this.#wrong.filter(({ isBlank }) => !isBlank).map(({ listed, sizeBytes }) => ({ segmentId: listed.id, stream: listed.stream, from: 0, to: sizeBytes })),
+      ...this.#read.flatMap(({ row, end }) => end.damage.map(({ from, to }) => ({ segmentId: row.id, stream: row.stream, from, to }))),
+    ];
+    const isWrong = ({ row, end }: ReadSegment): boolean => row.stream === 'blob' && (end.hasGap || lacksRecords(end));
+    return {
+      segments: this.#read.length,
+      hints,
+      scannedBytes: sum(this.#read, ({ end }) => end.scannedBytes),
+      records: this.#fold.taken,
+      cutBytes: sum(this.#read, ({ end }) => end.cutBytes),
+      damaged,
+      isBlobStreamDamaged: damaged.some(({ stream }) => stream === 'blob') || this.#read.some(isWrong),
+      isClean,
+    };
+  }
+}
+
+function sum(read: readonly ReadSegment[], bytesOf: (one: ReadSegment) => number): number {
+  return read.reduce((total, one) => total + bytesOf(one), 0);
 }

@@ -1,0 +1,164 @@
+// Gives the records of segments to the fold of the log, from hints where they tell and from the segments themselves where
+// not. Reads only: what is to be done about what was found is said, not done.
+import { assertNever } from '../base/assert.ts';
+import { CacheError } from '../base/cache-error.ts';
+import type { LogFile } from '../base/log-files.ts';
+import { hintEntryOf } from './hint-format.ts';
+import type { Hint } from './hint-format.ts';
+import { KeyWords } from './key-words.ts';
+import { recordFixedBytes } from './record-codec.ts';
+import { decodeTouches } from './record-payloads.ts';
+import { RecordScan } from './record-scan.ts';
+import type { ScanEnd, ScanEvent, ScanStart } from './record-scan.ts';
+import type { RecoveryFold } from './recovery-fold.ts';
+import { reading, sealSequenceBefore, writtenByNewer } from './segment-finding.ts';
+import type { FoundSegment } from './segment-finding.ts';
+import { segmentHeaderBytes } from './segment-format.ts';
+import type { SegmentRow } from './segment-table.ts';
+
+export type ReadableSegment = Extract<FoundSegment, { readonly kind: 'segment' }>;
+
+/** Bytes of a segment. */
+export interface DamagedRange {
+  readonly from: number;
+  readonly to: number;
+}
+
+/** How the records of a segment end, and what is wrong with them. */
+export interface SegmentEnd {
+  /** The seal included, if there is one; otherwise one goes here. */
+  readonly endOffset: number;
+  /** Right ones, without the seal. */
+  readonly records: number;
+  readonly sealSequence: number | undefined;
+  /** What stands before is durable for sure. */
+  readonly durableMark: number;
+  /** How many the seal says there are; undefined where it was not looked at, or there is none. */
+  readonly sealedRecords: number | undefined;
+  readonly scannedBytes: number;
+  /** Of a torn tail. */
+  readonly cutBytes: number;
+  readonly damage: readonly DamagedRange[];
+  /** Its hint leaves something out: there was damage when that was made. */
+  readonly hasGap: boolean;
+}
+
+type RecordEvent = Extract<ScanEvent, { readonly kind: 'record' }>;
+type Ended = Extract<ScanEnd, { readonly kind: 'ended' }>;
+
+/** Read at once. */
+const pieceBytes = 1_048_576;
+
+/** One segment at a time. */
+export class SegmentReader {
+  readonly #fold: RecoveryFold;
+  /** What was used later was used now. */
+  readonly #nowS: number;
+  readonly #key = new KeyWords();
+  readonly #piece = Buffer.allocUnsafeSlow(pieceBytes);
+
+  constructor(fold: RecoveryFold, nowS: number) {
+    this.#fold = fold;
+    this.#nowS = nowS;
+  }
+
+  /**
+   * @param open opens the file of the segment, where it has to be read; closed here.
+   * @throws CacheError `failed_precondition` (a newer Kiln wrote to it), `unavailable` (the disk).
+   */
+  async read(found: ReadableSegment, row: SegmentRow, open: () => Promise<LogFile>): Promise<SegmentEnd> {
+    const { header, hint } = found;
+    this.#fold.noteSequence(Math.max(0, header.firstSequence - 1));
+    const damage: DamagedRange[] = [];
+    const hasGap = hint !== undefined && this.#takeHint(row, hint.hint, damage);
+    if (hint?.sealSequence !== undefined) {
+      const { endOffset, count } = hint.hint;
+      return { endOffset, records: count, sealSequence: hint.sealSequence, durableMark: endOffset, sealedRecords: undefined, scannedBytes: 0, cutBytes: 0, damage, hasGap };
+    }
+    await using file = await open();
+    const start: ScanStart = {
+      offset: hint?.hint.endOffset ?? segmentHeaderBytes,
+      endOffset: Math.max(segmentHeaderBytes, Math.min(found.sizeBytes, header.segmentBytes)),
+      nonceCrc: row.nonceCrc,
+      recordsBefore: hint?.hint.count ?? 0,
+    };
+    const scanned: ScannedSegment = { file, row, name: found.listed.name, damage, durableMark: start.offset };
+    const { end, scannedBytes } = await this.#scan(scanned, start);
+    const sealSequence = end.sealedRecords === undefined ? undefined : await sealSequenceBefore(file, end.endOffset, header);
+    if (end.sealedRecords !== undefined && sealSequence === undefined) throw new CacheError('unavailable', `segments/${found.listed.name} changed while it was read; something else writes to this directory`);
+    this.#fold.noteSequence(sealSequence ?? 0);
+    const durableMark = Math.min(end.endOffset, scanned.durableMark);
+    return { endOffset: end.endOffset, records: end.records, sealSequence, durableMark, sealedRecords: end.sealedRecords, scannedBytes, cutBytes: end.tornBytes, damage, hasGap };
+  }
+
+  /** True: it leaves something out. */
+  #takeHint(row: SegmentRow, hint: Hint, damage: DamagedRange[]): boolean {
+    let [end, hasGap] = [segmentHeaderBytes, false];
+    for (let index = 0; index < hint.count; index += 1) {
+      const entry = hint.entryAt(index, this.#key);
+      row.youngestUseS = Math.max(row.youngestUseS, Math.min(this.#nowS, entry.usedAtS));
+      if (!this.#fold.take(row, this.#key, entry)) damage.push({ from: entry.offset, to: entry.offset + entry.bytes });
+      hasGap ||= entry.offset !== end;
+      end = entry.offset + entry.bytes;
+    }
+    this.#fold.noteSequence(hint.sequenceMax);
+    return hasGap || end + (hint.isSealed ? recordFixedBytes : 0) !== hint.endOffset;
+  }
+
+  async #scan(segment: ScannedSegment, from: ScanStart): Promise<{ readonly end: Ended; readonly scannedBytes: number }> {
+    let scannedBytes = 0;
+    for (let start = from; ; ) {
+      const scan = new RecordScan(start);
+      for (let at = start.offset; at < start.endOffset && !scan.isEnded; ) {
+        const count = await reading(segment.name, segment.file.read(this.#piece.subarray(0, Math.min(pieceBytes, start.endOffset - at)), at));
+        if (count === 0) throw new CacheError('unavailable', `segments/${segment.name} became shorter while it was read; something else writes to this directory`);
+        for (const event of scan.push(this.#piece.subarray(0, count))) this.#hear(segment, event);
+        at += count;
+        scannedBytes += count;
+      }
+      const end = scan.end();
+      if (end.kind === 'ended') return { end, scannedBytes };
+      start = end.start;
+    }
+  }
+
+  #hear(segment: ScannedSegment, event: ScanEvent): void {
+    const { row, name, damage } = segment;
+    switch (event.kind) {
+      case 'newer':
+        throw writtenByNewer(name, `${event.what} at ${event.offset}`);
+      case 'damage':
+        damage.push({ from: event.from, to: event.to });
+        return;
+      case 'record':
+        segment.durableMark = Math.max(segment.durableMark, event.head.durableMark);
+        if (!(row.stream === 'touch' ? this.#takeTouches(event) : this.#takeRecord(row, name, event))) damage.push({ from: event.head.offset, to: event.head.offset + event.bytes });
+        return;
+      default:
+        assertNever(event);
+    }
+  }
+
+  #takeRecord(row: SegmentRow, name: string, { head, bytes, payload }: RecordEvent): boolean {
+    const entry = hintEntryOf(head, bytes, payload);
+    if (entry === undefined) throw writtenByNewer(name, `a tombstone at ${head.offset}`);
+    if (!this.#key.setRecord(head, entry.target)) return false;
+    row.youngestUseS = Math.max(row.youngestUseS, Math.min(this.#nowS, head.usedAtS));
+    return this.#fold.take(row, this.#key, entry);
+  }
+
+  #takeTouches({ head, payload }: RecordEvent): boolean {
+    const touches = head.kind === 'touches' ? decodeTouches(payload) : undefined;
+    this.#fold.noteSequence(head.sequence);
+    for (const { low, high, usedAtS } of touches ?? []) this.#fold.touch(low, high, usedAtS, this.#nowS);
+    return touches !== undefined;
+  }
+}
+
+interface ScannedSegment {
+  readonly file: LogFile;
+  readonly row: SegmentRow;
+  readonly name: string;
+  readonly damage: DamagedRange[];
+  durableMark: number;
+}

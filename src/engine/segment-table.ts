@@ -73,6 +73,8 @@ export class SegmentTable {
   readonly #freeOrdinals: number[] = [];
   /** By id, rising. */
   readonly #streams: Readonly<Record<StreamName, Map<number, Row>>> = { blob: new Map(), value: new Map(), touch: new Map() };
+  /** Added last, by stream. */
+  readonly #lastIds: Record<StreamName, number> = { blob: -1, value: -1, touch: -1 };
   /** Bytes of whole segments, by stream. */
   readonly #bytes: Record<StreamName, number> = { blob: 0, value: 0, touch: 0 };
   readonly #liveBytes: Record<StreamName, number> = { blob: 0, value: 0, touch: 0 };
@@ -82,8 +84,8 @@ export class SegmentTable {
   add(segment: NewSegment): SegmentRow {
     const { id, stream, nonce, segmentBytes, begunS, state, endOffset, records, sealSequence } = segment;
     const rows = this.#streams[stream];
-    const last = [...rows.keys()].at(-1);
-    assert(last === undefined || last < id, 'segments of a stream come in the order of their ids');
+    assert(this.#lastIds[stream] < id, 'segments of a stream come in the order of their ids');
+    this.#lastIds[stream] = id;
     assert(endOffset >= segmentHeaderBytes && endOffset <= segmentBytes, 'records stand behind the first block');
     const ordinal = this.#freeOrdinals.pop() ?? this.#rows.length;
     assert(ordinal < ordinalsMax, 'there are no more segments than an index entry can name');

@@ -1,9 +1,20 @@
-// Where the next segment comes from: files that were given up or made ahead, begun in the order that is safe.
+// Where the next segment comes from: files that were given up or made ahead, begun in the order that is safe, since no
+// record may be acknowledged in a segment whose name or nonce may be lost. One file is kept free for those without whom
+// no room would ever be made.
+import { assert } from '../base/assert.ts';
+import { CacheError } from '../base/cache-error.ts';
 import type { CallOptions } from '../base/call-options.ts';
-import type { LogFile } from '../base/log-files.ts';
-import type { MaybePromise } from '../base/maybe-promise.ts';
+import type { LogDirectory, LogFile } from '../base/log-files.ts';
+import type { EnginePorts } from './engine-options.ts';
+import type { Evictor } from './evictor.ts';
+import { FreeFiles } from './free-files.ts';
+import type { FreeFilesParts, FreeSegmentFile } from './free-files.ts';
+import { encodeSegmentHeader, nonceBytes, segmentFileName, segmentHeaderBytes } from './segment-format.ts';
 import type { StreamName } from './segment-format.ts';
-import type { SegmentRow } from './segment-table.ts';
+import type { SegmentRow, SegmentTable } from './segment-table.ts';
+import type { SequenceNumbers } from './sequence-numbers.ts';
+import type { SpaceLedger } from './space-ledger.ts';
+import { io } from './storage-error.ts';
 
 /** Who asks: `internal` are tombstones, copies, commits and intents, without which no room would ever be made. */
 export type Asker = 'external' | 'internal';
@@ -14,44 +25,209 @@ export interface BegunSegment {
   readonly file: LogFile;
 }
 
-/** Whoever lets go of what is stored. */
-export interface SegmentRoom {
-  /**
-   * Resolves when a free segment was given back, or so many bytes can be reserved, or at least may be by now.
-   * @throws CacheError `disk_full` (nothing may go), `cancelled`, `unavailable`.
-   */
-  wantSegment(segmentBytes: number, options?: CallOptions): Promise<void>;
+export interface SupplyPlace {
+  /** `segments/`, absolute. It exists. */
+  readonly directory: string;
+  /** Of every segment that is begun from now on. */
+  readonly segmentBytes: number;
 }
 
-export interface SegmentSupply {
-  /** Of every segment that is begun. */
-  readonly segmentBytes: number;
+export interface SupplyParts extends Pick<FreeFilesParts, 'largeSyncs' | 'trash'> {
+  readonly table: SegmentTable;
+  readonly ledger: SpaceLedger;
+  readonly sequences: SequenceNumbers;
+  readonly room: Pick<Evictor, 'freeSegment'>;
+}
+
+export type SupplyPorts = Pick<EnginePorts, 'files' | 'smallSyncs' | 'random' | 'wallClock' | 'log'>;
+
+/** How often the room that was found may be taken by somebody else before a caller is told to come again. */
+const triesMax = 16;
+const busyRetryMs = 500;
+
+export class SegmentSupply {
+  readonly #place: SupplyPlace;
+  readonly #parts: SupplyParts;
+  readonly #ports: SupplyPorts;
+  readonly #names: LogDirectory;
+  readonly #free: FreeFiles;
+  /** One at a time: ids of a stream rise in the order in which its segments are there, and an older one is gone before a younger goes. */
+  #turn: Promise<unknown> = Promise.resolve();
+  /** By ordinal: segments that have the name of a free file already, but not durably. */
+  readonly #renamed = new Map<number, string>();
+  readonly #reserveListeners: (() => void)[] = [];
+  #refill: Promise<void> | undefined;
+  #closed = false;
+
+  private constructor(place: SupplyPlace, parts: SupplyParts, ports: SupplyPorts, names: LogDirectory) {
+    this.#place = place;
+    this.#parts = parts;
+    this.#ports = ports;
+    this.#names = names;
+    this.#free = new FreeFiles(place, { ...parts, files: ports.files, log: ports.log });
+  }
+
+  /** @throws CacheError `unavailable`: the directory cannot be opened. */
+  static async open(place: SupplyPlace, parts: SupplyParts, ports: SupplyPorts): Promise<SegmentSupply> {
+    return new SegmentSupply(place, parts, ports, await io(`open ${place.directory}`, ports.files.openDirectory(place.directory)));
+  }
+
+  get segmentBytes(): number {
+    return this.#place.segmentBytes;
+  }
+
   /** Free files that anybody may have. */
-  readonly freeCount: number;
+  get freeCount(): number {
+    return Math.max(0, this.#free.count - 1);
+  }
+
   /** A file is kept free for `internal` askers. While it is not, what they were given is for them alone. */
-  readonly hasReserve: boolean;
+  get hasReserve(): boolean {
+    return this.#free.count > 0;
+  }
+
+  /** Calls `changed` whenever `hasReserve` became true. For as long as this lives. */
+  onReserve(changed: () => void): void {
+    this.#reserveListeners.push(changed);
+  }
+
+  /** A free file that a start found; it counts as placed from here on. */
+  adopt(number: number, bytes: number): void {
+    this.#changeFree(() => this.#free.adopt({ number, bytes }));
+  }
+
   /**
-   * Begins a segment: block, sync, name, sync of the directory. `external` waits for room; `internal` takes the file that
-   * is kept for it, and makes one beyond the bound when even that is in use.
-   * @throws CacheError `disk_full`, `unavailable`, `cancelled`.
+   * Begins a segment. `external` waits for room; `internal` takes the file that is kept for it, and makes one beyond the
+   * bound when even that is in use.
+   * @throws CacheError `disk_full`, `busy`, `unavailable`, `cancelled`.
    */
-  next(stream: StreamName, who: Asker, options?: CallOptions): Promise<BegunSegment>;
+  async next(stream: StreamName, who: Asker, options?: CallOptions): Promise<BegunSegment> {
+    const file = who === 'internal' ? await this.#reserved() : await this.#roomy(options);
+    return this.#inTurn(() => this.#begin(stream, file));
+  }
+
   /**
    * Makes a free file of a segment in which nothing counts and that nobody uses, and releases its row. Resolves when its
-   * name is durably gone. The hint was removed before. Not for two segments of one stream at the same time.
+   * name is durably gone. Its hint was removed before, and its handles are closed.
    * @throws CacheError `unavailable`: the row stays, and may be given back again.
    */
-  giveBack(row: SegmentRow): Promise<void>;
-  /** A free file that a start found; it counts as placed from here on. */
-  adopt(number: number, bytes: number): void;
-  /** Fills up the reserve if there is room, in the background. */
-  prepare(): void;
-  /** Deletes one free file, bytes by bytes. False: there is none to spare. */
-  dropFree(): Promise<boolean>;
-  /** Calls `changed` whenever `hasReserve` became true. */
-  onReserve(changed: () => void): void;
-  /** Resolves when nothing runs in the background. */
-  close(): Promise<void>;
-}
+  giveBack(row: SegmentRow): Promise<void> {
+    return this.#inTurn(() => this.#giveBack(row));
+  }
 
-export type NextSegment = (stream: StreamName, who: Asker, options?: CallOptions) => MaybePromise<BegunSegment>;
+  /** Fills up the reserve, in the background, if there is room; else the next segment that is given back does. */
+  prepare(): void {
+    if (this.hasReserve || this.#closed) return;
+    this.#refill ??= this.#fillReserve().finally(() => (this.#refill = undefined));
+  }
+
+  /** Throws one free file away, in the background. False: there is none to spare. */
+  dropFree(): boolean {
+    const file = this.freeCount > 0 ? this.#free.take() : undefined;
+    if (file === undefined) return false;
+    this.#free.discard(file);
+    return true;
+  }
+
+  /** Waits for what is under way. Nothing is asked of it any more. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    await this.#refill;
+    await this.#turn;
+    await this.#free.idle();
+    await this.#names[Symbol.asyncDispose]();
+  }
+
+  async #reserved(): Promise<FreeSegmentFile> {
+    const file = this.#free.take();
+    if (file === undefined) return this.#free.make(this.#parts.ledger.tryReserve(this.segmentBytes) ?? 'beyond');
+    this.prepare();
+    return file;
+  }
+
+  async #roomy(options: CallOptions | undefined): Promise<FreeSegmentFile> {
+    for (let tries = 0; tries < triesMax; tries += 1) {
+      const room = await this.#parts.room.freeSegment(options);
+      if (room !== 'free') return this.#free.make(room);
+      const file = this.freeCount > 0 ? this.#free.take() : undefined;
+      if (file !== undefined) return file;
+    }
+    throw new CacheError('busy', 'the store has no room at the moment: others were quicker to take what was freed', {
+      details: [{ kind: 'retry_after', delayMs: busyRetryMs }],
+    });
+  }
+
+  async #fillReserve(): Promise<void> {
+    const room = this.#parts.ledger.tryReserve(this.segmentBytes);
+    if (room === undefined) return;
+    try {
+      const file = await this.#free.make(room);
+      this.#changeFree(() => this.#free.put(file));
+    } catch (thrown) {
+      this.#ports.log.warn('no segment can be made ahead', { reason: CacheError.from(thrown).message });
+    }
+  }
+
+  /** Block, sync, name, sync of the directory: cut anywhere, it is a free file or an empty segment. */
+  async #begin(stream: StreamName, free: FreeSegmentFile): Promise<BegunSegment> {
+    const { table, ledger, sequences } = this.#parts;
+    const { files, smallSyncs, random, wallClock } = this.#ports;
+    const from = this.#free.pathOf(free.number);
+    const { segmentBytes } = this;
+    const [id, nonce, begunMs] = [table.takeId(), random.bytes(nonceBytes), Math.floor(wallClock.nowMs())];
+    const path = `${this.#place.directory}/${segmentFileName(id, stream)}`;
+    let file: LogFile | undefined;
+    try {
+      file = await io('open a free segment', files.openLog(from));
+      if (file === undefined) throw new CacheError('unavailable', `cannot begin a segment: ${from} has vanished; nobody but Kiln may change the data directory`);
+      // A segment that was found too short when Kiln started is a free file that is.
+      if ((await io('look at a free segment', file.status())).sizeBytes !== segmentBytes) await io('begin a segment', file.truncate(segmentBytes));
+      await io('begin a segment', file.write(encodeSegmentHeader({ stream, segmentBytes, id, nonce, firstSequence: sequences.next, begunMs }), 0));
+      await io('sync a new segment', smallSyncs.sync(file.fd, 'data'));
+      await io('name a new segment', files.rename(from, path));
+      await io('sync the name of a new segment', smallSyncs.sync(this.#names.fd, 'names'));
+    } catch (thrown) {
+      await file?.[Symbol.asyncDispose]();
+      // Which of its names it has is not known, nor whether it can be written; so it is nobody's any more.
+      if (await this.#free.remove([from, path])) ledger.remove('free', segmentBytes);
+      throw thrown;
+    }
+    ledger.move('free', 'segments', segmentBytes);
+    const row = table.add({
+      id, stream, nonce, segmentBytes, begunS: Math.floor(begunMs / 1000), state: 'open', endOffset: segmentHeaderBytes, records: 0, sealSequence: undefined,
+    });
+    return { row, file };
+  }
+
+  async #giveBack(row: SegmentRow): Promise<void> {
+    const { table, ledger } = this.#parts;
+    const { files, smallSyncs } = this.#ports;
+    assert(row.liveCount === 0 && row.readers === 0 && row.removals === 0, 'a segment is given back when nobody needs it');
+    assert(row.tombstones === 0 || table.oldest(row.stream) === row, 'what removes something goes after all that it removes');
+    const number = this.#free.takeNumber();
+    const path = this.#free.pathOf(number);
+    const from = this.#renamed.get(row.ordinal) ?? `${this.#place.directory}/${segmentFileName(row.id, row.stream)}`;
+    await io('give a segment up', files.rename(from, path));
+    this.#renamed.set(row.ordinal, path);
+    await io('sync that a segment is given up', smallSyncs.sync(this.#names.fd, 'names'));
+    // Only from here on may its bytes be written over: before, a power cut could bring its name back.
+    this.#renamed.delete(row.ordinal);
+    ledger.move('segments', 'free', row.segmentBytes);
+    table.release(row.ordinal);
+    const file = { number, bytes: row.segmentBytes };
+    if (row.hasFailed) this.#free.discard(file);
+    else this.#changeFree(() => this.#free.put(file));
+  }
+
+  #changeFree(change: () => void): void {
+    const hadReserve = this.hasReserve;
+    change();
+    if (this.hasReserve && !hadReserve) for (const changed of this.#reserveListeners) changed();
+  }
+
+  #inTurn<T>(task: () => Promise<T>): Promise<T> {
+    const outcome = this.#turn.then(task);
+    this.#turn = outcome.catch(() => undefined);
+    return outcome;
+  }
+}

@@ -1,21 +1,36 @@
 // Writes one stream: records get their place and number at once, are written together when the turn ends, and count when
-// they are durable. Nothing that was appended later is ever durable before what was appended earlier.
+// they are durable. Nothing that was appended later is ever durable before what was appended earlier: what is behind a
+// write or a sync that failed fails with it, and the next segment gets its first record when the one before is sealed.
+import { assert } from '../base/assert.ts';
+import { CacheError } from '../base/cache-error.ts';
 import type { CallOptions } from '../base/call-options.ts';
+import { isPromise } from '../base/maybe-promise.ts';
 import type { MaybePromise } from '../base/maybe-promise.ts';
-import type { SyncOutcome } from './group-sync.ts';
+import type { EnginePorts } from './engine-options.ts';
+import { LogClaims } from './log-claims.ts';
+import type { ClaimedRoom, RoomClaim } from './log-claims.ts';
+import { LogFailures } from './log-failures.ts';
 import type { RecordKind } from './record-codec.ts';
-import type { Asker } from './segment-supply.ts';
+import { bytesOfRecord, RecordGather } from './record-gather.ts';
+import { SegmentLine } from './segment-line.ts';
+import type { StreamName } from './segment-format.ts';
+import type { Asker, SegmentSupply } from './segment-supply.ts';
+import type { SegmentRow, SegmentTable } from './segment-table.ts';
+import { SegmentWriter } from './segment-writer.ts';
+import type { SequenceNumbers } from './sequence-numbers.ts';
+import { UnsettledRecords } from './unsettled-records.ts';
+import type { Settled } from './unsettled-records.ts';
 
 export interface AppendRequest {
   readonly kind: Exclude<RecordKind, 'seal'>;
   /** 0 where there is no hash. */
   readonly functionNumber: number;
+  /** May not change until the record is settled, as `payload`. */
   readonly hash: Uint8Array;
   readonly instance: string;
   readonly logicalBytes: number;
   /** Seconds since the Unix epoch. */
   readonly usedAtS: number;
-  /** May not change until the record is settled. */
   readonly payload: Uint8Array;
   readonly isPointer?: boolean;
   /** The record that is moved on: it keeps its number, and its payload is not summed up again. */
@@ -33,32 +48,322 @@ export interface Appended {
   readonly sequence: number;
 }
 
-/** Room in the log. Disposing it gives back what was not used, once or more often. */
-export interface RoomClaim extends Disposable {
-  /** What is left of it. */
-  readonly bytes: number;
+export interface LogWriterParts {
+  readonly table: SegmentTable;
+  readonly supply: Pick<SegmentSupply, 'next' | 'giveBack' | 'hasReserve' | 'onReserve' | 'segmentBytes'>;
+  readonly sequences: SequenceNumbers;
 }
 
-/** Told once, in the order of the records, all of one sync in one pass; must not throw. `failed`: the record does not count. */
-export type Settled = (outcome: SyncOutcome) => void;
+export type LogWriterPorts = Pick<EnginePorts, 'smallSyncs' | 'timers' | 'nextTurn' | 'log'>;
 
-export interface LogWriter {
+export interface LogWriterOptions {
+  readonly stream: StreamName;
+  /** `relaxed`: what is appended by `external` claims is settled once it is written. */
+  readonly durability: 'durable' | 'relaxed';
+  /** What the system took for a sync. */
+  readonly onSync?: (microseconds: number) => void;
+  /** More of the segment is durable. */
+  readonly onGrown?: (row: SegmentRow) => void;
+  /** The segment is sealed, durably, by a seal of that number. */
+  readonly onSealed?: (row: SegmentRow, sealSequence: number) => void;
+}
+
+/** Appended and not durable; who comes then waits for a sync. At most a segment, so that few are begun ahead. */
+const unsyncedBytesMost = 8 * 2 ** 20;
+/** Of it for `internal` alone: those for whom others wait need not wait for others. */
+const internalShare = 1 / 8;
+/** Written at once, and at most in one turn: longer writes would hold up the loop. */
+const gatheredBytesMax = 2 ** 20;
+/** Of a segment, for one claim: what is left empty at the end of a segment may be almost as much. */
+const claimShare = 1 / 4;
+const askers: readonly Asker[] = ['internal', 'external'];
+
+export class LogWriter {
+  readonly #options: LogWriterOptions;
+  readonly #parts: LogWriterParts;
+  readonly #ports: LogWriterPorts;
+  readonly #line: SegmentLine;
+  readonly #claims: LogClaims;
+  readonly #records: UnsettledRecords;
+  readonly #failures: LogFailures;
+  readonly #waitingForSegments = new AbortController();
+  #isFlushDue = false;
+  /** The last time that nobody waited for it, a segment could be had. */
+  #isAskingAhead = true;
+  #syncsCount = 0;
+  #isClosing = false;
+  #closed: Promise<void> | undefined;
+
+  /** Begins with a segment of its own, once something is to be written. */
+  constructor(parts: LogWriterParts, ports: LogWriterPorts, options: LogWriterOptions) {
+    this.#options = options;
+    this.#parts = parts;
+    this.#ports = ports;
+    const gather = new RecordGather();
+    const onSync = (microseconds: number): void => {
+      this.#syncsCount += 1;
+      options.onSync?.(microseconds);
+    };
+    this.#line = new SegmentLine({
+      stream: options.stream,
+      supply: parts.supply,
+      writerOf: (begun, isReserved) => new SegmentWriter(begun, isReserved, { syncs: ports.smallSyncs, gather, onSync }),
+      signal: this.#waitingForSegments.signal,
+    });
+    this.#claims = new LogClaims((room, who) => this.#fits(room, who));
+    this.#records = new UnsettledRecords(({ segment, record }) => {
+      segment.settled(record);
+      if (record.head.kind === 'tombstone') parts.table.addTombstone(segment.row.ordinal);
+    });
+    this.#failures = new LogFailures(ports, options.stream, () => void this.#tryAgain());
+    parts.supply.onReserve(() => this.#look());
+  }
+
+  /** Appended and not durable. */
+  get unsyncedBytes(): number {
+    return this.#records.unsyncedBytes;
+  }
+
+  /** The bound of `unsyncedBytes`, claims that were given out included. */
+  get unsyncedBytesMax(): number {
+    return Math.min(unsyncedBytesMost, this.#parts.supply.segmentBytes);
+  }
+
+  /** Claims in line. */
+  get waiting(): number {
+    return this.#claims.waiting;
+  }
+
+  /** Since the start, those that succeeded. */
+  get syncsCount(): number {
+    return this.#syncsCount;
+  }
+
+  /** The most that may be claimed at once. */
+  get claimBytesMax(): number {
+    return Math.min(gatheredBytesMax, this.#parts.supply.segmentBytes * claimShare);
+  }
+
   /**
-   * Room for records of so many bytes in all, which need not be appended together; a promise only where it has to be
-   * waited for. `internal` comes before `external` and has room that is kept for it.
+   * Room for records of so many bytes in all, at most `claimBytesMax`, which need not be appended together; a promise only
+   * where it has to be waited for. `internal` comes before `external` and has room that is kept for it.
    * @throws CacheError `busy` (10,000 wait), `disk_full` (nothing may go), `unavailable`, `cancelled`.
    */
-  claim(recordBytes: number, who: Asker, options?: CallOptions): MaybePromise<RoomClaim>;
-  /** Takes the bytes of the record from the claim. Place and number are given at once and never again. */
-  append(claim: RoomClaim, request: AppendRequest, settled?: Settled): Appended;
+  claim(recordBytes: number, who: Asker, options?: CallOptions): MaybePromise<RoomClaim> {
+    assert(recordBytes > 0 && recordBytes <= this.claimBytesMax, 'a claim fits into a segment');
+    const refusal = this.#isClosing ? closing() : this.#failures.refusal;
+    if (refusal !== undefined) throw refusal;
+    const claim = this.#claims.claim(recordBytes, who, options);
+    if (isPromise(claim)) this.#look();
+    return claim;
+  }
+
+  /**
+   * Takes the bytes of the record from the claim. Place and number are given at once and never again; `settled` comes later,
+   * once, in the order of the records. Never throws: where the log failed meanwhile, that is what `settled` tells, and the
+   * place means nothing.
+   */
+  append(claim: RoomClaim, request: AppendRequest, settled?: Settled): Appended {
+    const bytes = bytesOfRecord(request);
+    const { kind, functionNumber, hash, instance, logicalBytes, usedAtS, payload, isPointer = false, copyOf } = request;
+    const sequence = copyOf?.sequence ?? request.sequence ?? this.#parts.sequences.take();
+    if (!this.#claims.use(claim, bytes)) return this.#appendNowhere(bytes, sequence, settled);
+    const segment = this.#line.tailFor(bytes);
+    const offset = segment.place(bytes);
+    const head = { kind, functionNumber, isPointer, isCopy: copyOf !== undefined, hash, instance, logicalBytes, sequence, offset, usedAtS };
+    const isStrict = this.#options.durability === 'durable' || this.#claims.whoHas(claim) === 'internal';
+    this.#records.add({ segment, record: { head, payload, payloadCrc: copyOf?.payloadCrc, bytes }, isStrict, settled });
+    if (this.#records.unwrittenBytes >= gatheredBytesMax && segment === this.#line.first) this.#write(segment);
+    this.#flushSoon();
+    return { segment: segment.row.ordinal, offset, bytes, sequence };
+  }
+
   /** Resolves when all that was appended so far is durable. @throws CacheError `unavailable`: some of it does not count. */
-  durable(): Promise<void>;
-  /** Seals the segment that is written to, if it has records; what is appended later goes to the next. */
-  seal(): Promise<void>;
-  /** Refuses who comes and who waits, waits for claims that were given, syncs and seals. */
-  close(): Promise<void>;
-  /** Appended and not durable. */
-  readonly unsyncedBytes: number;
-  /** Claims in line. */
-  readonly waiting: number;
+  durable(): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.#records.addMark((outcome) => {
+        if (outcome.kind === 'durable') resolve();
+        else reject(CacheError.from(outcome.cause));
+      });
+    });
+  }
+
+  /**
+   * Seals the segment that is written to, if it has records; what is appended later goes to the next.
+   * @throws CacheError `unavailable`, `disk_full`: it is not sealed.
+   */
+  async seal(): Promise<void> {
+    const segment = this.#line.tail;
+    if (segment === undefined || segment.row.records === 0) return;
+    // What was claimed must find its place behind it.
+    while (this.#line.tail === segment && !this.#line.fitsBehindTail(this.#claims.room)) await this.#line.ask('internal');
+    if (this.#line.tail === segment) this.#line.moveOn();
+    this.#flush();
+    await segment.ended;
+    if (segment.row.hasFailed) throw new CacheError('unavailable', 'a segment could not be sealed; the log of Kiln says why');
+  }
+
+  /** Refuses who comes and who waits, waits until claims that were given out are used, syncs and seals. Never rejects. */
+  close(): Promise<void> {
+    this.#isClosing = true;
+    this.#closed ??= this.#close();
+    return this.#closed;
+  }
+
+  async #close(): Promise<void> {
+    for (const who of askers) this.#claims.refuse(who, closing());
+    this.#waitingForSegments.abort();
+    await this.#claims.idle();
+    await this.#line.idle();
+    this.#failures.end();
+    const { tail } = this.#line;
+    if (tail !== undefined && tail.row.records > 0) this.#line.moveOn();
+    this.#flush();
+    while (this.#line.first !== undefined && this.#line.first.row.records > 0) await this.#line.first.ended;
+    for (const empty of this.#line.takeEmpty()) {
+      await empty.end();
+      // A start would only seal it.
+      await this.#parts.supply.giveBack(empty.row).catch((thrown: unknown) => this.#ports.log.warn('a segment without records stays', { reason: String(thrown) }));
+    }
+  }
+
+  #fits(room: ClaimedRoom, who: Asker): boolean {
+    if (this.#failures.refusal !== undefined) return false;
+    const kept = who === 'external' ? this.unsyncedBytesMax * internalShare : 0;
+    return this.unsyncedBytes + room.bytes <= this.unsyncedBytesMax - kept && this.#line.fits(room, who);
+  }
+
+  /** Whatever changed: gives room to who waits, and asks for what is missing. */
+  #look(): void {
+    if (this.#failures.refusal !== undefined || this.#isClosing) return;
+    this.#claims.serve();
+    for (const who of askers) {
+      const wanted = this.#claims.wanted(who);
+      if (wanted !== undefined && !this.#line.fits(wanted, who)) this.#ask(who);
+    }
+    if (this.#isAskingAhead && this.#line.isShort(this.#claims.room.bytes)) this.#ask('external');
+  }
+
+  #ask(who: Asker): void {
+    if (this.#line.isAsking(who)) return;
+    const got = (): void => {
+      this.#isAskingAhead = true;
+      this.#look();
+    };
+    this.#line.ask(who).then(got, (thrown: unknown) => this.#notSupplied(who, CacheError.from(thrown)));
+  }
+
+  /** Who waits is told; who comes next makes another try. */
+  #notSupplied(who: Asker, error: CacheError): void {
+    this.#isAskingAhead = false;
+    if (error.kind === 'unavailable') this.#count('begin a segment', error);
+    this.#claims.refuse(who, error);
+  }
+
+  #flushSoon(): void {
+    if (this.#isFlushDue) return;
+    this.#isFlushDue = true;
+    void this.#ports.nextTurn().then(() => {
+      this.#isFlushDue = false;
+      this.#flush();
+    });
+  }
+
+  /** Writes what may be written now, and ends the segment that is over. */
+  #flush(): void {
+    const { first } = this.#line;
+    if (first === undefined || first.isEnding) return;
+    this.#write(first);
+    if (this.#records.nextSegment === first) this.#flushSoon();
+    else if (this.#line.isFirstOver && !first.isEnding) void this.#finish(first);
+    this.#look();
+  }
+
+  /** Nobody is told anything before the turn is over: this may be a part of somebody's `append`. */
+  #write(segment: SegmentWriter): void {
+    if (segment.isEnding) return;
+    const records = this.#records.takeFor(segment, gatheredBytesMax);
+    if (records.length === 0) return;
+    try {
+      segment.write(records);
+    } catch (cause) {
+      segment.isEnding = true;
+      void Promise.resolve().then(() => this.#failed(segment, cause));
+      return;
+    }
+    const { writtenBytes } = this.#records;
+    const { writtenEnd } = segment;
+    segment.whenDurable((outcome) => {
+      if (segment !== this.#line.first) return; // given up meanwhile, with all that was written to it
+      if (outcome.kind === 'failed') this.#failed(segment, outcome.cause);
+      else this.#synced(segment, writtenBytes, writtenEnd);
+    });
+    if (this.#options.durability === 'relaxed') void Promise.resolve().then(() => this.#records.settle());
+  }
+
+  #synced(segment: SegmentWriter, writtenBytes: number, writtenEnd: number): void {
+    this.#failures.succeeded();
+    segment.row.durableOffset = writtenEnd;
+    this.#records.madeDurable(writtenBytes);
+    this.#options.onGrown?.(segment.row);
+    this.#look();
+  }
+
+  /** All that is not settled fails with it: what stands behind could be durable, and what it builds on not. */
+  #failed(segment: SegmentWriter, cause: unknown): void {
+    if (segment !== this.#line.first) return;
+    segment.giveUp();
+    this.#line.dropFailed();
+    this.#claims.makeVoid();
+    void segment.end();
+    this.#records.fail(this.#count('write its log', cause));
+    this.#look();
+  }
+
+  #count(doing: string, cause: unknown): CacheError {
+    const error = this.#failures.count(doing, cause);
+    if (this.#failures.refusal !== undefined) for (const who of askers) this.#claims.refuse(who, error);
+    return error;
+  }
+
+  /** A segment that is begun shows whether the disk works again. */
+  async #tryAgain(): Promise<void> {
+    try {
+      if (this.#line.tail === undefined) await this.#line.ask('internal');
+    } catch (thrown) {
+      this.#count('begin a segment', thrown);
+      return;
+    }
+    this.#failures.accept();
+    this.#look();
+  }
+
+  /** The first segment has all its records: once they are durable it gets its seal, and only then the next is written. */
+  async #finish(segment: SegmentWriter): Promise<void> {
+    segment.isEnding = true;
+    if (segment.row.durableOffset < segment.row.endOffset) await segment.durable();
+    if (segment !== this.#line.first) return; // it has failed
+    const sequence = this.#parts.sequences.take();
+    const outcome = await segment.seal(sequence);
+    this.#line.dropFirst();
+    void segment.end();
+    if (outcome.kind === 'durable') {
+      this.#failures.succeeded();
+      this.#options.onSealed?.(segment.row, sequence);
+    } else this.#count('seal a segment', outcome.cause); // all of its records are durable: nothing else is lost
+    this.#flush();
+  }
+
+  /** The claim was lost with the segment that failed, and there is no other room. */
+  #appendNowhere(bytes: number, sequence: number, settled: Settled | undefined): Appended {
+    const { lastFailed } = this.#line;
+    assert(lastFailed !== undefined, 'a claim is lost with a segment');
+    this.#records.addLost(new CacheError('unavailable', 'the store cannot write its log: what was claimed in it was lost when the disk failed'), settled);
+    void Promise.resolve().then(() => this.#records.settle());
+    return { segment: lastFailed.ordinal, offset: lastFailed.endOffset, bytes, sequence };
+  }
+}
+
+function closing(): CacheError {
+  return new CacheError('unavailable', 'the store is closing');
 }

@@ -9,15 +9,18 @@ interface Sync {
   next?: Promise<void>;
 }
 
+/** What is needed of files. */
+export type DirectoryFiles = Pick<FileSystem, 'makeDirectory' | 'syncDirectory'>;
+
 /** Makes and syncs directories below `root`, which exists and is durable. Syncs of one directory are shared. */
 export class DurableDirectories {
-  readonly #files: FileSystem;
+  readonly #files: DirectoryFiles;
   readonly #root: string;
   /** Directories known to survive. Bounded by the layout: some hundred shards. */
   readonly #known = new Map<string, Promise<void>>();
   readonly #syncs = new Map<string, Sync>();
 
-  constructor(files: FileSystem, root: string) {
+  constructor(files: DirectoryFiles, root: string) {
     this.#files = files;
     this.#root = root;
   }

@@ -5,7 +5,7 @@ import { digestFunctionNamed, digestFunctions } from '../digest/digest-function.
 import type { ObjectPaths } from './durable-write.ts';
 
 /** Name spaces of values; each has a directory. */
-const valueSpaces = ['action_result', 'opaque'] as const;
+export const valueSpaces = ['action_result', 'opaque'] as const;
 export type ValueSpace = (typeof valueSpaces)[number];
 
 /**
@@ -94,9 +94,10 @@ export class ObjectLayout {
     return join(this.root, 'quarantine');
   }
 
-  quarantined(key: FileKey): string {
+  /** In quarantine. */
+  quarantinedName(key: FileKey): string {
     const parts = partsOf(key);
-    return join(this.quarantine, `${parts.kind === 'blob' ? parts.functionName : parts.kind}-${parts.name}`);
+    return `${parts.kind === 'blob' ? parts.functionName : parts.kind}-${parts.name}`;
   }
 
   #directory(parts: KeyParts): string {

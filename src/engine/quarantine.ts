@@ -1,44 +1,47 @@
-// Where files go whose bytes are not what their name says: kept for whoever wants to find out why, never served.
-import { join } from 'node:path';
+// Where bytes go that are not what they should be: kept for whoever wants to find out why, never served.
+import { dirname, join } from 'node:path';
 import type { FileSystem } from '../base/file-system.ts';
 import type { DurableDirectories } from './durable-directories.ts';
 import { allocatedBytes } from './file-table.ts';
-import type { FileKey, ObjectLayout } from './object-layout.ts';
-import { io } from './storage-error.ts';
+import type { SpaceLedger } from './space-ledger.ts';
+import { io, systemCode } from './storage-error.ts';
+
+export interface QuarantineStorage {
+  readonly files: FileSystem;
+  readonly directories: DurableDirectories;
+  /** Told of what is here, if given. */
+  readonly ledger?: SpaceLedger;
+}
+
+/** `full`: there is no room for it here, and it is where it was. `absent`: there was no such file. */
+export type QuarantineOutcome = 'kept' | 'full' | 'absent';
 
 /** Counts towards the bound of the store, up to a bound of its own: a dying disk must not fill the cache with ruins. */
 export class Quarantine {
-  readonly #files: FileSystem;
-  readonly #directories: DurableDirectories;
-  readonly #layout: ObjectLayout;
+  readonly #storage: QuarantineStorage;
+  readonly #directory: string;
   readonly #bytesMax: number;
-  /** Allocated bytes by path. */
+  /** Allocated bytes by name. */
   readonly #kept = new Map<string, number>();
   #usedBytes = 0;
 
-  private constructor(storage: { readonly files: FileSystem; readonly directories: DurableDirectories }, layout: ObjectLayout, bytesMax: number) {
-    this.#files = storage.files;
-    this.#directories = storage.directories;
-    this.#layout = layout;
+  private constructor(storage: QuarantineStorage, directory: string, bytesMax: number) {
+    this.#storage = storage;
+    this.#directory = directory;
     this.#bytesMax = bytesMax;
   }
 
-  /** Counts what earlier runs put there; the oldest go if the bound is lower now. */
-  static async open(
-    storage: { readonly files: FileSystem; readonly directories: DurableDirectories },
-    layout: ObjectLayout,
-    limits: { readonly bytesMax: number },
-  ): Promise<Quarantine> {
-    const opened = new Quarantine(storage, layout, limits.bytesMax);
-    const found: { readonly path: string; readonly bytes: number; readonly modifiedMs: number }[] = [];
-    for (const { name } of (await storage.files.list(layout.quarantine)) ?? []) {
-      const path = join(layout.quarantine, name);
-      const status = await storage.files.status(path);
-      if (status !== undefined) found.push({ path, bytes: allocatedBytes(status.sizeBytes), modifiedMs: status.modifiedMs });
+  /** Counts what earlier runs put into `directory`; the oldest go if the bound is lower now. */
+  static async open(storage: QuarantineStorage, directory: string, limits: { readonly bytesMax: number }): Promise<Quarantine> {
+    const opened = new Quarantine(storage, directory, limits.bytesMax);
+    const found: { readonly name: string; readonly bytes: number; readonly modifiedMs: number }[] = [];
+    for (const { name } of (await storage.files.list(directory)) ?? []) {
+      const status = await storage.files.status(join(directory, name));
+      if (status !== undefined) found.push({ name, bytes: allocatedBytes(status.sizeBytes), modifiedMs: status.modifiedMs });
     }
-    for (const { path, bytes } of found.toSorted((a, b) => b.modifiedMs - a.modifiedMs)) {
-      if (opened.#usedBytes + bytes <= limits.bytesMax) opened.#count(path, bytes);
-      else await storage.files.remove(path);
+    for (const { name, bytes } of found.toSorted((a, b) => b.modifiedMs - a.modifiedMs)) {
+      if (opened.#usedBytes + bytes <= limits.bytesMax) opened.#count(name, bytes);
+      else await storage.files.remove(join(directory, name));
     }
     return opened;
   }
@@ -52,30 +55,69 @@ export class Quarantine {
     return this.#kept.size;
   }
 
-  /** Moves the file of `key` here, or deletes it when there is no room for it. @throws CacheError `unavailable`. */
-  async take(key: FileKey, contentBytes: number): Promise<'kept' | 'deleted'> {
-    const from = this.#layout.final(key);
-    const to = this.#layout.quarantined(key);
-    const bytes = allocatedBytes(contentBytes);
-    if (this.#usedBytes - (this.#kept.get(to) ?? 0) + bytes > this.#bytesMax) {
-      await io('delete a corrupt file', this.#files.remove(from));
-      return 'deleted';
-    }
-    const beforeBytes = this.#kept.get(to);
-    this.#count(to, bytes); // before anything is waited for: many may come at the same time
+  /**
+   * The file becomes `name` here, in place of an earlier one of that name. Its new name may be lost in a power cut; that it
+   * has left its old one is durable when this resolves to `kept`.
+   * @throws CacheError `unavailable`.
+   */
+  async takeFile(path: string, name: string, contentBytes: number): Promise<QuarantineOutcome> {
+    const { files, directories } = this.#storage;
+    const undo = this.#tryCount(name, allocatedBytes(contentBytes));
+    if (undo === undefined) return 'full';
     try {
-      await this.#directories.ensure(this.#layout.quarantine);
-      await io('move a corrupt file to quarantine', this.#files.rename(from, to));
-      return 'kept';
+      await directories.ensure(this.#directory);
+      await io('move a corrupt file to quarantine', files.rename(path, join(this.#directory, name)));
     } catch (thrown) {
-      this.#count(to, beforeBytes ?? 0);
-      if (beforeBytes === undefined) this.#kept.delete(to);
+      undo();
+      if (systemCode(thrown) === 'ENOENT' && (await io('look for a corrupt file', files.status(path))) === undefined) return 'absent';
       throw thrown;
     }
+    await directories.sync(dirname(path));
+    return 'kept';
   }
 
-  #count(path: string, bytes: number): void {
-    this.#usedBytes += bytes - (this.#kept.get(path) ?? 0);
-    this.#kept.set(path, bytes);
+  /** As `takeFile`; the file is deleted when there is no room for it. @throws CacheError `unavailable`. */
+  async take(path: string, name: string, contentBytes: number): Promise<'kept' | 'deleted'> {
+    if ((await this.takeFile(path, name, contentBytes)) === 'kept') return 'kept';
+    await io('delete a corrupt file', this.#storage.files.remove(path));
+    return 'deleted';
+  }
+
+  /** A copy of `bytes` as `name`. False: one of that name is here already, or there is no room. @throws CacheError `unavailable`, `disk_full`. */
+  async keep(name: string, bytes: Uint8Array): Promise<boolean> {
+    const { files, directories } = this.#storage;
+    const path = join(this.#directory, name);
+    if (this.#kept.has(name)) return false;
+    const undo = this.#tryCount(name, allocatedBytes(bytes.byteLength));
+    if (undo === undefined) return false;
+    try {
+      await directories.ensure(this.#directory);
+      await using file = await io('write to quarantine', files.createExclusive(path));
+      await io('write to quarantine', file.write(bytes));
+    } catch (thrown) {
+      undo();
+      await files.discard(path);
+      throw thrown;
+    }
+    return true;
+  }
+
+  /** Before anything is waited for, since many may come at the same time. Undefined: there is no room. */
+  #tryCount(name: string, bytes: number): (() => void) | undefined {
+    const beforeBytes = this.#kept.get(name);
+    if (this.#usedBytes - (beforeBytes ?? 0) + bytes > this.#bytesMax) return undefined;
+    this.#count(name, bytes);
+    return () => {
+      this.#count(name, beforeBytes ?? 0);
+      if (beforeBytes === undefined) this.#kept.delete(name);
+    };
+  }
+
+  #count(name: string, bytes: number): void {
+    const beforeBytes = this.#kept.get(name) ?? 0;
+    this.#usedBytes += bytes - beforeBytes;
+    this.#kept.set(name, bytes);
+    this.#storage.ledger?.remove('quarantine', beforeBytes);
+    this.#storage.ledger?.place('quarantine', bytes);
   }
 }

@@ -142,7 +142,7 @@ export class StoredFiles {
     const time = new SteadyTime(ports.monotonicClock, ports.wallClock);
     const index = indexFound(recovered.found, lastUsed, time.nowMs());
     const maxBytes = limits.maxBytes ?? defaultMaxBytes((await files.space(directory)).freeBytes, index.usedBytes);
-    const quarantine = await Quarantine.open(storage, layout, { bytesMax: maxBytes * quarantineShare });
+    const quarantine = await Quarantine.open(storage, layout.quarantine, { bytesMax: maxBytes * quarantineShare });
     const recency = await RecencyLog.open(files, recencyDirectory, index, log);
     if (recovered.sweptPartials > 0) log.info('removed what interrupted writes left behind', { files: recovered.sweptPartials });
     if (recovered.foreign.length > 0) log.warn('the data directory holds files that Kiln did not make; they are left alone', { example: recovered.foreign[0] });
@@ -260,7 +260,7 @@ export class StoredFiles {
         const bytes = allocatedBytes(file.contentBytes);
         this.#leavingBytes += bytes;
         try {
-          const fate = await this.#quarantine.take(file.key, file.contentBytes);
+          const fate = await this.#quarantine.take(this.#layout.final(file.key), this.#layout.quarantinedName(file.key), file.contentBytes);
           this.#leavingBytes -= bytes;
           this.#journal.quarantined(file, reason, fate);
         } catch (thrown) {

@@ -34,9 +34,7 @@ export class DigestCheck implements ContentCheck {
   }
 
   finish(): void {
-    if (this.#seenBytes !== this.#digest.sizeBytes) {
-      throw new CacheError('invalid_argument', `${this.#seenBytes} bytes were sent for digest ${this.#digest.toString()}, whose size is ${this.#digest.sizeBytes}`);
-    }
+    if (this.#seenBytes !== this.#digest.sizeBytes) throw wrongLength(this.#digest, this.#seenBytes);
     const hash = this.#hasher.hex();
     if (hash !== this.#digest.hash) throw wrongHash(this.#digest, hash);
   }
@@ -44,9 +42,7 @@ export class DigestCheck implements ContentCheck {
 
 /** `DigestCheck` for bytes at hand, in one go. @throws CacheError `invalid_argument`. */
 export function checkWhole(digest: Digest, bytes: Uint8Array): void {
-  if (bytes.byteLength !== digest.sizeBytes) {
-    throw new CacheError('invalid_argument', `${bytes.byteLength} bytes were sent for digest ${digest.toString()}, whose size is ${digest.sizeBytes}`);
-  }
+  if (bytes.byteLength !== digest.sizeBytes) throw wrongLength(digest, bytes.byteLength);
   const hash = digest.function.hashHex(bytes);
   if (hash !== digest.hash) throw wrongHash(digest, hash);
 }
@@ -56,6 +52,12 @@ export function tooLong(digest: Digest): CacheError {
   return new CacheError('invalid_argument', `more than the ${digest.sizeBytes} bytes of digest ${digest.toString()} were sent`);
 }
 
-function wrongHash(digest: Digest, hash: string): CacheError {
+/** The refusal of bytes that are at an end and are not as many as the digest says. */
+export function wrongLength(digest: Digest, seenBytes: number): CacheError {
+  return new CacheError('invalid_argument', `${seenBytes} bytes were sent for digest ${digest.toString()}, whose size is ${digest.sizeBytes}`);
+}
+
+/** The refusal of bytes whose hash is another one. */
+export function wrongHash(digest: Digest, hash: string): CacheError {
   return new CacheError('invalid_argument', `the ${digest.sizeBytes} bytes sent do not have digest ${digest.toString()}: their hash is ${hash}`);
 }

@@ -1,10 +1,65 @@
 // Syncs of large content, one at a time for the whole disk and no faster than small syncs beside them can bear.
+import { CacheError } from '../base/cache-error.ts';
 import type { CallOptions } from '../base/call-options.ts';
+import type { MonotonicClock, Timers } from '../base/clock.ts';
+import type { SyncPort } from '../base/log-files.ts';
+import { Semaphore } from '../base/semaphore.ts';
+import { io } from './storage-error.ts';
+import type { SyncPacer } from './sync-pacer.ts';
 
-export interface LargeSyncs {
+export interface LargeSyncsPorts {
+  /** Nothing but large content goes through it. */
+  readonly syncs: SyncPort;
+  readonly monotonicClock: MonotonicClock;
+  readonly timers: Timers;
+}
+
+/** In line. Each file that is written has one sync under way at most, and how many those are is bounded elsewhere. */
+const waitersMax = 10_000;
+/** The pacer counts on in microseconds what a timer of milliseconds rounds away. */
+const leastDelayMs = 1;
+
+export class LargeSyncs {
+  readonly #ports: LargeSyncsPorts;
+  readonly #pacer: SyncPacer;
+  readonly #turns = new Semaphore('large files that are synced', { permitsMax: 1, waitersMax });
+
+  /** The pacer is told of small syncs by whoever makes those. */
+  constructor(ports: LargeSyncsPorts, pacer: SyncPacer) {
+    this.#ports = ports;
+    this.#pacer = pacer;
+  }
+
   /**
-   * Resolves when all that was written to the file before its turn came is durable. `bytes`: about so many are not yet.
-   * @throws CacheError `unavailable` (final for that file), `cancelled` while it waits for its turn.
+   * Resolves when all that was written to the file before its turn came is durable; the file stays open until then. `bytes`:
+   * about so many are not yet.
+   * @throws CacheError `unavailable` or `disk_full` (final for that file: what was lost is never found out again), `busy`,
+   *   `cancelled` while it waits for its turn.
    */
-  sync(file: { readonly fd: number }, bytes: number, options?: CallOptions): Promise<void>;
+  async sync(file: { readonly fd: number }, bytes: number, options?: CallOptions): Promise<void> {
+    using _turn = await this.#turns.acquire(options);
+    const { syncs, monotonicClock, timers } = this.#ports;
+    const delayMs = this.#pacer.delayUs(bytes, monotonicClock.nowMs() * 1_000) / 1_000;
+    try {
+      if (delayMs >= leastDelayMs) await pause(timers, delayMs, options?.signal);
+      await io('sync a large file', syncs.sync(file.fd, 'data'));
+    } finally {
+      this.#pacer.largeEnded();
+    }
+  }
+}
+
+function pause(timers: Timers, delayMs: number, signal: AbortSignal | undefined): Promise<void> {
+  const { promise, resolve, reject } = Promise.withResolvers<void>();
+  const cancelled = (): void => {
+    timer[Symbol.dispose]();
+    reject(new CacheError('cancelled', 'the call was cancelled while its bytes waited to be synced'));
+  };
+  const timer = timers.after(delayMs, () => {
+    signal?.removeEventListener('abort', cancelled);
+    resolve();
+  });
+  if (signal?.aborted === true) cancelled();
+  else signal?.addEventListener('abort', cancelled, { once: true });
+  return promise;
 }

@@ -1,23 +1,193 @@
 // Files on their way out: a rename takes the name away at once, what the file takes on the disk goes in the background, one
 // file at a time and in steps, since a large unlink holds up the syncs of everybody else. docs/formats/data-directory.md
+import { dirname, join } from 'node:path';
+import { CacheError } from '../base/cache-error.ts';
+import type { Timers } from '../base/clock.ts';
+import type { LogFile, LogFileSystem } from '../base/log-files.ts';
+import type { Log } from '../base/log.ts';
+import { Semaphore } from '../base/semaphore.ts';
+import type { DurableDirectories } from './durable-directories.ts';
+import { allocatedBytes } from './file-table.ts';
+import type { SpaceLedger } from './space-ledger.ts';
+import { io, systemCode } from './storage-error.ts';
 
 /** A file to be thrown away. */
 export interface Discarded {
   readonly path: string;
   /** As it counts in the ledger, under `trash`; taken off as the disk gets it back. */
   readonly allocatedBytes: number;
-  /** Resolves once nobody reads the file any more; it is not made shorter before that. */
+  /** Asked once the name is gone: resolves when nobody reads the file any more. It is not made shorter before that. */
   readonly unread: () => Promise<void>;
 }
 
-export interface Trash {
+/** What became of a file that was to go. */
+export interface Taken {
+  /** False: there was no file of that name. */
+  readonly wasThere: boolean;
+  /** Why the directories could not be synced: after a power cut the file may stand under its old name. Undefined: it cannot. */
+  readonly unsynced: CacheError | undefined;
+}
+
+export interface TrashPorts {
+  readonly files: LogFileSystem;
+  readonly directories: DurableDirectories;
+  readonly ledger: SpaceLedger;
+  readonly timers: Timers;
+  readonly log: Log;
+}
+
+/** So much is given back at once: an unlink of 64 MiB takes up to 40 ms, and whoever syncs meanwhile waits as long. */
+export const shrinkStepBytes = 4 * 1_048_576;
+/** Between two steps: others have their turn at the disk, and still a GiB is gone within two seconds. */
+const shrinkPauseMs = 5;
+/** While it is made shorter. Its owner's, and by then nobody's but ours. */
+const writableMode = 0o600;
+const directoryName = 'trash';
+/** Each file in line is one on the disk, so the bound of the store bounds them. */
+const waitersMax = Number.MAX_SAFE_INTEGER;
+
+export class Trash {
+  readonly #ports: TrashPorts;
+  readonly #directory: string;
+  readonly #lane = new Semaphore('files that are deleted', { permitsMax: 1, waitersMax });
+  readonly #running = new Set<Promise<void>>();
+  /** Names of this run; those of runs before are gone. */
+  #count = 0;
+  #closing = false;
+
+  private constructor(ports: TrashPorts, directory: string) {
+    this.#ports = ports;
+    this.#directory = directory;
+  }
+
   /**
-   * Moves the file here. False: there was none. The names in neither directory are durable by this.
-   * @throws CacheError `unavailable`: the file is where it was.
+   * Makes the directory below `root` and empties it. Nothing is made shorter: after a power cut a name here may be the second one
+   * of a file that counts. @throws CacheError `unavailable`.
    */
-  take(file: Discarded): Promise<boolean>;
-  /** Makes durable that what was taken before is here. */
-  sync(): Promise<void>;
-  /** Resolves when all that was taken is gone from the disk, or could not be removed until the next start. */
-  idle(): Promise<void>;
+  static async open(root: string, ports: TrashPorts): Promise<Trash> {
+    const directory = join(root, directoryName);
+    const { files, directories, log } = ports;
+    await directories.ensure(directory);
+    // After a kill only the page cache may know that a file has left its old name for one here.
+    await directories.sync(directory);
+    let found = 0;
+    for (const { name, kind } of (await io('list the trash', files.list(directory))) ?? []) {
+      if (kind !== 'file') log.warn('the trash holds what Kiln did not put there; it is left alone', { path: join(directory, name) });
+      else if (await io('empty the trash', files.remove(join(directory, name)))) found += 1;
+    }
+    if (found > 0) log.info('emptied the trash of the run before', { files: found });
+    return new Trash(ports, directory);
+  }
+
+  /**
+   * Moves the file here, and makes durable that it has left its name. Only for what a record in the log says is to go.
+   * @throws CacheError `unavailable`: it could not be moved, and is where it was.
+   */
+  async take(file: Discarded): Promise<Taken> {
+    const { directories } = this.#ports;
+    const path = await this.#move(file.path);
+    let unsynced: CacheError | undefined;
+    try {
+      // Where there was no file, somebody else may have removed it a moment ago.
+      await Promise.all([directories.sync(dirname(file.path)), directories.sync(this.#directory)]);
+    } catch (thrown) {
+      unsynced = CacheError.from(thrown);
+    }
+    if (path === undefined) this.#ports.ledger.remove('trash', file.allocatedBytes);
+    else this.#begin(path, file);
+    return { wasThere: path !== undefined, unsynced };
+  }
+
+  /** Throws away what no start would take for anything: a part of an upload. Never throws; what cannot be moved stays, and counts. */
+  async drop(file: Discarded): Promise<void> {
+    try {
+      const path = await this.#move(file.path);
+      if (path === undefined) this.#ports.ledger.remove('trash', file.allocatedBytes);
+      else this.#begin(path, file);
+    } catch (thrown) {
+      this.#ports.log.error('a file that is not needed any more could not be moved to the trash; the next start removes it', thrown, { path: file.path });
+    }
+  }
+
+  /** Resolves when all that was taken so far is gone from the disk, or is left for the next start. */
+  async idle(): Promise<void> {
+    while (this.#running.size > 0) await Promise.all(this.#running);
+  }
+
+  /** Begins no further deletion, and waits for the step that is under way. The next start deletes the rest. */
+  async close(): Promise<void> {
+    this.#closing = true;
+    using _turn = await this.#lane.acquire();
+  }
+
+  /** Gives the name in here; undefined: there was no such file. */
+  async #move(path: string): Promise<string | undefined> {
+    const { files } = this.#ports;
+    this.#count += 1;
+    const target = join(this.#directory, String(this.#count));
+    try {
+      await io('move a file to the trash', files.rename(path, target));
+      return target;
+    } catch (thrown) {
+      if (systemCode(thrown) !== 'ENOENT') throw thrown;
+      if ((await io('look for a file', files.status(path))) === undefined) return undefined;
+      this.#ports.directories.forget(this.#directory); // somebody removed it; whoever comes next makes it again
+      throw thrown;
+    }
+  }
+
+  #begin(path: string, file: Discarded): void {
+    const running = this.#delete(path, file)
+      .catch((thrown: unknown) => this.#ports.log.error('a file in the trash could not be deleted; the next start tries again', thrown, { path }))
+      .finally(() => void this.#running.delete(running));
+    this.#running.add(running);
+  }
+
+  async #delete(path: string, { allocatedBytes, unread }: Discarded): Promise<void> {
+    await unread();
+    using _turn = await this.#lane.acquire();
+    if (this.#closing) return;
+    const { files, ledger } = this.#ports;
+    const leftBytes = await this.#shrink(path, allocatedBytes);
+    if (this.#closing) return;
+    await io('delete a file', files.remove(path));
+    ledger.remove('trash', leftBytes);
+  }
+
+  /** Gives what still counts. What cannot be made shorter is unlinked all the same. */
+  async #shrink(path: string, allocated: number): Promise<number> {
+    let leftBytes = allocated;
+    if (leftBytes <= shrinkStepBytes) return leftBytes;
+    try {
+      await using file = await this.#openSole(path);
+      if (file === undefined) return leftBytes;
+      let { sizeBytes } = await file.status();
+      while (sizeBytes > shrinkStepBytes && !this.#closing) {
+        sizeBytes -= shrinkStepBytes;
+        await file.truncate(sizeBytes);
+        const stillBytes = Math.min(leftBytes, allocatedBytes(sizeBytes));
+        this.#ports.ledger.remove('trash', leftBytes - stillBytes);
+        leftBytes = stillBytes;
+        await this.#pause();
+      }
+    } catch (thrown) {
+      this.#ports.log.warn('a file in the trash could not be made shorter; it is deleted in one go', { path, reason: String(thrown) });
+    }
+    return leftBytes;
+  }
+
+  /** Undefined: another name is linked to the file, whose bytes are that one's too (K1-18). Nobody makes links from here. */
+  async #openSole(path: string): Promise<LogFile | undefined> {
+    const { files } = this.#ports;
+    await using readable = await files.openLog(path, 'read');
+    if (readable === undefined || (await readable.status()).links !== 1) return undefined;
+    await readable.setMode(writableMode);
+    return await files.openLog(path);
+  }
+
+  #pause(): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#ports.timers.after(shrinkPauseMs, resolve);
+    return promise;
+  }
 }

@@ -19,6 +19,8 @@ const keyBytes = 32;
 const identityHeadBytes = 14;
 /** A piece is checked in one go on resumption, and at most one is sent again. */
 export const pieceBytes = 8 * 2 ** 20;
+/** A file that is longer is none: that of a blob of 4 TiB has half as many. */
+export const journalBytesMax = 16 * 2 ** 20;
 
 /** An upload that can be resumed. Each part tells it from others: whoever asks with another size is another upload. */
 export interface UploadIdentity {

@@ -1,12 +1,15 @@
-// A data directory: that it can be used, that it is one of ours, and of which version. docs/formats/objects.md
+// A data directory: that it can be used, that it is one of ours, and of which format. docs/formats/objects.md,
+// docs/formats/data-directory.md
 import { dirname, join } from 'node:path';
 import { CacheError } from '../base/cache-error.ts';
 import type { FileSystem } from '../base/file-system.ts';
 import { systemCode } from './storage-error.ts';
 
-/** Name of the file that says what the directory is, and its only content in version 1. */
+/** Those that this program knows. */
+export type DataFormat = 1 | 2;
+
+/** Name of the file that says what the directory is. */
 const markerName = 'kiln-data-version';
-const markerText = 'kiln data directory, format 1\n';
 const markerForm = /^kiln data directory, format (\d+)\n$/;
 const markerBytesMax = 100;
 
@@ -34,25 +37,48 @@ export async function makeDataDirectory(files: FileSystem, directory: string): P
 }
 
 /**
- * Makes sure that `directory`, which exists, is a data directory of this version; a new or empty one becomes one, durably.
+ * Makes sure that `directory`, which exists, is a data directory of format 1; a new or empty one becomes one, durably.
  * @throws CacheError `failed_precondition` that says what to do, or the system's own error.
  */
 export async function prepareDataDirectory(files: FileSystem, directory: string): Promise<void> {
+  if ((await dataFormat(files, directory, [1])) === undefined) await writeDataFormat(files, directory, 1);
+}
+
+/**
+ * The format of `directory`, which exists; undefined: it is new or empty, and may become a data directory. Changes nothing.
+ * @param known formats that the caller can go on with.
+ * @throws CacheError `failed_precondition` that says what to do (it holds something else, or has another format); the system's own error.
+ */
+export async function dataFormat<Format extends DataFormat>(files: FileSystem, directory: string, known: readonly Format[]): Promise<Format | undefined> {
   const marker = join(directory, markerName);
   const found = await readMarker(files, marker);
   if (found === undefined) {
     await refuseForeign(files, directory);
-    await writeMarker(files, directory, marker);
-    return;
+    return undefined;
   }
-  if (found === markerText) return;
-  const version = markerForm.exec(found)?.[1];
+  const number = markerForm.exec(found)?.[1];
+  const format = known.find((one) => String(one) === number);
+  if (format !== undefined) return format;
   throw new CacheError(
     'failed_precondition',
-    version === undefined
+    number === undefined
       ? `${marker} does not say what it should; choose another directory with --data, or empty ${directory} if it holds nothing of value`
-      : `the data directory ${directory} has format ${version}, which this version of Kiln does not know; use the version that wrote it, or another directory with --data`,
+      : `the data directory ${directory} has format ${number}, which this version of Kiln does not know; use the version that wrote it, or another directory with --data`,
   );
+}
+
+/** From here on the directory has this format, durably; at no moment is it without one that it had. @throws the system's error. */
+export async function writeDataFormat(files: FileSystem, directory: string, format: DataFormat): Promise<void> {
+  const marker = join(directory, markerName);
+  const partial = `${marker}.partial`;
+  await files.discard(partial);
+  {
+    await using file = await files.createExclusive(partial);
+    await file.write(Buffer.from(`kiln data directory, format ${format}\n`, 'latin1'));
+    await file.syncData();
+  }
+  await files.rename(partial, marker);
+  await files.syncDirectory(directory);
 }
 
 /** The refusal that stands for a failure of the system while `directory` was opened; any other failure passes. */
@@ -95,16 +121,4 @@ async function refuseForeign(files: FileSystem, directory: string): Promise<void
     'failed_precondition',
     `the data directory ${directory} holds ${JSON.stringify(foreign.name)} and was not made by Kiln; choose an empty or new directory with --data`,
   );
-}
-
-async function writeMarker(files: FileSystem, directory: string, marker: string): Promise<void> {
-  const partial = `${marker}.partial`;
-  await files.discard(partial);
-  {
-    await using file = await files.createExclusive(partial);
-    await file.write(Buffer.from(markerText, 'latin1'));
-    await file.syncData();
-  }
-  await files.rename(partial, marker);
-  await files.syncDirectory(directory);
 }

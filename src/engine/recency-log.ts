@@ -51,6 +51,11 @@ export class RecencyLog {
     return lastUsed;
   }
 
+  /** Whether a file in its directory is a log. */
+  static isName(name: string): boolean {
+    return /^\d{8}$/.test(name);
+  }
+
   /** Begins a new log with the uses that the index knows, and drops the old ones. The directory exists. */
   static async open(files: FileSystem, directory: string, index: FileTable, log: Log): Promise<RecencyLog> {
     const newest = (await generations(files, directory)).at(-1) ?? 0;
@@ -133,5 +138,5 @@ function nameOf(directory: string, generation: number): string {
 /** Numbers of the logs in the directory, oldest first. */
 async function generations(files: FileSystem, directory: string): Promise<readonly number[]> {
   const names = (await files.list(directory)) ?? [];
-  return names.flatMap(({ name }) => (/^\d{8}$/.test(name) ? [Number(name)] : [])).toSorted((a, b) => a - b);
+  return names.flatMap(({ name }) => (RecencyLog.isName(name) ? [Number(name)] : [])).toSorted((a, b) => a - b);
 }

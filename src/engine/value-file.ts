@@ -2,7 +2,9 @@
 import { hash as hashOnce } from 'node:crypto';
 import { crc32 } from 'node:zlib';
 import { assert } from '../base/assert.ts';
+import { digestFunctionNumbered } from '../digest/digest-function.ts';
 import type { DigestFunction } from '../digest/digest-function.ts';
+import { valueSpaces } from './object-layout.ts';
 import type { ValueSpace } from './object-layout.ts';
 
 /** First bytes of every value file. */
@@ -77,6 +79,17 @@ export function decodeValueFile(identity: ValueIdentity, file: Uint8Array): Deco
   // One comparison covers identity, length and checksum: a header is a function of them.
   if (!header.equals(expected)) return damaged('the content does not have its length or checksum, or belongs to another value');
   return { kind: 'value', bytes: value };
+}
+
+/** Whose value `file` says that it holds, as far as that can be told: nothing of it is checked. */
+export function identityOfValueFile(file: Buffer): ValueIdentity | undefined {
+  if (file.byteLength < fixedBytes) return undefined;
+  const kind = valueSpaces.find((space) => kindCodes[space] === file.readUInt8(10));
+  const digestFunction = digestFunctionNumbered(file.readUInt8(11));
+  const [hashBytes, instanceBytes] = [file.readUInt16LE(12), file.readUInt16LE(14)];
+  const instanceAt = fixedBytes + hashBytes;
+  if (kind === undefined || digestFunction?.hashBytes !== hashBytes || instanceAt + instanceBytes > file.byteLength) return undefined;
+  return { kind, digestFunction, hash: file.toString('hex', fixedBytes, instanceAt), instance: file.toString('utf8', instanceAt, instanceAt + instanceBytes) };
 }
 
 function damaged(reason: string): DecodedValue {

@@ -1,6 +1,7 @@
 // One data directory of segments, owned: opens it, serves blobs and values from it, and closes it.
 import { unboundedByteBudget } from '../base/byte-budget.ts';
 import type { DigestKey } from '../digest/digest.ts';
+import type { DigestList } from '../digest/digest-list.ts';
 import { dataDirectoryError, makeDataDirectory } from '../engine/data-directory.ts';
 import { defaultStoreBytes, segmentBytesOf } from '../engine/engine-sizes.ts';
 import { HotContents } from '../engine/hot-contents.ts';
@@ -53,7 +54,7 @@ export class EngineStore implements AsyncDisposable {
       await makeDataDirectory(ports.files, directory);
       const lock = undo.use(await ports.lock(directory));
       const maxBytes = options.maxBytes ?? defaultStoreBytes((await ports.files.space(directory)).freeBytes, 0);
-      await prepareFormatTwo({ directory, segmentBytes: segmentBytesOf(maxBytes), valueBytesMax: takenOverBytesMax }, ports);
+      await prepareFormatTwo({ directory, segmentBytes: options.segmentBytes ?? segmentBytesOf(maxBytes), valueBytesMax: takenOverBytesMax }, ports);
       const engine = undo.use(await StoreEngine.open(engineOptions(options), ports));
       const opened = new EngineStore(engine, lock, options, ports);
       undo.move();
@@ -66,6 +67,14 @@ export class EngineStore implements AsyncDisposable {
   /** Uploads that may be resumed. */
   get uploads(): Uploads {
     return this.#engine.uploads;
+  }
+
+  /**
+   * Those of the digests that are there stay until disposed, or for 120 seconds.
+   * @throws CacheError `resource_exhausted`: a quarter of the store would be pinned; then none is.
+   */
+  pin(digests: DigestList): Disposable {
+    return this.#engine.pin(digests);
   }
 
   get usage(): StoreUsage {

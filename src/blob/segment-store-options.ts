@@ -48,6 +48,7 @@ export function engineOptions(options: EngineStoreOptions): EngineOptions {
   return {
     directory: options.directory,
     maxBytes: options.maxBytes,
+    segmentBytes: options.segmentBytes,
     smallBytesMax: options.smallBytesMax ?? smallBytesMaxDefault,
     leaseMs: options.leaseMs ?? leaseMsDefault,
     leases: options.leases ?? 'shorten',

@@ -12,6 +12,8 @@ export interface EngineOptions {
   readonly directory: string;
   /** What everything in the directory may take on disk. Undefined: a share of the disk. */
   readonly maxBytes: number | undefined;
+  /** Of each new segment: a power of two from 64 KiB to 64 MiB. Undefined: as fits `maxBytes`. */
+  readonly segmentBytes: number | undefined;
   /** Blobs up to here are records, larger ones files. */
   readonly smallBytesMax: number;
   /** How long what is reported present stays, at least. */

@@ -34,7 +34,7 @@ const pieceBytes = 1_048_576;
 export function hintOf(read: ReadNow, { segment, endOffset, sealSequence }: HintRequest): Buffer | undefined {
   const builder = new HintBuilder(segment);
   const key = new KeyWords();
-  const piece = Buffer.allocUnsafe(pieceBytes);
+  const piece = Buffer.allocUnsafe(Math.min(pieceBytes, endOffset));
   let start: ScanStart = { offset: segmentHeaderBytes, endOffset, nonceCrc: nonceCrc(segment.nonce), recordsBefore: 0 };
   for (;;) {
     const scan = new RecordScan(start);

@@ -109,7 +109,7 @@ interface Opening {
   readonly end: AsyncDisposableStack;
 }
 
-async function openLog({ directory, durability, pageCacheBytes }: EngineOptions, ports: EnginePorts, { ground, found, end }: Opening): Promise<OpenedLog> {
+async function openLog({ directory, durability, pageCacheBytes, segmentBytes }: EngineOptions, ports: EnginePorts, { ground, found, end }: Opening): Promise<OpenedLog> {
   const { files, scans, monotonicClock: clock, timers, log } = ports;
   const { directories, ledger, entries, table, largeSyncs, pacer } = ground;
   const { recovered, maxBytes } = found;
@@ -127,7 +127,7 @@ async function openLog({ directory, durability, pageCacheBytes }: EngineOptions,
   end.defer(() => trash.close());
   const room = new RoomMaker();
   const sequences = new SequenceNumbers(Math.max(1, recovered.nextSequence));
-  const supply = await SegmentSupply.open({ directory: segments, segmentBytes: segmentBytesOf(maxBytes) }, { table, ledger, sequences, room, largeSyncs, trash }, ports);
+  const supply = await SegmentSupply.open({ directory: segments, segmentBytes: segmentBytes ?? segmentBytesOf(maxBytes) }, { table, ledger, sequences, room, largeSyncs, trash }, ports);
   end.defer(() => supply.close());
   for (const { number, bytes } of recovered.free) supply.adopt(number, bytes);
   const writerOf = (stream: StreamName): LogWriter =>

@@ -43,7 +43,7 @@ describe('the block at the beginning of a segment', () => {
   it('of another version or stream is newer, not damaged, if its checksum is right', () => {
     assert.deepEqual(decodeSegmentHeader(changed((block) => block.writeUInt16LE(2, 8))), { kind: 'newer', what: 'version 2' });
     assert.deepEqual(decodeSegmentHeader(changed((block) => block.writeUInt16LE(4, 10))), { kind: 'newer', what: 'stream 4' });
-    for (const bytes of [0, 4096, 2 ** 19, 2 ** 20 + 1, 2 ** 27]) {
+    for (const bytes of [0, 4096, 2 ** 15, 2 ** 20 + 1, 2 ** 27]) {
       assert.ok(!isSegmentLength(bytes));
       assert.equal(decodeSegmentHeader(changed((block) => block.writeUInt32LE(bytes, 12))).kind, 'damaged');
     }

@@ -15,7 +15,10 @@ const version = 1;
 export const segmentHeaderBytes = 4096;
 const headerFieldsBytes = 64;
 export const nonceBytes = 8;
+/** Of those that a store begins by itself. */
 export const segmentBytesLeast = 2 ** 20;
+/** Of any: one that is read whole a hundred thousand times, in a proof, is better short. */
+const lengthLeast = 2 ** 16;
 export const segmentBytesMost = 2 ** 26;
 
 export interface SegmentHeader {
@@ -37,7 +40,7 @@ export type DecodedSegmentHeader =
   | { readonly kind: 'newer'; readonly what: string };
 
 export function isSegmentLength(bytes: number): boolean {
-  return bytes >= segmentBytesLeast && bytes <= segmentBytesMost && Number.isInteger(Math.log2(bytes));
+  return bytes >= lengthLeast && bytes <= segmentBytesMost && Number.isInteger(Math.log2(bytes));
 }
 
 /** What every record of the segment goes on from, so that records of other lives of the file are none. */
@@ -47,7 +50,7 @@ export function nonceCrc(nonce: Uint8Array): number {
 
 /** The whole block. */
 export function encodeSegmentHeader({ stream, segmentBytes, id, nonce, firstSequence, begunMs }: SegmentHeader): Buffer {
-  assert(isSegmentLength(segmentBytes), 'the length of a segment is a power of two from 1 MiB to 64 MiB');
+  assert(isSegmentLength(segmentBytes), 'the length of a segment is a power of two from 64 KiB to 64 MiB');
   assert(nonce.byteLength === nonceBytes, 'a nonce has 8 bytes');
   const block = Buffer.alloc(segmentHeaderBytes);
   block.write(segmentMagic, 0, 'latin1');

@@ -17,14 +17,15 @@ export const keyWords = 8;
 /** Where the records begin in a page, in words. */
 export const recordsAt = pageSlots;
 
-/** Pages of a slab: 3.4 MB, so that a small store does not begin large and a large one has few buffers. */
-const slabPages = 16;
+/** Pages of the slabs: from 0.4 MB for a store that is nearly empty to 3.4 MB, so that a large one has few buffers. */
+const slabPagesLeast = 2;
+const slabPagesMost = 16;
 
 export class EntryPages {
   /** Words of a slot beside its fingerprint. */
   readonly recordWords: number;
   readonly #slabs: SharedArrayBuffer[] = [];
-  /** By number: slab * 16 + place in it. */
+  /** By number, in the order of the slabs. */
   readonly #pages: EntryPage[] = [];
   /** Numbers of pages whose slots are all free; never more than were made. */
   readonly #free: number[] = [];
@@ -35,7 +36,7 @@ export class EntryPages {
 
   /** Bytes of all slabs, in use or not. */
   get allocatedBytes(): number {
-    return this.#slabs.length * slabPages * this.#pageBytes;
+    return this.#pages.length * this.#pageBytes;
   }
 
   /** Pages that are not in use. */
@@ -69,8 +70,9 @@ export class EntryPages {
   }
 
   #addSlab(): void {
-    const slab = new SharedArrayBuffer(slabPages * this.#pageBytes);
     const first = this.#pages.length;
+    const slabPages = Math.min(Math.max(first, slabPagesLeast), slabPagesMost); // as much again, up to the most
+    const slab = new SharedArrayBuffer(slabPages * this.#pageBytes);
     this.#slabs.push(slab);
     for (let place = 0; place < slabPages; place += 1) this.#pages.push(new Uint32Array(slab, place * this.#pageBytes, pageSlots * (1 + this.recordWords)));
     // Backwards, so that they are taken in order and memory that was never written stays together.

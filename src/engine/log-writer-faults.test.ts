@@ -111,7 +111,7 @@ describe('LogWriter on a disk that fails', () => {
       const writer = log.writer();
       const writers = new RandomWriters(log, writer, random);
       log.syncs.isHeld = (name) => name.endsWith('.blob') && random.integer(0, 3) > 0;
-      const faultShare = round === 0 ? 0 : random.pick([0.01, 0.05, 0.3]);
+      const faultShare = round === 0 ? 0 : random.pick([0.01, 0.05, 0.12]);
       log.files.fault = (operation) => (operation === 'sync' || operation === 'write' ? (random.fraction() < faultShare ? 'EIO' : undefined) : undefined);
       for (let steps = 0; steps < 400; steps += 1) await writers.step();
       log.files.fault = () => undefined;

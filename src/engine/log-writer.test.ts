@@ -6,6 +6,7 @@ import { isPromise } from '../base/maybe-promise.ts';
 import { NodeLogFileSystem } from '../platform/node-log-files.ts';
 import { SyncThread } from '../platform/sync-thread.ts';
 import { blobRecord, bytesOfBlob, openTemporaryLog, shortSegmentBytes } from '../testing/temporary-log.ts';
+import type { RoomClaim } from './log-claims.ts';
 import type { Appended, LogWriter } from './log-writer.ts';
 import { recordKinds } from './record-codec.ts';
 import { encodeTombstone } from './record-payloads.ts';
@@ -19,8 +20,12 @@ async function put(writer: LogWriter, payload: string | Uint8Array, told: Told =
   return writer.append(claim, blobRecord(payload), ({ kind }) => told.push(`${String(payload).slice(0, 8)} ${kind}`));
 }
 
+async function turns(count: number): Promise<void> {
+  for (let turn = 0; turn < count; turn += 1) await new Promise((resolve) => setImmediate(resolve));
+}
+
 async function until(condition: () => boolean): Promise<void> {
-  while (!condition()) await new Promise((resolve) => setImmediate(resolve));
+  while (!condition()) await turns(1);
 }
 
 function isOfSegment(name: string): boolean {
@@ -77,6 +82,8 @@ describe('LogWriter', () => {
     await log.syncs.end();
     assert.deepEqual(told, ['one durable', 'two durable', 'three durable']);
     assert.deepEqual([writer.unsyncedBytes, writer.syncsCount, log.syncs.mostAtOnce], [0, 2, 1]);
+    const [segment] = await log.scan();
+    assert.deepEqual(segment?.records.map(({ durableMark }) => durableMark), [segmentHeaderBytes, segmentHeaderBytes, segmentHeaderBytes], 'no mark speaks for what was not synced');
   });
 
   it('settles a promise of `durable` behind what was appended before it, and at once when nothing is open', async () => {
@@ -93,7 +100,7 @@ describe('LogWriter', () => {
     assert.ok(told.indexOf('one durable') < told.indexOf('mark'));
   });
 
-  it('gathers long payloads as they are, and writes at once when there is much', async () => {
+  it('gathers long payloads as they are', async () => {
     await using log = await openTemporaryLog();
     const writer = log.writer();
     const payloads = Array.from({ length: 12 }, (_, index) => Buffer.alloc(index % 2 === 0 ? 60_000 + index : 100 + index, 0x30 + index));
@@ -235,21 +242,65 @@ describe('LogWriter', () => {
   });
 
   it('lets nobody append more than may be unsynced, and goes on with the sync', async () => {
-    await using log = await openTemporaryLog();
+    await using log = await openTemporaryLog({ segmentBytes: 4 * shortSegmentBytes });
     const writer = log.writer();
     log.syncs.isHeld = isOfSegment;
     const told: Told = [];
-    const puts = Array.from({ length: 20 }, () => put(writer, large, told));
-    await until(() => log.syncs.held.length === 1 && writer.waiting > 0);
-    for (let turn = 0; turn < 10; turn += 1) await new Promise((resolve) => setImmediate(resolve));
+    const puts = Array.from({ length: 100 }, () => put(writer, large, told));
+    await until(() => log.syncs.held.length === 1 && log.table.countOf('blob') === 2);
+    await turns(20);
     assert.ok(writer.unsyncedBytes <= writer.unsyncedBytesMax);
-    assert.ok(writer.waiting > 0);
+    assert.equal(writer.waiting, 100 - Math.floor((4 * shortSegmentBytes * 7) / 8 / bytesOfBlob(large)));
     log.syncs.isHeld = () => false;
     await log.syncs.end();
     await Promise.all(puts);
     await writer.durable();
-    assert.equal(told.length, 20);
+    assert.equal(told.length, 100);
     await writer.close();
+  });
+
+  it('writes within the turn when there is much, and tells nobody within the call that it failed', async () => {
+    await using log = await openTemporaryLog({ segmentBytes: 4 * shortSegmentBytes });
+    const writer = log.writer();
+    const told: Told = [];
+    const writes = (): number => log.files.events.filter((event) => /^write .*\.blob/.test(event)).length;
+    const claims: RoomClaim[] = [];
+    while (claims.length < 56) claims.push(await writer.claim(bytesOfBlob(large), 'external'));
+    const append = (from: number, to: number): void => {
+      for (const claim of claims.slice(from, to)) writer.append(claim, blobRecord(large), ({ kind }) => told.push(kind));
+    };
+    append(0, 20);
+    assert.equal(writes(), 1);
+    log.files.fault = (operation) => (operation === 'write' ? 'EIO' : undefined);
+    append(20, 56);
+    assert.deepEqual([writes(), told.length], [2, 0]);
+    await assert.rejects(writer.durable(), { code: 'unavailable' });
+    assert.deepEqual([told.length, new Set(told)], [56, new Set(['failed'])]);
+    log.files.fault = () => undefined;
+    await writer.close();
+  });
+
+  it('K1-08: what waits for the next segment is lost with the one before, and its places are filled anew', async () => {
+    await using log = await openTemporaryLog();
+    const writer = log.writer();
+    await fill(writer, largePerSegment - 1);
+    await until(() => log.table.countOf('blob') === 2);
+    log.syncs.isHeld = (name) => name === '0000000000000000.blob';
+    const told: Told = [];
+    await put(writer, large, told);
+    const lost = await put(writer, large, told);
+    assert.equal(log.table.at(lost.segment).id, 1);
+    await until(() => log.syncs.held.length === 1);
+    log.files.fault = (operation, name) => (operation === 'sync' && name === '0000000000000000.blob' ? 'EIO' : undefined);
+    await log.syncs.end();
+    assert.deepEqual(told.map((line) => line.split(' ')[1]), ['failed', 'failed']);
+    const place = await put(writer, 'anew', told);
+    assert.deepEqual([place.segment, place.offset], [lost.segment, lost.offset]);
+    await writer.durable();
+    await writer.close();
+    const [, second] = await log.scan();
+    assert.deepEqual(second?.records.map(({ payload }) => payload), ['anew']);
+    assert.ok(second.end.kind === 'ended' && second.end.sealedRecords === 1);
   });
 
   it('a wait for room ends with its signal, and those behind it come', async () => {
@@ -324,7 +375,7 @@ describe('LogWriter', () => {
     await put(writer, 'two', told);
     let isMarked = false;
     const marked = writer.durable().then(() => (isMarked = true));
-    for (let turn = 0; turn < 10; turn += 1) await new Promise((resolve) => setImmediate(resolve));
+    await turns(10);
     assert.deepEqual([told, isMarked], [['one durable'], false]);
     log.syncs.isHeld = () => false;
     await log.syncs.end();

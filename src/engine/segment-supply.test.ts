@@ -163,6 +163,16 @@ describe('SegmentSupply', () => {
     assert.deepEqual([log.supply.hasReserve, log.supply.freeCount, log.ledger.usedBytes], [true, 0, 3 * shortSegmentBytes]);
   });
 
+  it('keeps another file for those who make room as soon as they have used one, if there is room', async () => {
+    await using log = await openTemporaryLog();
+    await makeReserve(log);
+    const again = Promise.withResolvers<void>();
+    log.supply.onReserve(again.resolve);
+    await begin(log, 'blob', 'internal');
+    await again.promise;
+    assert.deepEqual([log.supply.hasReserve, log.ledger.usedBytes], [true, 2 * shortSegmentBytes]);
+  });
+
   it('gives what was found free at start to whoever comes, except the last, and throws other lengths away', async () => {
     await using log = await openTemporaryLog();
     await log.files.createLog(`${log.directory}/4.free`, 0o600).then(async (file) => {
@@ -183,13 +193,14 @@ describe('SegmentSupply', () => {
 
   it('asks again when another was quicker, and not for ever', async () => {
     await using log = await openTemporaryLog();
+    await makeReserve(log);
     let asked = 0;
     log.freeSegment = async () => {
       asked += 1;
       return 'free';
     };
     await assert.rejects(log.supply.next('blob', 'external'), { kind: 'busy' });
-    assert.equal(asked, 16);
+    assert.deepEqual([asked, log.supply.hasReserve], [16, true]);
   });
 
   it('begins segments of several streams one after the other, ids in order', async () => {

@@ -67,13 +67,14 @@ export interface TemporaryLog extends AsyncDisposable {
   scan(): Promise<readonly ScannedSegment[]>;
 }
 
-export async function openTemporaryLog(options: { readonly maxBytes?: number } = {}): Promise<TemporaryLog> {
+export async function openTemporaryLog(options: { readonly maxBytes?: number; readonly segmentBytes?: number } = {}): Promise<TemporaryLog> {
   const root = await mkdtemp(join(tmpdir(), 'kiln-log-'));
   const directory = join(root, 'segments');
   await mkdir(directory);
   const files = new WatchedLogFiles();
   const [syncs, clock, log, table, sequences] = [new HeldSyncs(files), new ManualClock(1_700_000_000_000), new RecordedLog(), new SegmentTable(), new SequenceNumbers(1)];
   const ledger = new SpaceLedger({ maxBytes: options.maxBytes ?? 64 * shortSegmentBytes, diskFloorBytes: 0 });
+  const segmentBytes = options.segmentBytes ?? shortSegmentBytes;
   const trashed: string[] = [];
   const trash = {
     take: async ({ path, allocatedBytes }: { readonly path: string; readonly allocatedBytes: number }): Promise<Taken> => {
@@ -84,12 +85,12 @@ export async function openTemporaryLog(options: { readonly maxBytes?: number } =
     },
   };
   const parts = { table, ledger, sequences, trash, room: { freeSegment: (asked?: CallOptions) => opened.freeSegment(asked) }, largeSyncs: { sync: () => Promise.resolve() } };
-  const supply = await SegmentSupply.open({ directory, segmentBytes: shortSegmentBytes }, parts, { files, smallSyncs: syncs, random: systemRandom, wallClock: clock, log });
+  const supply = await SegmentSupply.open({ directory, segmentBytes }, parts, { files, smallSyncs: syncs, random: systemRandom, wallClock: clock, log });
   const opened: TemporaryLog = {
     directory, files, syncs, clock, log, table, sequences, ledger, supply, trashed,
     freeSegment: async () => {
       if (supply.freeCount > 0) return 'free';
-      const room = ledger.tryReserve(shortSegmentBytes);
+      const room = ledger.tryReserve(segmentBytes);
       if (room === undefined) throw new Error('the test has no more room');
       return room;
     },

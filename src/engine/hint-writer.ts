@@ -162,7 +162,7 @@ export class HintWriter implements AsyncDisposable {
     const path = join(this.#directory, segmentFileName(id, stream));
     const hint = await this.#ports.scans.hintOf(path, { segment: { id, stream, nonce, segmentBytes }, endOffset: durableOffset, ...(isSealed && { sealSequence }) });
     if (hint === undefined) throw new Error('it does not end where it should');
-    if (!this.#dropped.has(row)) await this.#write(row, hint, durableOffset);
+    await this.#write(row, hint, durableOffset);
   }
 
   /** Not synced: a power cut takes the hint, or parts of it, and its checksums tell. */

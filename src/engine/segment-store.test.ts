@@ -200,6 +200,8 @@ describe('SegmentStore', () => {
     const ordinal = await world.segment(1, ['one']);
     assert.equal(await world.store.readAt({ segment: ordinal, offset: 24_576 - 8, bytes: 96 }), 'wrong');
     assert.equal(await world.store.readAt({ segment: ordinal, offset: 2 ** 19, bytes: 96 }), 'wrong');
+    // Nor is a record that is longer or shorter than who asks believes.
+    for (const bytes of [-8, 8]) assert.equal(await world.store.readAt({ ...world.place('one'), bytes: world.place('one').bytes + bytes }), 'wrong');
   }));
 
   it('counts a segment as read until the read has ended, and opens it once for many', (t) => onDisk(t, async (world) => {

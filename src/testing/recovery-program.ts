@@ -98,7 +98,7 @@ export interface RecoveryProgramOptions {
   readonly shareOfFailedSyncs?: number;
 }
 
-export function recoveryProgram({ spoil = (ports) => ports, shareOfFailedSyncs = 0.08 }: RecoveryProgramOptions = {}): CrashProgram<LogFacts> {
+export function recoveryProgram({ spoil = (ports) => ports, shareOfFailedSyncs = 0.2 }: RecoveryProgramOptions = {}): CrashProgram<LogFacts> {
   return {
     facts: () => new LogFacts(),
     live: async (machine, facts, work) => {

@@ -7,6 +7,7 @@ import { latency } from './workloads/latency.ts';
 import { actionResult, findMissingHundred, unary, unaryTls } from './workloads/lookups.ts';
 import { findMissingRandom, startUp } from './workloads/many-blobs.ts';
 import { memoryGrowth } from './workloads/memory-growth.ts';
+import { policies } from './workloads/policies.ts';
 import { telemetry } from './workloads/telemetry.ts';
 import { batchRead, batchUpdate, httpGet, streamRead, streamWrite, transportRead, transportWrite } from './workloads/transfers.ts';
 
@@ -30,6 +31,7 @@ export const benchmarks: readonly Benchmark[] = [
   startUp,
   memoryGrowth,
   blobIndex,
+  policies,
   telemetry,
   attacks,
 ];

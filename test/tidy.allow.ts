@@ -91,6 +91,7 @@ const unwiredEngine = [
   'src/engine/segment-store.ts',
   'src/engine/segment-supply.ts',
   'src/engine/segment-table.ts',
+  'src/engine/segment-uses.ts',
   'src/engine/segment-writer.ts',
   'src/engine/sequence-numbers.ts',
   'src/engine/settle-orphans.ts',

@@ -7,8 +7,9 @@ import { nextEviction } from './eviction-policy.ts';
 import type { EvictionState, StreamState } from './eviction-policy.ts';
 
 const mebibyte = 1_048_576;
-const emptyStream: StreamState = { bytes: 0, liveBytes: 0, sealedCount: 0, oldestBegunS: undefined };
-const packed: StreamState = { bytes: 10 * mebibyte, liveBytes: 10 * mebibyte, sealedCount: 9, oldestBegunS: 500 };
+const at = (timeS: number) => ({ begunS: timeS, meanUseS: timeS });
+const emptyStream: StreamState = { bytes: 0, liveBytes: 0, sealedCount: 0, oldest: undefined };
+const packed: StreamState = { bytes: 10 * mebibyte, liveBytes: 10 * mebibyte, sealedCount: 9, oldest: at(500) };
 const calm: EvictionState = {
   neededBytes: 0,
   excessCount: 0,
@@ -49,33 +50,39 @@ describe('nextEviction, for room', () => {
     assert.deepEqual(next({ ...need, files: candidate(501) }), { kind: 'recycle', stream: 'blob', reason: 'room' });
   });
 
+  it('takes a segment to be as old as what counts in it, on the average, and not as it is itself', () => {
+    const blob = { ...packed, oldest: { begunS: 10, meanUseS: 700 } };
+    assert.deepEqual(next({ ...need, blob, files: candidate(699) }), { kind: 'evict_file' });
+    assert.deepEqual(next({ ...need, blob, files: candidate(701) }), { kind: 'recycle', stream: 'blob', reason: 'room' });
+  });
+
   it('lets results go before the blobs that they need', () => {
-    assert.deepEqual(next({ ...need, value: { ...packed, bytes: mebibyte, oldestBegunS: 559 } }), { kind: 'recycle', stream: 'value', reason: 'room' });
-    assert.deepEqual(next({ ...need, value: { ...packed, bytes: mebibyte, oldestBegunS: 561 } }), { kind: 'recycle', stream: 'blob', reason: 'room' });
+    assert.deepEqual(next({ ...need, value: { ...packed, bytes: mebibyte, oldest: at(559) } }), { kind: 'recycle', stream: 'value', reason: 'room' });
+    assert.deepEqual(next({ ...need, value: { ...packed, bytes: mebibyte, oldest: at(561) } }), { kind: 'recycle', stream: 'blob', reason: 'room' });
   });
 
   it('lets values go that take more than their share', () => {
-    assert.deepEqual(next({ ...need, value: { ...packed, oldestBegunS: 900 } }), { kind: 'recycle', stream: 'value', reason: 'room' });
+    assert.deepEqual(next({ ...need, value: { ...packed, oldest: at(900) } }), { kind: 'recycle', stream: 'value', reason: 'room' });
   });
 
-  it('K2-14: leaves alone what was written within the lease as long as a file is not leased, however old', () => {
-    const blob = { ...packed, oldestBegunS: 1_000 };
+  it('K2-14: leaves alone what was used within the lease as long as a file is not leased', () => {
+    const blob = { ...packed, oldest: at(1_000) };
     assert.deepEqual(next({ ...need, blob, files: candidate(999) }), { kind: 'evict_file' });
   });
 
-  it('looks for bytes that nothing counts on where all was written within the lease', () => {
-    const blob = { ...packed, oldestBegunS: 1_000, liveBytes: 7 * mebibyte };
+  it('looks for bytes that nothing counts on where all was used within the lease', () => {
+    const blob = { ...packed, oldest: at(1_000), liveBytes: 7 * mebibyte };
     assert.deepEqual(next({ ...need, blob, leasedBytes: 7 * mebibyte }), { kind: 'recycle', stream: 'blob', reason: 'room' });
   });
 
   it('goes around once for what is not leased and stands among what is', () => {
-    const blob = { ...packed, oldestBegunS: 1_000 };
+    const blob = { ...packed, oldest: at(1_000) };
     assert.deepEqual(next({ ...need, blob, leasedBytes: 9 * mebibyte }), { kind: 'recycle', stream: 'blob', reason: 'room' });
     assert.deepEqual(next({ ...need, blob, leasedBytes: 9 * mebibyte, isFruitless: true }), { kind: 'all_leased' });
   });
 
   it('says when everything is leased', () => {
-    const blob = { ...packed, oldestBegunS: 1_000 };
+    const blob = { ...packed, oldest: at(1_000) };
     assert.deepEqual(next({ ...need, blob, leasedBytes: 10 * mebibyte }), { kind: 'all_leased' });
     assert.deepEqual(next({ ...need, blob, leasedBytes: 10 * mebibyte, trashBytes: 1 }), { kind: 'wait_for_trash' });
   });
@@ -97,6 +104,7 @@ describe('nextEviction, without need of room', () => {
   it('K2-13: lets go what is too old, and stops there', () => {
     assert.deepEqual(next({ ageFloorS: 501 }), { kind: 'recycle', stream: 'blob', reason: 'age' });
     assert.deepEqual(next({ ageFloorS: 500 }), { kind: 'enough' });
+    assert.deepEqual(next({ ageFloorS: 501, blob: { ...packed, oldest: { begunS: 500, meanUseS: 900 } } }), { kind: 'recycle', stream: 'blob', reason: 'age' });
     assert.deepEqual(next({ ageFloorS: 501, blob: emptyStream, files: candidate(500) }), { kind: 'evict_file' });
   });
 
@@ -113,7 +121,7 @@ function randomStream(random: SeededRandom): StreamState {
   if (count === 0) return emptyStream;
   const bytes = count * mebibyte;
   const hasRecords = random.fraction() < 0.8;
-  return { bytes, liveBytes: hasRecords ? random.integer(0, bytes) : 0, sealedCount: count - random.integer(0, 1), oldestBegunS: hasRecords ? random.integer(900, 1_100) : undefined };
+  return { bytes, liveBytes: hasRecords ? random.integer(0, bytes) : 0, sealedCount: count - random.integer(0, 1), oldest: hasRecords ? { begunS: random.integer(800, 1_100), meanUseS: random.integer(900, 1_100) } : undefined };
 }
 
 function randomState(random: SeededRandom): EvictionState {
@@ -138,17 +146,17 @@ function randomState(random: SeededRandom): EvictionState {
 }
 
 describe('nextEviction, in every state', () => {
-  it('K2-14: gives up nothing for room that was written within the lease while something older may go', (t) => {
+  it('K2-14: gives up nothing for room that was used within the lease while something older may go', (t) => {
     const random = seededRandom(t);
     for (let count = 0; count < 20_000; count += 1) {
       const state = randomState(random);
       if (state.neededBytes <= 0 || state.isFruitless) continue;
       const step = nextEviction(state);
       if (step.kind !== 'recycle') continue;
-      const begunS = state[step.stream].oldestBegunS ?? Infinity;
-      if (begunS - (step.stream === 'value' ? 60 : 0) < state.leaseFloorS) continue;
+      const useS = state[step.stream].oldest?.meanUseS ?? Infinity;
+      if (useS - (step.stream === 'value' ? 60 : 0) < state.leaseFloorS) continue;
       assert.equal(state.files.candidateUseS, undefined);
-      for (const { sealedCount, oldestBegunS } of [state.blob, state.value]) assert.ok(sealedCount === 0 || oldestBegunS === undefined || oldestBegunS >= state.leaseFloorS);
+      for (const { sealedCount, oldest } of [state.blob, state.value]) assert.ok(sealedCount === 0 || oldest === undefined || oldest.meanUseS >= state.leaseFloorS);
     }
   });
 
@@ -158,7 +166,7 @@ describe('nextEviction, in every state', () => {
       const state = randomState(random);
       if (nextEviction(state).kind !== 'all_leased') continue;
       assert.equal(state.files.candidateUseS, undefined);
-      const isTried = [state.blob, state.value].every(({ sealedCount, oldestBegunS }) => sealedCount === 0 || oldestBegunS === undefined || oldestBegunS >= state.leaseFloorS);
+      const isTried = [state.blob, state.value].every(({ sealedCount, oldest }) => sealedCount === 0 || oldest === undefined || oldest.meanUseS >= state.leaseFloorS);
       assert.ok(state.isFruitless || isTried);
     }
   });

@@ -1,7 +1,7 @@
 // What goes next when something must: a segment of one of the two streams, a large file, or nothing. Pure; whoever drives it does one
 // step, looks again and asks again. Blobs and values in segments go first in, first out, with another round for what was used
-// (recycle-step.ts), files by SIEVE (sieve-order.ts); between them the one that has not been used for longest goes. The choice was
-// measured: docs/decisions, docs/benchmarks.md.
+// (recycle-step.ts), files by SIEVE (sieve-order.ts); between them the one that has not been used for longest goes, a segment on the average of
+// what counts in it. The choice was measured: docs/benchmarks.md, "What is evicted".
 
 /** A stream of segments that hold blobs or values. */
 export interface StreamState {
@@ -11,8 +11,8 @@ export interface StreamState {
   readonly liveBytes: number;
   /** Segments that are not written to any more. */
   readonly sealedCount: number;
-  /** When the oldest segment that has records was begun; undefined: none has. Without sealed ones it is the one that is written to. */
-  readonly oldestBegunS: number | undefined;
+  /** The oldest segment that has records; undefined: none has. Without sealed ones it is the one that is written to. */
+  readonly oldest: { readonly begunS: number; /** On the average of the bytes that count. */ readonly meanUseS: number } | undefined;
 }
 
 export interface EvictionState {
@@ -68,17 +68,20 @@ const wasteSegmentsMin = 5;
 /** A stream with so much that counts has nothing to win without evicting. */
 const packedLiveShare = 0.75;
 
-/** What may go, and how long ago it was of use. */
+/** What may go, how long ago it was of use, and since when something may be in it that was not. */
 interface Candidate {
   readonly stream: 'blob' | 'value' | 'file';
   readonly useS: number;
+  readonly sinceS: number;
 }
 
 export function nextEviction(state: EvictionState): EvictionStep {
   if (state.neededBytes > 0) return roomStep(state);
-  const oldest = oldestOf(candidatesOf(state, 0));
+  const candidates = candidatesOf(state, 0);
+  const oldest = oldestOf(candidates);
   if (state.excessCount > 0) return oldest === undefined ? { kind: 'enough' } : stepFor(oldest, 'count');
-  if (oldest !== undefined && oldest.useS < state.ageFloorS) return stepFor(oldest, 'age');
+  const tooOld = candidates.find(({ sinceS }) => sinceS < state.ageFloorS);
+  if (tooOld !== undefined) return stepFor(tooOld, 'age');
   if (state.hasDeadSegment) return { kind: 'recycle_dead' };
   const wasteful = mostWasteful(state, wasteLiveShare, wasteSegmentsMin);
   return wasteful === undefined ? { kind: 'enough' } : { kind: 'recycle', stream: wasteful, reason: 'waste' };
@@ -99,7 +102,7 @@ function roomStep(state: EvictionState): EvictionStep {
   return lastStep(state, candidates);
 }
 
-/** Everything was written or moved within the lease; what is not leased for all that stands somewhere among what is. */
+/** Everything was used within the lease, on the average; what is not leased for all that stands somewhere among what is. */
 function lastStep(state: EvictionState, candidates: readonly Candidate[]): EvictionStep {
   const segment = oldestOf(candidates.filter(({ stream }) => stream !== 'file'));
   const unleasedBytes = state.blob.liveBytes + state.value.liveBytes + state.files.bytes - state.leasedBytes;
@@ -110,9 +113,9 @@ function lastStep(state: EvictionState, candidates: readonly Candidate[]): Evict
 /** @param sealedMin with 0 also segments that are written to. */
 function candidatesOf({ blob, value, files }: EvictionState, sealedMin: number): readonly Candidate[] {
   const candidates: Candidate[] = [];
-  if (value.oldestBegunS !== undefined && value.sealedCount >= sealedMin) candidates.push({ stream: 'value', useS: value.oldestBegunS - valuesAgeMoreS });
-  if (blob.oldestBegunS !== undefined && blob.sealedCount >= sealedMin) candidates.push({ stream: 'blob', useS: blob.oldestBegunS });
-  if (files.candidateUseS !== undefined) candidates.push({ stream: 'file', useS: files.candidateUseS });
+  if (value.oldest !== undefined && value.sealedCount >= sealedMin) candidates.push({ stream: 'value', useS: value.oldest.meanUseS - valuesAgeMoreS, sinceS: value.oldest.begunS });
+  if (blob.oldest !== undefined && blob.sealedCount >= sealedMin) candidates.push({ stream: 'blob', useS: blob.oldest.meanUseS, sinceS: blob.oldest.begunS });
+  if (files.candidateUseS !== undefined) candidates.push({ stream: 'file', useS: files.candidateUseS, sinceS: files.candidateUseS });
   return candidates;
 }
 

@@ -31,7 +31,7 @@ export interface EvictorLimits {
 export interface EvictorPorts {
   readonly ledger: SpaceLedger;
   readonly table: SegmentTable;
-  readonly entries: Pick<LiveEntries, 'count'>;
+  readonly entries: Pick<LiveEntries, 'count' | 'meanUseS'>;
   readonly victims: Pick<FileVictims, 'find' | 'evict'>;
   readonly leases: LeaseBook;
   readonly journal: EvictionJournal;
@@ -250,12 +250,11 @@ export class Evictor {
   }
 
   #stream(stream: 'blob' | 'value'): StreamState {
-    const { table } = this.#ports;
+    const { table, entries } = this.#ports;
     let sealedCount = 0;
     for (const { state } of table.of(stream)) if (state !== 'open') sealedCount += 1;
-    const oldest = table.oldest(stream);
-    const oldestBegunS = oldest !== undefined && oldest.records > 0 ? oldest.begunS : undefined;
-    return { bytes: table.bytesOf(stream), liveBytes: table.liveBytesOf(stream), sealedCount, oldestBegunS };
+    const { begunS, ordinal, records } = table.oldest(stream) ?? { begunS: 0, ordinal: -1, records: 0 };
+    return { bytes: table.bytesOf(stream), liveBytes: table.liveBytesOf(stream), sealedCount, oldest: records === 0 ? undefined : { begunS, meanUseS: entries.meanUseS(ordinal) ?? begunS } };
   }
 
   #isLow(): boolean {

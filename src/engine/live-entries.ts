@@ -11,6 +11,7 @@ import { functionNumberOf } from './key-words.ts';
 import type { KeyWords } from './key-words.ts';
 import { recordBytes } from './record-codec.ts';
 import type { SegmentTable } from './segment-table.ts';
+import { SegmentUses } from './segment-uses.ts';
 import type { UseAges } from './use-ages.ts';
 
 export interface LiveParts {
@@ -40,6 +41,7 @@ export class LiveEntries {
   readonly values: BlobIndex;
   readonly #segments: SegmentTable;
   readonly #ages: UseAges;
+  readonly #uses: SegmentUses;
   readonly #nowS: () => number;
 
   constructor({ blobs, values, segments, ages, nowS }: LiveParts) {
@@ -47,11 +49,17 @@ export class LiveEntries {
     this.values = values;
     this.#segments = segments;
     this.#ages = ages;
+    this.#uses = new SegmentUses(nowS());
     this.#nowS = nowS;
   }
 
   get count(): number {
     return this.blobs.count + this.values.count;
+  }
+
+  /** When the entries of that segment were used last, on the average of their bytes there; undefined: it has none. */
+  meanUseS(segment: number): number | undefined {
+    return this.#uses.meanS(segment);
   }
 
   /** Of the record that the entry points to, padding included; of a file that is its commit. */
@@ -74,8 +82,12 @@ export class LiveEntries {
     let slot = before;
     if (before === -1) slot = index.insert(key, { ...entry, usedAtS });
     else index.replace(before, { ...entry, usedAtS });
-    this.#segments.addLive(entry.segment, this.recordBytes(index, slot));
-    this.#ages.add(this.usedBytes(index, slot), index.usedAtS(slot));
+    // As `recordBytes` and `usedBytes` say, of what is at hand: a start does this for every entry.
+    const bytes = index === this.values ? entry.sizeBytes : blobRecordBytes(key.tag, entry.isFile ? 0 : entry.sizeBytes);
+    const indexedUseS = index.usedAtS(slot);
+    this.#segments.addLive(entry.segment, bytes);
+    this.#uses.add(entry.segment, bytes, indexedUseS);
+    this.#ages.add(bytes + (entry.isFile ? allocatedBytes(entry.sizeBytes) : 0), indexedUseS);
     return slot;
   }
 
@@ -83,8 +95,10 @@ export class LiveEntries {
   moveTo(index: BlobIndex, slot: Slot, segment: number, offset: number): void {
     const bytes = this.recordBytes(index, slot);
     this.#segments.takeLive(index.segmentOf(slot), bytes);
+    this.#uses.take(index.segmentOf(slot), bytes, index.usedAtS(slot));
     index.moveTo(slot, segment, offset);
     this.#segments.addLive(segment, bytes);
+    this.#uses.add(segment, bytes, index.usedAtS(slot));
   }
 
   /** All slots become invalid. */
@@ -101,12 +115,17 @@ export class LiveEntries {
     if (toS <= fromS - useStepS) return false;
     index.setUsed(slot, Math.max(fromS, toS));
     this.#ages.move(this.usedBytes(index, slot), fromS, index.usedAtS(slot));
+    const [segment, bytes] = [index.segmentOf(slot), this.recordBytes(index, slot)];
+    this.#uses.take(segment, bytes, fromS);
+    this.#uses.add(segment, bytes, index.usedAtS(slot));
     return true;
   }
 
   #take(index: BlobIndex, slot: Slot): void {
-    this.#segments.takeLive(index.segmentOf(slot), this.recordBytes(index, slot));
-    this.#ages.take(this.usedBytes(index, slot), index.usedAtS(slot));
+    const [segment, bytes, usedAtS] = [index.segmentOf(slot), this.recordBytes(index, slot), index.usedAtS(slot)];
+    this.#segments.takeLive(segment, bytes);
+    this.#uses.take(segment, bytes, usedAtS);
+    this.#ages.take(this.usedBytes(index, slot), usedAtS);
   }
 
   #check(index: BlobIndex): void {

@@ -28,6 +28,8 @@ class World implements AsyncDisposable {
   /** Waited for by each scan. */
   gate: Promise<void> = Promise.resolve();
   running = 0;
+  /** Each scan takes so long. */
+  scanMs = 100;
 
   constructor(machine: SimulatedMachine, maxBytes: number) {
     this.machine = machine;
@@ -38,7 +40,7 @@ class World implements AsyncDisposable {
         this.running += 1;
         assert.equal(this.running, 1, 'one at a time');
         await this.gate;
-        machine.clock.advance(100);
+        machine.clock.advance(this.scanMs);
         this.running -= 1;
         return machine.scans.hintOf(path, request);
       },
@@ -132,6 +134,14 @@ describe('HintWriter', () => {
     await world.hints.finish(rows.slice(2));
     assert.deepEqual(rows.map((row) => world.hintOf(row)?.count), [3, 3, 3]);
     assert.equal(world.ledger.bytesOf('hints'), 3 * 64 * 4);
+  }));
+
+  it('makes what else is wanted at the end, as long as that does not take long', (t) => onDisk(t, async (world) => {
+    const rows = [await world.segment(1, { isSealed: true }), await world.segment(2, { isSealed: true }), await world.segment(3, { isSealed: true }), await world.segment(4, { isSealed: true })];
+    world.scanMs = 900;
+    world.hints.begin({ hints: [], unhinted: rows });
+    await world.hints.finish(rows.slice(3));
+    assert.deepEqual(world.asked.map(({ segment }) => segment.id), [1, 4, 2]);
   }));
 
   it('drops the hint of a segment that is given up, and the one that is on its way', (t) => onDisk(t, async (world) => {

@@ -29,6 +29,8 @@ interface Written {
 const growthBytes = 16_777_216;
 /** Between two hints it rests so many times as long as the last one took: after a start many may be missing. */
 const restShare = 3;
+/** At the end no other hint is begun after this: the next start reads what has none. */
+const finishMsMax = 2_000;
 
 export class HintWriter implements AsyncDisposable {
   readonly #ports: HintWriterPorts;
@@ -43,7 +45,8 @@ export class HintWriter implements AsyncDisposable {
   /** The hint that is being made. */
   #current: { readonly row: SegmentRow; readonly done: Promise<void> } | undefined;
   #endRest: (() => void) | undefined;
-  #isHurried = false;
+  /** Since the end is near. */
+  #hurriedUntilMs: number | undefined;
   #isClosed = false;
   #hasFailed = false;
 
@@ -88,11 +91,12 @@ export class HintWriter implements AsyncDisposable {
     this.#ledger.remove('hints', written.bytes);
   }
 
-  /** At a clean end: hints of these segments, without a rest; what else is wanted is left to the next start. Never rejects. */
+  /** At a clean end, without rests: hints of these segments first, then of others that want one, for a second or two. Never rejects. */
   async finish(rows: readonly SegmentRow[]): Promise<void> {
-    this.#isHurried = true;
+    const others = [...this.#wanted];
     this.#wanted.clear();
-    for (const row of rows) this.#want(row);
+    this.#hurriedUntilMs = this.#ports.clock.nowMs() + finishMsMax;
+    for (const row of [...rows, ...others]) this.#want(row);
     this.#endRest?.();
     await this.idle();
   }
@@ -123,7 +127,8 @@ export class HintWriter implements AsyncDisposable {
       this.#current = { row, done: this.#make(row) };
       await this.#current.done;
       this.#current = undefined;
-      if (this.#wanted.size > 0 && !this.#isHurried) await this.#rest((clock.nowMs() - beganMs) * restShare);
+      if (this.#hurriedUntilMs !== undefined && clock.nowMs() >= this.#hurriedUntilMs) this.#wanted.clear();
+      else if (this.#wanted.size > 0 && this.#hurriedUntilMs === undefined) await this.#rest((clock.nowMs() - beganMs) * restShare);
     }
     this.#running = undefined;
   }

@@ -1,5 +1,5 @@
 // A store of segments in a directory of its own, for tests: real files, syncs on the pool of the runtime, hashes and scans in
-// line, the real timers, and a clock of days moved by hand.
+// line, real time; when things were used goes by a clock that a test moves by hand, if it has one.
 import { fdatasync, fsync } from 'node:fs';
 import { promisify } from 'node:util';
 import type { ByteBudget } from '../base/byte-budget.ts';
@@ -12,10 +12,10 @@ import { digestFunctionNamed } from '../digest/digest-function.ts';
 import type { DigestFunctionName } from '../digest/digest-function.ts';
 import { hintOf } from '../engine/hint-scan.ts';
 import type { HintRequest, HintScans } from '../engine/hint-scan.ts';
-import { nextTurn, timers } from '../platform/clocks.ts';
+import { monotonicClock, nextTurn, timers, wallClock } from '../platform/clocks.ts';
 import { NodeLogFileSystem } from '../platform/node-log-files.ts';
 import { systemRandom } from '../platform/random.ts';
-import { ManualClock } from './manual-clock.ts';
+import type { ManualClock } from './manual-clock.ts';
 import { RememberingLog, temporaryDirectory } from './temporary-file-store.ts';
 
 const syncs = { data: promisify(fdatasync), names: promisify(fsync) };
@@ -71,21 +71,23 @@ class PlainScans implements HintScans {
 export interface TestPorts {
   readonly files?: LogFileSystem;
   readonly syncs?: SyncPort;
+  /** By which things were used. */
   readonly clock?: ManualClock;
   readonly log?: Log;
   readonly budget?: ByteBudget;
 }
 
 /** Everything a store needs of the machine. Syncs are the caller's to end, if they are given. */
-export function enginePorts({ files = new NodeLogFileSystem(), syncs: port = new PoolSyncs(), clock = new ManualClock(Date.now()), log = new RememberingLog(), budget }: TestPorts = {}): EngineStorePorts {
+export function enginePorts({ files = new NodeLogFileSystem(), syncs: port = new PoolSyncs(), clock, log = new RememberingLog(), budget }: TestPorts = {}): EngineStorePorts {
   return {
     files,
     smallSyncs: port,
     largeSyncs: port,
     hashes: new PlainHashes(),
     scans: new PlainScans(files),
-    monotonicClock: clock,
-    wallClock: clock,
+    monotonicClock,
+    turnClock: clock ?? monotonicClock,
+    wallClock: clock ?? wallClock,
     timers,
     random: systemRandom,
     nextTurn,

@@ -33,7 +33,7 @@ export interface DroppedEntry {
 export interface RecyclePorts {
   readonly table: SegmentTable;
   readonly store: Pick<SegmentStore, 'open' | 'readAt'>;
-  readonly logs: Readonly<Record<'blob' | 'value', Pick<LogWriter, 'claim' | 'append' | 'durable'>>>;
+  readonly logs: Readonly<Record<'blob' | 'value', Pick<LogWriter, 'claim' | 'claimBytesMax' | 'append' | 'durable'>>>;
   readonly entries: LiveEntries;
   readonly intents: Pick<RunningIntents, 'isAt' | 'moved'>;
   readonly isPinned: (key: KeyWords) => boolean;
@@ -82,7 +82,7 @@ export class RecyclePass {
   readonly #ports: RecyclePorts;
   readonly #budget: PassBudget;
   readonly #totals: RecycleTotals;
-  readonly #log: Pick<LogWriter, 'claim' | 'append' | 'durable'>;
+  readonly #log: Pick<LogWriter, 'claim' | 'claimBytesMax' | 'append' | 'durable'>;
   readonly #index: BlobIndex;
   readonly #key = new KeyWords();
   /** Keys of values that were replaced by a put that stands before the copy, in a segment that is given up earlier. */
@@ -138,11 +138,20 @@ export class RecyclePass {
 
   async #take(events: readonly ScanEvent[]): Promise<void> {
     this.#turnRecords += events.length;
-    let neededBytes = 0;
-    for (const event of events) if (event.kind === 'record' && this.#counts(event.head)) neededBytes += event.bytes;
-    // Room first: between looking at an entry and appending its copy there is no wait.
-    using claim = neededBytes === 0 ? undefined : await this.#log.claim(neededBytes, 'internal');
-    for (const event of events) this.#told(event, claim);
+    for (let at = 0; at < events.length; ) {
+      let neededBytes = 0;
+      let end = at;
+      for (; end < events.length; end += 1) {
+        const event = events[end];
+        const bytes = event?.kind === 'record' && this.#counts(event.head) ? event.bytes : 0;
+        if (neededBytes > 0 && neededBytes + bytes > this.#log.claimBytesMax) break; // of short segments a claim is short
+        neededBytes += bytes;
+      }
+      // Room first: between looking at an entry and appending its copy there is no wait.
+      using claim = neededBytes === 0 ? undefined : await this.#log.claim(neededBytes, 'internal');
+      for (const event of events.slice(at, end)) this.#told(event, claim);
+      at = end;
+    }
   }
 
   #told(event: ScanEvent, claim: RoomClaim | undefined): void {

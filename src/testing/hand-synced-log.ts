@@ -42,7 +42,7 @@ export class HandSyncedLog {
   readonly ages: UseAges;
   readonly entries: LiveEntries;
   readonly intents: RunningIntents;
-  readonly logs: Readonly<Record<StreamName, Pick<LogWriter, 'claim' | 'append' | 'durable' | 'seal'>>>;
+  readonly logs: Readonly<Record<StreamName, Pick<LogWriter, 'claim' | 'claimBytesMax' | 'append' | 'durable' | 'seal'>>>;
   /** By ordinal, the file of each segment. */
   readonly files = new Map<number, Buffer>();
   /** Ids of segments that were given back, in order. */
@@ -186,8 +186,9 @@ export class HandSyncedLog {
     }
   }
 
-  #writer(stream: StreamName): Pick<LogWriter, 'claim' | 'append' | 'durable' | 'seal'> {
+  #writer(stream: StreamName): Pick<LogWriter, 'claim' | 'claimBytesMax' | 'append' | 'durable' | 'seal'> {
     return {
+      claimBytesMax: 2 ** 20,
       claim: (bytes) => new HandClaim(bytes),
       append: (claim, request, settled) => {
         const appended = this.#append(stream, request, settled);

@@ -3,9 +3,9 @@ import { unboundedByteBudget } from '../base/byte-budget.ts';
 import type { DigestKey } from '../digest/digest.ts';
 import type { DigestList } from '../digest/digest-list.ts';
 import { dataDirectoryError, makeDataDirectory } from '../engine/data-directory.ts';
-import { defaultStoreBytes, segmentBytesOf } from '../engine/engine-sizes.ts';
+import { defaultStoreBytes, segmentBytesOf, valueRecordBytesMax } from '../engine/engine-sizes.ts';
 import { HotContents } from '../engine/hot-contents.ts';
-import { StoreEngine, valueRecordBytesMax } from '../engine/store-engine.ts';
+import { StoreEngine } from '../engine/store-engine.ts';
 import type { StoreUsage } from '../engine/store-usage.ts';
 import { prepareFormatTwo } from '../engine/take-over.ts';
 import type { Uploads } from '../engine/uploads.ts';
@@ -17,8 +17,8 @@ import { SegmentValueStore } from './segment-value-store.ts';
 import type { ValueStore } from './value-store.ts';
 import { WholeFiles } from './whole-files.ts';
 
-/** Of a value that is taken over as a record, so that it fits with its name. */
-const takenOverBytesMax = valueRecordBytesMax / 2;
+/** Of a value that is taken over as a record: so much of what a record may have, and of a segment, so that it fits with its name. */
+const takenOverShare = { record: 1 / 2, segment: 1 / 8 } as const;
 
 /** Blobs and values of one data directory under one bound. */
 export class EngineStore implements AsyncDisposable {
@@ -54,7 +54,9 @@ export class EngineStore implements AsyncDisposable {
       await makeDataDirectory(ports.files, directory);
       const lock = undo.use(await ports.lock(directory));
       const maxBytes = options.maxBytes ?? defaultStoreBytes((await ports.files.space(directory)).freeBytes, 0);
-      await prepareFormatTwo({ directory, segmentBytes: options.segmentBytes ?? segmentBytesOf(maxBytes), valueBytesMax: takenOverBytesMax }, ports);
+      const segmentBytes = options.segmentBytes ?? segmentBytesOf(maxBytes);
+      const valueBytesMax = Math.min(valueRecordBytesMax * takenOverShare.record, segmentBytes * takenOverShare.segment);
+      await prepareFormatTwo({ directory, segmentBytes, valueBytesMax }, ports);
       const engine = undo.use(await StoreEngine.open(engineOptions(options), ports));
       const opened = new EngineStore(engine, lock, options, ports);
       undo.move();

@@ -25,6 +25,8 @@ import type { ValuePuts } from './value-puts.ts';
 
 export interface EngineParts {
   readonly smallBytesMax: number;
+  /** Of the record of a value; a longer one is a blob that its record points to. */
+  readonly valueRecordBytesMax: number;
   readonly leaseMs: number;
   /** A use within so long of the one before is not noticed. */
   readonly renewAfterMs: number;

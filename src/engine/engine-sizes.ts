@@ -3,6 +3,8 @@ import { segmentBytesLeast, segmentBytesMost } from './segment-format.ts';
 
 /** Of the store, for one segment: what is kept free for moving records, and what eviction gives up at a time, is a few of them. */
 const segmentsMin = 128;
+/** Of the record of a value. */
+export const valueRecordBytesMax = 65_536;
 /** Kept free ahead of writes: a share of the store, and never more than a few large uploads. */
 const lowWatermarkShare = 1 / 64;
 const lowWatermarkBytesMax = 256 * 1024 * 1024;

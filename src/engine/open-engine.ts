@@ -9,7 +9,7 @@ import { layGround } from './engine-ground.ts';
 import type { EngineGround } from './engine-ground.ts';
 import type { EngineOptions, EnginePorts } from './engine-options.ts';
 import type { EngineParts } from './engine-parts.ts';
-import { defaultStoreBytes, lowWatermarkBytesOf, segmentBytesOf } from './engine-sizes.ts';
+import { defaultStoreBytes, lowWatermarkBytesOf, segmentBytesOf, valueRecordBytesMax } from './engine-sizes.ts';
 import { EvictionJournal } from './eviction-journal.ts';
 import { Evictor } from './evictor.ts';
 import { FileHistory } from './file-history.ts';
@@ -88,7 +88,6 @@ async function readLog({ directory, maxBytes }: EngineOptions, { files, smallSyn
   if (maxBytes === undefined) ledger.setMax(defaultStoreBytes(freeBytes, ledger.usedBytes));
   const { report } = recovered;
   if (!report.isClean) log.info('the store was not closed the last time; what was not acknowledged then is gone', { segments: report.segments, scannedBytes: report.scannedBytes, cutBytes: report.cutBytes });
-  for (const { segmentId, stream, from, to } of report.damaged) log.error('a segment is damaged; what was there is lost', undefined, { segment: segmentId, stream, from, to });
   return { quarantine, recovered, maxBytes: ledger.maxBytes };
 }
 
@@ -278,6 +277,7 @@ function assemble({ smallBytesMax, leaseMs }: EngineOptions, { hashes, log }: En
   return {
     ...opened.upkeep,
     smallBytesMax: Math.min(smallBytesMax, writers.blob.claimBytesMax - recordHeadRoom),
+    valueRecordBytesMax: Math.min(valueRecordBytesMax, writers.value.claimBytesMax),
     leaseMs,
     renewAfterMs: renewAfterS * 1_000,
     ledger,

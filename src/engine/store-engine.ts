@@ -24,8 +24,6 @@ import { encodePointer } from './record-payloads.ts';
 import type { FoundValue } from './record-reads.ts';
 import type { Uploads } from './uploads.ts';
 
-/** Of the record of a value; a longer one is a blob that its record points to. */
-export const valueRecordBytesMax = 65_536;
 /** Another server, or this one started again, takes a moment (REAPI ERR-4). */
 const closingRetryMs = 1_000;
 
@@ -199,7 +197,7 @@ export class StoreEngine implements AsyncDisposable {
   }
 
   async #putValue(identity: ValueIdentity, bytes: Uint8Array, over: number | undefined, options?: CallOptions): Promise<boolean> {
-    const { valuePuts } = this.#parts;
+    const { valuePuts, valueRecordBytesMax } = this.#parts;
     const whole = recordBytes(identity.digestFunction.hashBytes, Buffer.byteLength(identity.instance), bytes.byteLength);
     const isPointer = whole > valueRecordBytesMax;
     // What it points to is durable before anything points to it (K1-11).

@@ -205,6 +205,22 @@ describe('EngineStore', () => {
     assert.ok(await read(blobs, wantedFile));
   });
 
+  it('goes on being written to however little it holds', async (t) => {
+    const random = seededRandom(t);
+    for (const maxBytes of [1, 16].map((mib) => mib << 20)) {
+      await using opened = await temporaryEngineStore({ maxBytes });
+      const { blobs, values } = opened.store;
+      for (let round = 0; round < 40; round += 1) {
+        await Promise.all(Array.from({ length: 8 }, () => put(blobs, Buffer.alloc(random.integer(1, maxBytes / 100), random.bytes(16)))));
+        await values.put({ ...key, hash: random.integer(0, 999).toString(16).padStart(64, '0') }, byteSourceOf(random.bytes(500)));
+        const { usedBytes } = opened.store.usage;
+        assert.ok(usedBytes <= maxBytes * 1.1, `${usedBytes} of ${maxBytes} bytes`);
+      }
+      const last = await put(blobs, Buffer.alloc(maxBytes / 10, random.bytes(16)));
+      assert.ok(await read(blobs, last));
+    }
+  });
+
   it('refuses calls once it closes, and closes twice', async (t) => {
     const random = seededRandom(t);
     await using opened = await temporaryEngineStore();

@@ -5,6 +5,9 @@ import { segmentBytesLeast, segmentBytesMost } from './segment-format.ts';
 const segmentsMin = 128;
 /** Of the record of a value. */
 export const valueRecordBytesMax = 65_536;
+/** A store of a few segments still has one of each stream, one to move records to, and some to give up. */
+const fewSegments = 16;
+const smallSegmentBytes = 65_536;
 /** Kept free ahead of writes: a share of the store, and never more than a few large uploads. */
 const lowWatermarkShare = 1 / 64;
 const lowWatermarkBytesMax = 256 * 1024 * 1024;
@@ -17,10 +20,11 @@ export function defaultStoreBytes(freeBytes: number, usedBytes: number): number 
   return Math.max(defaultBytesMin, Math.floor((freeBytes + usedBytes) * defaultShare));
 }
 
-/** Of each new segment: a power of two from 1 to 64 MiB. */
+/** Of each new segment: a power of two from 1 to 64 MiB; down to 64 KiB in a store that would not have room for a few otherwise. */
 export function segmentBytesOf(maxBytes: number): number {
-  let bytes = segmentBytesLeast;
-  while (bytes < segmentBytesMost && bytes * 2 * segmentsMin <= maxBytes) bytes *= 2;
+  let bytes = segmentBytesMost;
+  while (bytes > segmentBytesLeast && bytes * segmentsMin > maxBytes) bytes /= 2;
+  while (bytes > smallSegmentBytes && bytes * fewSegments > maxBytes) bytes /= 2;
   return bytes;
 }
 

@@ -71,6 +71,11 @@ export class CrashDisk implements LogFileSystem {
     return this.#tree.files();
   }
 
+  /** Bytes of every file, by path. Not an operation. */
+  fileSizes(): Map<string, number> {
+    return new Map(Array.from(this.#tree.contents(), ([path, { sizeBytes }]) => [path, sizeBytes]));
+  }
+
   /** Other bytes for a file, for good and behind everybody's back. Not an operation. */
   tamper(path: string, bytes: Uint8Array): void {
     this.#tree.tamper(this.#tree.existing(path), bytes);

@@ -2,7 +2,7 @@
 // durable when a sync has reached it. Knows nothing of time or processes. Paths are absolute; errors are the system's.
 import { basename, dirname } from 'node:path';
 import { contentAfter, emptyContent, emptyDirectory, namesAfter, rootNumber, sectorBytes, survivingContent } from './disk-image.ts';
-import type { DirectoryNode, DiskImage, DiskNode, FileChange, FileNode, NameChange, NodeNumber } from './disk-image.ts';
+import type { DirectoryNode, DiskImage, DiskNode, FileChange, FileContent, FileNode, NameChange, NodeNumber } from './disk-image.ts';
 import { sectorsWritten, wholeContent } from './disk-sectors.ts';
 import { systemError } from './faulty-file-system.ts';
 import type { SeededRandom } from './seeded-random.ts';
@@ -79,12 +79,17 @@ export class DiskTree {
 
   /** Every file as processes see it, by path. */
   files(): Map<string, Buffer> {
-    const found = new Map<string, Buffer>();
+    return new Map(Array.from(this.contents(), ([path, content]) => [path, wholeContent(content)]));
+  }
+
+  /** As `files`, without copying any bytes. */
+  contents(): Map<string, FileContent> {
+    const found = new Map<string, FileContent>();
     const visit = (directory: DirectoryNode, path: string): void => {
       for (const [name, number] of directory.cached) {
         const node = this.node(number);
         if (node.kind === 'directory') visit(node, `${path}/${name}`);
-        else found.set(`${path}/${name}`, wholeContent(node.cached));
+        else found.set(`${path}/${name}`, node.cached);
       }
     };
     visit(this.directory(rootNumber), '');

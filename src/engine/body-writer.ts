@@ -68,8 +68,8 @@ export class BodyWriter {
 
   /** Asks for a sync of all that was flushed, when the one before is done. @throws as the one before. */
   async beginSync(options?: CallOptions): Promise<void> {
-    await this.#lastSync;
     if (this.#unsyncedBytes === 0) return;
+    await this.#lastSync;
     const bytes = this.#unsyncedBytes;
     this.#unsyncedBytes = 0;
     this.#lastSync = this.#syncs.sync(this.#file, bytes, options);

@@ -24,8 +24,6 @@ export interface RecoveredUpload {
 
 export interface RecoverUploadsOptions {
   readonly nowMs: number;
-  /** Older ones go. */
-  readonly idleMsMax: number;
   /** Whether the blob is there: its upload is of no use then. */
   readonly isStored: (digest: Digest) => boolean;
 }
@@ -96,7 +94,6 @@ async function recover(site: UploadSite, name: string, found: Found, options: Re
   const committedBytes = wholePieces(Math.min(journal.committedBytes, data.sizeBytes), journal.digest.sizeBytes);
   if (committedBytes === 0) return 'no piece of it is whole';
   const writtenMs = Math.min(options.nowMs, Math.max(journal.begunMs, entered.modifiedMs));
-  if (options.nowMs - writtenMs > options.idleMsMax) return 'nobody has gone on with it for too long';
   // After a kill the last entry may be in the page cache alone.
   await io('sync the journal of an upload', site.smallSyncs.sync(journalFile.fd, 'data'));
   const space: UploadSpace = { dataBytes: allocatedBytes(data.sizeBytes), journalBytes: allocatedBytes(entered.sizeBytes) };

@@ -133,7 +133,7 @@ const program: CrashProgram<Acknowledged> = {
 };
 
 describe('a take-over on a disk that loses what was not synced', () => {
-  const points = { pointsMin: 600, lives: 3, statesPerCut: 1, cutsMax: 100 } as const;
+  const points = { pointsMin: 1_500, lives: 3, statesPerCut: 2, cutsMax: 200 } as const;
 
   it('K1-03: at every cut everything is there', (t) => tryCrashPoints(t, program, points));
 

@@ -42,11 +42,12 @@ async function assertGoesOn(root: string, { upload, bytes }: PatternBlob, toldBy
 }
 
 describe('uploads whose process dies', () => {
-  it('K1-03, K5-11: before each operation on files: what was told is there, and the upload goes on', async () => {
+  it('K1-03, K5-11: before any operation on files: what was told is there, and the upload goes on', async (t) => {
+    const random = seededRandom(t);
     const sent = patternOf(pieceBytes + 50_000, 1);
     const { upload, bytes } = sent;
     let deaths = 0;
-    for (let diesAfter = 0, isDead = true; isDead; diesAfter += 1, deaths += 1) {
+    for (let diesAfter = 0, isDead = true; isDead; diesAfter += random.integer(1, 3), deaths += 1) {
       await using directory = await temporaryDirectory();
       const root = directory.path;
       const mortality = new Mortality();
@@ -70,7 +71,7 @@ describe('uploads whose process dies', () => {
       isDead = mortality.isDead;
       await assertGoesOn(root, sent, toldBytes);
     }
-    assert.ok(deaths > 25, `${deaths} deaths`);
+    assert.ok(deaths > 8, `${deaths} deaths`);
   });
 
   it('K1-06: and when the start after it dies as well', async (t) => {
@@ -78,7 +79,7 @@ describe('uploads whose process dies', () => {
     const sent = patternOf(pieceBytes + 500_000, 2);
     const { upload, bytes } = sent;
     let isDead = true;
-    for (let diesAfter = 0; isDead; diesAfter += random.integer(1, 3)) {
+    for (let diesAfter = 0; isDead; diesAfter += random.integer(1, 5)) {
       await using directory = await temporaryDirectory();
       const root = directory.path;
       {
@@ -104,7 +105,7 @@ describe('uploads whose process dies', () => {
     await using directory = await temporaryDirectory();
     const sent = patternOf(12 * pieceBytes, 1);
     let toldBytes = 0;
-    for (let round = 0; round < 3; round += 1) {
+    for (let round = 0; round < 2; round += 1) {
       const child = spawn(process.execPath, [fileURLToPath(new URL('../testing/upload-process.ts', import.meta.url)), directory.path, String(sent.bytes.byteLength)], { stdio: ['ignore', 'pipe', 'inherit'] });
       const ended = once(child, 'exit');
       let lines = random.integer(1, 100);
@@ -185,7 +186,7 @@ const endless: CrashProgram<ToldBytes> = {
 };
 
 describe('uploads on a disk that loses what was not synced', () => {
-  const limits = { pointsMin: 400, lives: 3, statesPerCut: 2, cutsMax: 30 } as const;
+  const limits = { pointsMin: 150, lives: 3, statesPerCut: 1, cutsMax: 30 } as const;
 
   it('K1-03, K5-11: what was told is there and right at every cut', (t) => tryCrashPoints(t, endless, limits));
 

@@ -101,7 +101,7 @@ export class Uploads {
     const site: UploadSite = { ...ports, path: join(root, uploadsDirectoryName) };
     await site.directories.ensure(site.path);
     const opened = new Uploads(site, ports, limits, parts);
-    const found = await recoverUploads(site, ports.log, { nowMs: ports.time.nowMs(), idleMsMax: limits.idleMsMax, isStored: parts.isStored });
+    const found = await recoverUploads(site, ports.log, { nowMs: ports.time.nowMs(), isStored: parts.isStored });
     for (const { key, digest, committedBytes, space, writtenMs } of found.toSorted((a, b) => a.writtenMs - b.writtenMs)) {
       parts.ledger.place('uploads', sumOf(space));
       opened.#idle.add({ key, digest, committedBytes, idleSinceMs: writtenMs, space });

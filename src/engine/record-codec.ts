@@ -2,7 +2,7 @@
 // from a torn tail needs more than one record: record-scan.ts. docs/formats/segments.md
 import { crc32 } from 'node:zlib';
 import { assert } from '../base/assert.ts';
-import { readWide, writeWide } from './wide-integers.ts';
+import { writeWide } from './wide-integers.ts';
 
 /** On disk for ever. */
 export const recordKinds = { blob: 1, actionResult: 2, opaque: 3, intent: 4, commit: 5, touches: 6, tombstone: 7, seal: 8 } as const;
@@ -128,34 +128,64 @@ export function headBytesAt(buffer: Buffer, at: number): number | undefined {
  */
 export function decodeHead(buffer: Buffer, at: number, offset: number, nonceCrc: number): DecodedRecord {
   if (at + recordFixedBytes > buffer.byteLength) return none;
-  const headBytes = headBytesAt(buffer, at);
-  if (headBytes === undefined || at + headBytes > buffer.byteLength || buffer.readUInt32LE(at + 32) !== offset) return none;
-  // What no writer of this version makes is told without its checksum: bytes that only look like records are cheap.
-  if (buffer[at + 8] === version && !isPlausible(buffer, at, offset)) return none;
-  if (crc32(buffer.subarray(at + 4, at + headBytes), nonceCrc) !== buffer.readUInt32LE(at)) return none;
-  const what = unknownPart(buffer, at);
-  if (what !== undefined) return { kind: 'newer', what };
-  const hashBytes = buffer.readUInt8(at + 12);
-  const payloadBytes = buffer.readUInt32LE(at + 44);
-  const flags = buffer.readUInt8(at + 11);
-  const kind = recordKindOf(buffer.readUInt8(at + 9));
-  assert(kind !== undefined, 'unknown kinds are newer');
+  const fields = new DataView(buffer.buffer, buffer.byteOffset + at, recordFixedBytes);
+  const end = endOfHead(buffer, { fields, from: 0, at }, offset, nonceCrc);
+  if (end === undefined) return none;
+  const kind = kindOfNumber[fields.getUint8(9)];
+  if (kind === undefined || hasUnknownPart(fields, 0)) return { kind: 'newer', what: unknownPart(fields) };
+  const hashEnd = at + recordFixedBytes + fields.getUint8(12);
+  const flags = fields.getUint8(11);
+  const payloadBytes = fields.getUint32(44, true);
   const head: RecordHead = {
     kind,
-    functionNumber: buffer.readUInt8(at + 10),
+    functionNumber: fields.getUint8(10),
     isPointer: (flags & flagBits.pointer) !== 0,
     isCopy: (flags & flagBits.copy) !== 0,
-    hash: buffer.subarray(at + recordFixedBytes, at + recordFixedBytes + hashBytes),
-    instance: headBytes === recordFixedBytes + hashBytes ? '' : buffer.toString('utf8', at + recordFixedBytes + hashBytes, at + headBytes),
-    logicalBytes: readWide(buffer, at + 16),
-    sequence: readWide(buffer, at + 24),
+    hash: buffer.subarray(at + recordFixedBytes, hashEnd),
+    instance: end === hashEnd ? '' : buffer.toString('utf8', hashEnd, end),
+    logicalBytes: wideAt(fields, 16),
+    sequence: wideAt(fields, 24),
     offset,
-    durableMark: buffer.readUInt32LE(at + 36),
-    usedAtS: buffer.readUInt32LE(at + 40),
+    durableMark: fields.getUint32(36, true),
+    usedAtS: fields.getUint32(40, true),
     payloadBytes,
-    payloadCrc: buffer.readUInt32LE(at + 48),
+    payloadCrc: fields.getUint32(48, true),
   };
-  return { kind: 'record', head, bytes: aligned(headBytes) + aligned(payloadBytes) };
+  return { kind: 'record', head, bytes: aligned(end - at) + aligned(payloadBytes) };
+}
+
+/** Bytes in which many records are looked at, each at its place. */
+export class RecordBytes {
+  readonly #bytes: Buffer;
+  readonly #offset: number;
+  readonly #nonceCrc: number;
+  /** One for all: making one costs as much as a checksum. */
+  readonly #fields: DataView;
+
+  /** @param offset where `bytes` begin in their segment. */
+  constructor(bytes: Buffer, offset: number, nonceCrc: number) {
+    this.#bytes = bytes;
+    this.#offset = offset;
+    this.#nonceCrc = nonceCrc;
+    this.#fields = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  }
+
+  /** See `decodeHead`. */
+  headAt(offset: number): DecodedRecord {
+    return decodeHead(this.#bytes, offset - this.#offset, offset, this.#nonceCrc);
+  }
+
+  /** The payload of the record of `bytes` at `offset`, a view, if all of the record is right: half the time of decoding its head too. */
+  payloadAt(offset: number, bytes: number): Buffer | undefined {
+    const [all, fields, at] = [this.#bytes, this.#fields, offset - this.#offset];
+    if (at + bytes > all.byteLength || bytes < recordFixedBytes) return undefined;
+    const end = endOfHead(all, { fields, from: at, at }, offset, this.#nonceCrc);
+    const payloadBytes = fields.getUint32(at + 44, true);
+    if (end === undefined || hasUnknownPart(fields, at) || aligned(end - at) + aligned(payloadBytes) !== bytes) return undefined;
+    const payloadAt = at + aligned(end - at);
+    const payload = all.subarray(payloadAt, payloadAt + payloadBytes);
+    return crc32(payload) === fields.getUint32(at + 48, true) ? payload : undefined;
+  }
 }
 
 /** True when the payload is what the record was written with. */
@@ -163,16 +193,40 @@ export function payloadIsRight(head: RecordHead, payload: Uint8Array): boolean {
   return payload.byteLength === head.payloadBytes && crc32(payload) === head.payloadCrc;
 }
 
-function isPlausible(buffer: Buffer, at: number, offset: number): boolean {
-  const mark = buffer.readUInt32LE(at + 36);
-  return mark <= offset && mark % recordAlignment === 0 && buffer.readUInt32LE(at + 20) < upperHalfRange && buffer.readUInt32LE(at + 28) < upperHalfRange;
+// A DataView takes half the time of a Buffer, and heads are read by the million. The fields of a head begin at `from` of it.
+
+/** Where hash and instance name end in `buffer`. Undefined: no head with a right checksum begins at `at`. */
+function endOfHead(buffer: Buffer, { fields, from, at }: { readonly fields: DataView; readonly from: number; readonly at: number }, offset: number, nonceCrc: number): number | undefined {
+  if (fields.getUint32(from + 4, true) !== recordMagic || fields.getUint8(from + 12) > hashBytesMax || fields.getUint32(from + 32, true) !== offset) return undefined;
+  const end = at + recordFixedBytes + fields.getUint8(from + 12) + fields.getUint16(from + 14, true);
+  if (end > buffer.byteLength) return undefined;
+  // What no writer of this version makes is told without its checksum: bytes that only look like records are cheap.
+  if (fields.getUint8(from + 8) === version && !isPlausible(fields, from, offset)) return undefined;
+  return crc32(buffer.subarray(at + 4, end), nonceCrc) === fields.getUint32(from, true) ? end : undefined;
 }
 
-function unknownPart(buffer: Buffer, at: number): string | undefined {
-  const [found, kind, encoding, flags] = [buffer.readUInt8(at + 8), buffer.readUInt8(at + 9), buffer.readUInt8(at + 13), buffer.readUInt8(at + 11)];
+function isPlausible(fields: DataView, from: number, offset: number): boolean {
+  const mark = fields.getUint32(from + 36, true);
+  return mark <= offset && mark % recordAlignment === 0 && fields.getUint32(from + 20, true) < upperHalfRange && fields.getUint32(from + 28, true) < upperHalfRange;
+}
+
+function hasUnknownPart(fields: DataView, from: number): boolean {
+  return (
+    fields.getUint8(from + 8) !== version || kindOfNumber[fields.getUint8(from + 9)] === undefined || fields.getUint8(from + 13) !== 0 ||
+    (fields.getUint8(from + 11) & ~knownFlags) !== 0 || fields.getUint32(from + 52, true) !== 0
+  );
+}
+
+/** In words. */
+function unknownPart(fields: DataView): string {
+  const [found, kind, encoding, flags] = [fields.getUint8(8), fields.getUint8(9), fields.getUint8(13), fields.getUint8(11)];
   if (found !== version) return `version ${found}`;
   if (recordKindOf(kind) === undefined) return `kind ${kind}`;
   if (encoding !== 0) return `encoding ${encoding}`;
-  if ((flags & ~knownFlags) !== 0) return `flags ${flags}`;
-  return buffer.readUInt32LE(at + 52) === 0 ? undefined : 'something at byte 52';
+  return (flags & ~knownFlags) === 0 ? 'something at byte 52' : `flags ${flags}`;
+}
+
+/** As `readWide`. */
+function wideAt(fields: DataView, at: number): number {
+  return fields.getUint32(at, true) + fields.getUint32(at + 4, true) * 2 ** 32;
 }

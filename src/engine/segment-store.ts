@@ -1,5 +1,6 @@
 // Reads records out of segments: without waiting where the bytes are likely in the page cache, else off the loop. Both
 // checksums are looked at each time. Whether a record still counts, and whether its hash is right, is its caller's business.
+import { assert } from '../base/assert.ts';
 import { CacheError } from '../base/cache-error.ts';
 import type { CallOptions } from '../base/call-options.ts';
 import type { MonotonicClock } from '../base/clock.ts';
@@ -12,7 +13,7 @@ import { KeyWords } from './key-words.ts';
 import type { LiveEntries } from './live-entries.ts';
 import type { PageCacheGuess } from './page-cache-guess.ts';
 import type { PlannedRead } from './read-plan.ts';
-import { aligned, decodeHead, payloadIsRight } from './record-codec.ts';
+import { RecordBytes } from './record-codec.ts';
 import type { RecordHead } from './record-codec.ts';
 import { SegmentHandles } from './segment-handles.ts';
 import type { OpenSegment } from './segment-handles.ts';
@@ -28,6 +29,7 @@ export interface RecordPlace {
 
 /** A record whose two checksums are right. Whoever looked it up by a key that was cut compares `head.hash`. */
 export interface ReadRecord {
+  /** Decoded each time it is asked for. */
   readonly head: RecordHead;
   /** A view of what was read at once, as `head.hash` is: up to 256 KiB stay in memory as long as it does. Nobody else writes there. */
   readonly payload: Buffer;
@@ -147,17 +149,17 @@ export class SegmentStore implements AsyncDisposable {
   }
 
   /** Blocks the loop. The two looks at the clock cost less than a tenth of the read, and tell how wrong the guess is. */
-  #readNow(file: LogFile, { segment, offset, bytes }: RecordPlace): BytesRead {
+  #readNow(file: LogFile, { segment, offset, bytes }: RecordPlace): RecordBytes {
     const into = Buffer.allocUnsafe(bytes);
     const beganMs = this.#clock.nowMs();
     const count = readNow(file, into, offset);
     const nowMs = this.#clock.nowMs();
     this.#guess.note(segment, offset, bytes, nowMs);
     this.#guess.measured(segment, bytes, (nowMs - beganMs) * 1000, nowMs);
-    return { offset, bytes: into.subarray(0, count), nonceCrc: this.#table.at(segment).nonceCrc };
+    return new RecordBytes(into.subarray(0, count), offset, this.#table.at(segment).nonceCrc);
   }
 
-  #tryNow(file: LogFile, read: PlannedRead): BytesRead | CacheError {
+  #tryNow(file: LogFile, read: PlannedRead): RecordBytes | CacheError {
     try {
       return this.#readNow(file, read);
     } catch (thrown) {
@@ -166,7 +168,7 @@ export class SegmentStore implements AsyncDisposable {
   }
 
   /** The segment counts as being read from the moment of this call, so its bytes stay what they are. */
-  async #readLater({ segment, offset, bytes }: RecordPlace, options: CallOptions | undefined): Promise<BytesRead> {
+  async #readLater({ segment, offset, bytes }: RecordPlace, options: CallOptions | undefined): Promise<RecordBytes> {
     const { nonceCrc } = this.#table.at(segment); // the row may be gone when the read has ended
     this.#table.beginRead(segment);
     try {
@@ -175,7 +177,7 @@ export class SegmentStore implements AsyncDisposable {
       const into = Buffer.allocUnsafe(bytes);
       const count = await io('read a segment', open.file.read(into, offset));
       this.#guess.note(segment, offset, bytes, this.#clock.nowMs());
-      return { offset, bytes: into.subarray(0, count), nonceCrc };
+      return new RecordBytes(into.subarray(0, count), offset, nonceCrc);
     } finally {
       this.#table.endRead(segment);
     }
@@ -190,25 +192,32 @@ export class SegmentStore implements AsyncDisposable {
   }
 }
 
-/** What was found from `offset` of a segment on, perhaps less than was asked for. */
-interface BytesRead {
-  readonly offset: number;
-  readonly bytes: Buffer;
-  readonly nonceCrc: number;
-}
-
-function fill(outcomes: ReadOutcome[], { records }: PlannedRead, read: BytesRead | CacheError): void {
+function fill(outcomes: ReadOutcome[], { records }: PlannedRead, read: RecordBytes | CacheError): void {
   for (const record of records) outcomes[record.index] = read instanceof CacheError ? read : recordIn(read, record);
 }
 
-function recordIn({ offset, bytes, nonceCrc }: BytesRead, place: RecordPlace): ReadRecord | 'wrong' {
-  const at = place.offset - offset;
-  const decoded = decodeHead(bytes, at, place.offset, nonceCrc);
-  if (decoded.kind !== 'record' || decoded.bytes !== place.bytes || at + place.bytes > bytes.byteLength) return 'wrong';
-  const { head } = decoded;
-  const payloadAt = at + place.bytes - aligned(head.payloadBytes);
-  const payload = bytes.subarray(payloadAt, payloadAt + head.payloadBytes);
-  return payloadIsRight(head, payload) ? { head, payload } : 'wrong';
+function recordIn(read: RecordBytes, { offset, bytes }: RecordPlace): ReadRecord | 'wrong' {
+  const payload = read.payloadAt(offset, bytes);
+  return payload === undefined ? 'wrong' : new RightRecord(payload, read, offset);
+}
+
+/** Its head is decoded for who asks: most want the payload alone, a hundred at once. */
+class RightRecord implements ReadRecord {
+  readonly payload: Buffer;
+  readonly #read: RecordBytes;
+  readonly #offset: number;
+
+  constructor(payload: Buffer, read: RecordBytes, offset: number) {
+    this.payload = payload;
+    this.#read = read;
+    this.#offset = offset;
+  }
+
+  get head(): RecordHead {
+    const decoded = this.#read.headAt(this.#offset);
+    assert(decoded.kind === 'record', 'the head was right when the record was read');
+    return decoded.head;
+  }
 }
 
 function readNow(file: LogFile, into: Buffer, offset: number): number {

@@ -119,7 +119,7 @@ export class SegmentMending {
     // written again, since where a sync of it has failed before, the system takes it for written and would sync nothing.
     const unsure = Buffer.allocUnsafe(end.endOffset - end.durableMark);
     const count = await reading(name, file.read(unsure, end.durableMark));
-    await io(`write segments/${name} again`, file.write(unsure.subarray(0, count), end.durableMark));
+    if (count > 0) await io(`write segments/${name} again`, file.write(unsure.subarray(0, count), end.durableMark));
     await io(`sync segments/${name}`, syncs.sync(file.fd, 'data'));
     if (end.endOffset + recordFixedBytes > row.segmentBytes) {
       log.warn(`segments/${name} has no room for a seal; each start reads it until it is given up`);

@@ -19,7 +19,7 @@ describe('SealedSegments', () => {
     for (const count of [1, 12, 400]) {
       await using directory = await temporaryDirectory();
       const numbering: Numbering = { nextId: 7, nextSequence: 100 };
-      await using segments = new SealedSegments({ files, syncs: mortalSyncs(() => undefined), random }, { directory: directory.path, stream: 'value', segmentBytes: 2 ** 21, begunMs: 1_700_000_000_000 }, numbering);
+      await using segments = new SealedSegments({ files, syncs: mortalSyncs(() => undefined), random }, { directory: directory.path, stream: 'value', segmentBytes: 2 ** 21, lastBytesLeast: 2 ** 16, begunMs: 1_700_000_000_000 }, numbering);
       const records: NewRecord[] = [];
       let totalBytes = 0;
       for (let at = 0; at < count; at += 1) {
@@ -58,7 +58,7 @@ describe('SealedSegments', () => {
   it('makes nothing of no records', async () => {
     await using directory = await temporaryDirectory();
     const files = new NodeLogFileSystem();
-    await using segments = new SealedSegments({ files, syncs: mortalSyncs(() => undefined), random: { bytes: (length) => new Uint8Array(length) } }, { directory: directory.path, stream: 'blob', segmentBytes: 2 ** 20, begunMs: 0 }, { nextId: 1, nextSequence: 1 });
+    await using segments = new SealedSegments({ files, syncs: mortalSyncs(() => undefined), random: { bytes: (length) => new Uint8Array(length) } }, { directory: directory.path, stream: 'blob', segmentBytes: 2 ** 20, lastBytesLeast: 2 ** 20, begunMs: 0 }, { nextId: 1, nextSequence: 1 });
     await segments.end();
     assert.deepEqual(await files.list(directory.path), []);
   });

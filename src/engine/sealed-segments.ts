@@ -30,8 +30,10 @@ export interface SealedSegmentsOptions {
   /** Where they go; it exists, and holds none of their names. */
   readonly directory: string;
   readonly stream: StreamName;
-  /** Of each but the last, which is as short as it can be. */
+  /** Of each but the last. */
   readonly segmentBytes: number;
+  /** The last one is as short as it can be, and no shorter than this. */
+  readonly lastBytesLeast: number;
   /** Milliseconds since the Unix epoch. */
   readonly begunMs: number;
 }
@@ -55,7 +57,7 @@ export function sealedSegmentsBytes(totalBytes: number, { segmentBytes, recordBy
   const usableBytes = segmentBytes - segmentHeaderBytes - sealBytes - recordBytesMax;
   assert(usableBytes > 0, 'a segment has room for more than one record');
   const full = Math.floor(totalBytes / usableBytes);
-  return full * segmentBytes + wholeLength(segmentHeaderBytes + (totalBytes - full * usableBytes) + sealBytes);
+  return full * segmentBytes + wholeLength(segmentHeaderBytes + (totalBytes - full * usableBytes) + sealBytes, segmentBytesLeast);
 }
 
 /** Names of the segments are not synced; everything in them is once `end` resolves. */
@@ -131,7 +133,7 @@ export class SealedSegments implements AsyncDisposable {
     const { file, id, nonce, firstSequence } = open;
     const { stream, begunMs } = this.#options;
     const endOffset = this.#batchOffset;
-    const segmentBytes = Math.min(this.#options.segmentBytes, wholeLength(endOffset + sealBytes));
+    const segmentBytes = Math.min(this.#options.segmentBytes, wholeLength(endOffset + sealBytes, this.#options.lastBytesLeast));
     await this.#fill(file, endOffset, segmentBytes);
     await io('write a segment', file.write(encodeSegmentHeader({ stream, segmentBytes, id, nonce, firstSequence, begunMs }), 0));
     await io('sync a segment', this.#ports.syncs.sync(file.fd, 'data'));
@@ -163,7 +165,7 @@ export class SealedSegments implements AsyncDisposable {
   }
 }
 
-/** The least length of a segment that holds so many bytes. */
-function wholeLength(bytes: number): number {
-  return Math.max(segmentBytesLeast, 2 ** Math.ceil(Math.log2(bytes)));
+/** The length of the shortest segment, from `least` on, that holds so many bytes. */
+function wholeLength(bytes: number, least: number): number {
+  return Math.max(least, 2 ** Math.ceil(Math.log2(bytes)));
 }

@@ -10,6 +10,7 @@ import type { MonotonicClock } from '../base/clock.ts';
 import { byteSourceOf } from '../base/byte-source.ts';
 import type { LogFileSystem } from '../base/log-files.ts';
 import { Digest } from '../digest/digest.ts';
+import { sha256 } from '../digest/digest-function.ts';
 import { systemRandom } from '../platform/random.ts';
 import { NodeLogFileSystem } from '../platform/node-log-files.ts';
 import { systemError } from '../testing/faulty-file-system.ts';
@@ -77,6 +78,21 @@ describe('taking over a directory of format 1', () => {
     assert.deepEqual((await readdir(root)).filter((name) => !/^(?:objects|segments|kiln-data-version)$/.test(name)), [], 'values/ and recency/ are gone');
     assert.deepEqual(log.lines.filter((line) => !line.startsWith('info')), []);
     assert.equal(log.lines.length, 2, 'one line when it begins and one when it is done');
+  });
+
+  it('into the short segments of a small store, where the longest record needs a longer one', async (t) => {
+    const { root, content, clock } = await formatOne(t);
+    const store = await openFileStore(root, {}, { clock });
+    const key = { kind: 'opaque', instance: 'i'.repeat(60_000), digestFunction: sha256, hash: sha256.hashHex(Buffer.from('long')) } as const;
+    const bytes = Buffer.alloc(9_000, 'v');
+    await store.values.put(key, byteSourceOf(bytes));
+    clock.advance(10_000);
+    assert.ok(await store.values.get(key));
+    await store.close();
+    await prepareFormatTwo({ directory: root, segmentBytes: 2 ** 16, valueBytesMax: 10_000 }, { files: real, smallSyncs: mortalSyncs(() => undefined), monotonicClock: clock, wallClock: clock, random: systemRandom, log: silentLog });
+    await assertInFormatTwo(real, root, { ...content, values: [...content.values, { key, bytes, usedMs: clock.nowMs() }] });
+    const lengths = (await readSegments(real, join(root, 'segments'))).map(({ header }) => header.segmentBytes);
+    assert.deepEqual(lengths, [2 ** 17, 2 ** 16]);
   });
 
   it('after it there is nothing to do, and a new directory has nothing to take over', async (t) => {
@@ -213,7 +229,7 @@ describe('taking over a directory of format 1', () => {
     const clock = new ManualClock(Date.now());
     const store = await openFileStore(directory.path, {}, { clock });
     const random = seededRandom(t);
-    const values = Array.from({ length: 60 }, (_, at) => ({ key: { kind: 'opaque', instance: 'i', digestFunction: Digest.of(Buffer.from([at])).function, hash: Digest.of(Buffer.from([at])).hash } as const, bytes: Buffer.alloc(random.integer(0, 60_000), at), usedMs: 0 }));
+    const values = Array.from({ length: 60 }, (_, at) => ({ key: { kind: 'opaque', instance: 'i', digestFunction: sha256, hash: sha256.hashHex(Buffer.from([at])) } as const, bytes: Buffer.alloc(random.integer(0, 60_000), at), usedMs: 0 }));
     for (const { key, bytes } of values) {
       await store.values.put(key, byteSourceOf(bytes));
       clock.advance(10_000);

@@ -16,7 +16,7 @@ import type { FormatOneContent, FormatOneDirectory, FormatOneFile } from './form
 import { partsOf } from './object-layout.ts';
 import { SealedSegments, sealedSegmentsBytes } from './sealed-segments.ts';
 import type { NewRecord, Numbering } from './sealed-segments.ts';
-import { classifySegmentFile } from './segment-format.ts';
+import { classifySegmentFile, segmentBytesLeast } from './segment-format.ts';
 import type { StreamName } from './segment-format.ts';
 import { io } from './storage-error.ts';
 import { takeOverValues } from './value-take-over.ts';
@@ -98,8 +98,9 @@ async function takeOver(run: Run): Promise<void> {
 }
 
 /** Before anything is changed. */
-async function refuseWithoutRoom(content: FormatOneContent, { directory, segmentBytes, valueBytesMax }: TakeOverOptions, { files }: TakeOverPorts): Promise<void> {
-  const limits = { segmentBytes, recordBytesMax: recordHeadBytesMax + valueBytesMax };
+async function refuseWithoutRoom(content: FormatOneContent, options: TakeOverOptions, { files }: TakeOverPorts): Promise<void> {
+  const { directory, valueBytesMax } = options;
+  const limits = { segmentBytes: fullBytes(options), recordBytesMax: recordHeadBytesMax + valueBytesMax };
   let [valueBytes, blobBytes, pointers] = [0, 0, 0];
   for (const { sizeBytes } of content.values) {
     valueBytes += Math.min(sizeBytes + recordBytesEach, limits.recordBytesMax);
@@ -124,8 +125,13 @@ async function emptySegments(files: TakeOverPorts['files'], segments: string): P
   }
 }
 
+/** Room for the longest record, which the segments of the smallest stores have not. */
+function fullBytes({ segmentBytes }: TakeOverOptions): number {
+  return Math.max(segmentBytes, segmentBytesLeast);
+}
+
 function segmentsOf({ options, ports, begunMs, numbering }: Run, stream: StreamName): SealedSegments {
-  const target = { directory: join(options.directory, segmentsName), stream, segmentBytes: options.segmentBytes, begunMs };
+  const target = { directory: join(options.directory, segmentsName), stream, segmentBytes: fullBytes(options), lastBytesLeast: options.segmentBytes, begunMs };
   return new SealedSegments({ files: ports.files, syncs: ports.smallSyncs, random: ports.random }, target, numbering);
 }
 

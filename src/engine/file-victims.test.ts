@@ -30,6 +30,8 @@ class Rig {
   unpinnedCount = 0;
   looked = 0;
   turns = 0;
+  /** While a removal waits for room in the log. */
+  onRemove: () => void = () => undefined;
   /** What a removal comes to. */
   outcome: () => Promise<boolean> = () => Promise.resolve(true);
   readonly victims = new FileVictims({
@@ -37,6 +39,7 @@ class Rig {
     entries: this.log.entries,
     files: {
       remove: async (slot, _reason, mayGo) => {
+        this.onRemove();
         if (!mayGo(slot)) return false;
         const key = new KeyWords();
         this.log.entries.blobs.keyOf(slot, key);
@@ -112,6 +115,15 @@ describe('FileVictims', () => {
     rig.pinned.clear();
     rig.unpinnedCount += 1;
     assert.equal((await rig.evictAll()).length, 1);
+  });
+
+  it('K2-04: so does one that comes while the removal waits', async () => {
+    const rig = new Rig();
+    rig.put('file');
+    await rig.victims.find(floorS);
+    rig.onRemove = () => void rig.pinned.add(keyOf('file').hex());
+    assert.equal(await rig.victims.evict(floorS), undefined);
+    assert.deepEqual(rig.removed, []);
   });
 
   it('leaves alone what was used after it was chosen, and goes on with the next', async () => {

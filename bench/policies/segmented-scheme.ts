@@ -1,6 +1,7 @@
-// Kiln's own scheme on a disk that is only counted: the rules are those of the engine (which step of eviction comes next, what becomes of a
-// record, the order of files, which uses are leased), and so is what segments, records and files take beside their content.
+// Kiln’s own scheme on a disk that is only counted: the rules are those of the engine (which step of eviction comes next, what becomes of a
+// record, the order of files, which uses are leased, how exactly they are known), and so is what segments, records and files take beside their content.
 import { assertNever } from '../../src/base/assert.ts';
+import { renewAfterS } from '../../src/engine/entry-uses.ts';
 import { nextEviction } from '../../src/engine/eviction-policy.ts';
 import type { EvictionState, StreamState } from '../../src/engine/eviction-policy.ts';
 import { recordBytes } from '../../src/engine/record-codec.ts';
@@ -45,6 +46,9 @@ export class SegmentedScheme implements EvictionPolicy {
   /** Number of the segment, or `asFile`, or `absent`. */
   readonly #placeOf: Int32Array;
   readonly #wasUsed: Uint8Array;
+  /** Used since it was put, so that its time of use is written down again only now and then. */
+  readonly #wasTouched: Uint8Array;
+  readonly #renewAfterS: number;
   readonly #usedAtS: Float64Array;
   readonly #ages: UseAges;
   readonly #uses = new SegmentUses(traceBeginS);
@@ -66,6 +70,8 @@ export class SegmentedScheme implements EvictionPolicy {
     this.#segmentBytes = Math.max(segmentBytesLeast, Math.min(segmentBytesMost, 2 ** Math.floor(Math.log2(capacityBytes / segmentsLeast))));
     this.#placeOf = new Int32Array(sizes.length).fill(absent);
     this.#wasUsed = new Uint8Array(sizes.length);
+    this.#wasTouched = new Uint8Array(sizes.length);
+    this.#renewAfterS = renewAfterS(scheme.leaseS, 0);
     this.#usedAtS = new Float64Array(sizes.length);
     this.#ages = new UseAges(scheme.leaseS);
   }
@@ -83,7 +89,6 @@ export class SegmentedScheme implements EvictionPolicy {
     const nowS = Math.floor(timeS);
     if (this.#placeOf[object] !== absent) {
       this.#use(object, nowS);
-      this.#wasUsed[object] = 1;
       return true;
     }
     const bytes = this.#bytesOf(object);
@@ -96,12 +101,16 @@ export class SegmentedScheme implements EvictionPolicy {
       this.#files.append(object, 0);
     } else this.#append(object, nowS, () => this.#makeRoom(this.#segmentBytes, nowS));
     this.#wasUsed[object] = 0;
+    this.#wasTouched[object] = 0;
     this.#ages.add(bytes, nowS);
     return false;
   }
 
   #use(object: number, nowS: number): void {
     const [bytes, place, beforeS] = [this.#bytesOf(object), this.#placeOf[object] ?? absent, this.#usedAtS[object] ?? 0];
+    this.#wasUsed[object] = 1;
+    if (nowS - beforeS < this.#renewAfterS && this.#wasTouched[object] === 1) return;
+    this.#wasTouched[object] = 1;
     this.#ages.move(bytes, beforeS, nowS);
     this.#usedAtS[object] = nowS;
     if (place === asFile) return;

@@ -5,15 +5,10 @@ import type { Log } from '../base/log.ts';
 import type { LogFile, LogFileSystem } from '../base/log-files.ts';
 import type { LargeSyncs } from './large-syncs.ts';
 import { freeFileName, partialFreeFileName } from './segment-format.ts';
+import type { FreeFile } from './segment-mending.ts';
 import type { SpaceLedger, SpaceReservation } from './space-ledger.ts';
 import { io } from './storage-error.ts';
 import type { Trash } from './trash.ts';
-
-/** `bytes`: its length, which may be of another configuration. */
-export interface FreeSegmentFile {
-  readonly number: number;
-  readonly bytes: number;
-}
 
 export interface FreeFilesParts {
   readonly ledger: SpaceLedger;
@@ -32,7 +27,7 @@ export class FreeFiles {
   readonly #segmentBytes: number;
   readonly #parts: FreeFilesParts;
   /** All of `segmentBytes`. */
-  readonly #files: FreeSegmentFile[] = [];
+  readonly #files: FreeFile[] = [];
   #nextNumber = 0;
   readonly #discards = new Set<Promise<void>>();
 
@@ -57,33 +52,33 @@ export class FreeFiles {
   }
 
   /** Found at start, and not in the ledger yet. */
-  adopt(file: FreeSegmentFile): void {
+  adopt(file: FreeFile): void {
     this.#nextNumber = Math.max(this.#nextNumber, file.number + 1);
     this.#parts.ledger.place('free', file.bytes);
     this.put(file);
   }
 
   /** It has its name. One of another length is thrown away: segments are all alike. */
-  put(file: FreeSegmentFile): void {
+  put(file: FreeFile): void {
     if (file.bytes === this.#segmentBytes) this.#files.push(file);
     else this.discard(file);
   }
 
-  take(): FreeSegmentFile | undefined {
+  take(): FreeFile | undefined {
     return this.#files.pop();
   }
 
   /**
-   * A new file of zeros, not among those that `take` gives. Its blocks are written and synced, so that later syncs of it
-   * are short and it cannot run out of disk. `beyond`: counted although there is no room.
+   * A new file, not among those that `take` gives. Filled with zeros, so that later syncs of it are short and it cannot run
+   * out of disk; from where it is urgent on it is made without, which takes no time. `beyond`: counted although there is no room.
    * @throws CacheError `disk_full`, `unavailable`, `busy`: nothing is left of it.
    */
-  async make(room: SpaceReservation | 'beyond'): Promise<FreeSegmentFile> {
+  async make(room: SpaceReservation | 'beyond', isUrgent: () => boolean): Promise<FreeFile> {
     const [bytes, number] = [this.#segmentBytes, this.takeNumber()];
     const { ledger } = this.#parts;
     if (room === 'beyond') ledger.place('free', bytes);
     try {
-      await this.#zero(number);
+      await this.#create(number, isUrgent);
     } catch (thrown) {
       await this.remove([this.#partialPathOf(number), this.pathOf(number)]);
       if (room === 'beyond') ledger.remove('free', bytes);
@@ -95,7 +90,7 @@ export class FreeFiles {
   }
 
   /** Throws the file away in the background. */
-  discard(file: FreeSegmentFile): void {
+  discard(file: FreeFile): void {
     const discard = this.#discard(file).finally(() => this.#discards.delete(discard));
     this.#discards.add(discard);
   }
@@ -119,26 +114,28 @@ export class FreeFiles {
     while (this.#discards.size > 0) await Promise.all(this.#discards);
   }
 
-  async #zero(number: number): Promise<void> {
+  async #create(number: number, isUrgent: () => boolean): Promise<void> {
     const path = this.#partialPathOf(number);
     const file = await io('make a segment', this.#parts.files.createLog(path, fileMode));
     try {
-      await this.#fill(file);
+      await this.#fill(file, isUrgent);
     } finally {
       await file[Symbol.asyncDispose]();
     }
     await io('make a segment', this.#parts.files.rename(path, this.pathOf(number)));
   }
 
-  async #fill(file: LogFile): Promise<void> {
-    const zeros = Buffer.alloc(Math.min(zeroedBytes, this.#segmentBytes));
-    for (let at = 0; at < this.#segmentBytes; at += zeros.byteLength) {
+  async #fill(file: LogFile, isUrgent: () => boolean): Promise<void> {
+    let at = 0;
+    for (let zeros: Buffer | undefined; at < this.#segmentBytes && !isUrgent(); at += zeros.byteLength) {
+      zeros ??= Buffer.alloc(Math.min(zeroedBytes, this.#segmentBytes));
       await io('fill a new segment', file.write(zeros, at));
       await this.#parts.largeSyncs.sync(file, zeros.byteLength);
     }
+    if (at < this.#segmentBytes) await io('make a segment', file.truncate(this.#segmentBytes));
   }
 
-  async #discard({ number, bytes }: FreeSegmentFile): Promise<void> {
+  async #discard({ number, bytes }: FreeFile): Promise<void> {
     const { ledger, trash, log } = this.#parts;
     ledger.move('free', 'trash', bytes);
     try {

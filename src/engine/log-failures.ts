@@ -3,6 +3,7 @@
 import { CacheError } from '../base/cache-error.ts';
 import type { EnginePorts } from './engine-options.ts';
 import type { StreamName } from './segment-format.ts';
+import { storageError } from './storage-error.ts';
 
 /** In a row, before writes are refused: one or two may be a segment's own. */
 const failuresMax = 3;
@@ -32,8 +33,7 @@ export class LogFailures {
   /** Gives what those are told whose records do not count. */
   count(doing: string, cause: unknown): CacheError {
     this.#inRow += 1;
-    const reason = cause instanceof Error ? cause.message : String(cause);
-    const error = new CacheError('unavailable', `the store cannot ${doing}: ${reason}`, { cause, details: [{ kind: 'retry_after', delayMs: retryMs }] });
+    const error = errorOf(doing, cause);
     this.#ports.log.error(`cannot ${doing}; look at the disk of the data directory`, cause, { stream: this.#stream, failuresInRow: this.#inRow });
     if (this.#inRow < failuresMax) return error;
     if (this.#refusal === undefined) {
@@ -70,4 +70,12 @@ export class LogFailures {
     this.#timer?.[Symbol.dispose]();
     this.#timer = undefined;
   }
+}
+
+/** A full disk is told as such, as everywhere; anything else may pass. */
+function errorOf(doing: string, cause: unknown): CacheError {
+  const known = storageError(doing, cause);
+  if (known instanceof CacheError && known.kind === 'disk_full') return known;
+  const message = known instanceof CacheError ? known.message : `cannot ${doing}: ${String(known)}`;
+  return new CacheError('unavailable', message, { cause, details: [{ kind: 'retry_after', delayMs: retryMs }] });
 }

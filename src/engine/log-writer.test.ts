@@ -333,10 +333,7 @@ describe('LogWriter', () => {
 
   it('who makes room never waits for room, and nobody else takes what is kept for it', async () => {
     await using log = await openTemporaryLog({ maxBytes: 2 * shortSegmentBytes });
-    const reserved = Promise.withResolvers<void>();
-    log.supply.onReserve(reserved.resolve);
     log.supply.prepare();
-    await reserved.promise;
     const writer = log.writer();
     await fill(writer, largePerSegment);
     const room = Promise.withResolvers<'free'>();
@@ -456,6 +453,7 @@ describe('LogWriter', () => {
     const writer = log.writer();
     const waiting = Promise.resolve(writer.claim(100, 'external'));
     const refused = assert.rejects(waiting, { code: 'unavailable' });
+    await turns(1);
     await writer.close();
     await refused;
   });

@@ -108,6 +108,7 @@ export class LogWriter {
       stream: options.stream,
       supply: parts.supply,
       writerOf: (begun, isReserved) => new SegmentWriter(begun, isReserved, { syncs: ports.smallSyncs, gather, onSync }),
+      isUrgent: () => this.#claims.waiting > 0,
       signal: this.#waitingForSegments.signal,
     });
     this.#claims = new LogClaims((room, who) => this.#fits(room, who));
@@ -178,7 +179,7 @@ export class LogWriter {
     return { segment: segment.row.ordinal, offset, bytes, sequence };
   }
 
-  /** Resolves when all that was appended so far is durable. @throws CacheError `unavailable`: some of it does not count. */
+  /** Resolves when all that was appended so far is durable. @throws CacheError `unavailable`, `disk_full`: some of it does not count. */
   durable(): Promise<void> {
     return new Promise((resolve, reject) => {
       this.#records.addMark((outcome) => {
@@ -316,7 +317,7 @@ export class LogWriter {
     this.#line.dropFailed();
     this.#claims.makeVoid();
     void segment.end();
-    this.#records.fail(this.#count('write its log', cause));
+    this.#records.fail(this.#count('write the log', cause));
     this.#look();
   }
 

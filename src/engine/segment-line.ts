@@ -13,12 +13,14 @@ export interface SegmentLineParts {
   readonly supply: Pick<SegmentSupply, 'next' | 'hasReserve' | 'segmentBytes'>;
   /** `isReserved`: begun for those who make room. */
   readonly writerOf: (begun: BegunSegment, isReserved: boolean) => SegmentWriter;
+  /** Whether anybody waits for room. */
+  readonly isUrgent: () => boolean;
   /** Ends the waiting for segments. */
   readonly signal: AbortSignal;
 }
 
-/** The next segment is asked for when less than this share of one is free: time enough to begin one, and to make room. */
-const aheadShare = 1 / 4;
+/** The next segment is asked for when less than this share of one is free: time enough to make one, and to make room for it. */
+const aheadShare = 1 / 2;
 
 export class SegmentLine {
   readonly #parts: SegmentLineParts;
@@ -113,7 +115,12 @@ export class SegmentLine {
 
   /** Asks for a segment; one at a time for each asker. Resolves when it is here. @throws as SegmentSupply.next */
   ask(who: Asker): Promise<void> {
-    const asked = this.#asked.get(who) ?? this.#ask(who).finally(() => this.#asked.delete(who));
+    const known = this.#asked.get(who);
+    if (known !== undefined) return known;
+    // Later, so that it is known to be asked for when the supply tells of a change within the call.
+    const asked = Promise.resolve()
+      .then(() => this.#ask(who))
+      .finally(() => this.#asked.delete(who));
     this.#asked.set(who, asked);
     return asked;
   }
@@ -124,8 +131,8 @@ export class SegmentLine {
   }
 
   async #ask(who: Asker): Promise<void> {
-    const { stream, supply, writerOf, signal } = this.#parts;
-    const segment = writerOf(await supply.next(stream, who, { signal }), who === 'internal');
+    const { stream, supply, writerOf, signal, isUrgent } = this.#parts;
+    const segment = writerOf(await supply.next(stream, who, { signal, isUrgent: who === 'internal' ? () => true : isUrgent }), who === 'internal');
     const last = this.#segments.at(-1);
     assert(last === undefined || last.row.id < segment.row.id, 'segments come in the order of their ids');
     if (who === 'external' && !supply.hasReserve) this.#keepInstead(segment);

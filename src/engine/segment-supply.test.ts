@@ -18,13 +18,6 @@ async function begin(log: TemporaryLog, stream: StreamName = 'blob', who: Asker 
   return row;
 }
 
-async function makeReserve(log: TemporaryLog): Promise<void> {
-  const { promise, resolve } = Promise.withResolvers<void>();
-  log.supply.onReserve(resolve);
-  log.supply.prepare();
-  await promise;
-}
-
 describe('SegmentSupply', () => {
   it('K1-01: begins a segment by block, sync, name, sync of the directory, in this order', async () => {
     await using log = await openTemporaryLog();
@@ -43,16 +36,35 @@ describe('SegmentSupply', () => {
       stream: 'value', segmentBytes: shortSegmentBytes, id: 0, nonce: [...row.nonce], firstSequence: 2, begunMs: 1_700_000_000_000,
     });
     assert.deepEqual([row.state, row.endOffset, row.durableOffset, row.begunS], ['open', segmentHeaderBytes, segmentHeaderBytes, 1_700_000_000]);
-    assert.deepEqual([log.ledger.bytesOf('segments'), log.ledger.usedBytes], [shortSegmentBytes, shortSegmentBytes]);
+    assert.deepEqual([log.ledger.bytesOf('segments'), log.ledger.placedBytes], [shortSegmentBytes, shortSegmentBytes]);
   });
 
   it('makes files of zeros that only their owner may read', async () => {
     await using log = await openTemporaryLog();
-    await makeReserve(log);
-    assert.equal((await stat(`${log.directory}/0.free`)).mode & 0o777, 0o600);
-    const bytes = await readFile(`${log.directory}/0.free`);
-    assert.deepEqual([bytes.byteLength, bytes.every((byte) => byte === 0)], [shortSegmentBytes, true]);
-    assert.deepEqual([log.ledger.bytesOf('free'), log.supply.hasReserve, log.supply.freeCount], [shortSegmentBytes, true, 0]);
+    await begin(log);
+    const path = `${log.directory}/0000000000000000.blob`;
+    const { mode, blocks } = await stat(path);
+    assert.deepEqual([mode & 0o777, blocks * 512 >= shortSegmentBytes], [0o600, true]);
+    const bytes = await readFile(path);
+    assert.deepEqual([bytes.byteLength, bytes.subarray(64).every((byte) => byte === 0)], [shortSegmentBytes, true]);
+  });
+
+  it('fills no file that somebody waits for, and stops filling when somebody comes', async () => {
+    await using log = await openTemporaryLog({ segmentBytes: 4 * shortSegmentBytes });
+    const first = await log.supply.next('blob', 'external', { isUrgent: () => true });
+    assert.deepEqual(log.files.events.filter((event) => event.includes('0.partial')), ['create 0.partial', 'truncate 0.partial']);
+    let pieces = 0;
+    const second = await log.supply.next('blob', 'external', { isUrgent: () => (pieces += 1) > 2 });
+    assert.equal(log.files.events.filter((event) => event === 'write 1.partial').length, 2);
+    for (const { file } of [first, second]) assert.equal((await file.status()).sizeBytes, 4 * shortSegmentBytes);
+  });
+
+  it('touches no file before somebody comes', async () => {
+    await using log = await openTemporaryLog();
+    log.supply.prepare();
+    assert.deepEqual([log.files.events, log.supply.hasReserve, log.supply.freeCount, log.supply.keptBytes], [[], true, 0, shortSegmentBytes]);
+    await log.supply.close();
+    assert.deepEqual([await log.names(), log.ledger.usedBytes], [[], 0]);
   });
 
   it('gives a nonce to each life of a file, so that no record of an older one counts', async () => {
@@ -73,11 +85,10 @@ describe('SegmentSupply', () => {
     const given = log.supply.giveBack(row);
     while (log.syncs.held.length === 0) await new Promise(setImmediate);
     assert.deepEqual(log.files.events, ['rename 1.free', 'sync segments/ begins']);
-    assert.equal(log.supply.hasReserve, false);
-    assert.equal(log.table.count, 1);
+    assert.deepEqual([log.supply.freeCount, log.table.count], [0, 1]);
     await log.syncs.end();
     await given;
-    assert.deepEqual([log.supply.hasReserve, log.table.count, log.ledger.bytesOf('free')], [true, 0, shortSegmentBytes]);
+    assert.deepEqual([log.supply.freeCount, log.table.count, log.ledger.bytesOf('free')], [1, 0, shortSegmentBytes]);
   });
 
   it('K1-03: two that are given up go one durably after the other', async () => {
@@ -119,7 +130,7 @@ describe('SegmentSupply', () => {
     row.hasFailed = true;
     await log.supply.giveBack(row);
     await log.supply.close();
-    assert.deepEqual([log.trashed, await log.names(), log.ledger.usedBytes], [['1.free'], [], 0]);
+    assert.deepEqual([log.trashed, await log.names(), log.ledger.placedBytes], [['1.free'], [], 0]);
   });
 
   for (const { at, operation, name } of [
@@ -134,10 +145,10 @@ describe('SegmentSupply', () => {
       await using log = await openTemporaryLog();
       log.files.fault = (done, where) => (done === operation && where === name ? 'EIO' : undefined);
       await assert.rejects(log.supply.next('blob', 'external'), { code: 'unavailable' });
-      assert.deepEqual([await log.names(), log.table.count, log.ledger.usedBytes], [[], 0, 0]);
+      assert.deepEqual([await log.names(), log.table.count, log.ledger.placedBytes], [[], 0, 0]);
       log.files.fault = () => undefined;
       const row = await begin(log);
-      assert.deepEqual([log.table.count, log.ledger.usedBytes], [1, shortSegmentBytes]);
+      assert.deepEqual([log.table.count, log.ledger.placedBytes], [1, shortSegmentBytes]);
       assert.deepEqual(await log.names(), [`${row.id.toString(16).padStart(16, '0')}.blob`]);
     });
   }
@@ -146,12 +157,12 @@ describe('SegmentSupply', () => {
     await using log = await openTemporaryLog();
     log.files.fault = (operation) => (operation === 'write' ? 'ENOSPC' : undefined);
     await assert.rejects(log.supply.next('blob', 'internal'), { kind: 'disk_full' });
-    assert.equal(log.ledger.usedBytes, 0);
+    assert.equal(log.ledger.placedBytes, 0);
   });
 
-  it('keeps one file for those who make room, and makes one beyond the bound when they have used it', async () => {
+  it('keeps room for those who make some, and makes a file beyond the bound when they have used it', async () => {
     await using log = await openTemporaryLog({ maxBytes: 2 * shortSegmentBytes });
-    await makeReserve(log);
+    log.supply.prepare();
     const first = await begin(log);
     log.freeSegment = () => Promise.reject(new CacheError('disk_full', 'nothing may go'));
     await assert.rejects(log.supply.next('blob', 'external'), { kind: 'disk_full' });
@@ -163,13 +174,10 @@ describe('SegmentSupply', () => {
     assert.deepEqual([log.supply.hasReserve, log.supply.freeCount, log.ledger.usedBytes], [true, 0, 3 * shortSegmentBytes]);
   });
 
-  it('keeps another file for those who make room as soon as they have used one, if there is room', async () => {
+  it('keeps room for those who make some as soon as they have used what was kept, if there is any', async () => {
     await using log = await openTemporaryLog();
-    await makeReserve(log);
-    const again = Promise.withResolvers<void>();
-    log.supply.onReserve(again.resolve);
+    log.supply.prepare();
     await begin(log, 'blob', 'internal');
-    await again.promise;
     assert.deepEqual([log.supply.hasReserve, log.ledger.usedBytes], [true, 2 * shortSegmentBytes]);
   });
 
@@ -193,7 +201,7 @@ describe('SegmentSupply', () => {
 
   it('asks again when another was quicker, and not for ever', async () => {
     await using log = await openTemporaryLog();
-    await makeReserve(log);
+    log.supply.adopt(0, shortSegmentBytes);
     let asked = 0;
     log.freeSegment = async () => {
       asked += 1;

@@ -1,6 +1,6 @@
 // Where the next segment comes from: files that were given up or made ahead, begun in the order that is safe, since no
-// record may be acknowledged in a segment whose name or nonce may be lost. One file is kept free for those without whom
-// no room would ever be made.
+// record may be acknowledged in a segment whose name or nonce may be lost. Room for one is kept for those without whom no
+// room would ever be made.
 import { assert } from '../base/assert.ts';
 import { CacheError } from '../base/cache-error.ts';
 import type { CallOptions } from '../base/call-options.ts';
@@ -8,12 +8,13 @@ import type { LogDirectory, LogFile } from '../base/log-files.ts';
 import type { EnginePorts } from './engine-options.ts';
 import type { Evictor } from './evictor.ts';
 import { FreeFiles } from './free-files.ts';
-import type { FreeFilesParts, FreeSegmentFile } from './free-files.ts';
+import type { FreeFilesParts } from './free-files.ts';
 import { encodeSegmentHeader, nonceBytes, segmentFileName, segmentHeaderBytes } from './segment-format.ts';
 import type { StreamName } from './segment-format.ts';
+import type { FreeFile } from './segment-mending.ts';
 import type { SegmentRow, SegmentTable } from './segment-table.ts';
 import type { SequenceNumbers } from './sequence-numbers.ts';
-import type { SpaceLedger } from './space-ledger.ts';
+import type { SpaceLedger, SpaceReservation } from './space-ledger.ts';
 import { io } from './storage-error.ts';
 
 /** Who asks: `internal` are tombstones, copies, commits and intents, without which no room would ever be made. */
@@ -23,6 +24,11 @@ export type Asker = 'external' | 'internal';
 export interface BegunSegment {
   readonly row: SegmentRow;
   readonly file: LogFile;
+}
+
+export interface NextOptions extends CallOptions {
+  /** Somebody waits for it by now: a file that has to be made is not filled first. By default nobody does. */
+  readonly isUrgent?: () => boolean;
 }
 
 export interface SupplyPlace {
@@ -56,8 +62,8 @@ export class SegmentSupply {
   /** By ordinal: segments that have the name of a free file already, but not durably. */
   readonly #renamed = new Map<number, string>();
   readonly #reserveListeners: (() => void)[] = [];
-  #refill: Promise<void> | undefined;
-  #closed = false;
+  /** For those who make room; undefined: the last free file is, or nothing. */
+  #kept: SpaceReservation | undefined;
 
   private constructor(place: SupplyPlace, parts: SupplyParts, ports: SupplyPorts, names: LogDirectory) {
     this.#place = place;
@@ -78,12 +84,17 @@ export class SegmentSupply {
 
   /** Free files that anybody may have. */
   get freeCount(): number {
-    return Math.max(0, this.#free.count - 1);
+    return this.#kept === undefined ? Math.max(0, this.#free.count - 1) : this.#free.count;
   }
 
-  /** A file is kept free for `internal` askers. While it is not, what they were given is for them alone. */
+  /** Room for a segment is kept for `internal` askers. While it is not, what they were given is for them alone. */
   get hasReserve(): boolean {
-    return this.#free.count > 0;
+    return this.#kept !== undefined || this.#free.count > 0;
+  }
+
+  /** So much is reserved in the ledger for no write in particular. */
+  get keptBytes(): number {
+    return this.#kept?.bytes ?? 0;
   }
 
   /** Calls `changed` whenever `hasReserve` became true. For as long as this lives. */
@@ -93,16 +104,17 @@ export class SegmentSupply {
 
   /** A free file that a start found; it counts as placed from here on. */
   adopt(number: number, bytes: number): void {
-    this.#changeFree(() => this.#free.adopt({ number, bytes }));
+    this.#changeReserve(() => this.#free.adopt({ number, bytes }));
   }
 
   /**
-   * Begins a segment. `external` waits for room; `internal` takes the file that is kept for it, and makes one beyond the
-   * bound when even that is in use.
+   * Begins a segment. `external` waits for room; `internal` takes what is kept for it, and makes a file beyond the bound when
+   * even that is in use.
    * @throws CacheError `disk_full`, `busy`, `unavailable`, `cancelled`.
    */
-  async next(stream: StreamName, who: Asker, options?: CallOptions): Promise<BegunSegment> {
-    const file = who === 'internal' ? await this.#reserved() : await this.#roomy(options);
+  async next(stream: StreamName, who: Asker, options?: NextOptions): Promise<BegunSegment> {
+    this.prepare();
+    const file = who === 'internal' ? await this.#reserved(options) : await this.#roomy(options);
     return this.#inTurn(() => this.#begin(stream, file));
   }
 
@@ -115,10 +127,9 @@ export class SegmentSupply {
     return this.#inTurn(() => this.#giveBack(row));
   }
 
-  /** Fills up the reserve, in the background, if there is room; else the next segment that is given back does. */
+  /** Keeps room for `internal` askers if there is some; else the next segment that is given back is for them. Touches no disk. */
   prepare(): void {
-    if (this.hasReserve || this.#closed) return;
-    this.#refill ??= this.#fillReserve().finally(() => (this.#refill = undefined));
+    if (!this.hasReserve) this.#changeReserve(() => (this.#kept = this.#parts.ledger.tryReserve(this.segmentBytes)));
   }
 
   /** Throws one free file away, in the background. False: there is none to spare. */
@@ -131,24 +142,24 @@ export class SegmentSupply {
 
   /** Waits for what is under way. Nothing is asked of it any more. */
   async close(): Promise<void> {
-    this.#closed = true;
-    await this.#refill;
     await this.#turn;
     await this.#free.idle();
     await this.#names[Symbol.asyncDispose]();
+    this.#kept?.[Symbol.dispose]();
   }
 
-  async #reserved(): Promise<FreeSegmentFile> {
+  async #reserved(options: NextOptions | undefined): Promise<FreeFile> {
     const file = this.#free.take();
-    if (file === undefined) return this.#free.make(this.#parts.ledger.tryReserve(this.segmentBytes) ?? 'beyond');
+    const room = this.#kept ?? 'beyond';
+    if (file === undefined) this.#kept = undefined;
     this.prepare();
-    return file;
+    return file ?? this.#make(room, options);
   }
 
-  async #roomy(options: CallOptions | undefined): Promise<FreeSegmentFile> {
+  async #roomy(options: NextOptions | undefined): Promise<FreeFile> {
     for (let tries = 0; tries < triesMax; tries += 1) {
       const room = await this.#parts.room.freeSegment(options);
-      if (room !== 'free') return this.#free.make(room);
+      if (room !== 'free') return this.#make(room, options);
       const file = this.freeCount > 0 ? this.#free.take() : undefined;
       if (file !== undefined) return file;
     }
@@ -157,19 +168,12 @@ export class SegmentSupply {
     });
   }
 
-  async #fillReserve(): Promise<void> {
-    const room = this.#parts.ledger.tryReserve(this.segmentBytes);
-    if (room === undefined) return;
-    try {
-      const file = await this.#free.make(room);
-      this.#changeFree(() => this.#free.put(file));
-    } catch (thrown) {
-      this.#ports.log.warn('no segment can be made ahead', { reason: CacheError.from(thrown).message });
-    }
+  #make(room: SpaceReservation | 'beyond', options: NextOptions | undefined): Promise<FreeFile> {
+    return this.#free.make(room, options?.isUrgent ?? (() => false));
   }
 
   /** Block, sync, name, sync of the directory: cut anywhere, it is a free file or an empty segment. */
-  async #begin(stream: StreamName, free: FreeSegmentFile): Promise<BegunSegment> {
+  async #begin(stream: StreamName, free: FreeFile): Promise<BegunSegment> {
     const { table, ledger, sequences } = this.#parts;
     const { files, smallSyncs, random, wallClock } = this.#ports;
     const from = this.#free.pathOf(free.number);
@@ -216,10 +220,10 @@ export class SegmentSupply {
     table.release(row.ordinal);
     const file = { number, bytes: row.segmentBytes };
     if (row.hasFailed) this.#free.discard(file);
-    else this.#changeFree(() => this.#free.put(file));
+    else this.#changeReserve(() => this.#free.put(file));
   }
 
-  #changeFree(change: () => void): void {
+  #changeReserve(change: () => void): void {
     const hadReserve = this.hasReserve;
     change();
     if (this.hasReserve && !hadReserve) for (const changed of this.#reserveListeners) changed();

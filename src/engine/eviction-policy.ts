@@ -1,7 +1,7 @@
 // What goes next when something must: a segment of one of the two streams, a large file, or nothing. Pure; whoever drives it does one
 // step, looks again and asks again. Blobs and values in segments go first in, first out, with another round for what was used
 // (recycle-step.ts), files by SIEVE (sieve-order.ts); between them the one that has not been used for longest goes, a segment on the average of
-// what counts in it. The choice was measured: docs/decisions/0027-what-is-evicted.md.
+// what counts in it. The choice was measured: docs/decisions/0028-what-is-evicted.md.
 
 /** A stream of segments that hold blobs or values. */
 export interface StreamState {

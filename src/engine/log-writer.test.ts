@@ -427,6 +427,26 @@ describe('LogWriter', () => {
     await writer.close();
   });
 
+  it('waits for a seal that somebody else has asked for', async () => {
+    await using log = await openTemporaryLog();
+    const writer = log.writer();
+    await put(writer, 'one');
+    await Promise.all([writer.seal(), writer.seal().then(() => assert.equal(log.table.oldest('blob')?.state, 'sealed'))]);
+    await writer.close();
+  });
+
+  it('tells a full disk from a sick one', async () => {
+    await using log = await openTemporaryLog();
+    const writer = log.writer();
+    await put(writer, 'kept');
+    await writer.durable();
+    log.files.fault = (operation) => (operation === 'write' ? 'ENOSPC' : undefined);
+    await put(writer, 'lost');
+    await assert.rejects(writer.durable(), { kind: 'disk_full' });
+    log.files.fault = () => undefined;
+    await writer.close();
+  });
+
   it('closes with everything sealed, and gives back segments that hold nothing', async () => {
     await using log = await openTemporaryLog();
     const writer = log.writer();

@@ -190,15 +190,18 @@ export class LogWriter {
   }
 
   /**
-   * Seals the segment that is written to, if it has records; what is appended later goes to the next.
+   * Seals the segment that is written to, if it has records; what is appended later goes to the next. Resolves when all
+   * segments with records of before are sealed.
    * @throws CacheError `unavailable`, `disk_full`: it is not sealed.
    */
   async seal(): Promise<void> {
-    const segment = this.#line.tail;
+    const { tail, first } = this.#line;
+    const isTail = tail !== undefined && tail.row.records > 0;
+    const segment = isTail ? tail : first;
     if (segment === undefined || segment.row.records === 0) return;
     // What was claimed must find its place behind it.
-    while (this.#line.tail === segment && !this.#line.fitsBehindTail(this.#claims.room)) await this.#line.ask('internal');
-    if (this.#line.tail === segment) this.#line.moveOn();
+    while (isTail && this.#line.tail === segment && !this.#line.fitsBehindTail(this.#claims.room)) await this.#line.ask('internal');
+    if (isTail && this.#line.tail === segment) this.#line.moveOn();
     this.#flush();
     await segment.ended;
     if (segment.row.hasFailed) throw new CacheError('unavailable', 'a segment could not be sealed; the log of Kiln says why');

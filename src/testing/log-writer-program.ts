@@ -8,7 +8,6 @@ import type { RecoveredLog } from '../engine/log-recovery.ts';
 import { LogWriter } from '../engine/log-writer.ts';
 import type { Appended } from '../engine/log-writer.ts';
 import { recordBytes } from '../engine/record-codec.ts';
-import { segmentBytesLeast } from '../engine/segment-format.ts';
 import { SegmentSupply } from '../engine/segment-supply.ts';
 import { SequenceNumbers } from '../engine/sequence-numbers.ts';
 import type { CrashFacts, CrashProgram } from './crash-points.ts';
@@ -90,9 +89,11 @@ export interface WriterProgramOptions {
 }
 
 const root = '/data';
-const steps = 24;
-/** 17 fill a segment. */
-const largeBytes = 60_000;
+const steps = 30;
+/** As short as a small store has them, so that it takes few records to fill one. */
+const segmentBytes = 65_536;
+/** 6 fill a segment. */
+const largeBytes = 9_000;
 const segmentsMax = 3;
 /** Where a blob's number stands in its hash. */
 const hashBytes = 32;
@@ -197,14 +198,14 @@ class Writing {
       room: {
         freeSegment: async () => {
           if (supply.freeCount > 0) return 'free' as const;
-          const room = ledger.tryReserve(segmentBytesLeast);
+          const room = ledger.tryReserve(segmentBytes);
           assert.ok(room);
           return room;
         },
       },
     };
     const { files = disk, smallSyncs: syncs = smallSyncs } = started.spoilt;
-    const supply = await SegmentSupply.open({ directory: segmentsDirectory, segmentBytes: segmentBytesLeast }, parts, { files, smallSyncs: syncs, random, wallClock: clock, log });
+    const supply = await SegmentSupply.open({ directory: segmentsDirectory, segmentBytes }, parts, { files, smallSyncs: syncs, random, wallClock: clock, log });
     for (const { number, bytes } of started.recovered.free) supply.adopt(number, bytes);
     return new Writing(machine, started, supply, sequences);
   }
@@ -237,7 +238,7 @@ class Writing {
   async #put(): Promise<void> {
     const { random, clock } = this.#machine;
     const { facts, parts } = this.#started;
-    const payload = Buffer.alloc(random.integer(0, 2) > 0 ? largeBytes : random.integer(0, 3_000), 0x61);
+    const payload = Buffer.alloc(random.integer(0, 2) > 0 ? largeBytes : random.integer(0, 1_500), 0x61);
     using claim = await this.#writer.claim(recordBytes(hashBytes, 0, payload.byteLength), random.integer(0, 3) === 0 ? 'internal' : 'external');
     const number = this.#number;
     this.#number += 1;

@@ -24,6 +24,7 @@ const knownFlags = flagBits.pointer | flagBits.copy | flagBits.gone;
 /** The upper halves of numbers below 2^53 are. */
 const upperHalfRange = 2 ** 21;
 const firstRoomBytes = 64 * 1024;
+const noPayload = Buffer.alloc(0);
 
 /** The segment that a hint is of. */
 export interface HintedSegment {
@@ -60,6 +61,14 @@ export function hintEntryOf(head: RecordHead, bytes: number, payload: Buffer): H
   if (head.kind === 'tombstone' && tombstone === undefined) return undefined;
   const { kind, isPointer, isCopy, functionNumber, offset, logicalBytes, sequence, usedAtS } = head;
   return { kind, target: tombstone?.removed, isGone: tombstone?.isGone ?? false, isPointer, isCopy, functionNumber, offset, bytes, logicalBytes, sequence, usedAtS };
+}
+
+/**
+ * The entry of a record of which only the payload is wrong. A value counts all the same: it is the last one of its key as
+ * ever, and whoever reads it finds it wrong, while an older one would be taken for it. Undefined: it counts for nothing.
+ */
+export function brokenEntryOf(head: RecordHead, bytes: number): HintEntry | undefined {
+  return isValue(head.kind) ? hintEntryOf(head, bytes, noPayload) : undefined;
 }
 
 /** Gathers the entries of one segment, in the order of its records. Holds 64 bytes for each, and at most as much again. */

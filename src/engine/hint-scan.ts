@@ -1,6 +1,6 @@
 // Makes the hint of a segment from its records. Reads and checks all of it, so it runs where that holds nobody up; what is
 // durable is known elsewhere and given.
-import { HintBuilder, hintEntryOf } from './hint-format.ts';
+import { HintBuilder, brokenEntryOf, hintEntryOf } from './hint-format.ts';
 import type { HintedSegment } from './hint-format.ts';
 import { KeyWords } from './key-words.ts';
 import { RecordScan } from './record-scan.ts';
@@ -53,11 +53,14 @@ export function hintOf(read: ReadNow, { segment, endOffset, sealSequence }: Hint
   }
 }
 
-/** False: only a newer Kiln knows what this is. Damage is left out, as it will be when the segment itself is read. */
+/** False: only a newer Kiln knows what this is. Damage is left out where it will be when the segment itself is read. */
 function tell(builder: HintBuilder, key: KeyWords, event: ScanEvent): boolean {
-  if (event.kind !== 'record') return event.kind === 'damage';
-  const entry = hintEntryOf(event.head, event.bytes, event.payload);
-  if (entry === undefined || !key.setRecord(event.head, entry.target)) return false;
+  if (event.kind === 'newer') return false;
+  const { head } = event;
+  if (head === undefined) return true;
+  const entry = event.kind === 'record' ? hintEntryOf(head, event.bytes, event.payload) : brokenEntryOf(head, event.to - event.from);
+  if (entry === undefined) return event.kind === 'damage';
+  if (!key.setRecord(head, entry.target)) return false;
   builder.add(key, entry);
   return true;
 }

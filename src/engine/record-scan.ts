@@ -38,8 +38,8 @@ export interface KnownMarks {
 export type ScanEvent =
   /** Not for seals. `head.hash` and `payload` are views that hold until the next push. */
   | { readonly kind: 'record'; readonly head: RecordHead; readonly bytes: number; readonly payload: Buffer }
-  /** Bytes that were durable once and are not right. */
-  | { readonly kind: 'damage'; readonly from: number; readonly to: number }
+  /** Bytes that were durable once and are not right. `head`: of the one record that they are, if only its payload is wrong; holds until the next push. */
+  | { readonly kind: 'damage'; readonly from: number; readonly to: number; readonly head?: RecordHead }
   /** Only a newer Kiln writes what is here. The scan ends. */
   | { readonly kind: 'newer'; readonly offset: number; readonly what: string };
 
@@ -196,7 +196,7 @@ export class RecordScan {
     const payload = record.subarray(payloadAt, payloadAt + head.payloadBytes);
     this.#note(head, bytes);
     if (!payloadIsRight(head, payload)) {
-      if (at < this.#durableMark) this.#events.push({ kind: 'damage', from: at, to: at + bytes });
+      if (at < this.#durableMark) this.#events.push({ kind: 'damage', from: at, to: at + bytes, head });
       else this.#foundGap(at);
     } else if (head.kind === 'seal') {
       this.#sealedRecords = head.logicalBytes;

@@ -145,7 +145,7 @@ export class SegmentMending {
 
 /** The seal says that there were more. */
 export function lacksRecords({ sealedRecords, records }: SegmentEnd): boolean {
-  return sealedRecords !== undefined && sealedRecords !== records;
+  return sealedRecords !== undefined && sealedRecords > records;
 }
 
 function sealOf(row: SegmentRow, sequence: number, nowS: number): Buffer {

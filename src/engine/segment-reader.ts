@@ -3,7 +3,7 @@
 import { assertNever } from '../base/assert.ts';
 import { CacheError } from '../base/cache-error.ts';
 import type { LogFile } from '../base/log-files.ts';
-import { hintEntryOf } from './hint-format.ts';
+import { brokenEntryOf, hintEntryOf } from './hint-format.ts';
 import type { Hint } from './hint-format.ts';
 import { KeyWords } from './key-words.ts';
 import { recordFixedBytes } from './record-codec.ts';
@@ -44,6 +44,7 @@ export interface SegmentEnd {
 }
 
 type RecordEvent = Extract<ScanEvent, { readonly kind: 'record' }>;
+type DamageEvent = Extract<ScanEvent, { readonly kind: 'damage' }>;
 type Ended = Extract<ScanEnd, { readonly kind: 'ended' }>;
 
 /** Read at once. */
@@ -129,6 +130,7 @@ export class SegmentReader {
         throw writtenByNewer(name, `${event.what} at ${event.offset}`);
       case 'damage':
         damage.push({ from: event.from, to: event.to });
+        this.#takeBroken(row, event);
         return;
       case 'record':
         segment.durableMark = Math.max(segment.durableMark, event.head.durableMark);
@@ -145,6 +147,11 @@ export class SegmentReader {
     if (!this.#key.setRecord(head, entry.target)) return false;
     row.youngestUseS = Math.max(row.youngestUseS, Math.min(this.#nowS, head.usedAtS));
     return this.#fold.take(row, this.#key, entry);
+  }
+
+  #takeBroken(row: SegmentRow, { head, from, to }: DamageEvent): void {
+    const entry = head === undefined ? undefined : brokenEntryOf(head, to - from);
+    if (head !== undefined && entry !== undefined && this.#key.setRecord(head)) this.#fold.take(row, this.#key, entry);
   }
 
   #takeTouches({ head, payload }: RecordEvent): boolean {

@@ -24,11 +24,15 @@ describe('PageCacheGuess', () => {
     assert.throws(() => guess.note(1, 64 * mib, 1, 0), { name: 'AssertionError' });
   });
 
-  it('doubts a segment for a second after a slow read, whatever is noted meanwhile', () => {
+  it('doubts a segment for a second after the third slow read of eight, whatever is noted meanwhile', () => {
     const guess = new PageCacheGuess(64 * mib);
     for (const segment of [1, 2]) guess.note(segment, 0, 100_000, 0);
-    guess.measured(1, 1024, 301, 1_000);
+    for (let read = 0; read < 10; read += 1) guess.measured(1, 1024, 301, 1_000);
     assert.equal(guess.isLikely(1, 0, 1), true, 'a read of 1 KiB may take 301 us');
+    for (const microseconds of [302, 1, 1, 1, 1, 1, 1, 1, 302, 1, 302, 1, 1, 1, 1, 1, 302]) {
+      guess.measured(1, 1024, microseconds, 1_000);
+      assert.equal(guess.isLikely(1, 0, 1), true, 'it may have waited for a processor');
+    }
     guess.measured(1, 1024, 302, 1_000);
     assert.equal(guess.isLikely(1, 0, 1), false);
     assert.equal(guess.isLikely(2, 0, 1), true);
@@ -46,12 +50,14 @@ describe('PageCacheGuess', () => {
     assert.equal(guess.isLikely(1, 0, mib), true);
   });
 
-  it('doubts everything for a second after the fourth slow read within one', () => {
+  it('doubts everything for a second after the eighth slow read of 32, whichever they are of', () => {
     const guess = new PageCacheGuess(64 * mib);
-    for (let segment = 0; segment < 10; segment += 1) guess.note(segment, 0, 1, 0);
-    for (const [segment, nowMs] of [[0, 0], [1, 400], [2, 800], [3, 1_100]] as const) guess.measured(segment, 1, 9_000, nowMs);
-    assert.equal(guess.isLikely(9, 0, 1), true, 'the first was more than a second ago');
-    for (const [segment, nowMs] of [[4, 1_200], [5, 1_300], [6, 1_400]] as const) guess.measured(segment, 1, 9_000, nowMs);
+    for (let segment = 0; segment < 40; segment += 1) guess.note(segment, 0, 1, 0);
+    for (let segment = 0; segment < 7; segment += 1) guess.measured(segment, 1, 9_000, 0);
+    for (let read = 0; read < 32; read += 1) guess.measured(30, 1, 5, 0);
+    for (let segment = 10; segment < 17; segment += 1) guess.measured(segment, 1, 9_000, 1_400);
+    assert.equal(guess.isLikely(9, 0, 1), true, 'seven of the last 32');
+    guess.measured(17, 1, 9_000, 1_400);
     assert.equal(guess.isLikely(9, 0, 1), false);
     guess.note(8, 0, 1, 2_399);
     assert.equal(guess.isLikely(9, 0, 1), false);

@@ -1,6 +1,6 @@
 // Which bytes of the segments are likely in the page cache, so that a read may be made on the loop: those that were
 // written or read lately. The system does not say, so this is a guess in both directions, and the time that reads on the
-// loop took corrects it: where one was slow, nothing is believed for a while. A wrong guess costs one slow read.
+// loop took corrects it: where several were slow, nothing is believed for a while. A wrong guess costs some slow reads.
 import { assert } from '../base/assert.ts';
 
 /** What is known of a segment at once. A multiple of a page; smaller would cost memory, larger would believe more. */
@@ -10,10 +10,15 @@ const segmentBytesMax = 67_108_864;
 const wordsPerSegment = segmentBytesMax / blockBytes / 32;
 /** A read on the loop that took longer went to the disk, or as good as: the page cache takes 1 to 50 us. */
 const slowRead = { microseconds: 300, perKiB: 1 } as const;
-/** Nothing of a segment is believed for so long after a slow read of it. */
+/** Nothing is believed for so long where reads were slow. */
 const doubtMs = 1_000;
-/** Slow reads within `doubtMs` after which nothing at all is believed: the loop stands still for each. */
-const slowReadsMax = 4;
+/**
+ * So many slow ones among the last reads of a segment on the loop. From the disk nearly all are slow; but where the
+ * processors have too much to do, one read in some hundreds waits for its turn in the middle, and says nothing of the disk.
+ */
+const segmentDoubt = { reads: 8, slow: 3 } as const;
+/** Of the last 32 of all segments, the bits of a number: then nothing at all is believed. */
+const generalSlow = 8;
 
 interface Segment {
   /** A bit per block: noted in `generation`, and in the one before. */
@@ -22,6 +27,8 @@ interface Segment {
   generation: number;
   /** Nothing is noted before. */
   doubtedUntilMs: number;
+  /** A bit for each of the last reads on the loop: it was slow. The lowest is the latest. */
+  slowReads: number;
 }
 
 /** Time is the caller's, milliseconds of a monotonic clock. */
@@ -32,8 +39,8 @@ export class PageCacheGuess {
   #generation = 0;
   /** Noted in this generation. */
   #blocks = 0;
+  /** As that of a segment. */
   #slowReads = 0;
-  #slowSinceMs = -Infinity;
   #doubtedUntilMs = -Infinity;
   #isDoubted = false;
 
@@ -75,19 +82,21 @@ export class PageCacheGuess {
 
   /** A read on the loop took so long. */
   measured(segment: number, bytes: number, microseconds: number, nowMs: number): void {
-    if (microseconds <= slowRead.microseconds + (bytes / 1024) * slowRead.perKiB) return;
+    const slow = microseconds > slowRead.microseconds + (bytes / 1024) * slowRead.perKiB ? 1 : 0;
     const known = this.#known(segment);
-    known.recent.fill(0);
-    known.older.fill(0);
-    known.doubtedUntilMs = nowMs + doubtMs;
-    if (nowMs - this.#slowSinceMs >= doubtMs) {
-      this.#slowSinceMs = nowMs;
-      this.#slowReads = 0;
+    known.slowReads = ((known.slowReads << 1) | slow) & (2 ** segmentDoubt.reads - 1);
+    this.#slowReads = (this.#slowReads << 1) | slow;
+    if (slow === 0) return;
+    if (onesIn(known.slowReads) >= segmentDoubt.slow) {
+      known.recent.fill(0);
+      known.older.fill(0);
+      known.doubtedUntilMs = nowMs + doubtMs;
+      known.slowReads = 0;
     }
-    this.#slowReads += 1;
-    if (this.#slowReads < slowReadsMax) return;
+    if (onesIn(this.#slowReads) < generalSlow) return;
     this.#doubtedUntilMs = nowMs + doubtMs;
     this.#isDoubted = true;
+    this.#slowReads = 0;
   }
 
   /** The segment is gone, or its bytes are to be others. */
@@ -99,7 +108,7 @@ export class PageCacheGuess {
   #known(segment: number): Segment {
     const known = this.#segments.get(segment);
     if (known === undefined) {
-      const made: Segment = { recent: new Uint32Array(wordsPerSegment), older: new Uint32Array(wordsPerSegment), generation: this.#generation, doubtedUntilMs: -Infinity };
+      const made: Segment = { recent: new Uint32Array(wordsPerSegment), older: new Uint32Array(wordsPerSegment), generation: this.#generation, doubtedUntilMs: -Infinity, slowReads: 0 };
       this.#segments.set(segment, made);
       return made;
     }
@@ -118,6 +127,12 @@ export class PageCacheGuess {
     this.#blocks = 0;
     for (const [segment, { generation }] of this.#segments) if (generation < this.#generation - 1) this.#segments.delete(segment);
   }
+}
+
+function onesIn(bits: number): number {
+  let count = 0;
+  for (let rest = bits; rest !== 0; rest &= rest - 1) count += 1;
+  return count;
 }
 
 function blockOf(offset: number): number {

@@ -8,6 +8,9 @@ import { actionResult, findMissingHundred, unary, unaryTls } from './workloads/l
 import { findMissingRandom, startUp } from './workloads/many-blobs.ts';
 import { memoryGrowth } from './workloads/memory-growth.ts';
 import { policies } from './workloads/policies.ts';
+import { storeMixed } from './workloads/store-mixed.ts';
+import { storeStart } from './workloads/store-start.ts';
+import { storeLargeWrites, storeSmallWrites } from './workloads/store-writes.ts';
 import { telemetry } from './workloads/telemetry.ts';
 import { batchRead, batchUpdate, httpGet, streamRead, streamWrite, transportRead, transportWrite } from './workloads/transfers.ts';
 
@@ -32,6 +35,10 @@ export const benchmarks: readonly Benchmark[] = [
   memoryGrowth,
   blobIndex,
   policies,
+  storeSmallWrites,
+  storeLargeWrites,
+  storeMixed,
+  storeStart,
   telemetry,
   attacks,
 ];

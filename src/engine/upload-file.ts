@@ -98,10 +98,12 @@ export class UploadFile implements AsyncDisposable {
     this.#writer = new BodyWriter(opened.data, opened.committedBytes, opened.hasher, site.largeSyncs);
   }
 
-  /** Begins with nothing. @throws EEXIST: something is left of an upload of that name; `unavailable`, `disk_full`. */
+  /** Begins with nothing. @throws CacheError `unavailable` (something is left of an upload of that name, or the disk is sick), `disk_full`. */
   static async create(name: UploadJournalHeader, site: UploadSite): Promise<UploadFile> {
+    using undo = new DisposableStack();
+    const hasher = undo.use(site.hashes.begin(name.digest.function.name, name.digest.sizeBytes));
     const data = await io('create the file of an upload', site.files.createLog(join(site.path, uploadDataName(name.key)), dataMode));
-    const hasher = site.hashes.begin(name.digest.function.name, name.digest.sizeBytes);
+    undo.move();
     return new UploadFile(name, site, { data, isWritable: false, journal: undefined, committedBytes: 0, hasher });
   }
 

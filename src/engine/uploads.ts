@@ -1,7 +1,7 @@
 // Uploads of large blobs that may be resumed, after a restart too: what came of them is on the disk, and a journal says how
 // much of it is right and durable. Not for blobs that fit into a record. docs/formats/uploads.md
 import { join } from 'node:path';
-import { assertNever } from '../base/assert.ts';
+import { assert, assertNever } from '../base/assert.ts';
 import { CacheError } from '../base/cache-error.ts';
 import type { CallOptions } from '../base/call-options.ts';
 import type { Log } from '../base/log.ts';
@@ -135,6 +135,7 @@ export class Uploads {
    *   bytes of the digest: nothing is kept), `disk_full`, `busy`, `unavailable`, `cancelled`; what `bytes` throws.
    */
   async resume(upload: UploadIdentity, fromOffset: number, bytes: AsyncIterable<Uint8Array>, options?: CallOptions): Promise<UploadOutcome> {
+    assert(upload.digest.sizeBytes > 0, 'the empty blob is never stored');
     const key = uploadKey(upload);
     for (;;) {
       const busy = this.#busy.get(key);

@@ -32,7 +32,9 @@ export interface ValuesTakenOver {
 
 /** Read at the same time: enough to keep the thread pool busy. */
 const readsMax = 16;
-const readBytesMax = 16 * 2 ** 20;
+/** In memory at once, whichever is less. */
+const groupBytesMax = 16 * 2 ** 20;
+const groupFilesMax = 1_000;
 
 type ReadValue = { readonly kind: 'value'; readonly identity: ValueIdentity; readonly bytes: Uint8Array } | { readonly kind: 'damaged' | 'absent' };
 
@@ -77,7 +79,7 @@ function* inGroups(files: readonly FormatOneFile[]): Generator<readonly FormatOn
   let group: FormatOneFile[] = [];
   let bytes = 0;
   for (const file of files) {
-    if (group.length > 0 && bytes + file.sizeBytes > readBytesMax) {
+    if (group.length === groupFilesMax || (group.length > 0 && bytes + file.sizeBytes > groupBytesMax)) {
       yield group;
       [group, bytes] = [[], 0];
     }

@@ -53,14 +53,16 @@ interface Found {
 export class FileReads {
   readonly #parts: FileReadParts;
   readonly #permits: Semaphore;
+  #wrongCount = 0;
 
   constructor(parts: FileReadParts, limits: FileReadLimits) {
     this.#parts = parts;
     this.#permits = new Semaphore('open files to read', { permitsMax: limits.openMax, waitersMax: limits.waitersMax });
   }
 
-  get usage(): { readonly openReads: number; readonly openReadsMax: number; readonly waitingReads: number } {
-    return { openReads: this.#permits.givenOut, openReadsMax: this.#permits.permitsMax, waitingReads: this.#permits.waiting };
+  /** `wrongCount`: files that did not have their length, so far. */
+  get usage(): { readonly openReads: number; readonly openReadsMax: number; readonly waitingReads: number; readonly wrongCount: number } {
+    return { openReads: this.#permits.givenOut, openReadsMax: this.#permits.permitsMax, waitingReads: this.#permits.waiting, wrongCount: this.#wrongCount };
   }
 
   /**
@@ -101,11 +103,11 @@ export class FileReads {
       // In the turn of the look-up: from here on nobody makes the file shorter that will be opened.
       const use = uses.open(fileKeyName(sought.key));
       let handle: FileHandle | undefined;
+      let lengthBytes: number | undefined;
       try {
         handle = await io('open a stored file', files.openRead(sought.path));
-        const lengthBytes = handle === undefined || found.isVerified ? found.sizeBytes : ((await io('look at a stored file', files.status(sought.path)))?.sizeBytes ?? found.sizeBytes);
+        if (handle !== undefined) lengthBytes = found.isVerified ? found.sizeBytes : ((await io('look at a stored file', files.status(sought.path)))?.sizeBytes ?? found.sizeBytes);
         if (handle !== undefined && lengthBytes === found.sizeBytes) return { handle, use };
-        if (this.#isAt(sought.key, found)) this.#giveUp(sought, found, handle === undefined ? undefined : lengthBytes);
       } catch (thrown) {
         await handle?.[Symbol.asyncDispose]();
         use[Symbol.dispose]();
@@ -113,17 +115,24 @@ export class FileReads {
       }
       await handle?.[Symbol.asyncDispose]();
       use[Symbol.dispose]();
-      if (this.#isAt(sought.key, found)) return undefined;
+      // Whoever is told that it is absent puts it anew, and must not find it then.
+      if (this.#isAt(sought.key, found)) await this.#giveUp(sought, found, lengthBytes);
     }
   }
 
-  /** The file is not what its commit says. Nobody waits for its removal; the log is told if it fails. */
-  #giveUp({ digest, key }: Sought, found: Found, lengthBytes: number | undefined): void {
+  /** The file is not what its commit says; undefined: there is none. */
+  async #giveUp({ digest, key }: Sought, found: Found, lengthBytes: number | undefined): Promise<void> {
     const { removals, log } = this.#parts;
     const blob = digest.toString();
+    if (lengthBytes !== undefined) this.#wrongCount += 1;
     if (lengthBytes === undefined) log.warn('a stored file was removed by somebody else; it counts as absent', { blob });
     else log.error('a stored file does not have its length; it goes to quarantine and counts as absent', undefined, { blob, lengthBytes });
-    removals.remove({ key, digest, reason: lengthBytes === undefined ? 'lost' : 'corrupt', mayGo: () => this.#isAt(key, found) }).catch((thrown: unknown) => log.error('a stored file that is wrong could not be removed', thrown, { blob }));
+    try {
+      await removals.remove({ key, digest, reason: lengthBytes === undefined ? 'lost' : 'corrupt', mayGo: () => this.#isAt(key, found) });
+    } catch (thrown) {
+      log.error('a stored file that is wrong could not be removed', thrown, { blob });
+      if (this.#isAt(key, found)) throw thrown;
+    }
   }
 
   #isAt(key: KeyWords, { segment, offset }: Found): boolean {

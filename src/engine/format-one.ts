@@ -84,20 +84,25 @@ export async function hasFormatOne({ path, files }: FormatOneDirectory): Promise
  * @throws the system's errors.
  */
 export async function removeFormatOne(directory: FormatOneDirectory, removed: () => void): Promise<string | undefined> {
-  const { path: root, files } = directory;
+  const { path: root, files, directories } = directory;
   let foreign: string | undefined;
   const noteForeign = (path: string): void => void (foreign ??= path);
   const noteValue = (path: string): void => void (path.startsWith(join(root, valuesName)) && noteForeign(path));
   await forShards(directory, noteValue, async ({ space, name: shard, path }) => {
     const isValues = space.directory.startsWith(`${valuesName}/`);
+    let isSwept = false;
     await mapBounded((await files.list(path)) ?? [], filesMax, async ({ name, kind }) => {
       const named = classifyName(space, shard, name);
       const isOurs = kind === 'file' && (named.kind === 'partial' || (isValues && named.kind === 'stored'));
       if (!isOurs) {
         noteValue(join(path, name));
-      } else if (await files.remove(join(path, name))) removed();
+      } else if (await files.remove(join(path, name))) {
+        removed();
+        isSwept = true;
+      }
     });
     if (isValues) await files.removeDirectory(path);
+    else if (isSwept) await directories.sync(path); // nobody looks for partial files again once the rest is gone
   });
   const recency = join(root, recencyName);
   for (const { name, kind } of (await files.list(recency)) ?? []) {

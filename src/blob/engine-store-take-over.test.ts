@@ -1,8 +1,11 @@
 // A directory that the file store has filled, opened by the store of segments.
 import assert from 'node:assert/strict';
+import { rename } from 'node:fs/promises';
 import { describe, it } from 'node:test';
 import { byteSourceOf, collect } from '../base/byte-source.ts';
+import { Digest } from '../digest/digest.ts';
 import { DigestList } from '../digest/digest-list.ts';
+import { ObjectLayout } from '../engine/object-layout.ts';
 import { ManualClock } from '../testing/manual-clock.ts';
 import { seededRandom } from '../testing/seeded-random.ts';
 import { fillFormatOne } from '../testing/taken-over.ts';
@@ -36,5 +39,22 @@ describe('EngineStore on a directory of format 1', () => {
       if (start === 0) await store.values.put(first.key, byteSourceOf(changed));
     }
     await assert.rejects(openFileStore(directory.path), { code: 'failed_precondition' });
+  });
+
+  it('a blob whose file was lost is absent, and can be put again', async (t) => {
+    await using directory = await temporaryDirectory();
+    const random = seededRandom(t);
+    const bytes = random.bytes(5_000);
+    const digest = Digest.of(bytes);
+    const before = await openFileStore(directory.path);
+    await before.blobs.put(digest, byteSourceOf(bytes));
+    await before.close();
+    await (await openEngineStore(directory.path)).close();
+    await rename(new ObjectLayout(directory.path).final(digest.key), `${directory.path}/elsewhere`);
+    await using store = await openEngineStore(directory.path);
+    assert.equal(await store.blobs.get(digest), undefined);
+    await store.blobs.put(digest, byteSourceOf(bytes));
+    const found = await store.blobs.get(digest);
+    assert.ok(found !== undefined && Buffer.from(await collect(found, 1 << 20)).equals(bytes));
   });
 });

@@ -99,6 +99,7 @@ describe('nextEviction, without need of room', () => {
     assert.deepEqual(next({ excessCount: 1, blob: { ...packed, sealedCount: 0 } }), { kind: 'recycle', stream: 'blob', reason: 'count' });
     assert.deepEqual(next({ excessCount: 1, files: candidate(499) }), { kind: 'evict_file' });
     assert.deepEqual(next({ excessCount: 1, blob: emptyStream }), { kind: 'enough' });
+    assert.deepEqual(next({ excessCount: 1, blob: { ...packed, oldest: at(1_000) } }), { kind: 'enough' });
   });
 
   it('K2-13: lets go what is too old, and stops there', () => {

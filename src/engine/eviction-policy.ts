@@ -78,8 +78,9 @@ interface Candidate {
 export function nextEviction(state: EvictionState): EvictionStep {
   if (state.neededBytes > 0) return roomStep(state);
   const candidates = candidatesOf(state, 0);
-  const oldest = oldestOf(candidates);
-  if (state.excessCount > 0) return oldest === undefined ? { kind: 'enough' } : stepFor(oldest, 'count');
+  // What is leased on the average has no entry to spare, and would be copied for nothing.
+  const surplus = state.excessCount > 0 ? oldestOf(candidates.filter(({ useS }) => useS < state.leaseFloorS)) : undefined;
+  if (surplus !== undefined) return stepFor(surplus, 'count');
   const tooOld = candidates.find(({ sinceS }) => sinceS < state.ageFloorS);
   if (tooOld !== undefined) return stepFor(tooOld, 'age');
   if (state.hasDeadSegment) return { kind: 'recycle_dead' };

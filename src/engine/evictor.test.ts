@@ -8,18 +8,18 @@ import { RecordedLog } from '../testing/recorded-log.ts';
 import { seededRandom } from '../testing/seeded-random.ts';
 import { EvictionJournal } from './eviction-journal.ts';
 import { Evictor } from './evictor.ts';
-import type { EvictorLimits } from './evictor.ts';
 import { FileVictims } from './file-victims.ts';
 import { KeyWords } from './key-words.ts';
 import { LeaseBook } from './lease-book.ts';
 import { SegmentRecycler } from './segment-recycler.ts';
 import { SieveOrder } from './sieve-order.ts';
 import { SpaceLedger } from './space-ledger.ts';
+import type { EvictionLimits } from './store-pressure.ts';
 
 const segmentBytes = 65_536;
 const fileBytes = 32_768;
 const leaseS = 3_200;
-const noLimits: EvictorLimits = { lowWatermarkBytes: 0, ageMaxMs: 0, countMax: 0, valueShare: 1 };
+const noLimits: EvictionLimits = { lowWatermarkBytes: 0, ageMaxMs: 0, countMax: 0, valueShare: 1 };
 
 function hashOf(name: string): Uint8Array {
   return createHash('sha256').update(name).digest();
@@ -33,7 +33,7 @@ function keyOf(name: string): KeyWords {
 
 interface RigOptions {
   readonly maxBytes?: number;
-  readonly limits?: Partial<EvictorLimits>;
+  readonly limits?: Partial<EvictionLimits>;
   readonly leases?: 'shorten' | 'strict';
 }
 
@@ -69,6 +69,7 @@ class Rig {
     const freeCount = () => Math.max(0, this.freeCount - this.reservedCount);
     const supply = {
       segmentBytes,
+      keptBytes: 0,
       get freeCount() {
         return freeCount();
       },
@@ -79,7 +80,7 @@ class Rig {
       },
     };
     const recycler = new SegmentRecycler({
-      table, store, logs, entries, intents: this.log.intents, leases: this.leases, nowS, nextTurn, log: this.lines,
+      table, store, logs, entries, intents: this.log.intents, isBeingPut: () => false, leases: this.leases, nowS, nextTurn, log: this.lines,
       hints: { drop: () => Promise.resolve() },
       supply: {
         giveBack: async (row) => {
@@ -93,7 +94,7 @@ class Rig {
       onDropped: ({ head, bytes, usedAtS }) => this.journal.evicted(head.kind, bytes, usedAtS),
     });
     const writers = { blob: logs.blob, value: logs.value };
-    const ports = { ledger: this.ledger, table, entries, victims, leases: this.leases, journal: this.journal, supply, recycler, writers, nowS, timers: this.clock, nextTurn, log: this.lines };
+    const ports = { ledger: this.ledger, table, entries, victims, leases: this.leases, journal: this.journal, supply, recycler, writers, nowS, monotonicClock: this.clock, timers: this.clock, nextTurn, log: this.lines };
     const trash = { idle: () => (this.deletesAtOnce ? Promise.resolve(this.#delete()) : new Promise<void>(() => undefined)) };
     // Segments count when they are begun; files that are free are taken first.
     this.log.onBegin = () => {
@@ -136,6 +137,14 @@ class Rig {
 
   fillSegments(count: number, usedAtS?: number): void {
     for (let number = 0; this.log.table.countOf('blob') <= count; number += 1) this.putBlob(`blob ${number}`, usedAtS);
+  }
+
+  /** Time, a tenth of a second at once. */
+  async pass(durationMs: number): Promise<void> {
+    for (let passedMs = 0; passedMs <= durationMs; passedMs += 100) {
+      for (let turn = 0; turn < 10; turn += 1) await new Promise((resolve) => void setImmediate(resolve));
+      if (passedMs < durationMs) this.clock.advance(100);
+    }
   }
 
   has(name: string): boolean {
@@ -210,14 +219,48 @@ describe('Evictor, room', () => {
     await rig.evictor.close();
   });
 
-  it('refuses what can never fit', () => {
-    assert.throws(() => new Rig().evictor.reserve(9 * segmentBytes), { kind: 'disk_full' });
+  it('refuses what can never fit, before anything goes for it', () => {
+    const rig = new Rig();
+    rig.putBlob('blob');
+    rig.ledger.place('quarantine', segmentBytes);
+    assert.throws(() => rig.evictor.reserve(6 * segmentBytes + 1), { kind: 'disk_full' });
+    assert.ok(!(rig.evictor.reserve(6 * segmentBytes) instanceof Promise));
   });
 
-  it('tells who waits to come again when writes under way hold all the room', async () => {
+  it('tells who waits to come again when a segment that is to go is read without end', async () => {
+    const rig = new Rig();
+    rig.fillSegments(7);
+    const { ordinal = -1 } = rig.log.table.oldest('blob') ?? {};
+    rig.log.table.beginRead(ordinal);
+    const refused = assert.rejects(async () => rig.evictor.reserve(segmentBytes), { kind: 'busy' });
+    await rig.pass(10_000);
+    await refused;
+    rig.log.table.endRead(ordinal);
+    await rig.evictor.idle();
+    using room = await rig.evictor.reserve(segmentBytes);
+    assert.equal(room.bytes, segmentBytes);
+  });
+
+  it('waits two seconds for what writes under way hold, then tells who waits to come again', async () => {
+    const rig = new Rig({ maxBytes: 100_000 });
+    const held = await rig.evictor.reserve(90_000);
+    const first = Promise.resolve(rig.evictor.reserve(20_000));
+    await rig.pass(1_000);
+    held[Symbol.dispose]();
+    await rig.pass(100);
+    using _first = await first;
+    const refused = assert.rejects(async () => rig.evictor.reserve(90_000), { kind: 'busy' });
+    await rig.pass(2_000);
+    await refused;
+  });
+
+  it('closes without waiting for those', async () => {
     const rig = new Rig({ maxBytes: 100_000 });
     using _held = await rig.evictor.reserve(90_000);
-    await assert.rejects(async () => rig.evictor.reserve(20_000), { kind: 'busy' });
+    const refused = assert.rejects(async () => rig.evictor.reserve(20_000), { kind: 'unavailable' });
+    await rig.pass(0);
+    await rig.evictor.close();
+    await refused;
   });
 
   it('ends the wait of a call that is cancelled', async () => {
@@ -344,6 +387,32 @@ describe('Evictor, by age and count', () => {
     assert.equal(rig.log.entries.count, 60);
     assert.equal(rig.has('one more'), true);
     assert.equal(rig.has('blob 0'), false);
+  });
+});
+
+describe('Evictor, where everything is promised', () => {
+  it('K2-13: lets nothing go for the number of entries, and copies nothing for it either, until leases have ended', async () => {
+    const rig = new Rig({ limits: { countMax: 16 } });
+    for (let number = 0; number < 32; number += 1) rig.putBlob(`blob ${number}`, rig.nowS, 100);
+    rig.evictor.trim();
+    await rig.evictor.idle();
+    assert.equal(rig.log.entries.count, 32);
+    assert.deepEqual(rig.log.givenBack, []);
+    rig.clock.advance(2 * leaseS * 1_000);
+    rig.evictor.trim();
+    await rig.evictor.idle();
+    assert.equal(rig.log.entries.count, 15);
+  });
+
+  it('goes around once for room, and then refuses, with strict leases', async () => {
+    const rig = new Rig({ leases: 'strict' });
+    rig.fillSegments(7, rig.nowS);
+    await assert.rejects(async () => rig.evictor.reserve(segmentBytes), { kind: 'disk_full' });
+    await assert.rejects(async () => rig.evictor.reserve(segmentBytes), { kind: 'disk_full' });
+    assert.ok(rig.log.givenBack.length <= 12, `${rig.log.givenBack.length} segments were given up`);
+    rig.clock.advance(2 * leaseS * 1_000);
+    using room = await rig.evictor.reserve(segmentBytes);
+    assert.equal(room.bytes, segmentBytes);
   });
 });
 

@@ -3,46 +3,37 @@
 import { assertNever } from '../base/assert.ts';
 import { CacheError } from '../base/cache-error.ts';
 import type { CallOptions } from '../base/call-options.ts';
-import type { NextTurn, Timers } from '../base/clock.ts';
+import type { MonotonicClock, NextTurn, Timers } from '../base/clock.ts';
 import type { Log } from '../base/log.ts';
 import type { MaybePromise } from '../base/maybe-promise.ts';
+import { ReportLimit } from '../base/report-limit.ts';
 import type { EvictionJournal } from './eviction-journal.ts';
 import { nextEviction } from './eviction-policy.ts';
-import type { EvictionState, EvictionStep, RecycleReason, StreamState } from './eviction-policy.ts';
+import type { EvictionStep, RecycleReason } from './eviction-policy.ts';
 import type { FileVictims } from './file-victims.ts';
+import { FruitlessRounds } from './fruitless-rounds.ts';
 import type { LeaseBook } from './lease-book.ts';
-import type { LiveEntries } from './live-entries.ts';
 import type { GivenUp, GiveUpLimits } from './recycle-step.ts';
 import { RoomLine } from './room-line.ts';
-import type { SpaceLedger, SpaceReservation } from './space-ledger.ts';
-import type { SegmentRow, SegmentTable } from './segment-table.ts';
+import { segmentHeaderBytes } from './segment-format.ts';
+import type { SegmentRow } from './segment-table.ts';
+import type { SpaceReservation } from './space-ledger.ts';
+import { StorePressure } from './store-pressure.ts';
+import type { EvictionLimits, PressureParts } from './store-pressure.ts';
 
-export interface EvictorLimits {
-  /** Kept free ahead of writes. */
-  readonly lowWatermarkBytes: number;
-  /** What was not used for so long goes, room or not. 0: no limit. */
-  readonly ageMaxMs: number;
-  /** Entries. 0: no limit. */
-  readonly countMax: number;
-  /** What segments of values may take while there is something else to evict, as a share of the store. */
-  readonly valueShare: number;
-}
-
-export interface EvictorPorts {
-  readonly ledger: SpaceLedger;
-  readonly table: SegmentTable;
-  readonly entries: Pick<LiveEntries, 'count' | 'meanUseS'>;
+export interface EvictorPorts extends PressureParts {
   readonly victims: Pick<FileVictims, 'find' | 'evict'>;
   readonly leases: LeaseBook;
   readonly journal: EvictionJournal;
   /** See SegmentSupply, SegmentRecycler, LogWriter, Trash. */
-  readonly supply: { readonly freeCount: number; readonly segmentBytes: number; dropFree(): boolean };
+  readonly supply: { readonly freeCount: number; readonly segmentBytes: number; readonly keptBytes: number; dropFree(): boolean };
   readonly recycler: { giveUp(row: SegmentRow, limits?: GiveUpLimits): Promise<GivenUp> };
   readonly writers: Readonly<Record<'blob' | 'value', { seal(): Promise<void> }>>;
   readonly trash: { idle(): Promise<void> };
   /** Of the disk, at the moment. */
   readonly freeBytes: () => Promise<number>;
   readonly nowS: () => number;
+  readonly monotonicClock: MonotonicClock;
   readonly timers: Timers;
   readonly nextTurn: NextTurn;
   readonly log: Log;
@@ -52,35 +43,45 @@ export interface EvictorPorts {
 const lookMs = 5_000;
 /** What is being deleted and does not become less meanwhile is still being read: it is not waited for. */
 const trashWaitMs = 500;
-/** Once there are too many entries, so much more of them go at once: each time costs copies of part of a segment. */
-const countSlackShare = 1 / 16;
-/** After so much of leases has ended, what was all leased is looked at again. */
-const fruitlessS = 60;
+/** How long room that writes under way hold is waited for: so often, so long. */
+const busyWaitsMax = 20;
+const busyWaitMs = 100;
+/** For one segment or file; then who waits is told to come again. */
+const patienceMs = 10_000;
+/** Of lines about failures. */
+const reportPeriodMs = 60_000;
 /** So many files in a row could not be removed: then something else goes. */
 const failedFilesMax = 64;
 
 export class Evictor {
   readonly #ports: EvictorPorts;
-  readonly #limits: EvictorLimits;
+  readonly #pressure: StorePressure;
   readonly #line: RoomLine;
+  readonly #reports: ReportLimit;
   #running: Promise<void> | undefined;
   #timer: Disposable | undefined;
   #closed = false;
+  /** Ends every wait that is under way. */
+  readonly #wakers = new Set<() => void>();
   #isDiskKnown = false;
   /** Trash that somebody reads. */
   #stuckTrashBytes = 0;
-  /** Segments given up since there was last more room by it, and the room they gave. */
-  #fruitless = 0;
+  /** Of segments given up for room, and for the number of entries. */
+  readonly #roomRounds = new FruitlessRounds();
+  readonly #countRounds = new FruitlessRounds();
+  /** Of records that nothing counts on any more, since that was a segment. */
   #gainedBytes = 0;
-  /** Floor of leases when as many were fruitless as there are. */
-  #fruitlessFloorS: number | undefined;
+  /** How often it was waited for writes under way since somebody was served. */
+  #busyWaits = 0;
+  #servedBefore = 0;
   /** Files that could not be removed, in a row. */
   #failedFiles = 0;
 
-  constructor(ports: EvictorPorts, limits: EvictorLimits) {
+  constructor(ports: EvictorPorts, limits: EvictionLimits) {
     this.#ports = ports;
-    this.#limits = limits;
+    this.#pressure = new StorePressure(ports, limits);
     this.#line = new RoomLine(ports.ledger, ports.supply);
+    this.#reports = new ReportLimit(ports.monotonicClock, reportPeriodMs);
   }
 
   /** Looks now, and from now on every five seconds. */
@@ -102,9 +103,10 @@ export class Evictor {
    */
   reserve(bytes: number, options?: CallOptions): MaybePromise<SpaceReservation> {
     const { ledger } = this.#ports;
-    if (bytes > ledger.maxBytes) throw new CacheError('disk_full', `${bytes} bytes do not fit into a store of ${ledger.maxBytes} bytes (--max-size)`);
+    // Before anything goes for what can never fit.
+    if (bytes > ledger.maxBytes - this.#pressure.fixedBytes()) throw new CacheError('disk_full', `${bytes} bytes do not fit into a store of ${ledger.maxBytes} bytes (--max-size)`);
     const room = this.#line.count === 0 ? ledger.tryReserve(bytes) : undefined;
-    if (room !== undefined && !this.#isLow()) return room;
+    if (room !== undefined && !this.#pressure.isLow()) return room;
     if (room === undefined) {
       const waiting = this.#line.wait(bytes, options);
       this.trim();
@@ -148,6 +150,7 @@ export class Evictor {
   /** Refuses who waits, and ends with the step that is under way. */
   async close(): Promise<void> {
     this.#closed = true;
+    for (const wake of this.#wakers) wake();
     this.#timer?.[Symbol.dispose]();
     this.#line.refuseAll(new CacheError('unavailable', 'the store is closing'));
     await this.#running;
@@ -164,7 +167,7 @@ export class Evictor {
       this.#ports.leases.restore();
     } catch (thrown) {
       this.#line.refuseAll(new CacheError('unavailable', 'no room can be made: giving up what is stored failed', { cause: thrown }));
-      this.#ports.log.error('nothing can be evicted', thrown);
+      if (this.#reports.next() !== undefined) this.#ports.log.error('no room can be made: giving up what is stored failed', thrown);
     }
   }
 
@@ -173,7 +176,16 @@ export class Evictor {
     await this.#lookAtDisk();
     while (this.#line.serve()) await this.#ports.nextTurn();
     if (this.#closed) return { kind: 'enough' };
-    return nextEviction(await this.#state());
+    const { ledger, table, victims, leases, nowS } = this.#ports;
+    const segments = table.countOf('blob') + table.countOf('value');
+    this.#stuckTrashBytes = Math.min(this.#stuckTrashBytes, ledger.bytesOf('trash'));
+    const leaseFloorS = leases.leaseFloorS(nowS());
+    const firstBytes = this.#line.firstBytes;
+    const victim = this.#pressure.needsFile(firstBytes) ? await victims.find(leaseFloorS) : undefined;
+    const candidateUseS = this.#failedFiles < failedFilesMax ? victim?.usedAtS : undefined;
+    const isFruitless = this.#roomRounds.isFruitless(segments, leaseFloorS);
+    const isCountFruitless = this.#countRounds.isFruitless(segments, leaseFloorS);
+    return nextEviction(this.#pressure.state(firstBytes, { leaseFloorS, candidateUseS, stuckTrashBytes: this.#stuckTrashBytes, isFruitless, isCountFruitless }));
   }
 
   /** For the low watermark alone no lease is shortened. */
@@ -182,7 +194,7 @@ export class Evictor {
   }
 
   async #take(step: EvictionStep): Promise<void> {
-    const { supply, table, leases, nowS } = this.#ports;
+    const { supply, leases, nowS } = this.#ports;
     switch (step.kind) {
       case 'enough':
         return;
@@ -193,7 +205,7 @@ export class Evictor {
         await this.#waitForTrash();
         return;
       case 'recycle_dead': {
-        const row = table.dead();
+        const row = this.#pressure.deadSegment();
         if (row !== undefined) await this.#recycle(row, {});
         return;
       }
@@ -205,77 +217,11 @@ export class Evictor {
         return;
       case 'all_leased':
         if (leases.shorten(nowS())) this.#wonRoom();
-        else this.#refuse();
+        else await this.#refuse();
         return;
       default:
         assertNever(step);
     }
-  }
-
-  async #state(): Promise<EvictionState> {
-    const { ledger, supply, table, victims, leases, nowS } = this.#ports;
-    const now = nowS();
-    const leaseFloorS = leases.leaseFloorS(now);
-    const wantedBytes = this.#line.firstBytes;
-    const neededBytes = ledger.usedBytes - ledger.boundBytes + (wantedBytes ?? this.#limits.lowWatermarkBytes - this.#spareBytes());
-    const ageFloorS = this.#ageFloorS(now);
-    const victim = neededBytes > 0 || this.#excessCount() > 0 || ageFloorS > -Infinity ? await victims.find(leaseFloorS) : undefined;
-    const trashBytes = ledger.bytesOf('trash');
-    this.#stuckTrashBytes = Math.min(this.#stuckTrashBytes, trashBytes);
-    return {
-      neededBytes,
-      excessCount: this.#excessCount(),
-      leaseFloorS,
-      ageFloorS,
-      blob: this.#stream('blob'),
-      value: this.#stream('value'),
-      valueBytesMax: this.#limits.valueShare * ledger.boundBytes,
-      files: { bytes: ledger.bytesOf('files'), candidateUseS: this.#failedFiles < failedFilesMax ? victim?.usedAtS : undefined },
-      leasedBytes: leases.leasedBytes(now),
-      spareSegments: wantedBytes === undefined ? 0 : supply.freeCount,
-      hasDeadSegment: table.dead() !== undefined,
-      trashBytes: trashBytes - this.#stuckTrashBytes,
-      isFruitless: this.#isFruitless(leaseFloorS),
-    };
-  }
-
-  /** A whole round won nothing. It is tried again when a minute's leases have ended. */
-  #isFruitless(leaseFloorS: number): boolean {
-    const { table } = this.#ports;
-    if (this.#fruitless <= table.countOf('blob') + table.countOf('value')) return false;
-    this.#fruitlessFloorS ??= leaseFloorS;
-    if (leaseFloorS < this.#fruitlessFloorS + fruitlessS) return true;
-    this.#wonRoom();
-    return false;
-  }
-
-  #stream(stream: 'blob' | 'value'): StreamState {
-    const { table, entries } = this.#ports;
-    let sealedCount = 0;
-    for (const { state } of table.of(stream)) if (state !== 'open') sealedCount += 1;
-    const { begunS, ordinal, records } = table.oldest(stream) ?? { begunS: 0, ordinal: -1, records: 0 };
-    return { bytes: table.bytesOf(stream), liveBytes: table.liveBytesOf(stream), sealedCount, oldest: records === 0 ? undefined : { begunS, meanUseS: entries.meanUseS(ordinal) ?? begunS } };
-  }
-
-  #isLow(): boolean {
-    const { ledger } = this.#ports;
-    return ledger.usedBytes - this.#spareBytes() + this.#limits.lowWatermarkBytes > ledger.boundBytes;
-  }
-
-  /** Free files are room for the log, and become room for anything at once. */
-  #spareBytes(): number {
-    const { supply } = this.#ports;
-    return supply.freeCount * supply.segmentBytes;
-  }
-
-  #ageFloorS(nowS: number): number {
-    return this.#limits.ageMaxMs === 0 ? -Infinity : nowS - Math.ceil(this.#limits.ageMaxMs / 1_000);
-  }
-
-  #excessCount(): number {
-    const { countMax } = this.#limits;
-    const { count } = this.#ports.entries;
-    return countMax === 0 || count <= countMax ? 0 : count - Math.ceil(countMax * (1 - countSlackShare));
   }
 
   async #recycleOldest({ stream, reason }: Extract<EvictionStep, { kind: 'recycle' }>): Promise<void> {
@@ -283,60 +229,95 @@ export class Evictor {
     const row = table.oldest(stream);
     if (row?.state === 'open') await writers[stream].seal();
     if (row === undefined || row.state === 'open') return;
-    await this.#recycle(row, this.#recycleLimits(reason, nowS()));
+    const { droppedCount } = await this.#recycle(row, this.#recycleLimits(reason, nowS()));
+    if (reason === 'count') this.#noteCount(droppedCount);
   }
 
   #recycleLimits(reason: RecycleReason, nowS: number): GiveUpLimits {
     switch (reason) {
       case 'room': return {};
-      case 'age': return { keepFromS: this.#ageFloorS(nowS) };
-      case 'count': return { dropsMax: this.#excessCount() };
+      case 'age': return { keepFromS: this.#pressure.ageFloorS(nowS) };
+      case 'count': return { dropsMax: this.#pressure.excessCount() };
       case 'waste': return { dropsMax: 0 };
       default: return assertNever(reason);
     }
   }
 
-  async #recycle(row: SegmentRow, limits: GiveUpLimits): Promise<void> {
+  async #recycle(row: SegmentRow, limits: GiveUpLimits): Promise<GivenUp> {
     const { recycler, supply, leases, nowS } = this.#ports;
     leases.reportShortened(nowS());
-    const { copiedBytes } = await recycler.giveUp(row, limits);
-    this.#fruitless += 1;
-    this.#gainedBytes += row.segmentBytes - copiedBytes;
+    const recordsBytes = row.endOffset - segmentHeaderBytes;
+    const given = await this.#patiently(recycler.giveUp(row, limits));
+    // What is behind the records is no room: there will be as much behind the copies.
+    this.#gainedBytes += Math.max(0, recordsBytes - given.copiedBytes);
+    this.#roomRounds.lost();
     if (this.#gainedBytes >= supply.segmentBytes) this.#wonRoom();
+    return given;
+  }
+
+  #noteCount(droppedCount: number): void {
+    if (droppedCount > 0) this.#countRounds.won();
+    else this.#countRounds.lost();
+  }
+
+  /** Whoever waits for room is not kept waiting by a read or a removal that does not end. */
+  async #patiently<T>(giving: Promise<T>): Promise<T> {
+    let isDone = false;
+    const done = giving.then(() => void (isDone = true));
+    for (;;) {
+      await this.#pass(patienceMs, done);
+      if (isDone || this.#closed) return giving;
+      this.#line.refuseAll(RoomLine.busy('what is to go is still being read, or the disk is slow'));
+    }
   }
 
   async #evictFile(): Promise<void> {
     const { victims, leases, journal, nowS } = this.#ports;
     leases.reportShortened(nowS());
-    const evicted = await victims.evict(leases.leaseFloorS(nowS()));
+    const evicted = await this.#patiently(victims.evict(leases.leaseFloorS(nowS())));
     this.#failedFiles += 1;
     if (evicted === undefined) return;
     this.#failedFiles = 0;
     journal.evicted('file', evicted.sizeBytes, evicted.usedAtS);
     this.#wonRoom();
+    this.#countRounds.won();
   }
 
   #wonRoom(): void {
-    this.#fruitless = 0;
+    this.#roomRounds.won();
     this.#gainedBytes = 0;
-    this.#fruitlessFloorS = undefined;
   }
 
   async #waitForTrash(): Promise<void> {
-    const { ledger, timers, trash } = this.#ports;
+    const { ledger, trash } = this.#ports;
     const before = ledger.bytesOf('trash');
-    const { promise: waited, resolve } = Promise.withResolvers<void>();
-    using _timer = timers.after(trashWaitMs, resolve);
-    await Promise.race([trash.idle(), waited]);
+    await this.#pass(trashWaitMs, trash.idle());
     if (ledger.bytesOf('trash') >= before) this.#stuckTrashBytes = before;
   }
 
-  /** Nothing more can go. */
-  #refuse(): void {
-    const { ledger, leases } = this.#ports;
+  /** Until so much time has passed, or `sooner`, or the store closes. */
+  async #pass(durationMs: number, ...sooner: readonly Promise<void>[]): Promise<void> {
+    if (this.#closed) return;
+    const { promise: passed, resolve } = Promise.withResolvers<void>();
+    this.#wakers.add(resolve);
+    try {
+      using _timer = this.#ports.timers.after(durationMs, resolve);
+      await Promise.race([passed, ...sooner]);
+    } finally {
+      this.#wakers.delete(resolve);
+    }
+  }
+
+  /** Nothing more can go. What writes under way hold may come free: they are waited for, for a while. */
+  async #refuse(): Promise<void> {
+    const { ledger, leases, supply } = this.#ports;
     const firstBytes = this.#line.firstBytes ?? 0;
-    if (ledger.placedBytes + firstBytes <= ledger.boundBytes) {
-      this.#line.refuseAll(RoomLine.busy('all room is taken by writes in progress'));
+    if (ledger.placedBytes + supply.keptBytes + firstBytes <= ledger.boundBytes) {
+      if (this.#servedBefore !== this.#line.servedCount) this.#busyWaits = 0;
+      this.#servedBefore = this.#line.servedCount;
+      this.#busyWaits += 1;
+      if (this.#busyWaits <= busyWaitsMax) await this.#pass(busyWaitMs);
+      else this.#line.refuseAll(RoomLine.busy('all room is taken by writes in progress'));
       return;
     }
     const { pinnedBytes } = leases;
@@ -345,7 +326,7 @@ export class Evictor {
 
   /** While there is little room each time, else every five seconds. */
   async #lookAtDisk(): Promise<void> {
-    if (this.#isDiskKnown && !this.#isLow() && this.#line.count === 0) return;
+    if (this.#isDiskKnown && !this.#pressure.isLow() && this.#line.count === 0) return;
     this.#isDiskKnown = true;
     this.#ports.ledger.setFree(await this.#ports.freeBytes());
   }

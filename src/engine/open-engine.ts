@@ -209,23 +209,26 @@ interface Upkeep {
   readonly leases: LeaseBook;
   readonly evictions: EvictionJournal;
   readonly evictor: Evictor;
+  readonly valuePuts: ValuePuts;
 }
 
 function openUpkeep(options: EngineOptions, ports: EnginePorts, { ground, found, log, files, end }: Opening & { readonly log: OpenedLog; readonly files: OpenedFiles }): Upkeep {
   const { ledger, table, entries, uses, ages, sieve, intents, nowS } = ground;
-  const { supply, writers, trash, room } = log;
+  const { store, supply, writers, trash, room } = log;
   const { monotonicClock, timers, nextTurn } = ports;
   const evictions = new EvictionJournal({ monotonicClock, log: ports.log, nowS });
   const leases: LeaseBook = new LeaseBook(
     { ages, ledger, monotonicClock, log: ports.log },
     { leases: options.leases, onUnpinned: ({ words, tag }) => uses.noteKey(entries.blobs, words, tag, nowS()) },
   );
+  const valuePuts = new ValuePuts({ entries, writer: writers.value, nowS, written: store.written.bind(store) });
   const recycler = new SegmentRecycler({
     ...log,
     table,
     logs: writers,
     entries,
     intents,
+    isBeingPut: (key) => valuePuts.isKeyUnderWay(key),
     leases,
     files: files.large,
     damage: found.quarantine,
@@ -250,6 +253,7 @@ function openUpkeep(options: EngineOptions, ports: EnginePorts, { ground, found,
       trash,
       freeBytes: async () => (await ports.files.space(options.directory)).freeBytes,
       nowS,
+      monotonicClock,
       timers,
       nextTurn,
       log: ports.log,
@@ -261,7 +265,7 @@ function openUpkeep(options: EngineOptions, ports: EnginePorts, { ground, found,
   end.defer(() => evictor.close());
   end.defer(() => useLog.close());
   end.defer(() => files.uploads.close());
-  return { leases, evictions, evictor };
+  return { leases, evictions, evictor, valuePuts };
 }
 
 function assemble({ smallBytesMax, leaseMs }: EngineOptions, { hashes, log }: EnginePorts, opened: Opening & { readonly log: OpenedLog; readonly files: OpenedFiles; readonly upkeep: Upkeep }): EngineParts {
@@ -269,9 +273,9 @@ function assemble({ smallBytesMax, leaseMs }: EngineOptions, { hashes, log }: En
   const { store, supply, writers } = opened.log;
   const { quarantine } = opened.found;
   const { large, uploads, writes } = opened.files;
+  const { valuePuts } = opened.upkeep;
   const written = store.written.bind(store);
   const smallPuts = new SmallPuts({ entries, writer: writers.blob, nowS, written });
-  const valuePuts = new ValuePuts({ entries, writer: writers.value, nowS, written });
   const recordQuarantine = new RecordQuarantine({ entries, store, writers, keeping: quarantine, nowS, log });
   const useValue = (slot: Slot): void => uses.note(entries.values, slot, nowS());
   return {
@@ -288,7 +292,6 @@ function assemble({ smallBytesMax, leaseMs }: EngineOptions, { hashes, log }: En
     supply,
     writers,
     smallPuts,
-    valuePuts,
     reads: new RecordReads({ entries, store, quarantine: recordQuarantine, smallPuts, valuePuts, useValue }),
     files: large,
     uploads,

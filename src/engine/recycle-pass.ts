@@ -1,6 +1,7 @@
 // One pass over a segment that is being given up: every record that something counts on is copied to the end of its stream, or
 // its entry is dropped. The entry is looked at and the copy appended in one turn, so whatever becomes of the entry later stands
-// behind the copy in the log; and a copy lands only where the entry still is when it is durable.
+// behind the copy in the log; and a copy lands only where the entry still is when it is durable. A value of which a put is under way is
+// not copied: the copy would stand behind what replaces it, and be the newest there is once that is given up.
 import { assert, assertNever } from '../base/assert.ts';
 import { CacheError } from '../base/cache-error.ts';
 import type { NextTurn } from '../base/clock.ts';
@@ -32,11 +33,13 @@ export interface DroppedEntry {
 
 export interface RecyclePorts {
   readonly table: SegmentTable;
-  readonly store: Pick<SegmentStore, 'open' | 'readAt'>;
+  readonly store: Pick<SegmentStore, 'open'>;
   readonly logs: Readonly<Record<'blob' | 'value', Pick<LogWriter, 'claim' | 'claimBytesMax' | 'append' | 'durable'>>>;
   readonly entries: LiveEntries;
   readonly intents: Pick<RunningIntents, 'isAt' | 'moved'>;
   readonly isPinned: (key: KeyWords) => boolean;
+  /** Whether a put of that value is appended and not durable. */
+  readonly isBeingPut: (key: KeyWords) => boolean;
   /** Told in the turn in which the entry went. Must not throw. */
   readonly onDropped: (entry: DroppedEntry) => void;
   readonly nextTurn: NextTurn;
@@ -70,7 +73,6 @@ interface PendingCopy {
   readonly words: Uint32Array;
   readonly tag: number;
   /** Where the entry pointed when it was made. */
-  readonly segment: number;
   readonly offset: number;
   to: Appended | undefined;
 }
@@ -78,6 +80,8 @@ interface PendingCopy {
 export class RecyclePass {
   /** Without a record that is right, in order. */
   readonly unread: UnreadRange[] = [];
+  /** Records that were left for another pass. */
+  postponedCount = 0;
   readonly #row: SegmentRow;
   readonly #ports: RecyclePorts;
   readonly #budget: PassBudget;
@@ -85,8 +89,6 @@ export class RecyclePass {
   readonly #log: Pick<LogWriter, 'claim' | 'claimBytesMax' | 'append' | 'durable'>;
   readonly #index: BlobIndex;
   readonly #key = new KeyWords();
-  /** Keys of values that were replaced by a put that stands before the copy, in a segment that is given up earlier. */
-  #overtaken: PendingCopy[] = [];
   #turnRecords = 0;
   #turnBytes = 0;
   #toldTo = segmentHeaderBytes;
@@ -109,7 +111,6 @@ export class RecyclePass {
       await this.#scan(opened.file);
     }
     await this.#log.durable();
-    while (this.#overtaken.length > 0) await this.#overtake();
   }
 
   async #scan(file: LogFile): Promise<void> {
@@ -204,8 +205,12 @@ export class RecyclePass {
       this.#totals.droppedCount += 1;
       this.#ports.onDropped({ head, bytes, usedAtS: entry.usedAtS });
     }
-    // An entry that came back while room was waited for is moved by the next pass.
-    if (step !== 'copy' || claim === undefined || claim.bytes < bytes) return;
+    if (step !== 'copy') return;
+    // An entry that came back while room was waited for has none here.
+    if (claim === undefined || claim.bytes < bytes || (this.#row.stream === 'value' && this.#ports.isBeingPut(this.#key))) {
+      this.postponedCount += 1;
+      return;
+    }
     this.#totals.copiedBytes += bytes;
     this.#copy(claim, head, payload);
   }
@@ -224,57 +229,18 @@ export class RecyclePass {
       });
       return;
     }
-    this.#appendCopy(claim, request, { segment: this.#row.ordinal, offset: head.offset });
-  }
-
-  #appendCopy(claim: RoomClaim, request: AppendRequest, from: { readonly segment: number; readonly offset: number }): void {
-    const copy: PendingCopy = { words: this.#key.words.slice(), tag: this.#key.tag, segment: from.segment, offset: from.offset, to: undefined };
+    const copy: PendingCopy = { words: this.#key.words.slice(), tag: this.#key.tag, offset: head.offset, to: undefined };
     copy.to = this.#log.append(claim, request, (outcome) => this.#settled(copy, outcome));
   }
 
   /** A copy that does not count changes nothing: `durable` tells of it. */
-  #settled(copy: PendingCopy, outcome: SyncOutcome): void {
+  #settled({ words, tag, offset, to }: PendingCopy, outcome: SyncOutcome): void {
     if (outcome.kind === 'failed') return;
-    const { to } = copy;
     assert(to !== undefined, 'what is durable was appended');
-    const slot = this.#find(copy);
-    if (slot === -1) return;
-    if (this.#isAt(slot, copy.segment, copy.offset)) this.#ports.entries.moveTo(this.#index, slot, to.segment, to.offset);
-    else if (this.#isOvertaken(slot, to)) this.#overtaken.push(copy);
-  }
-
-  #find({ words, tag }: PendingCopy): Slot {
     this.#key.words.set(words);
     this.#key.tag = tag;
-    return this.#index.find(this.#key);
-  }
-
-  /**
-   * A put that was appended before the copy, and was not durable by then, has replaced the value; and it stands in a segment
-   * that goes before that of the copy. Once it is gone, the old value would be the newest there is.
-   */
-  #isOvertaken(slot: Slot, to: Appended): boolean {
-    if (this.#row.stream !== 'value') return false;
-    const { table } = this.#ports;
-    return table.at(this.#index.segmentOf(slot)).id < table.at(to.segment).id;
-  }
-
-  /** Copies the newer values behind the copies of the older ones. */
-  async #overtake(): Promise<void> {
-    const overtaken = this.#overtaken;
-    this.#overtaken = [];
-    for (const copy of overtaken) {
-      let slot = this.#find(copy);
-      if (slot === -1) continue;
-      const place = { segment: this.#index.segmentOf(slot), offset: this.#index.offsetOf(slot), bytes: this.#index.sizeOf(slot) };
-      const record = await this.#ports.store.readAt(place);
-      using claim = await this.#log.claim(place.bytes, 'internal');
-      slot = this.#find(copy);
-      if (slot === -1 || record === 'wrong') continue; // whoever reads it finds that out
-      if (this.#isAt(slot, place.segment, place.offset)) this.#appendCopy(claim, copyOf(record.head, record.payload), place);
-      else this.#overtaken.push(copy);
-    }
-    await this.#log.durable();
+    const slot = this.#index.find(this.#key);
+    if (slot !== -1 && this.#isAt(slot, this.#row.ordinal, offset)) this.#ports.entries.moveTo(this.#index, slot, to.segment, to.offset);
   }
 }
 

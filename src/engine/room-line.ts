@@ -19,6 +19,7 @@ export class RoomLine {
   readonly #ledger: Pick<SpaceLedger, 'tryReserve'>;
   readonly #supply: { readonly freeCount: number; readonly segmentBytes: number };
   readonly #waiters = new Set<Waiter>();
+  #servedCount = 0;
 
   constructor(ledger: Pick<SpaceLedger, 'tryReserve'>, supply: { readonly freeCount: number; readonly segmentBytes: number }) {
     this.#ledger = ledger;
@@ -31,6 +32,11 @@ export class RoomLine {
 
   get count(): number {
     return this.#waiters.size;
+  }
+
+  /** How many were given room, ever. */
+  get servedCount(): number {
+    return this.#servedCount;
   }
 
   /** What the first one needs; undefined: nobody waits. */
@@ -57,6 +63,7 @@ export class RoomLine {
     for (const waiter of this.#waiters) {
       const room = waiter.take();
       if (room === undefined) return false;
+      this.#servedCount += 1;
       waiter.settle(room);
       if (room === 'free') return true;
     }

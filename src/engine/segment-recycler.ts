@@ -17,7 +17,7 @@ import type { SegmentRow } from './segment-table.ts';
 import { io } from './storage-error.ts';
 
 export interface RecyclerPorts extends Omit<RecyclePorts, 'store' | 'isPinned'> {
-  readonly store: Pick<SegmentStore, 'open' | 'readAt' | 'forget'>;
+  readonly store: Pick<SegmentStore, 'open' | 'forget'>;
   /** See HintWriter, SegmentSupply, LargeFiles, DamageKeeping. */
   readonly hints: { drop(row: SegmentRow): Promise<void> };
   readonly supply: { giveBack(row: SegmentRow): Promise<void> };
@@ -89,7 +89,7 @@ export class SegmentRecycler {
       const bytesBefore = totals.copiedBytes + totals.droppedBytes;
       const pass = new RecyclePass(row, { ...this.#ports, isPinned: (key) => this.#ports.leases.isPinned(key) }, budget, totals);
       await pass.run();
-      if (totals.copiedBytes + totals.droppedBytes > bytesBefore) continue;
+      if (totals.copiedBytes + totals.droppedBytes > bytesBefore || pass.postponedCount > 0) continue;
       inVain += 1;
       // Twice nothing was found by reading, so nothing came back meanwhile either.
       if (inVain === 2) await this.#forgetLost(row, pass.unread);

@@ -48,6 +48,11 @@ export class ValuePuts {
     return this.#underWay.has(this.#name(identity));
   }
 
+  /** As `isUnderWay`, of the index key of a value. */
+  isKeyUnderWay(key: KeyWords): boolean {
+    return this.#underWay.size > 0 && this.#underWay.has(key.hex());
+  }
+
   /**
    * Resolves once the value is durable and in the index, unless a later put has taken its place there.
    * @throws CacheError `busy`, `disk_full`, `unavailable`; `cancelled` while it waits for room.

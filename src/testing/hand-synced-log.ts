@@ -78,7 +78,6 @@ export class HandSyncedLog {
       // Only what a recycler does with it.
       return { row, file: { read } as unknown as OpenSegment['file'], [Symbol.dispose]: () => this.table.endRead(ordinal) };
     },
-    readAt: (place: RecordPlace): Promise<ReadRecord | 'wrong'> => Promise.resolve(this.readAt(place)),
     forget: (): Promise<void> => Promise.resolve(),
   };
 

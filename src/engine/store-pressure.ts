@@ -1,0 +1,122 @@
+// How full the store is, and of what: the figures by which eviction decides, taken where they are kept.
+import type { EvictionState, StreamState } from './eviction-policy.ts';
+import type { LeaseBook } from './lease-book.ts';
+import type { LiveEntries } from './live-entries.ts';
+import { streamNames } from './segment-format.ts';
+import type { SegmentRow, SegmentTable } from './segment-table.ts';
+import type { SpaceLedger } from './space-ledger.ts';
+
+export interface EvictionLimits {
+  /** Kept free ahead of writes. */
+  readonly lowWatermarkBytes: number;
+  /** What was not used for so long goes, room or not. 0: no limit. */
+  readonly ageMaxMs: number;
+  /** Entries. 0: no limit. */
+  readonly countMax: number;
+  /** What segments of values may take while there is something else to evict, as a share of the store. */
+  readonly valueShare: number;
+}
+
+export interface PressureParts {
+  readonly ledger: SpaceLedger;
+  readonly table: SegmentTable;
+  readonly entries: Pick<LiveEntries, 'count' | 'meanUseS'>;
+  readonly leases: Pick<LeaseBook, 'leasedBytes'>;
+  /** See SegmentSupply. */
+  readonly supply: { readonly freeCount: number; readonly segmentBytes: number };
+  readonly nowS: () => number;
+}
+
+/** What is known to whoever evicts. */
+export interface EvictionView extends Pick<EvictionState, 'leaseFloorS' | 'isFruitless'> {
+  readonly candidateUseS: number | undefined;
+  /** Of what is deleted, what will not be free soon. */
+  readonly stuckTrashBytes: number;
+  /** As many segments as there are were given up for the number of entries, and all of them are promised. */
+  readonly isCountFruitless: boolean;
+}
+
+/** Once there are too many entries, so much more of them go at once: each time costs copies of part of a segment. */
+const countSlackShare = 1 / 16;
+
+export class StorePressure {
+  readonly #parts: PressureParts;
+  readonly #limits: EvictionLimits;
+
+  constructor(parts: PressureParts, limits: EvictionLimits) {
+    this.#parts = parts;
+    this.#limits = limits;
+  }
+
+  /** @param firstBytes what the first in line waits for; undefined: nobody waits. */
+  state(firstBytes: number | undefined, { leaseFloorS, candidateUseS, stuckTrashBytes, isFruitless, isCountFruitless }: EvictionView): EvictionState {
+    const { ledger, supply, leases, nowS } = this.#parts;
+    return {
+      neededBytes: this.#neededBytes(firstBytes),
+      excessCount: isCountFruitless ? 0 : this.excessCount(),
+      leaseFloorS,
+      ageFloorS: this.ageFloorS(nowS()),
+      blob: this.#stream('blob'),
+      value: this.#stream('value'),
+      valueBytesMax: this.#limits.valueShare * ledger.boundBytes,
+      files: { bytes: ledger.bytesOf('files'), candidateUseS },
+      leasedBytes: leases.leasedBytes(nowS()),
+      spareSegments: firstBytes === undefined ? 0 : supply.freeCount,
+      hasDeadSegment: this.deadSegment() !== undefined,
+      trashBytes: Math.max(0, ledger.bytesOf('trash') - stuckTrashBytes),
+      isFruitless,
+    };
+  }
+
+  /** Whether a file may have to go, so that it is worth looking for one. */
+  needsFile(firstBytes: number | undefined): boolean {
+    return this.#neededBytes(firstBytes) > 0 || this.excessCount() > 0 || this.#limits.ageMaxMs > 0;
+  }
+
+  /** There is less room than is kept free ahead of writes. */
+  isLow(): boolean {
+    return this.#neededBytes(undefined) > 0;
+  }
+
+  /** What was not used since is too old. */
+  ageFloorS(nowS: number): number {
+    return this.#limits.ageMaxMs === 0 ? -Infinity : nowS - Math.ceil(this.#limits.ageMaxMs / 1_000);
+  }
+
+  /** How many entries must go now that there are too many; 0: there are not. */
+  excessCount(): number {
+    const { countMax } = this.#limits;
+    const { count } = this.#parts.entries;
+    return countMax === 0 || count <= countMax ? 0 : count - Math.ceil(countMax * (1 - countSlackShare));
+  }
+
+  /** A segment that nobody needs any more: a removal that it is part of may take as long as the disk is sick. */
+  deadSegment(): SegmentRow | undefined {
+    const row = this.#parts.table.dead();
+    return row?.removals === 0 ? row : undefined;
+  }
+
+  /** What no eviction frees: the quarantine, and segments that are written to. */
+  fixedBytes(): number {
+    const { ledger, table } = this.#parts;
+    let bytes = ledger.bytesOf('quarantine');
+    for (const stream of streamNames) bytes += table.open(stream)?.segmentBytes ?? 0;
+    return bytes;
+  }
+
+  #neededBytes(firstBytes: number | undefined): number {
+    const { ledger, supply } = this.#parts;
+    // Free files are room for the log, and become room for anything at once.
+    const ahead = this.#limits.lowWatermarkBytes - supply.freeCount * supply.segmentBytes;
+    return ledger.usedBytes - ledger.boundBytes + (firstBytes ?? ahead);
+  }
+
+  #stream(stream: 'blob' | 'value'): StreamState {
+    const { table, entries } = this.#parts;
+    let sealedCount = 0;
+    for (const { state } of table.of(stream)) if (state !== 'open') sealedCount += 1;
+    const { begunS, ordinal, records } = table.oldest(stream) ?? { begunS: 0, ordinal: -1, records: 0 };
+    const oldest = records === 0 ? undefined : { begunS, meanUseS: entries.meanUseS(ordinal) ?? begunS };
+    return { bytes: table.bytesOf(stream), liveBytes: table.liveBytesOf(stream), sealedCount, oldest };
+  }
+}

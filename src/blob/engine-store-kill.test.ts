@@ -1,5 +1,5 @@
 // The store of segments in a process that is killed while it writes, again and again on one directory. What a power cut may
-// leave is not to be had this way: that is simulated (engine-store.crash.test.ts).
+// leave is not to be had this way: that is simulated (src/testing/engine-model.test.ts).
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';

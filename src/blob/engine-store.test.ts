@@ -1,6 +1,6 @@
 // The store of segments over real files: the contracts, what survives a close, and what is found wrong.
 import assert from 'node:assert/strict';
-import { chmod, readdir, readFile, rename, stat, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, readdir, readFile, rename, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { byteSourceOf, collect } from '../base/byte-source.ts';
@@ -203,6 +203,62 @@ describe('EngineStore', () => {
     assert.ok(opened.store.usage.evictedCount > 200, `${opened.store.usage.evictedCount} were evicted`);
     assert.ok(await read(blobs, wanted));
     assert.ok(await read(blobs, wantedFile));
+  });
+
+  it('comes down to a bound that was lowered, and is written to meanwhile', async (t) => {
+    const random = seededRandom(t);
+    await using directory = await temporaryDirectory();
+    await withStore(directory.path, async ({ blobs }) => {
+      for (let round = 0; round < 40; round += 1) {
+        await Promise.all([60_000, 60_000, 60_000, 700_000].map((size) => put(blobs, Buffer.alloc(size + round, random.bytes(16)))));
+      }
+    });
+    const log = new RememberingLog();
+    await using store = await openEngineStore(directory.path, { maxBytes: 8 << 20 }, { log });
+    const last = await put(store.blobs, random.bytes(100_000));
+    while (store.usage.usedBytes > 8 << 20) await new Promise((resolve) => setImmediate(resolve));
+    assert.ok(await read(store.blobs, last));
+    assert.deepEqual(log.lines.filter((line) => line.startsWith('error')), []);
+  });
+
+  it('refuses what is no directory of its own, and says so', async () => {
+    await using directory = await temporaryDirectory();
+    const file = join(directory.path, 'file');
+    await writeFile(file, 'mine');
+    await assert.rejects(openEngineStore(file), { code: 'failed_precondition', message: /is a file/ });
+    await assert.rejects(openEngineStore(directory.path), { code: 'failed_precondition', message: /was not made by Kiln/ });
+    const newer = join(directory.path, 'newer');
+    await mkdir(newer);
+    await writeFile(join(newer, 'kiln-data-version'), 'kiln data directory, format 3\n');
+    await assert.rejects(openEngineStore(newer), { code: 'failed_precondition', message: /format 3/ });
+    assert.deepEqual(await readdir(newer), ['kiln-data-version']);
+    assert.equal(await readFile(file, 'utf8'), 'mine');
+  });
+
+  it('K2-13: lets go of what was not used for so long, and of what is too much in number', async (t) => {
+    const random = seededRandom(t);
+    const clock = new ManualClock(Date.now());
+    const timers = new ManualClock();
+    await using opened = await temporaryEngineStore({ leaseMs: 0, ageMaxMs: 3_600_000, countMax: 50, segmentBytes: 65_536 }, { clock, timers });
+    const { blobs } = opened.store;
+    const used = await put(blobs, random.bytes(3_000));
+    const file = await put(blobs, random.bytes(30_000));
+    const unused = [await put(blobs, random.bytes(3_000)), await put(blobs, random.bytes(30_000))];
+    for (let minute = 0; minute < 90; minute += 10) {
+      clock.advance(600_000);
+      assert.equal((await blobs.findMissing(DigestList.of(used, file))).length, 0, `minute ${minute}`);
+    }
+    const untilThere = async (count: number): Promise<void> => {
+      while (opened.store.usage.filesCount > count) {
+        timers.advance(5_000); // it looks for what is too old, or too much
+        await new Promise((resolve) => setImmediate(resolve));
+      }
+    };
+    await untilThere(2);
+    assert.deepEqual(Array.from(await blobs.findMissing(DigestList.from([used, file, ...unused])), String), unused.map(String));
+    for (let count = 0; count < 200; count += 1) await put(blobs, random.bytes(2_000));
+    clock.advance(60_000); // times of use are known to 16 seconds
+    await untilThere(50);
   });
 
   it('goes on being written to however little it holds', async (t) => {

@@ -42,8 +42,8 @@ export class EngineStore implements AsyncDisposable {
   }
 
   /**
-   * Owns, checks and takes in the directory, which is begun or taken over from the format before where need be: what a crash
-   * left is mended, and no more is kept than allowed.
+   * Owns, checks and takes in the directory, which is begun or taken over from the format before where need be, and mends what a
+   * crash left. What is above a bound that was lowered goes in the background; puts wait for it.
    * @throws CacheError `failed_precondition` (in use, a file, not ours, of a newer Kiln, read-only, not permitted),
    *   `resource_exhausted` (disk full); each says what to do.
    */

@@ -11,6 +11,9 @@ import type { StoreEngine } from '../engine/store-engine.ts';
 import type { GetOptions } from './blob-store.ts';
 import { notItsHash, shorterThanItWas } from './whole-files.ts';
 
+/** The record of a file is moved once in days. */
+const checksMax = 3;
+
 export class FileStreams {
   readonly #engine: StoreEngine;
   /** Files being checked as a whole; who asks meanwhile waits for the same check. Bound: calls that ask. */
@@ -25,12 +28,13 @@ export class FileStreams {
     const span = options?.range ?? { offset: 0, length: digest.sizeBytes };
     const isWhole = span.length === digest.sizeBytes;
     // A part does not tell whether the whole is right.
-    if (!isWhole && !this.#engine.isVerified(digest)) await this.verify(digest);
-    const opened = await this.#open(digest, options);
+    const place = isWhole ? this.#engine.placeOfBlob(digest) : await this.#verified(digest);
+    if (place === -1) return undefined;
+    const opened = await this.#open(digest, place, options);
     if (opened === undefined) return undefined;
-    if (!isWhole || this.#engine.isVerified(digest)) return new FileByteSource(opened, span, undefined, options);
+    if (!isWhole || this.#engine.isVerified(digest, place)) return new FileByteSource(opened, span, undefined, options);
     const hasher = this.#engine.beginHash(digest.function, digest.sizeBytes);
-    return new FileByteSource(withHasher(opened, hasher), span, this.#passingCheck(digest, hasher), options);
+    return new FileByteSource(withHasher(opened, hasher), span, this.#passingCheck(digest, place, hasher), options);
   }
 
   /** Checks all of a file. When it resolves, the file is verified, or out of service, or was gone. */
@@ -43,7 +47,18 @@ export class FileStreams {
     return check;
   }
 
+  /** Where the blob stands, found right; -1: it is gone, or was wrong. */
+  async #verified(digest: Digest): Promise<number> {
+    for (let checks = 0; checks <= checksMax; checks += 1) {
+      const place = this.#engine.placeOfBlob(digest);
+      if (place === -1 || this.#engine.isVerified(digest, place)) return place;
+      await this.verify(digest); // it may be moved meanwhile
+    }
+    throw new CacheError('unavailable', `blob ${digest.toString()} could not be checked; the log of Kiln says why`);
+  }
+
   async #checkAll(digest: Digest): Promise<void> {
+    const place = this.#engine.placeOfBlob(digest);
     const opened = await this.#engine.openFile(digest);
     const slot = this.#engine.findBlob(digest.function, digest.hash);
     if (opened === undefined || slot === -1) {
@@ -59,19 +74,19 @@ export class FileStreams {
       if (!(thrown instanceof CacheError) || thrown.kind !== 'corrupt') throw thrown;
       isWhole = false;
     }
-    if (!isWhole) await this.#engine.quarantineBlob(digest, shorterThanItWas);
+    if (!isWhole) await this.#engine.quarantineFile(digest, place, shorterThanItWas);
     else if ((await hasher.hex()) === digest.hash) this.#engine.markVerified(digest);
-    else await this.#engine.quarantineBlob(digest, notItsHash);
+    else await this.#engine.quarantineFile(digest, place, notItsHash);
   }
 
   /** As StoreEngine.openFile; a file that turns out short is taken out of service. */
-  async #open(digest: Digest, options?: CallOptions): Promise<OpenFile | undefined> {
+  async #open(digest: Digest, place: number, options?: CallOptions): Promise<OpenFile | undefined> {
     const opened = await this.#engine.openFile(digest, options);
     return (
       opened && {
         read: async (into, offset) => {
           const got = await opened.read(into, offset);
-          if (got < into.byteLength) await this.#engine.quarantineBlob(digest, shorterThanItWas);
+          if (got < into.byteLength) await this.#engine.quarantineFile(digest, place, shorterThanItWas);
           return got;
         },
         [Symbol.asyncDispose]: () => opened[Symbol.asyncDispose](),
@@ -79,12 +94,12 @@ export class FileStreams {
     );
   }
 
-  #passingCheck(digest: Digest, hasher: BodyHasher): PassingCheck {
+  #passingCheck(digest: Digest, place: number, hasher: BodyHasher): PassingCheck {
     return {
       update: (piece) => hasher.update(piece),
       finish: async () => {
         if ((await hasher.hex()) === digest.hash) return this.#engine.markVerified(digest);
-        await this.#engine.quarantineBlob(digest, notItsHash);
+        await this.#engine.quarantineFile(digest, place, notItsHash);
         throw new CacheError('corrupt', `blob ${digest.toString()} is corrupt on disk; it was taken out of service and can be uploaded again`);
       },
     };

@@ -31,14 +31,15 @@ export class WholeFiles {
 
   async #read(digest: Digest, options: CallOptions): Promise<Uint8Array | undefined> {
     const engine = this.#engine;
+    const place = engine.placeOfBlob(digest);
     await using opened = await engine.openFile(digest, options);
     if (opened === undefined) return undefined;
     const slot = engine.findBlob(digest.function, digest.hash);
     if (slot === -1) return undefined;
     const bytes = Buffer.allocUnsafeSlow(engine.blobs.sizeOf(slot));
-    if ((await opened.read(bytes, 0)) !== bytes.byteLength) return await this.#corrupt(digest, shorterThanItWas);
-    if (!engine.isVerified(digest)) {
-      if ((await this.#hashOf(digest, bytes)) !== digest.hash) return await this.#corrupt(digest, notItsHash);
+    if ((await opened.read(bytes, 0)) !== bytes.byteLength) return await this.#corrupt(digest, place, shorterThanItWas);
+    if (!engine.isVerified(digest, place)) {
+      if ((await this.#hashOf(digest, bytes)) !== digest.hash) return await this.#corrupt(digest, place, notItsHash);
       engine.markVerified(digest);
     }
     this.#hot.offer(digest.key, bytes);
@@ -51,7 +52,7 @@ export class WholeFiles {
     return await hasher.hex();
   }
 
-  async #corrupt(digest: Digest, reason: string): Promise<undefined> {
-    await this.#engine.quarantineBlob(digest, reason);
+  async #corrupt(digest: Digest, place: number, reason: string): Promise<undefined> {
+    await this.#engine.quarantineFile(digest, place, reason);
   }
 }

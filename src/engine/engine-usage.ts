@@ -14,7 +14,8 @@ function spaceUsage({ ledger, quarantine, table, supply, writers }: EngineParts)
   return {
     maxBytes: ledger.maxBytes,
     usedBytes: ledger.placedBytes,
-    reservedBytes: ledger.reservedBytes,
+    // What is kept so that room can be made is taken by no write.
+    reservedBytes: ledger.reservedBytes - supply.keptBytes,
     quarantinedBytes: quarantine.usedBytes,
     quarantinedCount: quarantine.count,
     segmentsCount: table.count,
@@ -26,7 +27,7 @@ function spaceUsage({ ledger, quarantine, table, supply, writers }: EngineParts)
   };
 }
 
-function entryUsage({ entries, evictions, leases, recordQuarantine, corruptFiles, leaseMs, renewAfterMs, nowS, table }: EngineParts) {
+function entryUsage({ entries, evictions, leases, recordQuarantine, corruptFiles, files, leaseMs, renewAfterMs, nowS, table }: EngineParts) {
   const now = nowS();
   // Of the log alone: which file goes next is not known before one has to.
   const oldestS = Math.min(...(['blob', 'value'] as const).map((stream) => table.oldest(stream)?.begunS ?? Infinity));
@@ -37,7 +38,7 @@ function entryUsage({ entries, evictions, leases, recordQuarantine, corruptFiles
     evictedCount: evictions.count,
     evictedBytes: evictions.bytes,
     evictionAgeMs: evictions.lastAgeMs,
-    corruptCount: recordQuarantine.count + corruptFiles.count,
+    corruptCount: recordQuarantine.count + corruptFiles.count + files.usage.wrongCount,
     leasedBytes: leases.leasedBytes(now),
     pinnedBytes: leases.pinnedBytes,
     // What is kept is kept for as long as a use may go unnoticed beside.

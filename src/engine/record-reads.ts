@@ -106,17 +106,6 @@ export class RecordReads {
     });
   }
 
-  /** The record of that blob is wrong, as its reader found. Does nothing where there is none. */
-  async discardBlob(digest: Digest, reason: string): Promise<void> {
-    const slot = this.#blobSlot(digest);
-    if (slot !== -1) await this.#discardBlob(digest, slot, reason);
-  }
-
-  async discardValue(identity: ValueIdentity, reason: string): Promise<void> {
-    const slot = this.#valueSlot(identity);
-    if (slot !== -1) await this.#discardValue(identity, slot, 0, reason);
-  }
-
   #outcome(digests: DigestList, position: number, read: ReadRecord | 'wrong' | CacheError | undefined, options?: CallOptions): MaybePromise<Uint8Array | undefined | CacheError> {
     if (read === undefined || read instanceof Error) return read;
     // It may have moved while others were waited for; then it is read alone, and judged by that.

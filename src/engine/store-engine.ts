@@ -24,6 +24,8 @@ import { encodePointer } from './record-payloads.ts';
 import type { FoundValue } from './record-reads.ts';
 import type { Uploads } from './uploads.ts';
 
+/** Of the offsets in a segment: together with the 24 bits of its ordinal a whole number. */
+const placeSpan = 2 ** 27;
 /** Another server, or this one started again, takes a moment (REAPI ERR-4). */
 const closingRetryMs = 1_000;
 
@@ -140,10 +142,9 @@ export class StoreEngine implements AsyncDisposable {
     return this.#tracked(this.#parts.files.openRead(digest, options));
   }
 
-  /** Whether its hash was found right since the start. */
-  isVerified(digest: Digest): boolean {
-    const slot = this.findBlob(digest.function, digest.hash);
-    return slot !== -1 && this.blobs.isVerified(slot);
+  /** Whether the hash of what stands at that place was found right since the start. */
+  isVerified(digest: Digest, place: number): boolean {
+    return place !== -1 && this.placeOfBlob(digest) === place && this.blobs.isVerified(this.findBlob(digest.function, digest.hash));
   }
 
   markVerified(digest: Digest): void {
@@ -172,12 +173,20 @@ export class StoreEngine implements AsyncDisposable {
     return leases.pin(requests);
   }
 
-  /** Its bytes are wrong, as a reader found: absent at once, and kept for whoever wants to know why. */
-  async quarantineBlob(digest: Digest, reason: string): Promise<void> {
+  /** Which put of a blob is there, for who reads it over a while: another one has another number. -1: absent. */
+  placeOfBlob(digest: Digest): number {
     const slot = this.findBlob(digest.function, digest.hash);
-    if (slot === -1) return;
+    return slot === -1 ? -1 : this.blobs.segmentOf(slot) * placeSpan + this.blobs.offsetOf(slot);
+  }
+
+  /**
+   * The bytes of a file are wrong, as a reader found who saw it at `place`: absent at once, and kept for whoever wants to know why.
+   * Does nothing where something else is by now: another upload has brought it, or it was moved and is found out by the next reader.
+   */
+  async quarantineFile(digest: Digest, place: number, reason: string): Promise<void> {
+    if (place === -1 || this.placeOfBlob(digest) !== place) return;
+    const slot = this.findBlob(digest.function, digest.hash);
     if (this.blobs.isFile(slot)) await this.#tracked(this.#quarantineFile(digest, slot, reason));
-    else await this.#tracked(this.#parts.reads.discardBlob(digest, reason));
   }
 
   /** Refuses new calls, finishes those under way, writes down the order of use and syncs it. Idempotent. */

@@ -3,6 +3,7 @@
 import { fdatasync, fsync } from 'node:fs';
 import { promisify } from 'node:util';
 import type { ByteBudget } from '../base/byte-budget.ts';
+import type { Timers } from '../base/clock.ts';
 import type { BodyHasher, HashPort, LogFileSystem, SyncPort, SyncTarget } from '../base/log-files.ts';
 import type { Log } from '../base/log.ts';
 import { noMeter } from '../base/metrics.ts';
@@ -12,7 +13,7 @@ import { digestFunctionNamed } from '../digest/digest-function.ts';
 import type { DigestFunctionName } from '../digest/digest-function.ts';
 import { hintOf } from '../engine/hint-scan.ts';
 import type { HintRequest, HintScans } from '../engine/hint-scan.ts';
-import { monotonicClock, nextTurn, timers, wallClock } from '../platform/clocks.ts';
+import { monotonicClock, nextTurn, timers as realTimers, wallClock } from '../platform/clocks.ts';
 import { NodeLogFileSystem } from '../platform/node-log-files.ts';
 import { systemRandom } from '../platform/random.ts';
 import type { ManualClock } from './manual-clock.ts';
@@ -73,12 +74,14 @@ export interface TestPorts {
   readonly syncs?: SyncPort;
   /** By which things were used. */
   readonly clock?: ManualClock;
+  /** Default: real ones. */
+  readonly timers?: Timers;
   readonly log?: Log;
   readonly budget?: ByteBudget;
 }
 
 /** Everything a store needs of the machine. Syncs are the caller's to end, if they are given. */
-export function enginePorts({ files = new NodeLogFileSystem(), syncs: port = new PoolSyncs(), clock, log = new RememberingLog(), budget }: TestPorts = {}): EngineStorePorts {
+export function enginePorts({ files = new NodeLogFileSystem(), syncs: port = new PoolSyncs(), clock, timers = realTimers, log = new RememberingLog(), budget }: TestPorts = {}): EngineStorePorts {
   return {
     files,
     smallSyncs: port,

@@ -139,8 +139,8 @@ export class FreeFiles {
     const { ledger, trash, log } = this.#parts;
     ledger.move('free', 'trash', bytes);
     try {
-      const wasThere = await trash.take({ path: this.pathOf(number), allocatedBytes: bytes, unread: () => Promise.resolve() });
-      if (!wasThere) ledger.remove('trash', bytes);
+      // Whether the names are durable does not matter: what comes back is a free file again.
+      await trash.take({ path: this.pathOf(number), allocatedBytes: bytes, unread: () => Promise.resolve() });
     } catch (thrown) {
       ledger.move('trash', 'free', bytes);
       log.warn('a free segment cannot be deleted; the next start tries again', { path: this.pathOf(number), reason: CacheError.from(thrown).message });

@@ -191,7 +191,7 @@ class Writing {
       trash: {
         take: async ({ path, allocatedBytes }: { readonly path: string; readonly allocatedBytes: number }) => {
           const wasThere = await disk.remove(path);
-          if (wasThere) ledger.remove('trash', allocatedBytes);
+          ledger.remove('trash', allocatedBytes);
           return { wasThere, unsynced: undefined };
         },
       },

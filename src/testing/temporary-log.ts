@@ -80,7 +80,7 @@ export async function openTemporaryLog(options: { readonly maxBytes?: number; re
     take: async ({ path, allocatedBytes }: { readonly path: string; readonly allocatedBytes: number }): Promise<Taken> => {
       trashed.push(path.slice(directory.length + 1));
       const wasThere = await files.remove(path);
-      if (wasThere) ledger.remove('trash', allocatedBytes);
+      ledger.remove('trash', allocatedBytes);
       return { wasThere, unsynced: undefined };
     },
   };

@@ -5,7 +5,6 @@ import type { Timers } from '../base/clock.ts';
 import type { Log } from '../base/log.ts';
 import type { Digest } from '../digest/digest.ts';
 import type { Slot } from './blob-index.ts';
-import type { NewEntry } from './entry-codec.ts';
 import type { FileHistory, Written } from './file-history.ts';
 import { allocatedBytes } from './file-table.ts';
 import { fileKeyName } from './file-uses.ts';
@@ -17,7 +16,6 @@ import type { RoomClaim } from './log-claims.ts';
 import type { ObjectLayout } from './object-layout.ts';
 import type { Quarantine } from './quarantine.ts';
 import type { SegmentTable } from './segment-table.ts';
-import type { SieveOrder } from './sieve-order.ts';
 import type { SpaceLedger } from './space-ledger.ts';
 import type { Trash } from './trash.ts';
 
@@ -32,7 +30,6 @@ export interface FileRemovalParts {
   /** By key; nobody changes what stands under a name without its lock. */
   readonly locks: KeyedLock;
   readonly uses: FileUses;
-  readonly sieve: SieveOrder;
   readonly timers: Timers;
   readonly log: Log;
 }
@@ -58,8 +55,6 @@ interface Removal {
   readonly reason: RemovalReason | 'withdrawn';
   /** Of the ledger's trash, and not given back or handed on yet. */
   bytes: number;
-  /** What the index knew, unless it never knew the file. */
-  readonly entry: NewEntry | undefined;
   /** Its tombstone is. */
   isDurable: boolean;
   /** Segments that are not given up meanwhile, by ordinal. */
@@ -79,6 +74,8 @@ export class FileRemovals {
   readonly #parts: FileRemovalParts;
   /** The latest removal of each key that is not finished. Earlier ones do nothing any more: another upload has replaced their file. */
   readonly #latest = new Map<FileKeyName, Removal>();
+  /** All that are not finished. Each is a file on the disk. */
+  readonly #pending = new Set<Removal>();
   readonly #running = new Set<Promise<unknown>>();
   readonly #retries = new Set<Disposable>();
   #closing = false;
@@ -87,14 +84,15 @@ export class FileRemovals {
     this.#parts = parts;
   }
 
-  /** Of files that are to go and have not left their names. */
+  /** Files that are to go and, as far as is known, have not left their names. */
   get pendingCount(): number {
-    return this.#latest.size;
+    return this.#pending.size;
   }
 
   /**
    * Resolves when the file is durably gone from its name, or another upload has replaced it. False: there is none that may go.
-   * @throws CacheError `unavailable`: the disk refuses. Then the file is what it was, or its end is tried again later.
+   * @throws CacheError `unavailable`: the disk refuses. Then nothing was changed, or the file is absent and its end is tried
+   *   again until it is done; a start that comes before finds it there or not.
    */
   remove(wanted: WantedRemoval): Promise<boolean> {
     return this.#tracked(this.#remove(wanted));
@@ -106,8 +104,9 @@ export class FileRemovals {
    * @param bytes what it takes in the ledger's trash.
    */
   async withdraw({ key, digest, bytes, ended }: Pick<Removal, 'key' | 'digest' | 'bytes' | 'ended'>): Promise<void> {
-    const removal: Removal = { key, name: fileKeyName(key), digest, reason: 'withdrawn', bytes, entry: undefined, isDurable: false, held: [], ended, refusals: 0 };
+    const removal: Removal = { key, name: fileKeyName(key), digest, reason: 'withdrawn', bytes, isDurable: false, held: [], ended, refusals: 0 };
     this.#latest.set(removal.name, removal);
+    this.#pending.add(removal);
     try {
       await this.#entombAndTake(removal);
     } catch (thrown) {
@@ -132,7 +131,7 @@ export class FileRemovals {
     try {
       await locks.run(removal.name, () => this.#finish(removal, claim));
     } catch (thrown) {
-      if (removal.isDurable) this.#retryLater(removal, thrown);
+      this.#retryLater(removal, thrown);
       throw thrown;
     }
     return true;
@@ -145,19 +144,19 @@ export class FileRemovals {
     const slot = blobs.find(key);
     if (slot === -1 || !blobs.isFile(slot) || !mayGo(slot)) return undefined;
     const tombstone = history.removed(claim, digest);
-    const entry = entryAt(blobs, slot);
-    const bytes = allocatedBytes(entry.sizeBytes);
-    const removal: Removal = { key, name: fileKeyName(key), digest, reason, bytes, entry, isDurable: false, held: [], ended: () => {}, refusals: 0 };
-    // The segment of the commit too: it must not have been given up if the entry comes back.
-    this.#hold(removal, entry.segment);
+    const bytes = allocatedBytes(blobs.sizeOf(slot));
+    const removal: Removal = { key, name: fileKeyName(key), digest, reason, bytes, isDurable: false, held: [], ended: () => {}, refusals: 0 };
+    // The segment of the commit too: should the tombstone not be durable, it is all that tells a start of the file.
+    this.#hold(removal, blobs.segmentOf(slot));
     this.#hold(removal, tombstone.appended.segment);
     entries.remove(blobs, slot);
     ledger.move('files', 'trash', bytes);
     this.#latest.set(removal.name, removal);
+    this.#pending.add(removal);
     return { removal, tombstone };
   }
 
-  /** With the key locked. @throws CacheError `unavailable`; `isDurable` tells whether anything is left to be done. */
+  /** With the key locked. @throws CacheError `unavailable`: it is to be tried again. */
   async #finish(removal: Removal, claim: RoomClaim): Promise<void> {
     if (this.#isReplaced(removal)) this.#end(removal, claim);
     else if (removal.isDurable) await this.#take(removal, claim);
@@ -177,30 +176,12 @@ export class FileRemovals {
    */
   async #entombAndTake(removal: Removal): Promise<void> {
     const { history } = this.#parts;
-    try {
-      using claim = await history.claim(removal.digest, recordsOfRemoval);
-      const { appended, durable } = history.removed(claim, removal.digest);
-      this.#hold(removal, appended.segment);
-      await durable;
-      removal.isDurable = true;
-      await this.#take(removal, claim);
-    } catch (thrown) {
-      if (!removal.isDurable && removal.entry !== undefined) this.#putBack(removal, removal.entry);
-      throw thrown;
-    }
-  }
-
-  /** It goes on being served: a disk that cannot delete must not look like an empty cache. */
-  #putBack(removal: Removal, entry: NewEntry): void {
-    const { entries, ledger, sieve } = this.#parts;
-    if (entries.blobs.find(removal.key) === -1) {
-      entries.put(entries.blobs, removal.key, entry);
-      // Whoever evicts takes it out of the order, and puts it back.
-      if (removal.reason !== 'evicted') sieve.append(removal.key.words[0] ?? 0, removal.key.words[1] ?? 0);
-    }
-    ledger.move('trash', 'files', removal.bytes);
-    removal.bytes = 0;
-    this.#release(removal);
+    using claim = await history.claim(removal.digest, recordsOfRemoval);
+    const { appended, durable } = history.removed(claim, removal.digest);
+    this.#hold(removal, appended.segment);
+    await durable;
+    removal.isDurable = true;
+    await this.#take(removal, claim);
   }
 
   async #take(removal: Removal, claim: RoomClaim): Promise<void> {
@@ -231,6 +212,7 @@ export class FileRemovals {
   }
 
   #release(removal: Removal): void {
+    this.#pending.delete(removal);
     if (this.#latest.get(removal.name) === removal) this.#latest.delete(removal.name);
     for (const segment of removal.held.splice(0)) this.#parts.segments.endRemoval(segment);
   }
@@ -267,17 +249,4 @@ export class FileRemovals {
     work.then(done, done);
     return work;
   }
-}
-
-function entryAt(blobs: LiveEntries['blobs'], slot: Slot): NewEntry {
-  return {
-    segment: blobs.segmentOf(slot),
-    offset: blobs.offsetOf(slot),
-    sizeBytes: blobs.sizeOf(slot),
-    usedAtS: blobs.usedAtS(slot),
-    sequence: 0,
-    isFile: true,
-    isPointer: false,
-    isVerified: blobs.isVerified(slot),
-  };
 }

@@ -8,7 +8,11 @@ import { brokenFiles, fileProgram } from '../testing/file-program.ts';
 
 describe('large files over crashes', () => {
   it('K1-01, K1-03, K1-06: nothing acknowledged is lost, nothing wrong is served, nothing is left over', { timeout: 120_000 }, async (t) => {
-    await tryCrashPoints(t, fileProgram(), { pointsMin: 1_500, lives: 4, statesPerCut: 1 });
+    await tryCrashPoints(t, fileProgram(), { pointsMin: 700, lives: 4, statesPerCut: 1 });
+  });
+
+  it('K1-08: the same on a disk that refuses some of what it is asked', { timeout: 120_000 }, async (t) => {
+    await tryCrashPoints(t, fileProgram(undefined, { hasFaults: true }), { pointsMin: 700, lives: 4, statesPerCut: 1 });
   });
 
   for (const [what, spoilt] of Object.entries(brokenFiles)) {

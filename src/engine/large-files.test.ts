@@ -1,11 +1,14 @@
 // Large files step by step: what happens in which order, what is left when a step fails, and who waits for whom.
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import type { LogFileSystem, SyncPort } from '../base/log-files.ts';
 import { Digest } from '../digest/digest.ts';
 import { digestFunctionNamed } from '../digest/digest-function.ts';
-import { blobOf, inPieces, keyOf, onSimulatedFiles as on, openSimulatedFiles } from '../testing/simulated-files.ts';
+import { systemError } from '../testing/faulty-file-system.ts';
+import { blobOf, inPieces, keyOf, onMachine, onSimulatedFiles as on, openSimulatedFiles } from '../testing/simulated-files.ts';
 import type { FilesWorld as World } from '../testing/simulated-files.ts';
 import type { SimulatedMachine } from '../testing/simulated-machine.ts';
+import { replacing } from '../testing/spoiled-ports.ts';
 
 /** The trace without what is written where, and with short names. */
 function steps({ disk }: SimulatedMachine): readonly string[] {
@@ -164,6 +167,30 @@ describe('a large put on a disk that fails', () => {
       }));
   }
 
+  it('a rename that was done and told as failed is found out', async () => {
+    let isBroken = false;
+    await on(
+      async ({ store }) => {
+        isBroken = true;
+        await assert.rejects(store.files.put(digest, inPieces(bytes)), { code: 'unavailable' });
+        isBroken = false;
+        await store.log.idle();
+        await store.trash.idle();
+        assert.deepEqual([store.audit(), store.leftBehind(), store.has(digest)], [undefined, [], false]);
+        await store.files.put(digest, inPieces(bytes));
+      },
+      {
+        files: (disk) =>
+          replacing<LogFileSystem>(disk, {
+            async rename(from: string, to: string) {
+              await disk.rename(from, to);
+              if (isBroken && to.includes('objects')) throw systemError('EIO', 'rename');
+            },
+          }),
+      },
+    );
+  });
+
   it('a commit that failed is followed by a tombstone before its file goes, since a start may find it', () =>
     on(async ({ machine, store }) => {
       let syncs = 0;
@@ -289,6 +316,100 @@ describe('the removal of a large file', () => {
     }));
 });
 
+/** Lets syncs of some paths begin only when it is open. */
+class Gate {
+  #open: PromiseWithResolvers<void> | undefined;
+
+  close(): void {
+    this.#open = Promise.withResolvers();
+  }
+
+  open(): void {
+    this.#open?.resolve();
+    this.#open = undefined;
+  }
+
+  before(syncs: SyncPort, pathOf: (fd: number) => string | undefined, which: RegExp): SyncPort {
+    return {
+      sync: async (fd, target) => {
+        if (which.test(pathOf(fd) ?? '')) await this.#open?.promise;
+        return syncs.sync(fd, target);
+      },
+      [Symbol.asyncDispose]: () => syncs[Symbol.asyncDispose](),
+    };
+  }
+}
+
+describe('removals and puts of one blob that overlap', () => {
+  const { bytes, digest } = blobOf('contested');
+
+  it('only the latest removal acts: the file of a put in between has a tombstone of its own to wait for', async () => {
+    await onMachine(async (machine) => {
+      const [ofLog, ofBytes] = [new Gate(), new Gate()];
+      const pathOf = (fd: number): string | undefined => machine.disk.pathOf(fd);
+      const store = await openSimulatedFiles(machine, {
+        smallSyncs: (syncs) => ofLog.before(syncs, pathOf, /log\/\d/),
+        largeSyncs: (syncs) => ofBytes.before(syncs, pathOf, /uploads\/2/),
+      });
+      const turns = async (): Promise<void> => {
+        for (let turn = 0; turn < 40; turn += 1) await machine.turns.nextTurn();
+      };
+      const appended = (word: string): number => store.log.appended.filter((one) => one === word).length;
+      // The second put is as far as its sync when the first one ends: its intent is durable, and it does not look again before it has the key.
+      ofBytes.close();
+      const first = store.files.put(digest, inPieces(bytes));
+      const second = store.files.put(digest, inPieces(bytes));
+      await first;
+      ofLog.close();
+      const earlier = store.evict(digest);
+      await turns();
+      assert.deepEqual([appended('removed'), appended('commit')], [1, 1]);
+      ofBytes.open();
+      await turns();
+      assert.deepEqual([appended('commit'), store.has(digest)], [2, false], 'the second put has the key, and its commit waits to be written');
+      // At once, when the index learns of it: the first removal, whose tombstone is durable by then, has not had the key yet.
+      const append = store.sieve.append.bind(store.sieve);
+      let later: Promise<boolean> | undefined;
+      store.sieve.append = (low, high) => {
+        append(low, high);
+        ofLog.close();
+        later = store.evict(digest);
+      };
+      ofLog.open();
+      await turns();
+      assert.equal(appended('removed'), 2);
+      assert.ok(machine.disk.files().has(store.layout.final(digest.key)), 'its tombstone is not durable');
+      ofLog.open();
+      assert.deepEqual(await Promise.all([earlier, later]), [true, true]);
+      await second;
+      await store.close();
+      assert.deepEqual([store.audit(), store.leftBehind()], [undefined, []]);
+    });
+  });
+
+  it('a removal that waited for room leaves the file that came meanwhile', () =>
+    on(async ({ machine, store }) => {
+      await store.files.put(digest, inPieces(bytes));
+      const room = Promise.withResolvers<void>();
+      store.log.beforeClaim = () => room.promise;
+      const stale = store.files.remove(store.entries.blobs.find(keyOf(digest)), 'corrupt');
+      await machine.turns.nextTurn();
+      store.log.beforeClaim = () => undefined;
+      assert.equal(await store.evict(digest), true);
+      await store.files.put(digest, inPieces(bytes));
+      room.resolve();
+      assert.equal(await stale, false);
+      assert.deepEqual(await store.read(digest), bytes);
+    }));
+
+  it('one that is gone already is not removed again', () =>
+    on(async ({ store }) => {
+      await store.files.put(digest, inPieces(bytes));
+      const slot = store.entries.blobs.find(keyOf(digest));
+      assert.deepEqual(await Promise.all([store.files.remove(slot, 'evicted'), store.files.remove(slot, 'corrupt')]), [true, false]);
+    }));
+});
+
 describe('a removal on a disk that fails', () => {
   const { bytes, digest } = blobOf('stubborn');
   async function withFault(world: World, fault: (operation: string, path: string) => boolean, times: number): Promise<boolean | string> {
@@ -296,9 +417,14 @@ describe('a removal on a disk that fails', () => {
     let left = times;
     world.machine.disk.fault = (operation, path) => (left > 0 && fault(operation, path) && (left -= 1) >= 0 ? 'EIO' : undefined);
     const outcome = await world.store.evict(digest).catch((thrown: unknown) => String((thrown as { code?: string }).code));
-    assert.equal(left, 0, 'the faults were met');
-    world.machine.disk.fault = () => undefined;
     return outcome;
+  }
+  async function finished({ machine, store }: World): Promise<void> {
+    while (store.files.usage.pendingRemovals > 0) {
+      machine.clock.advance(1_000);
+      await machine.turns.nextTurn();
+    }
+    await store.trash.idle();
   }
   const isLogSync = (operation: string, path: string): boolean => operation === 'sync' && /log\/\d/.test(path);
 
@@ -309,12 +435,14 @@ describe('a removal on a disk that fails', () => {
       assert.equal(world.store.has(digest), false);
     }));
 
-  it('a disk that takes no tombstone does not look like an empty cache: the file goes on being served', () =>
-    on(async (world) => {
-      assert.equal(await withFault(world, isLogSync, 2), 'unavailable');
-      assert.deepEqual(await world.store.read(digest), bytes);
-      assert.equal(world.store.audit(), undefined);
-      assert.equal(await world.store.evict(digest), true);
+  it('tries until its tombstone is durable, and holds the segment of the commit as long', () =>
+    on(async ({ machine, store }) => {
+      const [first] = store.table.of('blob');
+      assert.equal(await withFault({ machine, store }, isLogSync, 3), 'unavailable');
+      assert.deepEqual([store.has(digest), first?.removals, store.ledger.bytesOf('trash')], [false, 2, 12_288]);
+      await finished({ machine, store });
+      assert.deepEqual(store.log.appended.slice(2), ['removed', 'removed', 'removed', 'removed', 'gone']);
+      assert.equal(first?.removals, 0);
     }));
 
   for (const { what, fault } of [
@@ -328,11 +456,7 @@ describe('a removal on a disk that fails', () => {
         assert.equal(await withFault(world, fault, 1), 'unavailable');
         assert.equal(store.has(digest), false);
         assert.equal(Array.from(store.table.of('blob')).some(({ removals }) => removals > 0), true);
-        while (store.files.usage.pendingRemovals > 0) {
-          machine.clock.advance(1_000);
-          await machine.turns.nextTurn();
-        }
-        await store.trash.idle();
+        await finished(world);
         assert.equal(store.audit(), undefined);
         assert.equal(machine.disk.files().has(store.layout.final(digest.key)), false);
       }));
@@ -340,13 +464,10 @@ describe('a removal on a disk that fails', () => {
 
   it('a put of the same blob meanwhile wins', () =>
     on(async (world) => {
-      const { machine, store } = world;
+      const { store } = world;
       assert.equal(await withFault(world, (operation, path) => operation === 'rename' && path.includes('objects'), 1), 'unavailable');
       await store.files.put(digest, inPieces(bytes));
-      while (store.files.usage.pendingRemovals > 0) {
-        machine.clock.advance(1_000);
-        await machine.turns.nextTurn();
-      }
+      await finished(world);
       assert.deepEqual(await store.read(digest), bytes);
     }));
 });

@@ -139,7 +139,7 @@ export class LargeFiles {
    * Takes the file of that entry out of service. The slot is looked at before this returns and not later. Resolves when its name
    * is durably gone; the bytes follow in the background. False: it is not there any more by then, or it
    * was to be evicted only, and is held, used again or may not go by then.
-   * @throws CacheError `unavailable`: the disk refuses. Then it is what it was, or its end is tried again later.
+   * @throws CacheError `unavailable`: the disk refuses. As `FileRemovals.remove`.
    */
   async remove(slot: Slot, reason: RemovalReason, mayGo: (slot: Slot) => boolean = () => true): Promise<boolean> {
     this.#refuseWhenClosing();

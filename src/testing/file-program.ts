@@ -1,5 +1,6 @@
 // Puts, removals and reads of few large files at the same time, over many lives of one disk: what crash points are tried on,
 // and ways to break each promise that large files rest on.
+import { CacheError } from '../base/cache-error.ts';
 import type { LogFileSystem } from '../base/log-files.ts';
 import { Digest } from '../digest/digest.ts';
 import type { CrashFacts, CrashProgram } from './crash-points.ts';
@@ -40,7 +41,11 @@ const blobs = [1, 2, 3].map((number) => {
 const workers = 4;
 const stepsOfWorker = 5;
 
-export function fileProgram(spoilt: (machine: SimulatedMachine) => SpoiltFiles = () => ({})): CrashProgram<FileFacts> {
+/** How often the disk refuses something, of what it is asked while it has faults. */
+const shareOfFaults = 0.03;
+
+/** `hasFaults`: while it works, the disk refuses some of what concerns the files, but for the log. */
+export function fileProgram(spoilt: (machine: SimulatedMachine) => SpoiltFiles = () => ({}), { hasFaults = false } = {}): CrashProgram<FileFacts> {
   return {
     facts: () => new FileFacts(),
     async live(machine, facts, work) {
@@ -51,6 +56,8 @@ export function fileProgram(spoilt: (machine: SimulatedMachine) => SpoiltFiles =
         await store.trash.idle();
         return;
       }
+      const { disk, random } = machine;
+      if (hasFaults) disk.fault = (_operation, path) => (!path.startsWith('/data/log') && random.fraction() < shareOfFaults ? 'EIO' : undefined);
       const evictions = new Map<string, number>();
       const step = async (): Promise<void> => {
         const { bytes, digest } = machine.random.pick(blobs);
@@ -72,13 +79,21 @@ export function fileProgram(spoilt: (machine: SimulatedMachine) => SpoiltFiles =
       };
       await Promise.all(
         Array.from({ length: workers }, async () => {
-          for (let count = 0; count < stepsOfWorker; count += 1) await step();
+          for (let count = 0; count < stepsOfWorker; count += 1) await step().catch((thrown: unknown) => expect(thrown, hasFaults));
         }),
       );
+      disk.fault = () => undefined;
+      for (; store.files.usage.pendingRemovals > 0; machine.clock.advance(1_000)) await machine.turns.nextTurn();
       await store.close();
       check(store);
+      const [left] = store.leftBehind();
+      if (left !== undefined && !hasFaults) throw new Error(`${left} was left behind`);
     },
   };
+}
+
+function expect(thrown: unknown, hasFaults: boolean): void {
+  if (!hasFaults || !(thrown instanceof CacheError) || thrown.code !== 'unavailable') throw thrown;
 }
 
 async function look(store: SimulatedFiles, facts: FileFacts, digest: Digest): Promise<void> {

@@ -6,6 +6,7 @@ import { assert } from '../base/assert.ts';
 import { CacheError } from '../base/cache-error.ts';
 import type { LogFile, LogFileSystem, SyncPort } from '../base/log-files.ts';
 import type { NextTurn } from '../base/clock.ts';
+import type { MaybePromise } from '../base/maybe-promise.ts';
 import type { SyncOutcome } from '../engine/group-sync.ts';
 import { hintEntryOf } from '../engine/hint-format.ts';
 import type { HintEntry } from '../engine/hint-format.ts';
@@ -100,19 +101,9 @@ export class SimpleFileLog {
     return { log: new SimpleFileLog(ports, { directory, table, current, sequence }), found };
   }
 
-  async claim(recordBytesClaimed: number): Promise<RoomClaim> {
-    await this.beforeClaim();
-    if (this.#next !== undefined) this.#current = await this.#next;
-    assert(recordBytesClaimed < claimTotal, 'claims are small');
-    this.claims += 1;
-    let isOpen = true;
-    return {
-      bytes: recordBytesClaimed,
-      [Symbol.dispose]: () => {
-        if (isOpen) this.claims -= 1;
-        isOpen = false;
-      },
-    };
+  claim(recordBytesClaimed: number): MaybePromise<RoomClaim> {
+    const wait = this.beforeClaim() ?? this.#next;
+    return wait === undefined ? this.#claim(recordBytesClaimed) : this.#claimLater(recordBytesClaimed, wait);
   }
 
   append(_claim: RoomClaim, request: AppendRequest, settled?: Settled): Appended {
@@ -145,6 +136,25 @@ export class SimpleFileLog {
   async close(): Promise<void> {
     await this.idle();
     await this.#current.file[Symbol.asyncDispose]();
+  }
+
+  async #claimLater(recordBytesClaimed: number, wait: Promise<unknown>): Promise<RoomClaim> {
+    await wait;
+    if (this.#next !== undefined) this.#current = await this.#next;
+    return this.#claim(recordBytesClaimed);
+  }
+
+  #claim(recordBytesClaimed: number): RoomClaim {
+    assert(recordBytesClaimed < claimTotal, 'claims are small');
+    this.claims += 1;
+    let isOpen = true;
+    return {
+      bytes: recordBytesClaimed,
+      [Symbol.dispose]: () => {
+        if (isOpen) this.claims -= 1;
+        isOpen = false;
+      },
+    };
   }
 
   async #run(): Promise<void> {

@@ -72,6 +72,8 @@ export interface SimulatedFiles {
   read(digest: Digest): Promise<Buffer | undefined>;
   /** What is wrong when nothing is under way: names, ledger, index. */
   audit(): string | undefined;
+  /** Files that are nobody's any more, and still there. */
+  leftBehind(): readonly string[];
   close(): Promise<void>;
 }
 
@@ -130,6 +132,7 @@ export async function openSimulatedFiles(machine: SimulatedMachine, spoilt: Spoi
       return await files.remove(slot, 'evicted');
     },
     read: (digest) => readWhole(files, digest),
+    leftBehind: () => [...machine.disk.files().keys()].filter((path) => /^\/data\/(uploads|trash)\//.test(path)),
     audit: () => audit(machine, { entries, ledger, layout, files, intents, table, log }),
     async close() {
       await files.close();
@@ -241,6 +244,7 @@ export async function onSimulatedFiles(test: (world: FilesWorld) => Promise<void
     await test({ machine, store });
     await store.close();
     assert.equal(store.audit(), undefined);
+    assert.deepEqual(store.leftBehind(), []);
   });
 }
 

@@ -206,6 +206,17 @@ describe('Evictor, room', () => {
     assert.equal(rig.log.table.countOf('blob'), 6);
   });
 
+  it('comes down to a bound that was lowered, free files included', async () => {
+    const rig = new Rig({ maxBytes: 3 * segmentBytes + 100 });
+    rig.fillSegments(7);
+    rig.ledger.place('free', 2 * segmentBytes);
+    rig.freeCount = 2;
+    rig.evictor.trim();
+    await rig.evictor.idle();
+    assert.ok(rig.ledger.usedBytes <= rig.ledger.maxBytes, `${rig.ledger.usedBytes} of ${rig.ledger.maxBytes} bytes`);
+    assert.ok(rig.log.table.countOf('blob') >= 1);
+  });
+
   it('K1-07: heeds what the disk has left, whoever else fills it', async () => {
     const rig = new Rig({ maxBytes: 100 * fileBytes });
     for (const name of ['one', 'two', 'three', 'four']) rig.putFile(name);

@@ -61,7 +61,8 @@ export class StorePressure {
       valueBytesMax: this.#limits.valueShare * ledger.boundBytes,
       files: { bytes: ledger.bytesOf('files'), candidateUseS },
       leasedBytes: leases.leasedBytes(nowS()),
-      spareSegments: firstBytes === undefined ? 0 : supply.freeCount,
+      // As long as the store keeps to its bound, free files are kept for the log.
+      spareSegments: firstBytes === undefined && !this.#isOver() ? 0 : supply.freeCount,
       hasDeadSegment: this.deadSegment() !== undefined,
       trashBytes: Math.max(0, ledger.bytesOf('trash') - stuckTrashBytes),
       isFruitless,
@@ -106,9 +107,16 @@ export class StorePressure {
 
   #neededBytes(firstBytes: number | undefined): number {
     const { ledger, supply } = this.#parts;
-    // Free files are room for the log, and become room for anything at once.
-    const ahead = this.#limits.lowWatermarkBytes - supply.freeCount * supply.segmentBytes;
+    // Free files are room for the log, and become room for anything at once; but they take their place on the disk.
+    const spareBytes = this.#isOver() ? 0 : supply.freeCount * supply.segmentBytes;
+    const ahead = this.#limits.lowWatermarkBytes - spareBytes;
     return ledger.usedBytes - ledger.boundBytes + (firstBytes ?? ahead);
+  }
+
+  /** `max-size` was lowered, or the disk fills up. */
+  #isOver(): boolean {
+    const { ledger } = this.#parts;
+    return ledger.usedBytes > ledger.boundBytes;
   }
 
   #stream(stream: 'blob' | 'value'): StreamState {

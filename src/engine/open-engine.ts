@@ -276,7 +276,7 @@ function assemble({ smallBytesMax, leaseMs }: EngineOptions, { hashes, log }: En
   const { valuePuts } = opened.upkeep;
   const written = store.written.bind(store);
   const smallPuts = new SmallPuts({ entries, writer: writers.blob, nowS, written });
-  const recordQuarantine = new RecordQuarantine({ entries, store, writers, keeping: quarantine, nowS, log });
+  const recordQuarantine = new RecordQuarantine({ entries, table, store, writers, keeping: quarantine, nowS, log });
   const useValue = (slot: Slot): void => uses.note(entries.values, slot, nowS());
   return {
     ...opened.upkeep,

@@ -8,6 +8,7 @@ import type { Quarantine } from './quarantine.ts';
 import { recordBytes } from './record-codec.ts';
 import { encodeTombstone } from './record-payloads.ts';
 import type { SegmentStore } from './segment-store.ts';
+import type { SegmentTable } from './segment-table.ts';
 import { storageError } from './storage-error.ts';
 
 /** The blob or value of a record. */
@@ -25,6 +26,7 @@ export interface RecordSubject {
 
 export interface RecordQuarantineParts {
   readonly entries: LiveEntries;
+  readonly table: Pick<SegmentTable, 'addTombstone'>;
   readonly store: Pick<SegmentStore, 'open'>;
   readonly writers: Readonly<Record<'blob' | 'value', Pick<LogWriter, 'claim' | 'append' | 'durable'>>>;
   readonly keeping: Pick<Quarantine, 'keep'>;
@@ -56,11 +58,14 @@ export class RecordQuarantine {
    * fails of that is told to the log alone, since the record is out of service in any case.
    */
   take(index: BlobIndex, slot: Slot, subject: RecordSubject, reason: string): Promise<void> {
-    const { entries } = this.#parts;
+    const { entries, table } = this.#parts;
     const place = { segment: index.segmentOf(slot), offset: index.offsetOf(slot), bytes: entries.recordBytes(index, slot) };
     this.#count += 1;
     const copied = this.#copy(place); // counts as a read of the segment from here on
     entries.remove(index, slot);
+    // Until a tombstone is durable, which may fail, it is this record that tells a start of no older value: so its segment does
+    // not go before those that are older.
+    table.addTombstone(place.segment);
     return this.#finish(copied, subject, reason);
   }
 

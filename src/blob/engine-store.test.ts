@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { chmod, mkdir, readdir, readFile, rename, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
+import { crc32 } from 'node:zlib';
 import { byteSourceOf, collect } from '../base/byte-source.ts';
 import { Digest } from '../digest/digest.ts';
 import { blake3, digestFunctions, sha256, sha512 } from '../digest/digest-function.ts';
@@ -124,6 +125,44 @@ describe('EngineStore', () => {
       await put(store.blobs, bytes);
       assert.ok((await read(store.blobs, Digest.of(bytes)))?.equals(bytes));
     }
+  });
+
+  it('K1-02: what was found wrong is absent after another start, too', async (t) => {
+    const random = seededRandom(t);
+    await using directory = await temporaryDirectory();
+    const blobs = [random.bytes(500), random.bytes(100_000)];
+    const digests = DigestList.from(blobs.map((bytes) => Digest.of(bytes)));
+    await withStore(directory.path, async ({ blobs: stored }) => {
+      for (const bytes of blobs) await put(stored, bytes);
+      await put(stored, random.bytes(700)); // a segment in which nothing counts would go
+    });
+    await spoil(directory.path, blobs);
+    await withStore(directory.path, async (store) => {
+      assert.deepEqual(await store.blobs.getMany(digests), [undefined, undefined]);
+    });
+    await using store = await openEngineStore(directory.path);
+    assert.equal((await store.blobs.findMissing(digests)).length, 2);
+    assert.equal(store.usage.blobsCount, 1);
+  });
+
+  it('K1-10: a record whose checksums are right and whose hash is not is found out on its first read after a start', async (t) => {
+    const random = seededRandom(t);
+    await using directory = await temporaryDirectory();
+    const bytes = random.bytes(500);
+    await withStore(directory.path, async ({ blobs }) => {
+      await put(blobs, bytes);
+    });
+    const name = (await readdir(join(directory.path, 'segments'))).find((one) => one.endsWith('.blob')) ?? assert.fail('there is a segment');
+    const path = join(directory.path, 'segments', name);
+    const content = await readFile(path);
+    const [record, headBytes] = [4_096, 56 + 32];
+    content.writeUInt8(content.readUInt8(record + headBytes) ^ 1, record + headBytes);
+    content.writeUInt32LE(crc32(content.subarray(record + headBytes, record + headBytes + 500)), record + 48);
+    content.writeUInt32LE(crc32(content.subarray(record + 4, record + headBytes), crc32(content.subarray(24, 32))), record);
+    await writeFile(path, content);
+    await using store = await openEngineStore(directory.path);
+    assert.equal(await read(store.blobs, Digest.of(bytes)), undefined);
+    assert.equal(store.usage.corruptCount, 1);
   });
 
   it('checks a part of a file only once all of it was found right', async (t) => {

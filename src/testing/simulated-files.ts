@@ -245,6 +245,8 @@ export async function onSimulatedFiles(test: (world: FilesWorld) => Promise<void
     await store.close();
     assert.equal(store.audit(), undefined);
     assert.deepEqual(store.leftBehind(), []);
+    // Also what is counted wrong ends there.
+    assert.deepEqual(machine.log.lines.filter((line) => line.startsWith('error a file in the trash')), []);
   });
 }
 

@@ -75,7 +75,7 @@ export class FileRemovals {
   /** The latest removal of each key that is not finished. Earlier ones do nothing any more: another upload has replaced their file. */
   readonly #latest = new Map<FileKeyName, Removal>();
   /** All that are not finished. Each is a file on the disk. */
-  readonly #pending = new Set<Removal>();
+  readonly #unfinished = new Set<Removal>();
   readonly #running = new Set<Promise<unknown>>();
   readonly #retries = new Set<Disposable>();
   #closing = false;
@@ -86,7 +86,7 @@ export class FileRemovals {
 
   /** Files that are to go and, as far as is known, have not left their names. */
   get pendingCount(): number {
-    return this.#pending.size;
+    return this.#unfinished.size;
   }
 
   /**
@@ -106,7 +106,7 @@ export class FileRemovals {
   async withdraw({ key, digest, bytes, ended }: Pick<Removal, 'key' | 'digest' | 'bytes' | 'ended'>): Promise<void> {
     const removal: Removal = { key, name: fileKeyName(key), digest, reason: 'withdrawn', bytes, isDurable: false, held: [], ended, refusals: 0 };
     this.#latest.set(removal.name, removal);
-    this.#pending.add(removal);
+    this.#unfinished.add(removal);
     try {
       await this.#entombAndTake(removal);
     } catch (thrown) {
@@ -152,7 +152,7 @@ export class FileRemovals {
     entries.remove(blobs, slot);
     ledger.move('files', 'trash', bytes);
     this.#latest.set(removal.name, removal);
-    this.#pending.add(removal);
+    this.#unfinished.add(removal);
     return { removal, tombstone };
   }
 
@@ -212,7 +212,7 @@ export class FileRemovals {
   }
 
   #release(removal: Removal): void {
-    this.#pending.delete(removal);
+    this.#unfinished.delete(removal);
     if (this.#latest.get(removal.name) === removal) this.#latest.delete(removal.name);
     for (const segment of removal.held.splice(0)) this.#parts.segments.endRemoval(segment);
   }

@@ -67,6 +67,8 @@ export class Quarantine {
     try {
       await directories.ensure(this.#directory);
       await io('move a corrupt file to quarantine', files.rename(path, join(this.#directory, name)));
+      // A power cut may have left the file both names, and then a rename leaves it both again (POSIX).
+      await io('move a corrupt file to quarantine', files.remove(path));
     } catch (thrown) {
       undo();
       if (systemCode(thrown) === 'ENOENT' && (await io('look for a corrupt file', files.status(path))) === undefined) return 'absent';

@@ -1,4 +1,4 @@
-// The thread from which calls come at a steady rate, whatever the loop that answers them does: it says when each was due.
+// The thread from which calls come at a steady rate, whatever the loop that answers them does: it says when each was due, and when it was sent.
 import { parentPort, workerData } from 'node:worker_threads';
 import { nowMs } from './probes.ts';
 import type { ProbeOptions } from './probes.ts';

@@ -4,14 +4,14 @@
 export const mixedLoads = ['idle', 'uploads', 'writes', 'eviction'] as const;
 export type MixedLoad = (typeof mixedLoads)[number];
 
-/** What thread and store agree on: the thread posts a `Due` for each call. */
+/** What thread and store agree on: the thread posts for each call when it was due and when it was sent. */
 export interface ProbeOptions {
   readonly callsPerSecond: number;
   /** One word: not 0 once the thread is to end. */
   readonly state: Int32Array<SharedArrayBuffer>;
 }
 
-/** Microseconds; each from when the call was due. */
+/** Microseconds; each from when the call was sent. */
 export interface Latencies {
   readonly p50: number;
   readonly p90: number;
@@ -23,7 +23,7 @@ export interface Latencies {
 export interface MixedTurn {
   readonly findMissing: Latencies;
   readonly smallWrites: Latencies;
-  /** How late the thread asked, 99th percentile. */
+  /** How long after it was due a call was sent, 99th percentile. */
   readonly sendLagP99: number;
   readonly seconds: number;
   /** Of what the load wrote; the small writes that are measured are not among it. */

@@ -27,7 +27,11 @@ export interface ProbeBlobs {
   readonly fresh: readonly BlobBytes[];
 }
 
-/** Calls from now on, until `load` is over. @throws Error for a wrong answer, and what `load` throws. */
+/**
+ * Calls from now on, until `load` is over. They wait from when they were sent: the thread sends whatever the loop does, and how late
+ * it does so is a matter of the machine, which has a figure of its own.
+ * @throws Error for a wrong answer, and what `load` throws.
+ */
 export async function probe(store: BlobStore, { present, mayBeGone, fresh }: ProbeBlobs, load: () => Promise<void>): Promise<Probed> {
   const [asked, stored, lags]: [number[], number[], number[]] = [[], [], []];
   const written: BlobBytes[] = [];
@@ -37,10 +41,10 @@ export async function probe(store: BlobStore, { present, mayBeGone, fresh }: Pro
   const state = new Int32Array(new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT));
   const options: ProbeOptions = { callsPerSecond, state };
   const thread = new Worker(new URL('./probe-thread.ts', import.meta.url), { workerData: options });
-  const put = async (blob: BlobBytes, dueMs: number): Promise<void> => {
+  const put = async (blob: BlobBytes, sentMs: number): Promise<void> => {
     const [refusal] = await store.putMany([blob]);
     if (refusal !== undefined) throw refusal;
-    stored.push((nowMs() - dueMs) * 1_000);
+    stored.push((nowMs() - sentMs) * 1_000);
     written.push(blob);
   };
   thread.on('message', ({ dueMs, sentMs }: { readonly dueMs: number; readonly sentMs: number }) => {
@@ -51,9 +55,9 @@ export async function probe(store: BlobStore, { present, mayBeGone, fresh }: Pro
     if (known === undefined || failure !== undefined) return;
     const missing = store.findMissing(DigestList.of(known.digest));
     if (!(missing instanceof DigestList) || (missing.length > 0 && !mayBeGone)) failure = new Error('a blob that is there was not found at once');
-    asked.push((nowMs() - dueMs) * 1_000);
+    asked.push((nowMs() - sentMs) * 1_000);
     if (blob === undefined) return;
-    const done = put(blob, dueMs).catch((thrown: unknown) => void (failure ??= thrown instanceof Error ? thrown : new Error(String(thrown))));
+    const done = put(blob, sentMs).catch((thrown: unknown) => void (failure ??= thrown instanceof Error ? thrown : new Error(String(thrown))));
     const settled = done.then(() => void running.delete(settled));
     running.add(settled);
   });

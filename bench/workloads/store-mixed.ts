@@ -34,7 +34,7 @@ async function measureMixed(context: BenchContext): Promise<void> {
       context.report({
         benchmark: name,
         shape,
-        description: `${of === 'findMissing' ? '1,000 a second' : '250 a second, of 0.5 to 5 KB'}, from when each was due on a thread that keeps the rate; MB/s is what the load writes${context.quick ? '; uploads are of 8 MiB here' : ''}`,
+        description: `${of === 'findMissing' ? '1,000 a second' : '250 a second, of 0.5 to 5 KB'}, from when each was sent by a thread that keeps the rate whatever the loop does; MB/s is what the load writes${context.quick ? '; uploads are of 8 MiB here' : ''}`,
         results: mixedLoads.map((load) => ({ server: loads[load], measured: summed(turns[load].map((turn) => sampleOf(turn, of))) })),
         notes: notesOf(turns, of),
       });

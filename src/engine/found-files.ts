@@ -6,7 +6,8 @@ import type { SieveOrder } from './sieve-order.ts';
 import type { SpaceLedger } from './space-ledger.ts';
 
 /** Once, after everything in the log was taken in. Nobody else has placed files, or put any in the order. */
-export function takeInFiles({ blobs }: LiveEntries, ledger: SpaceLedger, order: SieveOrder): void {
+export function takeInFiles({ blobs, filesCount }: LiveEntries, ledger: SpaceLedger, order: SieveOrder): void {
+  if (filesCount === 0) return;
   const key = new KeyWords();
   /** First two words of the keys, by time of use. */
   const byUse = new Map<number, number[]>();

@@ -88,6 +88,7 @@ describe('LiveEntries', () => {
       assert.equal(segments.at(ordinal).liveCount, here.length);
       assert.equal(segments.at(ordinal).liveBytes, sum(here, (slot) => entries.recordBytes(blobs, slot)));
     }
+    assert.equal(entries.filesCount, slots.filter((slot) => blobs.isFile(slot)).length);
     assert.equal(ages.totalBytes, sum(slots, (slot) => entries.usedBytes(blobs, slot)));
     const leasedFromS = clock.nowS - 3_600 + 1;
     assert.equal(ages.leasedBytes(clock.nowS), sum(slots.filter((slot) => blobs.usedAtS(slot) >= leasedFromS), (slot) => entries.usedBytes(blobs, slot)));

@@ -43,6 +43,9 @@ export class LiveEntries {
   readonly #ages: UseAges;
   readonly #uses: SegmentUses;
   readonly #nowS: () => number;
+  /** It is later than that. */
+  #pastS = -Infinity;
+  #filesCount = 0;
 
   constructor({ blobs, values, segments, ages, nowS }: LiveParts) {
     this.blobs = blobs;
@@ -55,6 +58,11 @@ export class LiveEntries {
 
   get count(): number {
     return this.blobs.count + this.values.count;
+  }
+
+  /** Of `count`. */
+  get filesCount(): number {
+    return this.#filesCount;
   }
 
   /** When the entries of that segment were used last, on the average of their bytes there; undefined: it has none. */
@@ -76,12 +84,14 @@ export class LiveEntries {
   /** The key has this entry now, whether it had one before or not. All slots become invalid but the one returned. */
   put(index: BlobIndex, key: KeyWords, entry: NewEntry): Slot {
     this.#check(index);
-    const usedAtS = Math.min(entry.usedAtS, this.#nowS());
+    const usedAtS = this.#untilNow(entry.usedAtS);
+    const known = usedAtS === entry.usedAtS ? entry : { ...entry, usedAtS };
     const before = index.find(key);
     if (before !== -1) this.#take(index, before);
     let slot = before;
-    if (before === -1) slot = index.insert(key, { ...entry, usedAtS });
-    else index.replace(before, { ...entry, usedAtS });
+    if (before === -1) slot = index.insert(key, known);
+    else index.replace(before, known);
+    if (entry.isFile) this.#filesCount += 1;
     // As `recordBytes` and `usedBytes` say, of what is at hand: a start does this for every entry.
     const bytes = index === this.values ? entry.sizeBytes : blobRecordBytes(key.tag, entry.isFile ? 0 : entry.sizeBytes);
     const indexedUseS = index.usedAtS(slot);
@@ -110,7 +120,7 @@ export class LiveEntries {
 
   /** It was used then, if that is later than what is known. False: it is not. */
   use(index: BlobIndex, slot: Slot, usedAtS: number): boolean {
-    const [fromS, toS] = [index.usedAtS(slot), Math.min(usedAtS, this.#nowS())];
+    const [fromS, toS] = [index.usedAtS(slot), this.#untilNow(usedAtS)];
     // Times of the index are rounded up.
     if (toS <= fromS - useStepS) return false;
     index.setUsed(slot, Math.max(fromS, toS));
@@ -126,6 +136,13 @@ export class LiveEntries {
     this.#segments.takeLive(segment, bytes);
     this.#uses.take(segment, bytes, usedAtS);
     this.#ages.take(this.usedBytes(index, slot), usedAtS);
+    if (index.isFile(slot)) this.#filesCount -= 1;
+  }
+
+  /** Nothing was used in the future. A start asks for every entry, and nearly all are of long ago: the clock is looked at for the others. */
+  #untilNow(usedAtS: number): number {
+    if (usedAtS > this.#pastS) this.#pastS = this.#nowS();
+    return Math.min(usedAtS, this.#pastS);
   }
 
   #check(index: BlobIndex): void {

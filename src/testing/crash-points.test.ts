@@ -14,7 +14,7 @@ import type { StoreFacts } from './store-facts.ts';
 
 const limits: Omit<CrashPointsOptions, 'firstSeed'> = { pointsMin: 1_000, lives: 3, statesPerCut: 2 };
 /** Enough for the rarest of the faults below, many times over. */
-const patience: Omit<CrashPointsOptions, 'firstSeed'> = { ...limits, pointsMin: 20_000 };
+const patience: Omit<CrashPointsOptions, 'firstSeed'> = { ...limits, pointsMin: 60_000 };
 
 describe('crash points of small programs', () => {
   it('a log that syncs before it tells loses nothing', (t) => tryCrashPoints(t, smallLogProgram(), limits));

@@ -8,7 +8,7 @@ import { CrashPoints, tryCrashPoints } from './crash-points.ts';
 import type { CrashPointsOptions } from './crash-points.ts';
 import { storeModel } from './engine-model.ts';
 import type { StoreModelOptions } from './engine-model.ts';
-import { openModelledFileStore } from './file-store-model.ts';
+import { fileModel, openModelledFileStore } from './file-store-model.ts';
 import { segmentModel, tightSegmentModel } from './segment-store-model.ts';
 import { replacing } from './spoiled-ports.ts';
 import { seededRandom } from './seeded-random.ts';
@@ -16,8 +16,7 @@ import type { SimulatedMachine } from './simulated-machine.ts';
 import type { ModelledStore } from './store-client.ts';
 
 const limits: Omit<CrashPointsOptions, 'firstSeed'> = { pointsMin: 300, lives: 3, statesPerCut: 1, cutsMax: 40 };
-const base: Omit<StoreModelOptions, 'open'> = { blobSizes: [1, 90, 700, 4_096, 9_000, 70_000], valuesCount: 3, valueSizes: [40, 900, 20_000], steps: 12, clients: 3, roomyBytes: 1 << 26 };
-const open: StoreModelOptions['open'] = (machine, { maxBytes }) => openModelledFileStore(machine, maxBytes);
+const { open } = fileModel;
 
 /** The file store with something of it replaced. */
 function wrapped(wrap: (store: ModelledStore, machine: SimulatedMachine) => ModelledStore): StoreModelOptions['open'] {
@@ -29,10 +28,10 @@ function spoilt(spoil: (machine: SimulatedMachine) => Partial<FileSystem>): Stor
 }
 
 describe('the store of files, held to the model', () => {
-  it('K1-01, K1-03, K1-06, K1-11: with room for everything', (t) => tryCrashPoints(t, storeModel({ ...base, open }), limits));
-  it('with less room than it is given to store', (t) => tryCrashPoints(t, storeModel({ ...base, open, tightBytes: 150_000 }), limits));
-  it('K1-08, K1-09: on a disk that fails now and then', (t) => tryCrashPoints(t, storeModel({ ...base, open, hasFaults: true }), limits));
-  it('K1-02: with bytes that rot between two starts', (t) => tryCrashPoints(t, storeModel({ ...base, open, hasRot: true }), { ...limits, lives: 6, cutsMax: 10 }));
+  it('K1-01, K1-03, K1-06, K1-11: with room for everything', (t) => tryCrashPoints(t, storeModel(fileModel), limits));
+  it('with less room than it is given to store', (t) => tryCrashPoints(t, storeModel({ ...fileModel, tightBytes: 150_000 }), limits));
+  it('K1-08, K1-09: on a disk that fails now and then', (t) => tryCrashPoints(t, storeModel({ ...fileModel, hasFaults: true }), limits));
+  it('K1-02: with bytes that rot between two starts', (t) => tryCrashPoints(t, storeModel({ ...fileModel, hasRot: true }), { ...limits, lives: 6, cutsMax: 10 }));
 
   const broken: readonly (readonly [string, Partial<StoreModelOptions> & Pick<StoreModelOptions, 'open'>])[] = [
     ['no directory sync', { open: spoilt(() => ({ syncDirectory: async () => undefined })) }],
@@ -45,7 +44,7 @@ describe('the store of files, held to the model', () => {
   ];
   for (const [name, options] of broken) {
     it(`the model catches ${name}`, async (t) => {
-      const outcome = await new CrashPoints(storeModel({ ...base, ...options }), { ...limits, pointsMin: 3_000, firstSeed: seededRandom(t).seed }).try();
+      const outcome = await new CrashPoints(storeModel({ ...fileModel, ...options }), { ...limits, pointsMin: 3_000, firstSeed: seededRandom(t).seed }).try();
       assert.ok(outcome.failure !== undefined, `${outcome.points} points found nothing`);
       t.diagnostic(`after ${outcome.points} points`);
     });
@@ -56,4 +55,5 @@ describe('the store of segments, held to the model', () => {
   it('K1-03, K1-06, K1-11: with room for everything', (t) => tryCrashPoints(t, storeModel(segmentModel), limits));
   it('with less room than it is given to store', (t) => tryCrashPoints(t, storeModel(tightSegmentModel), limits));
   it('K1-08, K1-09: on a disk that fails now and then', (t) => tryCrashPoints(t, storeModel({ ...segmentModel, hasFaults: true }), limits));
+  it('K1-02: with bytes that rot between two starts', (t) => tryCrashPoints(t, storeModel({ ...segmentModel, hasRot: true }), { ...limits, lives: 6, cutsMax: 10 }));
 });

@@ -1,5 +1,5 @@
-// Random writers over a disk that fails at random: whatever happens, records are settled in the order in which they were
-// appended, what is told to be durable is, and nothing that counts lies behind what was lost.
+// Writers over a disk that fails. At random: whatever happens, records are settled in the order in which they were appended,
+// what is told to be durable is, and nothing that counts lies behind what was lost. And at moments at which somebody waits.
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { seededRandom } from '../testing/seeded-random.ts';
@@ -7,7 +7,7 @@ import type { SeededRandom } from '../testing/seeded-random.ts';
 import { blobRecord, bytesOfBlob, openTemporaryLog, shortSegmentBytes } from '../testing/temporary-log.ts';
 import type { TemporaryLog } from '../testing/temporary-log.ts';
 import type { Appended, LogWriter } from './log-writer.ts';
-import { segmentFileName } from './segment-format.ts';
+import { segmentFileName, segmentHeaderBytes } from './segment-format.ts';
 
 interface Written {
   readonly payload: string;
@@ -124,6 +124,67 @@ describe('LogWriter on a disk that fails', () => {
       await checkDisk(log, writers.written, round === 0);
     });
   }
+});
+
+/** 15 of them and their seal fill a segment. */
+const large = new Uint8Array(64_000);
+const largePerSegment = Math.floor((shortSegmentBytes - segmentHeaderBytes - 56) / bytesOfBlob(large));
+
+async function putLarge(writer: LogWriter, count: number): Promise<void> {
+  for (let index = 0; index < count; index += 1) {
+    using claim = await writer.claim(bytesOfBlob(large), 'external');
+    writer.append(claim, blobRecord(large));
+  }
+}
+
+async function until(condition: () => boolean): Promise<void> {
+  while (!condition()) await new Promise((resolve) => setImmediate(resolve));
+}
+
+function failingSync(log: TemporaryLog, isFailing: (name: string) => boolean): void {
+  log.files.fault = (operation, name) => (operation === 'sync' && isFailing(name) ? 'EIO' : undefined);
+}
+
+describe('LogWriter on a disk that fails while somebody waits', () => {
+  it('tells who seals a segment when it has lost its records to a failure of the one before', async () => {
+    await using log = await openTemporaryLog();
+    const writer = log.writer();
+    await putLarge(writer, largePerSegment - 1);
+    await writer.durable();
+    await until(() => log.table.countOf('blob') === 2);
+    log.syncs.isHeld = (name) => name === segmentFileName(0, 'blob');
+    await putLarge(writer, 2);
+    await until(() => log.syncs.held.length === 1);
+    const refused = assert.rejects(writer.seal(), { code: 'unavailable' });
+    failingSync(log, (name) => name === segmentFileName(0, 'blob'));
+    await log.syncs.end();
+    await refused;
+    assert.equal(log.table.open('blob')?.records, 0);
+    await writer.close();
+  });
+
+  it('closes though room that was lost long ago is used at that moment', async () => {
+    await using log = await openTemporaryLog();
+    const writer = log.writer();
+    using late = await writer.claim(bytesOfBlob('late'), 'external');
+    failingSync(log, (name) => name.endsWith('.blob'));
+    await putLarge(writer, 1);
+    await assert.rejects(writer.durable(), { code: 'unavailable' });
+    log.files.fault = () => undefined;
+    await putLarge(writer, Math.ceil(largePerSegment * 0.8));
+    await writer.durable();
+    await until(() => log.table.countOf('blob') === 3);
+    const { id } = log.table.open('blob') ?? assert.fail();
+    log.syncs.isHeld = (name) => name === segmentFileName(id, 'blob');
+    const closed = writer.close();
+    await until(() => log.syncs.held.length === 1);
+    let told: string | undefined;
+    writer.append(late, blobRecord('late'), ({ kind }) => void (told = kind));
+    log.syncs.isHeld = () => false;
+    await log.syncs.end();
+    await closed;
+    assert.equal(told, 'failed');
+  });
 });
 
 /** Everything that was told to be durable is found where it was put, and every segment that says how many it has has them. */

@@ -203,6 +203,8 @@ export class LogWriter {
     while (isTail && this.#line.tail === segment && !this.#line.fitsBehindTail(this.#claims.room)) await this.#line.ask('internal');
     if (isTail && this.#line.tail === segment) this.#line.moveOn();
     this.#flush();
+    // What fails in front of it takes its records, and then it may be long until it ends.
+    await this.durable();
     await segment.ended;
     if (segment.row.hasFailed) throw new CacheError('unavailable', 'a segment could not be sealed; the log of Kiln says why');
   }
@@ -232,7 +234,8 @@ export class LogWriter {
   }
 
   #fits(room: ClaimedRoom, who: Asker): boolean {
-    if (this.#failures.refusal !== undefined) return false;
+    // At the end nobody ends the segment that a lost claim would find.
+    if (this.#isClosing || this.#failures.refusal !== undefined) return false;
     const kept = who === 'external' ? this.unsyncedBytesMax * internalShare : 0;
     return this.unsyncedBytes + room.bytes <= this.unsyncedBytesMax - kept && this.#line.fits(room, who);
   }

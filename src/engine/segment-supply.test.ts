@@ -59,6 +59,19 @@ describe('SegmentSupply', () => {
     for (const { file } of [first, second]) assert.equal((await file.status()).sizeBytes, 4 * shortSegmentBytes);
   });
 
+  it('fills no file on when whoever asked for it has gone', async () => {
+    await using log = await openTemporaryLog({ segmentBytes: 4 * shortSegmentBytes });
+    const gone = new AbortController();
+    log.files.fault = (operation, name) => {
+      if (operation === 'write' && name === '0.partial') gone.abort();
+      return undefined;
+    };
+    const { file } = await log.supply.next('blob', 'external', { signal: gone.signal });
+    assert.equal(log.files.events.filter((event) => event === 'write 0.partial').length, 1);
+    assert.equal((await file.status()).sizeBytes, 4 * shortSegmentBytes);
+    await file[Symbol.asyncDispose]();
+  });
+
   it('touches no file before somebody comes', async () => {
     await using log = await openTemporaryLog();
     log.supply.prepare();

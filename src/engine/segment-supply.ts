@@ -169,7 +169,8 @@ export class SegmentSupply {
   }
 
   #make(room: SpaceReservation | 'beyond', options: NextOptions | undefined): Promise<FreeFile> {
-    return this.#free.make(room, options?.isUrgent ?? (() => false));
+    // Nobody will want it filled once its asker has gone; the store closes sooner.
+    return this.#free.make(room, () => options?.signal?.aborted === true || options?.isUrgent?.() === true);
   }
 
   /** Block, sync, name, sync of the directory: cut anywhere, it is a free file or an empty segment. */

@@ -365,6 +365,27 @@ describe('recoverLog on damage', () => {
   }));
 });
 
+describe('recoverLog on a segment that somebody cut', () => {
+  it('reads it instead of a hint that tells of more than there is', (t) => onDisk(t, async ({ machine, start }) => {
+    const segment = await segmentOf(machine, 1);
+    const [one] = await appendAll(segment, ['one', 'two'], 100);
+    await segment.close();
+    assert.ok(one);
+    const said: SaidRecord = { stream: 'blob', kind: 'blob', target: undefined, isGone: false, isCopy: false, number: 1, logicalBytes: 3, sequence: 101, usedAtS };
+    const [hint, key] = [new HintBuilder({ id: 1, stream: 'blob', nonce: segment.nonce, segmentBytes: segmentBytesLeast }), new KeyWords()];
+    keyOf(said, key);
+    hint.add(key, { ...said, isPointer: false, functionNumber: 1, offset: one.offset + one.bytes, bytes: one.bytes });
+    {
+      await using file = await machine.disk.createExclusive(`${segmentsDirectory}/${hintFileName(1)}`);
+      await file.write(hint.encode({ endOffset: segment.endOffset }));
+    }
+    machine.disk.tamper(segment.path, (machine.disk.files().get(segment.path) ?? assert.fail()).subarray(0, one.offset + one.bytes));
+    const started = await start();
+    assert.deepEqual([started.log.report.hints, started.log.report.records, offsets(started)], [0, 1, [one.offset]]);
+    assert.ok((await start()).log.report.isClean);
+  }));
+});
+
 describe('recoverLog on what it may not touch', () => {
   it('refuses a segment or record of a newer Kiln, and changes nothing', (t) => onDisk(t, async ({ machine, start }) => {
     // The first is unsealed: it would be ended.

@@ -59,7 +59,7 @@ export async function findSegment(files: Pick<LogFileSystem, 'openLog'>, directo
   if (header.id !== listed.id || header.stream !== listed.stream) {
     return { kind: 'wrong', listed, sizeBytes, reason: `it says that it is segment ${header.id} of stream ${header.stream}`, isBlank: false, foundId: header.id };
   }
-  const hint = listed.hasHint ? await findHint(files, { directory, header, file, name: listed.name }) : undefined;
+  const hint = listed.hasHint ? await findHint(files, { directory, header, file, sizeBytes, name: listed.name }) : undefined;
   return { kind: 'segment', listed, header, sizeBytes, hint: typeof hint === 'string' ? undefined : hint, wrongHint: typeof hint === 'string' ? hint : undefined };
 }
 
@@ -87,11 +87,12 @@ interface HintedFile {
   readonly directory: string;
   readonly header: SegmentHeader;
   readonly file: LogFile;
+  readonly sizeBytes: number;
   readonly name: string;
 }
 
 /** A text: what is wrong with the hint. */
-async function findHint(files: Pick<LogFileSystem, 'openLog'>, { directory, header, file, name }: HintedFile): Promise<FoundHint | string> {
+async function findHint(files: Pick<LogFileSystem, 'openLog'>, { directory, header, file, sizeBytes, name }: HintedFile): Promise<FoundHint | string> {
   const { id, stream, nonce, segmentBytes } = header;
   if (stream === 'touch') return 'segments of touches have none';
   const bytes = await readHint(files, join(directory, hintFileName(id)), (segmentBytes / recordFixedBytes + 1) * hintEntryBytes);
@@ -99,6 +100,7 @@ async function findHint(files: Pick<LogFileSystem, 'openLog'>, { directory, head
   const decoded = decodeHint(bytes, { id, stream, nonce, segmentBytes });
   if (decoded.kind === 'wrong') return decoded.reason;
   const { hint } = decoded;
+  if (hint.endOffset > sizeBytes) return `it tells of records up to ${hint.endOffset}, and ${name} has ${sizeBytes} bytes`;
   if (!hint.isSealed) return { hint, bytes: bytes.byteLength, sealSequence: undefined };
   const sealSequence = await sealSequenceBefore(file, hint.endOffset, header);
   return sealSequence === undefined ? `there is no seal before ${hint.endOffset} in ${name}` : { hint, bytes: bytes.byteLength, sealSequence };

@@ -1,6 +1,7 @@
 // Large files step by step: what happens in which order, what is left when a step fails, and who waits for whom.
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import { CacheError } from '../base/cache-error.ts';
 import type { LogFileSystem, SyncPort } from '../base/log-files.ts';
 import { Digest } from '../digest/digest.ts';
 import { digestFunctionNamed } from '../digest/digest-function.ts';
@@ -166,6 +167,19 @@ describe('a large put on a disk that fails', () => {
         assert.deepEqual(await store.read(digest), bytes);
       }));
   }
+
+  it('leaves no file behind where its hash cannot begin', () =>
+    on(async ({ machine, store }) => {
+      const { hashes } = machine;
+      const begin = hashes.begin.bind(hashes);
+      hashes.begin = () => {
+        throw new CacheError('unavailable', 'no thread can be had');
+      };
+      await assert.rejects(store.files.put(digest, inPieces(bytes)), { code: 'unavailable' });
+      assert.deepEqual([store.ledger.usedBytes, [...machine.disk.files().keys()].filter((path) => path.includes('/uploads/'))], [0, []]);
+      hashes.begin = begin;
+      await store.files.put(digest, inPieces(bytes));
+    }));
 
   it('a rename that was done and told as failed is found out', async () => {
     let isBroken = false;

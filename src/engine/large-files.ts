@@ -5,7 +5,7 @@ import { assert } from '../base/assert.ts';
 import { CacheError } from '../base/cache-error.ts';
 import type { CallOptions } from '../base/call-options.ts';
 import type { Timers } from '../base/clock.ts';
-import type { HashPort, LogFile, LogFileSystem } from '../base/log-files.ts';
+import type { BodyHasher, HashPort, LogFileSystem } from '../base/log-files.ts';
 import type { Log } from '../base/log.ts';
 import type { MaybePromise } from '../base/maybe-promise.ts';
 import type { Semaphore } from '../base/semaphore.ts';
@@ -71,6 +71,12 @@ export interface LargeFilesParts {
   /** A use of the entry. */
   readonly touch: (slot: Slot) => void;
   readonly nowS: () => number;
+}
+
+/** A body that comes. */
+interface OpenBody {
+  readonly writer: BodyWriter;
+  readonly hasher: BodyHasher;
 }
 
 /** Shared with those who may link to it and read it, and written by nobody: it is open already. */
@@ -173,18 +179,18 @@ export class LargeFiles {
     this.#uploadCount += 1;
     const path = join(this.#parts.uploadsDirectory, `${this.#uploadCount}.data`);
     await using stack = new AsyncDisposableStack();
+    const hasher = stack.use(this.#ports.hashes.begin(digest.function.name, digest.sizeBytes)); // before there is a file that nobody would throw away
     options?.onStep?.('create');
     const file = stack.use(await io('create a file in the data directory', this.#ports.files.createLog(path, fileMode)));
-    const writer = await this.#receive({ digest, path, room }, file, bytes, options);
+    const writer = new BodyWriter(file, 0, hasher, this.#parts.largeSyncs);
+    await this.#receive({ digest, path, room }, { writer, hasher }, bytes, options);
     stack.defer(() => writer.lastSync.catch(() => undefined)); // a file is not closed under its sync
     await this.publisher.publish({ digest, path, room, sync: () => writer.durable(options) }, options);
   }
 
   /** Writes all bytes, and checks them. What fails is thrown away. */
-  async #receive(upload: Omit<WholeUpload, 'sync'>, file: LogFile, bytes: AsyncIterable<Uint8Array>, options: CallOptions | undefined): Promise<BodyWriter> {
+  async #receive(upload: Omit<WholeUpload, 'sync'>, { writer, hasher }: OpenBody, bytes: AsyncIterable<Uint8Array>, options: CallOptions | undefined): Promise<void> {
     const { digest, path, room } = upload;
-    using hasher = this.#ports.hashes.begin(digest.function.name, digest.sizeBytes);
-    const writer = new BodyWriter(file, 0, hasher, this.#parts.largeSyncs);
     try {
       options?.onStep?.('receive');
       for await (const chunk of bytes) {
@@ -197,7 +203,6 @@ export class LargeFiles {
       if (writer.endOffset !== digest.sizeBytes) throw wrongLength(digest, writer.endOffset);
       const hash = await hasher.hex();
       if (hash !== digest.hash) throw wrongHash(digest, hash);
-      return writer;
     } catch (thrown) {
       await writer.lastSync.catch(() => undefined);
       const written = allocatedBytes(Math.min(writer.endOffset, digest.sizeBytes));

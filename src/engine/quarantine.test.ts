@@ -77,6 +77,15 @@ describe('quarantine', () => {
     assert.deepEqual([...files.snapshot().keys()], ['/data/objects/a']);
   });
 
+  it('leaves alone at a start what is no file, however little room there is', async () => {
+    await onMachine(async ({ disk }) => {
+      await disk.makeDirectory(directory);
+      await disk.makeDirectory(`${directory}/looked at`);
+      const quarantine = await Quarantine.open({ files: disk, directories: new DurableDirectories(disk, '/data') }, directory, { bytesMax: 0 });
+      assert.deepEqual([quarantine.count, (await disk.list(directory))?.map(({ name }) => name)], [0, ['looked at']]);
+    });
+  });
+
   it('counts at a start what is there, the newest first, and deletes what is too much', async () => {
     const files = new FaultyFileSystem();
     const first = await open(3, files);

@@ -35,7 +35,8 @@ export class Quarantine {
   static async open(storage: QuarantineStorage, directory: string, limits: { readonly bytesMax: number }): Promise<Quarantine> {
     const opened = new Quarantine(storage, directory, limits.bytesMax);
     const found: { readonly name: string; readonly bytes: number; readonly modifiedMs: number }[] = [];
-    for (const { name } of (await storage.files.list(directory)) ?? []) {
+    for (const { name, kind } of (await storage.files.list(directory)) ?? []) {
+      if (kind !== 'file') continue; // somebody else's, and nothing that could be removed
       const status = await storage.files.status(join(directory, name));
       if (status !== undefined) found.push({ name, bytes: allocatedBytes(status.sizeBytes), modifiedMs: status.modifiedMs });
     }

@@ -56,20 +56,10 @@ const variants: readonly Variant[] = [
   },
   { name: 'a nonce that never changes', spoil: () => ({ random: { bytes: (length) => new Uint8Array(length).fill(7) } }), isTight: true },
   {
-    name: 'a segment is written over before its name is durably gone',
-    spoil: (machine) => syncs(machine, 'told_early', (path, target) => areNamesOf('/data/segments')(path, target) && isGivenUp(machine)),
-    isTight: true,
-  },
-  {
     name: 'what a file is renamed to is told before it is done',
     spoil: ({ disk }) => ({ files: replacing(disk, { rename: async (from: string, to: string) => void disk.rename(from, to).catch(() => undefined) }) }),
   },
 ];
-
-/** The last name that changed is one of a segment that is a free file now. */
-function isGivenUp({ disk }: SimulatedMachine): boolean {
-  return disk.trace.findLast((line) => line.startsWith('rename /data/segments/'))?.endsWith('.free') === true;
-}
 
 describe('the store of segments on broken ports', () => {
   for (const { name, spoil, isTight = false } of variants) {

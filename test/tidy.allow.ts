@@ -20,6 +20,7 @@ const unwiredEngine = [
   'src/engine/blob-index.ts',
   'src/engine/body-writer.ts',
   'src/engine/chunk-control.ts',
+  'src/engine/damaged-bytes.ts',
   'src/engine/directory-syncs.ts',
   'src/engine/engine-ground.ts',
   'src/engine/engine-options.ts',

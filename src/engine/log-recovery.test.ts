@@ -207,6 +207,19 @@ describe('recoverLog on damage', () => {
     assert.deepEqual(offsets(again), offsets(started));
   }));
 
+  it('K1-09: starts although there is no room for a copy of what is damaged', (t) => onDisk(t, async ({ machine }) => {
+    const segment = await segmentOf(machine, 3);
+    const [first, second] = await appendAll(segment, ['one', 'two', 'three'], 300);
+    await segment.close();
+    assert.ok(first !== undefined && second !== undefined);
+    changed(machine, segment.path, (bytes) => void (bytes[first.offset + 90] = 0xff));
+    const parts = emptyParts(1_700_000_000);
+    const full = { ...keepsDamage, keep: () => Promise.reject(new CacheError('disk_full', 'the disk is full')) };
+    const { report } = await recoverLog(parts, recoveryPorts(machine, full), { directory: segmentsDirectory, nowS: 1_700_000_000 });
+    assert.deepEqual([report.damaged.length, parts.entries.count], [1, 2]);
+    assert.ok(machine.log.lines.some((line) => line.startsWith('warn what is damaged could not be copied')));
+  }));
+
   it('K1-06: loses the record in which a bit is wrong, and no other, whichever it is', async (t) => {
     const random = seededRandom(t);
     for (let round = 0; round < 25; round += 1) {

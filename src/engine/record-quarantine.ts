@@ -2,6 +2,7 @@
 // and a tombstone, so that the next start does not find them again.
 import type { Log } from '../base/log.ts';
 import type { BlobIndex, Slot } from './blob-index.ts';
+import { keepDamaged } from './damaged-bytes.ts';
 import type { LiveEntries } from './live-entries.ts';
 import type { LogWriter } from './log-writer.ts';
 import type { Quarantine } from './quarantine.ts';
@@ -82,12 +83,12 @@ export class RecordQuarantine {
   }
 
   async #copy({ segment, offset, bytes }: Place): Promise<boolean> {
-    using open = await this.#parts.store.open(segment);
-    const { id } = open.row;
+    const { store, keeping, log } = this.#parts;
+    using open = await store.open(segment);
     const content = Buffer.alloc(bytes);
     try {
       const count = await open.file.read(content, offset);
-      return await this.#parts.keeping.keep(`segment-${id}-${offset}`, content.subarray(0, count));
+      return await keepDamaged({ keeping, log }, { segmentId: open.row.id, offset, bytes: content.subarray(0, count) });
     } catch (thrown) {
       throw storageError('copy a corrupt record', thrown);
     }

@@ -3,6 +3,7 @@
 import { join } from 'node:path';
 import type { LogFileSystem, SyncPort } from '../base/log-files.ts';
 import type { Log } from '../base/log.ts';
+import { damageName, keepDamaged } from './damaged-bytes.ts';
 import { recordFixedBytes, writeHead } from './record-codec.ts';
 import type { RecordHead } from './record-codec.ts';
 import { openFound, reading } from './segment-finding.ts';
@@ -87,23 +88,24 @@ export class SegmentMending {
         free.push({ number, bytes: sizeBytes });
       } else {
         log.error(`segments/${listed.name} is damaged as a whole and goes to quarantine/: ${reason}; what stood in it is lost`, undefined, { bytes: sizeBytes });
-        await damage.take(path, damageName(listed.id, 0), sizeBytes);
+        await damage.take(path, damageName({ segmentId: listed.id, offset: 0 }), sizeBytes);
       }
     }
     return free;
   }
 
   async keepDamage(read: readonly ReadSegment[]): Promise<void> {
+    const { damage: keeping, log } = this.#ports;
     for (const { listed, end } of read) {
-      if (lacksRecords(end)) this.#ports.log.error(`the seal of segments/${listed.name} says ${end.sealedRecords} records, and ${end.records} are right; the others are lost`);
+      if (lacksRecords(end)) log.error(`the seal of segments/${listed.name} says ${end.sealedRecords} records, and ${end.records} are right; the others are lost`);
       if (end.damage.length === 0) continue;
       await using file = await openFound(this.#ports.files, join(this.#directory, listed.name), 'read');
       for (const { from, to } of end.damage) {
         const bytes = Buffer.allocUnsafe(Math.min(to - from, keptDamageBytesMax));
         const count = await reading(listed.name, file.read(bytes, from));
-        const isNew = await this.#ports.damage.keep(damageName(listed.id, from), bytes.subarray(0, count));
+        const isNew = await keepDamaged({ keeping, log }, { segmentId: listed.id, offset: from, bytes: bytes.subarray(0, count) });
         if (isNew) this.#isClean = false;
-        this.#ports.log.error(`segments/${listed.name} is damaged from ${from} to ${to}; what stood there is lost`, undefined, { bytes: to - from, isNew });
+        log.error(`segments/${listed.name} is damaged from ${from} to ${to}; what stood there is lost`, undefined, { bytes: to - from, isNew });
       }
     }
   }
@@ -156,9 +158,4 @@ function sealOf(row: SegmentRow, sequence: number, nowS: number): Buffer {
   const seal = Buffer.alloc(recordFixedBytes);
   writeHead(seal, 0, head, row.nonceCrc);
   return seal;
-}
-
-/** In `quarantine/`. */
-function damageName(id: number, offset: number): string {
-  return `segment-${id.toString(16).padStart(16, '0')}-${offset}`;
 }

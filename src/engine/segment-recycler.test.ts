@@ -3,9 +3,11 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { describe, it } from 'node:test';
+import { CacheError } from '../base/cache-error.ts';
 import { HandSyncedLog } from '../testing/hand-synced-log.ts';
 import { RecordedLog } from '../testing/recorded-log.ts';
 import { seededRandom } from '../testing/seeded-random.ts';
+import { damageName } from './damaged-bytes.ts';
 import type { GiveUpLimits } from './recycle-step.ts';
 import type { DroppedEntry } from './recycle-pass.ts';
 import { SegmentRecycler } from './segment-recycler.ts';
@@ -34,6 +36,8 @@ class Rig {
   putsSeen = 0;
   readonly dropped: DroppedEntry[] = [];
   readonly kept: { readonly name: string; readonly bytes: number }[] = [];
+  /** Why nothing more can be kept. */
+  keepsNothing: Error | undefined;
   readonly hintsDropped: number[] = [];
   readonly lines = new RecordedLog();
   readonly lostFiles: number[] = [];
@@ -54,7 +58,12 @@ class Rig {
         return Promise.resolve(true);
       },
     },
-    damage: { keep: (name, bytes) => Promise.resolve(void this.kept.push({ name, bytes: bytes.byteLength })) },
+    damage: {
+      keep: async (name, bytes) => {
+        if (this.keepsNothing !== undefined) throw this.keepsNothing;
+        return this.kept.push({ name, bytes: bytes.byteLength }) > 0;
+      },
+    },
     leases: { isPinned: (key) => this.pinned.has(key.hex()), leaseFloorS: (nowS) => nowS - leaseS + 1 },
     isBeingPut: (key) => {
       this.putsSeen -= 1;
@@ -182,8 +191,19 @@ describe('SegmentRecycler', () => {
     await rig.giveUp();
     assert.equal(rig.hasBlob('spoilt'), false);
     for (const name of ['before', 'behind']) assert.deepEqual(rig.readBlob(name), payloadOf(name));
-    assert.deepEqual(rig.kept, [{ name: `segment-${id}-${offset}`, bytes: 1_088 }]);
+    assert.deepEqual(rig.kept, [{ name: damageName({ segmentId: id, offset }), bytes: 1_088 }]);
     assert.match(rig.lines.lines.join('\n'), /error a segment is damaged/);
+  });
+
+  it('K1-09: gives up a damaged segment though its ruins find no room: a full disk is why it goes', async () => {
+    const rig = new Rig();
+    rig.putBlob('spoilt', startS);
+    const row = rig.oldest();
+    rig.log.files.get(row.ordinal)?.fill(0xff, row.endOffset - 500);
+    rig.keepsNothing = new CacheError('disk_full', 'the disk is full');
+    rig.log.seal('blob');
+    await rig.giveUp();
+    assert.deepEqual([rig.hasBlob('spoilt'), rig.log.table.countOf('blob')], [false, 0]);
   });
 
   it('removes a file whose commit is damaged: nothing on disk would say that it is there', async () => {

@@ -4,6 +4,7 @@ import { assert } from '../base/assert.ts';
 import { CacheError } from '../base/cache-error.ts';
 import type { Log } from '../base/log.ts';
 import type { BlobIndex, Slot } from './blob-index.ts';
+import { keepDamaged } from './damaged-bytes.ts';
 import { KeyWords } from './key-words.ts';
 import { KeyedLock } from './keyed-lock.ts';
 import type { LeaseBook } from './lease-book.ts';
@@ -135,12 +136,13 @@ export class SegmentRecycler {
   }
 
   async #keepDamage(row: SegmentRow, unread: readonly UnreadRange[]): Promise<void> {
-    using opened = await this.#ports.store.open(row.ordinal);
+    const { store, damage: keeping, log } = this.#ports;
+    using opened = await store.open(row.ordinal);
     for (const { from, to } of unread) {
       for (let at = from; at < to; at += keptPieceBytes) {
         const bytes = Buffer.allocUnsafe(Math.min(keptPieceBytes, to - at));
         const count = await io('read what is damaged', opened.file.read(bytes, at));
-        if (count > 0) await this.#ports.damage.keep(`segment-${row.id}-${at}`, bytes.subarray(0, count));
+        if (count > 0) await keepDamaged({ keeping, log }, { segmentId: row.id, offset: at, bytes: bytes.subarray(0, count) });
       }
     }
   }

@@ -144,13 +144,13 @@ describe('a take-over on a disk that loses what was not synced', () => {
     ['a marker that was found is not synced', /^\/data$/],
   ];
   for (const [what, path] of spoilt) {
-    it(`catches it when ${what}`, async (t) => {
+    it(`catches it when ${what}`, async () => {
       const broken: CrashProgram<Acknowledged> = {
         ...program,
         live: (machine, facts, work) =>
           program.live(replacing(machine, { smallSyncs: spoiltSyncs(machine.smallSyncs, 'dropped', (name) => path.test(name), (fd) => machine.disk.pathOf(fd)) }), facts, work),
       };
-      const outcome = await new CrashPoints(broken, { ...points, pointsMin: 10_000, firstSeed: seededRandom(t).seed }).try();
+      const outcome = await new CrashPoints(broken, { ...points, pointsMin: 10_000, firstSeed: 1 }).try();
       assert.ok(outcome.failure !== undefined, `${outcome.points} points found nothing`);
     });
   }

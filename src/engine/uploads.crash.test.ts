@@ -196,12 +196,12 @@ describe('uploads on a disk that loses what was not synced', () => {
     ['names are not synced', 'smallSyncs', /\/uploads$/],
   ];
   for (const [what, port, path] of spoilt) {
-    it(`catches it when ${what}`, async (t) => {
+    it(`catches it when ${what}`, async () => {
       const broken: CrashProgram<ToldBytes> = {
         ...endless,
         live: (machine, facts, work) => endless.live(replacing(machine, { [port]: spoiltSyncs(machine[port], 'dropped', (name) => path.test(name), (fd) => machine.disk.pathOf(fd)) }), facts, work),
       };
-      const { failure, points } = await new CrashPoints(broken, { ...limits, pointsMin: 2_000, firstSeed: seededRandom(t).seed }).try();
+      const { failure, points } = await new CrashPoints(broken, { ...limits, pointsMin: 2_000, firstSeed: 1 }).try();
       assert.ok(failure !== undefined, `${points} points found nothing`);
     });
   }

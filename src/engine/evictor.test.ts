@@ -230,6 +230,19 @@ describe('Evictor, room', () => {
     await rig.evictor.close();
   });
 
+  it('K1-07: refuses what the disk has no room for even if all went, before anything goes for it', async () => {
+    const rig = new Rig({ maxBytes: 100 * fileBytes });
+    for (const name of ['one', 'two', 'three', 'four']) rig.putFile(name);
+    rig.diskBytes = rig.ledger.placedBytes + 1_000 + 10;
+    rig.evictor.start();
+    await rig.evictor.idle();
+    await assert.rejects(async () => rig.evictor.reserve(4 * fileBytes + 11), { kind: 'disk_full' });
+    assert.deepEqual(['one', 'two', 'three', 'four'].map((name) => rig.has(name)), [true, true, true, true]);
+    using room = await rig.evictor.reserve(4 * fileBytes + 10);
+    assert.equal(room.bytes, 4 * fileBytes + 10);
+    await rig.evictor.close();
+  });
+
   it('refuses what can never fit, before anything goes for it', () => {
     const rig = new Rig();
     rig.putBlob('blob');

@@ -175,6 +175,7 @@ export class Evictor {
   async #next(): Promise<EvictionStep> {
     await this.#lookAtDisk();
     while (this.#line.serve()) await this.#ports.nextTurn();
+    this.#refuseTooLarge();
     if (this.#closed) return { kind: 'enough' };
     const { ledger, table, victims, leases, nowS } = this.#ports;
     const segments = table.countOf('blob') + table.countOf('value');
@@ -263,7 +264,8 @@ export class Evictor {
   /** Whoever waits for room is not kept waiting by a read or a removal that does not end. */
   async #patiently<T>(giving: Promise<T>): Promise<T> {
     let isDone = false;
-    const done = giving.then(() => void (isDone = true));
+    const mark = (): void => void (isDone = true);
+    const done = giving.then(mark, mark); // what it failed with is told by `giving` alone
     for (;;) {
       await this.#pass(patienceMs, done);
       if (isDone || this.#closed) return giving;
@@ -322,6 +324,16 @@ export class Evictor {
     }
     const { pinnedBytes } = leases;
     this.#line.refuseAll(new CacheError('disk_full', `the store is full (${ledger.usedBytes} of ${ledger.boundBytes} bytes) and nothing may go: all else is leased, or pinned (${pinnedBytes} bytes); raise --max-size or lower --lease`));
+  }
+
+  /** The disk may have less room than the store may take: then all of it could go, and who is first would still not fit. */
+  #refuseTooLarge(): void {
+    const { ledger } = this.#ports;
+    // What writes under way have written is missing in the bound until it is settled.
+    const mostBytes = Math.max(0, ledger.boundBytes + ledger.reservedBytes - this.#pressure.fixedBytes());
+    for (let bytes = this.#line.firstNewBytes; bytes > mostBytes; bytes = this.#line.firstNewBytes) {
+      this.#line.refuseFirst(new CacheError('disk_full', `${bytes} bytes do not fit: the disk has room for a store of ${ledger.boundBytes} bytes at the moment; free some space on it`));
+    }
   }
 
   /** While there is little room each time, else every five seconds. */

@@ -5,6 +5,8 @@ import type { SpaceLedger, SpaceReservation } from './space-ledger.ts';
 
 interface Waiter {
   readonly bytes: number;
+  /** Whether a segment that is given up would do. */
+  readonly isForSegment: boolean;
   /** What it gets, or undefined as long as there is nothing for it. */
   readonly take: () => SpaceReservation | 'free' | undefined;
   settle(outcome: SpaceReservation | 'free' | CacheError): void;
@@ -44,15 +46,22 @@ export class RoomLine {
     return this.#waiters.values().next().value?.bytes;
   }
 
+  /** What the first one needs beside segments that are there already; 0: nothing, or nobody waits. */
+  get firstNewBytes(): number {
+    const first = this.#waiters.values().next().value;
+    return first === undefined || first.isForSegment ? 0 : first.bytes;
+  }
+
   /** @throws CacheError `busy` (too many wait), `cancelled`, or what the line is refused with. */
   wait(bytes: number, options?: CallOptions): Promise<SpaceReservation> {
-    return this.#wait(bytes, () => this.#ledger.tryReserve(bytes), options);
+    return this.#wait({ bytes, isForSegment: false, take: () => this.#ledger.tryReserve(bytes) }, options);
   }
 
   /** As `wait`: room for a new segment, or `free` when there is a file that only needs to be taken. */
   waitForSegment(options?: CallOptions): Promise<SpaceReservation | 'free'> {
     const { segmentBytes } = this.#supply;
-    return this.#wait(segmentBytes, () => (this.#supply.freeCount > 0 ? 'free' : this.#ledger.tryReserve(segmentBytes)), options);
+    const take = (): SpaceReservation | 'free' | undefined => (this.#supply.freeCount > 0 ? 'free' : this.#ledger.tryReserve(segmentBytes));
+    return this.#wait({ bytes: segmentBytes, isForSegment: true, take }, options);
   }
 
   /**
@@ -74,15 +83,18 @@ export class RoomLine {
     for (const waiter of this.#waiters) waiter.settle(reason);
   }
 
-  #wait<Room extends SpaceReservation | 'free'>(bytes: number, take: () => Room | undefined, options: CallOptions | undefined): Promise<Room> {
+  refuseFirst(reason: CacheError): void {
+    this.#waiters.values().next().value?.settle(reason);
+  }
+
+  #wait<Room extends SpaceReservation | 'free'>(wanted: Omit<Waiter, 'settle'> & { readonly take: () => Room | undefined }, options: CallOptions | undefined): Promise<Room> {
     const signal = options?.signal;
     if (this.#waiters.size >= waitersMax) throw RoomLine.busy(`${this.#waiters.size} writes wait for room already`);
     if (signal?.aborted === true) throw cancelled();
     options?.onStep?.('wait for room');
     const { promise, resolve, reject } = Promise.withResolvers<Room>();
     const waiter: Waiter = {
-      bytes,
-      take,
+      ...wanted,
       settle: (outcome) => {
         this.#waiters.delete(waiter);
         signal?.removeEventListener('abort', onAbort);

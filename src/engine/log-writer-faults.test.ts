@@ -2,6 +2,7 @@
 // what is told to be durable is, and nothing that counts lies behind what was lost. And at moments at which somebody waits.
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import { CacheError } from '../base/cache-error.ts';
 import { seededRandom } from '../testing/seeded-random.ts';
 import type { SeededRandom } from '../testing/seeded-random.ts';
 import { blobRecord, bytesOfBlob, openTemporaryLog, shortSegmentBytes } from '../testing/temporary-log.ts';
@@ -160,6 +161,43 @@ describe('LogWriter on a disk that fails while somebody waits', () => {
     await log.syncs.end();
     await refused;
     assert.equal(log.table.open('blob')?.records, 0);
+    await writer.close();
+  });
+
+  it('refuses nobody who waits for a sync alone, when no segment can be had ahead', async () => {
+    await using log = await openTemporaryLog({ segmentBytes: 4 * shortSegmentBytes });
+    const writer = log.writer();
+    await putLarge(writer, 1);
+    await writer.durable();
+    let asked = 0;
+    log.freeSegment = () => {
+      asked += 1;
+      return Promise.reject(new CacheError('disk_full', 'nothing may go'));
+    };
+    log.syncs.isHeld = (name) => name.endsWith('.blob');
+    const puts = Array.from({ length: 60 }, () => putLarge(writer, 1));
+    const ended = Promise.all(puts);
+    await until(() => asked > 0 && writer.waiting > 0 && log.syncs.held.length === 1);
+    for (let turn = 0; turn < 10; turn += 1) await new Promise((resolve) => setImmediate(resolve));
+    log.syncs.isHeld = () => false;
+    await log.syncs.end();
+    await ended;
+    await writer.durable();
+    await writer.close();
+  });
+
+  it('serves who stood behind somebody for whom no segment could be had', async () => {
+    await using log = await openTemporaryLog();
+    const writer = log.writer();
+    await putLarge(writer, 1);
+    log.freeSegment = () => Promise.reject(new CacheError('disk_full', 'nothing may go'));
+    await putLarge(writer, largePerSegment - 1);
+    await writer.durable();
+    log.files.fault = (operation) => (operation === 'create' ? 'EIO' : undefined);
+    const inside = Promise.resolve(writer.claim(bytesOfBlob(large), 'internal'));
+    const outside = Promise.resolve(writer.claim(bytesOfBlob('short'), 'external'));
+    await assert.rejects(inside, { code: 'unavailable' });
+    (await outside)[Symbol.dispose]();
     await writer.close();
   });
 

@@ -260,11 +260,13 @@ export class LogWriter {
     this.#line.ask(who).then(got, (thrown: unknown) => this.#notSupplied(who, CacheError.from(thrown)));
   }
 
-  /** Who waits is told; who comes next makes another try. */
+  /** Who waits for it is told, but not who has room in what is there and waits for a sync; who comes next makes another try. */
   #notSupplied(who: Asker, error: CacheError): void {
     this.#isAskingAhead = false;
     if (error.kind === 'unavailable') this.#count('begin a segment', error);
-    this.#claims.refuse(who, error);
+    const wanted = this.#claims.wanted(who);
+    if (wanted !== undefined && !this.#line.fits(wanted, who)) this.#claims.refuse(who, error);
+    this.#look(); // somebody who fits may have stood behind them
   }
 
   #flushSoon(): void {

@@ -237,7 +237,7 @@ export class SegmentedScheme implements EvictionPolicy {
       if (this.#placeOf[object] !== number) continue;
       const bytes = this.#bytesOf(object);
       const entry = { usedAtS: this.#usedAtS[object] ?? 0, wasUsed: this.#scheme.hasSecondRound && this.#wasUsed[object] === 1, isPinned: false };
-      const budget = { keepFromS: leaseFloorS, copiedBytes, copiedBytesMax, dropsLeft: Infinity };
+      const budget = { keepFromS: leaseFloorS, copiedBytes, copiedBytesMax, dropsLeft: Infinity, recordBytesMax: Infinity };
       if (recycleStep({ kind: 'blob', bytes, isUploading: false }, entry, budget) === 'drop') this.#forget(object, bytes);
       else {
         copiedBytes += bytes;

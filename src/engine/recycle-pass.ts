@@ -52,7 +52,7 @@ export interface RecycleTotals {
   droppedCount: number;
 }
 
-export type PassBudget = Omit<RecycleBudget, 'copiedBytes' | 'dropsLeft'> & { readonly dropsMax: number };
+export type PassBudget = Omit<RecycleBudget, 'copiedBytes' | 'dropsLeft' | 'recordBytesMax'> & { readonly dropsMax: number };
 
 /** What a pass could not make out. */
 export interface UnreadRange {
@@ -139,13 +139,14 @@ export class RecyclePass {
 
   async #take(events: readonly ScanEvent[]): Promise<void> {
     this.#turnRecords += events.length;
+    const { claimBytesMax } = this.#log;
     for (let at = 0; at < events.length; ) {
       let neededBytes = 0;
       let end = at;
       for (; end < events.length; end += 1) {
         const event = events[end];
-        const bytes = event?.kind === 'record' && this.#counts(event.head) ? event.bytes : 0;
-        if (neededBytes > 0 && neededBytes + bytes > this.#log.claimBytesMax) break; // of short segments a claim is short
+        const bytes = event?.kind === 'record' && event.bytes <= claimBytesMax && this.#counts(event.head) ? event.bytes : 0;
+        if (neededBytes > 0 && neededBytes + bytes > claimBytesMax) break; // of short segments a claim is short
         neededBytes += bytes;
       }
       // Room first: between looking at an entry and appending its copy there is no wait.
@@ -196,7 +197,7 @@ export class RecyclePass {
     const { copiedBytes, droppedCount } = this.#totals;
     const slot = this.#slotOf(head);
     const entry = slot === -1 ? undefined : this.#entryAt(slot);
-    const budget: RecycleBudget = { ...this.#budget, copiedBytes, dropsLeft: this.#budget.dropsMax - droppedCount };
+    const budget: RecycleBudget = { ...this.#budget, copiedBytes, dropsLeft: this.#budget.dropsMax - droppedCount, recordBytesMax: this.#log.claimBytesMax };
     const step = recycleStep({ kind: head.kind, bytes, isUploading: this.#isUploading(head) }, entry, budget);
     if (step === 'drop') {
       assert(entry !== undefined, 'only what counts is dropped');

@@ -7,7 +7,7 @@ import { recordKinds } from './record-codec.ts';
 import { CopyAllowance, recycleStep } from './recycle-step.ts';
 import type { RecycleBudget, RecycledEntry } from './recycle-step.ts';
 
-const budget: RecycleBudget = { keepFromS: 1_000, copiedBytes: 0, copiedBytesMax: 500, dropsLeft: Infinity };
+const budget: RecycleBudget = { keepFromS: 1_000, copiedBytes: 0, copiedBytesMax: 500, dropsLeft: Infinity, recordBytesMax: 100 };
 const old: RecycledEntry = { usedAtS: 999, wasUsed: false, isPinned: false };
 const contents: readonly RecordKind[] = ['blob', 'actionResult', 'opaque'];
 
@@ -27,6 +27,11 @@ describe('recycleStep', () => {
       assert.equal(step(kind, { ...old, wasUsed: true }, { copiedBytes: 401 }), 'drop');
       assert.equal(step(kind, old), 'drop');
       assert.equal(step(kind, undefined), 'dead');
+    });
+
+    it(`drops a ${kind} that is too long for the segments of today, whatever was promised`, () => {
+      assert.equal(step(kind, { usedAtS: 1_000, wasUsed: true, isPinned: true }, { dropsLeft: 0, recordBytesMax: 99 }), 'drop');
+      assert.equal(step(kind, undefined, { recordBytesMax: 99 }), 'dead');
     });
 
     it(`K2-13: drops no ${kind} more than it may`, () => assert.equal(step(kind, old, { dropsLeft: 0 }), 'copy'));

@@ -32,6 +32,8 @@ export interface RecycleBudget {
   readonly copiedBytesMax: number;
   /** How many more may be dropped; Infinity: any number. */
   readonly dropsLeft: number;
+  /** Longer ones find no room where they would go: the store was made smaller, and its segments shorter with it. */
+  readonly recordBytesMax: number;
 }
 
 /** Of a segment, what may be copied in the long run. */
@@ -43,6 +45,8 @@ export interface GiveUpLimits {
   readonly dropsMax?: number;
   /** What was used at that time or later stays, leased or not. Not given: nothing does for that. */
   readonly keepFromS?: number;
+  /** Ends the wait for who still uses the segment: a removal that the disk refuses does so until it is healthy. */
+  readonly signal?: AbortSignal;
 }
 
 /** What giving up one segment came to. */
@@ -75,6 +79,7 @@ export function recycleStep(record: RecycledRecord, entry: RecycledEntry | undef
 }
 
 function contentStep(bytes: number, { usedAtS, wasUsed, isPinned }: RecycledEntry, budget: RecycleBudget): RecycleStep {
+  if (bytes > budget.recordBytesMax) return 'drop'; // whatever was promised: otherwise nothing could be given up any more
   if (isPinned || usedAtS >= budget.keepFromS || budget.dropsLeft <= 0) return 'copy';
   return wasUsed && budget.copiedBytes + bytes <= budget.copiedBytesMax ? 'copy' : 'drop';
 }

@@ -137,6 +137,18 @@ describe('SegmentRecycler', () => {
     assert.equal(rig.log.entries.blobs.wasUsed(rig.log.findBlob(hashOf('used'))), false, 'the second round is over');
   });
 
+  it('drops what is too long for the segments of a store that was made smaller, and asks no room for it', async () => {
+    const rig = new Rig();
+    for (const [name, bytes] of [['short', 500], ['long', 5_000], ['other', 700]] as const) rig.putBlob(name, startS, bytes);
+    const { blob } = rig.log.logs;
+    const claimed: number[] = [];
+    const claim = blob.claim.bind(blob);
+    Object.assign(blob, { claimBytesMax: 2_000, claim: (...asked: Parameters<typeof claim>) => (claimed.push(asked[0]), claim(...asked)) });
+    assert.equal((await rig.giveUp()).droppedCount, 1);
+    assert.deepEqual(['short', 'long', 'other'].map((name) => rig.hasBlob(name)), [true, false, true]);
+    assert.ok(claimed.length > 0 && claimed.every((bytes) => bytes <= 2_000), String(claimed));
+  });
+
   it('keeps number, last use and payload of what it copies, and says that it is a copy', async () => {
     const rig = new Rig();
     const { sequence } = rig.putBlob('leased', startS - 100);

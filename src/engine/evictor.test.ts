@@ -324,6 +324,20 @@ describe('Evictor, room', () => {
     assert.equal(room.bytes, fileBytes);
   });
 
+  it('closes while a segment that is to go is read without end', async () => {
+    const rig = new Rig();
+    rig.fillSegments(7);
+    const oldest = rig.log.table.oldest('blob');
+    assert.ok(oldest);
+    rig.log.table.beginRead(oldest.ordinal);
+    const refused = assert.rejects(async () => rig.evictor.reserve(segmentBytes), { kind: 'unavailable' });
+    while (oldest.state !== 'draining') await new Promise((resolve) => void setImmediate(resolve));
+    await rig.evictor.close();
+    await refused;
+    assert.equal(oldest.state, 'sealed');
+    assert.deepEqual(rig.lines.errors, []);
+  });
+
   it('refuses who waits when the store closes', async () => {
     const rig = new Rig({ maxBytes: segmentBytes + fileBytes });
     rig.putFile('one');

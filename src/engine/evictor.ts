@@ -61,6 +61,7 @@ export class Evictor {
   #running: Promise<void> | undefined;
   #timer: Disposable | undefined;
   #closed = false;
+  readonly #closing = new AbortController();
   /** Ends every wait that is under way. */
   readonly #wakers = new Set<() => void>();
   #isDiskKnown = false;
@@ -150,6 +151,7 @@ export class Evictor {
   /** Refuses who waits, and ends with the step that is under way. */
   async close(): Promise<void> {
     this.#closed = true;
+    this.#closing.abort();
     for (const wake of this.#wakers) wake();
     this.#timer?.[Symbol.dispose]();
     this.#line.refuseAll(new CacheError('unavailable', 'the store is closing'));
@@ -167,7 +169,7 @@ export class Evictor {
       this.#ports.leases.restore();
     } catch (thrown) {
       this.#line.refuseAll(new CacheError('unavailable', 'no room can be made: giving up what is stored failed', { cause: thrown }));
-      if (this.#reports.next() !== undefined) this.#ports.log.error('no room can be made: giving up what is stored failed', thrown);
+      if (!this.#closed && this.#reports.next() !== undefined) this.#ports.log.error('no room can be made: giving up what is stored failed', thrown);
     }
   }
 
@@ -248,7 +250,7 @@ export class Evictor {
     const { recycler, supply, leases, nowS } = this.#ports;
     leases.reportShortened(nowS());
     const recordsBytes = row.endOffset - segmentHeaderBytes;
-    const given = await this.#patiently(recycler.giveUp(row, limits));
+    const given = await this.#patiently(recycler.giveUp(row, { ...limits, signal: this.#closing.signal }));
     // What is behind the records is no room: there will be as much behind the copies.
     this.#gainedBytes += Math.max(0, recordsBytes - given.copiedBytes);
     this.#roomRounds.lost();

@@ -3,6 +3,7 @@
 import { assert } from '../base/assert.ts';
 import { CacheError } from '../base/cache-error.ts';
 import type { Log } from '../base/log.ts';
+import { unlessCancelled } from '../base/unless-cancelled.ts';
 import type { BlobIndex, Slot } from './blob-index.ts';
 import { keepDamaged } from './damaged-bytes.ts';
 import { KeyWords } from './key-words.ts';
@@ -48,7 +49,7 @@ export class SegmentRecycler {
   /**
    * Gives up one segment that is not written to any more, the oldest of its stream or one in which nothing counts. Resolves when
    * its name is durably gone and its file is free. Of one stream one at a time, in the order of asking.
-   * @throws CacheError `unavailable`: the disk fails; what was copied until then counts, the segment stays.
+   * @throws CacheError `unavailable` (the disk fails), `cancelled`: what was copied until then counts, the segment stays.
    */
   giveUp(row: SegmentRow, limits: GiveUpLimits = {}): Promise<GivenUp> {
     return this.#turns.run(row.stream, () => this.#giveUp(row, limits));
@@ -67,7 +68,7 @@ export class SegmentRecycler {
         row.state = 'recycling';
         await this.#empty(row, { ...this.#keeping(limits), copiedBytesMax }, totals);
         row.state = 'draining';
-        await table.whenUnused(row.ordinal);
+        await unlessCancelled(table.whenUnused(row.ordinal), 'those who still use a segment were waited for', limits);
       } while (row.liveCount > 0);
       await hints.drop(row);
       await store.forget(row.ordinal);

@@ -77,6 +77,17 @@ describe('EngineStore', () => {
     assert.deepEqual(await readdir(join(opened.directory, 'objects', 'sha256')), [hash.slice(0, 2)]);
   });
 
+  it('leaves no file open when it closes while one is being opened', async (t) => {
+    const random = seededRandom(t);
+    await using opened = await temporaryEngineStore();
+    const digest = await put(opened.store.blobs, random.bytes(2_000_000));
+    const reads = [undefined, { offset: 1, length: 10 }].map((range) => Promise.resolve(opened.store.blobs.get(digest, range && { range })));
+    const settled = Promise.allSettled(reads);
+    await opened.store.close();
+    for (const { status } of await settled) assert.equal(status, 'rejected');
+    assert.equal(opened.store.usage.openReads, 0);
+  });
+
   it('K1-22: syncs far less often than it is written to', async (t) => {
     const random = seededRandom(t);
     await using opened = await temporaryEngineStore();

@@ -32,9 +32,14 @@ export class FileStreams {
     if (place === -1) return undefined;
     const opened = await this.#open(digest, place, options);
     if (opened === undefined) return undefined;
-    if (!isWhole || this.#engine.isVerified(digest, place)) return new FileByteSource(opened, span, undefined, options);
-    const hasher = this.#engine.beginHash(digest.function, digest.sizeBytes);
-    return new FileByteSource(withHasher(opened, hasher), span, this.#passingCheck(digest, place, hasher), options);
+    try {
+      if (!isWhole || this.#engine.isVerified(digest, place)) return new FileByteSource(opened, span, undefined, options);
+      const hasher = this.#engine.beginHash(digest.function, digest.sizeBytes);
+      return new FileByteSource(withHasher(opened, hasher), span, this.#passingCheck(digest, place, hasher), options);
+    } catch (thrown) {
+      await opened[Symbol.asyncDispose](); // the store began to close
+      throw thrown;
+    }
   }
 
   /** Checks all of a file. When it resolves, the file is verified, or out of service, or was gone. */
@@ -59,12 +64,9 @@ export class FileStreams {
 
   async #checkAll(digest: Digest): Promise<void> {
     const place = this.#engine.placeOfBlob(digest);
-    const opened = await this.#engine.openFile(digest);
+    await using opened = await this.#engine.openFile(digest);
     const slot = this.#engine.findBlob(digest.function, digest.hash);
-    if (opened === undefined || slot === -1) {
-      await opened?.[Symbol.asyncDispose]();
-      return;
-    }
+    if (opened === undefined || slot === -1) return;
     const sizeBytes = this.#engine.blobs.sizeOf(slot);
     using hasher = this.#engine.beginHash(digest.function, sizeBytes);
     let isWhole = true;

@@ -17,6 +17,8 @@ export function takeInFiles({ blobs, filesCount }: LiveEntries, ledger: SpaceLed
       if (!blobs.isFile(slot)) continue;
       bytes += allocatedBytes(blobs.sizeOf(slot));
       blobs.keyOf(slot, key);
+      // The order says it better. With a mark each would have a round more than what comes from now on, which would go first.
+      blobs.clearUsed(slot);
       const usedAtS = blobs.usedAtS(slot);
       const words = byUse.get(usedAtS) ?? [];
       words.push(key.words[0] ?? 0, key.words[1] ?? 0);

@@ -12,6 +12,9 @@ import type { DiskImage } from './disk-image.ts';
 import { SeededRandom } from './seeded-random.ts';
 import { SimulatedMachine } from './simulated-machine.ts';
 
+/** Of tests that name none. */
+const firstSeedDefault = 1;
+
 /** What a program has told, and what may be expected of its next start. */
 export interface CrashFacts<Self> {
   /** Of now. Grows. */
@@ -199,11 +202,12 @@ export class CrashPoints<Facts extends CrashFacts<Facts>> {
 
 /**
  * For a test: as many points as KILN_CRASH_POINTS says, from the seed of KILN_TEST_SEED, or the one point of KILN_CRASH_POINT.
- * Reports how many there were, and fails with what is needed to repeat the point that failed.
+ * Without either from `firstSeed`: the same points each time, so that a change that passed is not found out by chance in somebody
+ * else's; `KILN_TEST_SEED=any` tries others. Reports how many there were, and fails with what is needed to repeat the point that failed.
  */
-export async function tryCrashPoints<Facts extends CrashFacts<Facts>>(t: TestContext, program: CrashProgram<Facts>, options: Omit<CrashPointsOptions, 'firstSeed'>): Promise<void> {
+export async function tryCrashPoints<Facts extends CrashFacts<Facts>>(t: TestContext, program: CrashProgram<Facts>, options: Omit<CrashPointsOptions, 'firstSeed'> & { readonly firstSeed?: number }): Promise<void> {
   const { KILN_CRASH_POINT: point, KILN_CRASH_POINTS: asked, KILN_TEST_SEED: seed } = process.env;
-  const firstSeed = seed === undefined ? randomInt(2 ** 31) : Number(seed);
+  const firstSeed = seed === 'any' ? randomInt(2 ** 31) : Number(seed ?? options.firstSeed ?? firstSeedDefault);
   const points = new CrashPoints(program, { ...options, firstSeed, pointsMin: asked === undefined ? options.pointsMin : Number(asked) });
   const began = performance.now();
   const outcome = point === undefined ? await points.try() : await points.repeat(point);

@@ -43,7 +43,8 @@ export class SeededRandom implements Random {
 
 /** A generator for one test. Its seed is random unless KILN_TEST_SEED is set, and printed when the test fails. */
 export function seededRandom(t: TestContext): SeededRandom {
-  const asked = process.env['KILN_TEST_SEED'];
+  const named = process.env['KILN_TEST_SEED'];
+  const asked = named === 'any' ? undefined : named;
   const random = new SeededRandom(asked === undefined ? randomInt(2 ** 32) : Number(asked));
   t.after(() => {
     if (!t.passed) t.diagnostic(`seed ${random.seed}: repeat with KILN_TEST_SEED=${random.seed}`);

@@ -171,7 +171,8 @@ describe('what is evicted', () => {
       seen = Math.max(seen, usedBytes + reservedBytes);
     }
     await refused;
-    assert.ok(refusal instanceof CacheError && refusal.code === 'unavailable');
+    // Which of the two depends on what came first: that nothing is left to evict, or that what was evicted stays.
+    assert.ok(refusal instanceof CacheError && ['unavailable', 'resource_exhausted'].includes(refusal.code), refusal instanceof Error ? refusal.message : 'no error');
     assert.ok(seen <= maxBytes + 65_536, `${seen} of ${maxBytes} bytes`);
     assert.ok(files.waiting === 1 && opened.store.usage.trashBytes > 0);
     files.release();

@@ -276,6 +276,33 @@ describe('lent messages', () => {
     }
   });
 
+  it('K6-09: that came during a pause and wait for memory after it keep no window of their connection', async () => {
+    const budget = new ByteBudget({ maxBytes: 4 * mebibyte, waitersMax: 10 });
+    const stream = { consumedBytes: 0, setAsideBytes: 0, consumed: (bytes: number) => void (stream.consumedBytes += bytes), setAside: (bytes: number) => void (stream.setAsideBytes += bytes) };
+    const lane = new MessageLane(stream, { limits: defaultGrpcLimits, budget, decode: (bytes) => bytes.byteLength, inflate: assert.fail, onFault: assert.fail });
+    const visited: unknown[] = [];
+    const written = Promise.withResolvers<void>();
+    const lent = lane.lend((length) => (visited.push(length) === 1 ? written.promise : undefined));
+    const large = framed(new Uint8Array(300_000));
+    lane.push(framed(new Uint8Array(10)));
+    lane.push(large.subarray(0, 150_000));
+    budget.take(3_000_000);
+    assert.deepEqual([stream.consumedBytes, stream.setAsideBytes], [15, 0], 'it waits for its visitor');
+    written.resolve();
+    await settle();
+    assert.deepEqual([stream.consumedBytes, stream.setAsideBytes], [15, 150_000]);
+    lane.push(large.subarray(150_000, 200_000));
+    assert.deepEqual([stream.consumedBytes, stream.setAsideBytes], [15, 200_000], 'each byte once');
+    budget.give(3_000_000);
+    await settle();
+    assert.deepEqual([stream.consumedBytes, stream.setAsideBytes], [200_015, 200_000]);
+    lane.push(large.subarray(200_000));
+    lane.end();
+    await lent;
+    assert.deepEqual(visited, [10, 300_000]);
+    assert.deepEqual([stream.consumedBytes, stream.setAsideBytes, budget.usedBytes], [300_020, 200_000, 0]);
+  });
+
   it('let their visitor count what it keeps, until the call has ended', async () => {
     const budget = unboundedByteBudget();
     let keep: (bytes: number) => void = () => undefined;

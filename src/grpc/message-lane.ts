@@ -65,6 +65,8 @@ export class MessageLane implements RequestMessages<unknown>, AsyncIterator<unkn
   #handedOut: ReceivedMessage | undefined;
   #handedOutBytes = 0;
   #uncreditedBytes = 0;
+  /** Of them, returned to the connection alone. */
+  #setAsideBytes = 0;
   /** The last message was pushed, or the handler wants no more. */
   #ended = false;
   #unwanted = false;
@@ -111,8 +113,6 @@ export class MessageLane implements RequestMessages<unknown>, AsyncIterator<unkn
     }
     this.#serve();
     this.#returnCredit();
-    // The others of the connection shall not wait for its window while this one waits for memory.
-    if (this.#reader.isInLine) this.#stream.setAside?.(Math.min(bytes.byteLength, this.#uncreditedBytes));
     this.#count();
   }
 
@@ -133,6 +133,7 @@ export class MessageLane implements RequestMessages<unknown>, AsyncIterator<unkn
     this.#drop();
     this.#stream.consumed(this.#uncreditedBytes);
     this.#uncreditedBytes = 0;
+    this.#setAsideBytes = 0;
     this.#waiting?.reject(this.#failure);
     this.#waiting = undefined;
     this.#lent?.reject(this.#failure);
@@ -298,9 +299,19 @@ export class MessageLane implements RequestMessages<unknown>, AsyncIterator<unkn
   #returnCredit(): void {
     const partial = this.#queuedBytes > 0 || this.#reader.isInLine ? this.#reader.pendingBytes : 0;
     const credit = this.#uncreditedBytes - this.#queuedBytes - this.#backlogBytes - partial;
-    if (credit <= 0) return;
-    this.#uncreditedBytes -= credit;
-    this.#stream.consumed(credit);
+    if (credit > 0) {
+      this.#uncreditedBytes -= credit;
+      this.#setAsideBytes = Math.max(0, this.#setAsideBytes - credit); // those first, as the stream does
+      this.#stream.consumed(credit);
+    }
+    if (this.#reader.isInLine) this.#setAside();
+  }
+
+  /** The others of the connection shall not wait for its window while this one waits for memory. */
+  #setAside(): void {
+    const bytes = this.#uncreditedBytes - this.#setAsideBytes;
+    this.#setAsideBytes += bytes;
+    if (bytes > 0) this.#stream.setAside?.(bytes);
   }
 
   #drop(): void {

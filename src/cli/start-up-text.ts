@@ -103,7 +103,7 @@ function tokenHint(addresses: readonly ServedAddress[]): readonly string[] {
 
 function passwordHint(addresses: readonly ServedAddress[]): readonly string[] {
   return [
-    "Each with a password shows it as well (printf 'NAME:PASSWORD' | base64):",
+    "Each with a password shows it as well (printf 'NAME:PASSWORD' | base64 | tr -d '\\n'):",
     "    Bazel   build --remote_header='authorization=Basic BASE64'",
     ...(addresses.some(isTcp) ? ["    moon    auth.headers below remote, with authorization: 'Basic BASE64'"] : []),
     ...(addresses.some(isPlainTcp) ? ["    ccache  'NAME:PASSWORD@' before the host"] : []),

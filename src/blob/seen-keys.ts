@@ -1,7 +1,7 @@
 // Which keys came before, of those of one call.
 import type { DigestKey } from '../digest/digest.ts';
 
-/** A set that costs nothing for the first key: most calls have only one, and a Set took 4 % of theirs (bench/unary). */
+/** A set that costs nothing for the first key, since most calls have only one (docs/decisions/0023-transport-speed.md). */
 export class SeenKeys {
   #first: DigestKey | undefined;
   #others: Set<DigestKey> | undefined;

@@ -336,7 +336,7 @@ export abstract class ServerCall implements StreamHandler, CallContext, Deadline
     this.#finish(okStatus, okTrailers);
   }
 
-  /** Small answers, as nearly all are: 5 % of a call less than piece by piece (bench/unary). */
+  /** Small answers, as nearly all are. What that is worth: docs/decisions/0023-transport-speed.md. */
   #trySendWhole(response: unknown): boolean {
     const { answerWriter } = this.#head.method;
     if (answerWriter === undefined || this.#headers !== undefined || this.#trailers !== undefined) return false;

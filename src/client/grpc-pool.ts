@@ -106,7 +106,7 @@ export class GrpcPool implements ConnectionOwner {
   request(waiter: StreamWaiter): void {
     if (this.#closed !== undefined) return waiter.onRefused(this.#closed, true);
     const free = this.#waiters.size === 0 ? this.#free() : undefined;
-    if (free !== undefined) return waiter.onConnection(free);
+    if (free !== undefined) return this.#give(free, waiter);
     if (this.#waiters.size >= this.#limits.waitingCallsMax) {
       const text = `${this.#waiters.size} calls to ${this.#serverName} wait for a connection already; start fewer at a time`;
       return waiter.onRefused(localFailure('busy', text, { details: [{ kind: 'retry_after', delayMs: busyRetryMs }] }), true);
@@ -180,12 +180,21 @@ export class GrpcPool implements ConnectionOwner {
         const free = this.#free();
         if (free === undefined) break;
         this.#waiters.delete(waiter);
-        waiter.onConnection(free);
+        this.#give(free, waiter);
       }
     } finally {
       this.#serving = false;
     }
     if (this.#waiters.size > 0) this.#connectIfUseful();
+  }
+
+  /** A call that throws is over: others wait for a connection as well, and here nobody is left to be told. */
+  #give(connection: GrpcConnection, waiter: StreamWaiter): void {
+    try {
+      waiter.onConnection(connection);
+    } catch (thrown) {
+      waiter.onRefused(asGrpcError(thrown), true);
+    }
   }
 
   #connectIfUseful(): void {

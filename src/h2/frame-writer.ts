@@ -42,12 +42,13 @@ export class FrameWriter {
 
   /**
    * HEADERS, DATA and HEADERS with END_STREAM in one piece: a third of the work of three. The blocks and the content fit
-   * into a frame each. Returns the length of the content; -1, with nothing written, if `writer` gives up.
+   * into a frame each. `bytesMax` is what the writer says of the content: it is asked once, since it may have to look at all
+   * of it. Returns the length of the content; -1, with nothing written, if `writer` gives up.
    */
-  whole(streamId: number, { headers, trailers }: WholeAnswerEnds, writer: ContentWriter, content: unknown): number {
+  whole({ streamId, bytesMax }: { readonly streamId: number; readonly bytesMax: number }, { headers, trailers }: WholeAnswerEnds, writer: ContentWriter, content: unknown): number {
     const headersBytes = headers.block.length;
     const trailersBytes = trailers.block.length;
-    const at = this.#out.room(3 * frameHeaderBytes + headersBytes + trailersBytes + writer.bytesMax(content));
+    const at = this.#out.room(3 * frameHeaderBytes + headersBytes + trailersBytes + bytesMax);
     const { into } = this.#out;
     const dataAt = at + frameHeaderBytes + headersBytes;
     const contentAt = dataAt + frameHeaderBytes;

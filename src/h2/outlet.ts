@@ -198,7 +198,7 @@ export class Outlet {
     const bytesMax = writer.bytesMax(content);
     const fits = bytesMax <= wholeContentBytesMax && bytesMax <= this.#windowBytes && bytesMax <= stream.sendWindowBytes;
     if (!fits || this.#tableNotice.isDue || this.#isBackedUp()) return -1;
-    const contentBytes = this.frames.whole(stream.id, ends, writer, content);
+    const contentBytes = this.frames.whole({ streamId: stream.id, bytesMax }, ends, writer, content);
     if (contentBytes < 0) return -1;
     this.#windowBytes -= contentBytes;
     stream.sendWindowBytes -= contentBytes;

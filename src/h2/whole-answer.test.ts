@@ -43,6 +43,13 @@ describe('an answer sent whole', () => {
     });
   }
 
+  it('asks once how long the content may be', () => {
+    let asked = 0;
+    const counting: ContentWriter = { ...writer, bytesMax: (content) => ((asked += 1), writer.bytesMax(content)) };
+    assert.equal(asking().stream().stream.trySendWhole?.(ends, counting, 'some content'), 12);
+    assert.equal(asked, 1);
+  });
+
   it('counts against the windows of the stream and of the connection', () => {
     const peer = asking(settings([4, 40]));
     assert.equal(sendWhole(peer, 'z'.repeat(21)), -1, 'it might be 41 bytes');

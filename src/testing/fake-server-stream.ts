@@ -1,6 +1,9 @@
 // A hand-driven HTTP/2 stream, so that gRPC can be tested to the byte without a transport.
 import { HeaderDecoder } from '../h2/header-decoder.ts';
-import type { HeaderBlock, OutgoingHeaders, PreparedHeaders, ServerStream, StreamHandler, StreamReset } from '../h2/stream.ts';
+import type { ContentWriter, HeaderBlock, OutgoingHeaders, PreparedHeaders, ServerStream, StreamHandler, StreamReset, WholeAnswerEnds } from '../h2/stream.ts';
+
+/** As the engine has it. */
+const wholeContentBytesMax = 2_048;
 
 /** A header block as the engine would give it. */
 export function headerBlock(fields: Readonly<Record<string, string>>): HeaderBlock {
@@ -22,6 +25,8 @@ export class FakeServerStream implements ServerStream {
   resetCode: number | undefined;
   consumedBytes = 0;
   readonly pieces: Uint8Array[] = [];
+  /** Answers that went out at once. */
+  wholeCount = 0;
   /** Told like by the engine; set after `onStream`. */
   handler: StreamHandler | undefined;
   #window: number;
@@ -59,6 +64,19 @@ export class FakeServerStream implements ServerStream {
     }
     this.#ended ||= endStream;
     this.#release();
+  }
+
+  trySendWhole({ headers, trailers }: WholeAnswerEnds, writer: ContentWriter, content: unknown): number {
+    const bytesMax = writer.bytesMax(content);
+    if (this.closed || this.#ended || this.queuedBytes > 0 || bytesMax > wholeContentBytesMax || bytesMax > this.#window) return -1;
+    const into = Buffer.alloc(bytesMax);
+    const contentBytes = writer.write(content, into, 0);
+    if (contentBytes < 0) return -1;
+    this.wholeCount += 1;
+    this.sendHeaders(headers, false);
+    this.sendData([into.subarray(0, contentBytes)], false);
+    this.sendTrailers(trailers);
+    return contentBytes;
   }
 
   sendTrailers(headers: OutgoingHeaders | PreparedHeaders): void {

@@ -17,7 +17,7 @@ import type { RunningServer } from '../wiring/running-server.ts';
 import { startServer } from '../wiring/start-server.ts';
 import { ConfigurationReload } from './configuration-reload.ts';
 import { endOfServe } from './end-of-serve.ts';
-import { endpointsOf, startUpText } from './start-up-text.ts';
+import { credentialFacts, endpointsOf, startUpText } from './start-up-text.ts';
 import { exitStatus } from './terminal.ts';
 import type { Terminal } from './terminal.ts';
 import { version } from './version.ts';
@@ -91,11 +91,8 @@ async function announce(server: RunningServer, { options, start, terminal, super
       ? null
       : await writeReadyFile(options.readyFile, { pid: start.pid, ...endpointsOf(first), version });
   supervisor.ready(`serves on ${server.addresses.map(formatListenAddress).join(', ')}`);
-  const { htpasswdFile, tokensFile, identities } = options.rights;
-  const freeUsersFile = tokensFile === undefined && identities.length === 0 ? htpasswdFile : undefined;
-  const takesTokens = tokensFile !== undefined || identities.some(({ tokens }) => tokens.length > 0);
   const clientCertificates = options.tls?.clientCertificates ?? 'off';
-  terminal.out(startUpText({ server, version, hostName: start.hostName, freeUsersFile, takesTokens, takesPasswords: htpasswdFile !== undefined, clientCertificates }));
+  terminal.out(startUpText({ server, version, hostName: start.hostName, ...credentialFacts(options.rights), clientCertificates }));
   return file;
 }
 

@@ -72,6 +72,7 @@ describe('kiln token create', () => {
     assert.deepEqual([await status(first, `/team/x/cas/${hash}`), await status(first, `/cas/${hash}`)], [200, 403]);
     assert.deepEqual([await status(second, `/team/x/cas/${hash}`), await status(second, `/cas/${hash}`)], [200, 200]);
     assert.match(kiln.out(), /allows {6}callers with credentials only/);
+    assert.match(kiln.out(), /authorization=Bearer TOKEN.*authorization=Basic BASE64/s);
   });
 
   it('adds no token to the file that nobody has seen', async (t) => {

@@ -1,7 +1,8 @@
 // What a person reads after `kiln serve`.
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { endpointsOf, startUpText } from './start-up-text.ts';
+import type { ServeOptions } from '../config/serve-options.ts';
+import { credentialFacts, endpointsOf, startUpText } from './start-up-text.ts';
 import type { StartUpFacts } from './start-up-text.ts';
 
 const server: StartUpFacts['server'] = {
@@ -80,6 +81,19 @@ describe('start-up text', () => {
     assert.doesNotMatch(users, /token/i);
     const both = textOf({ addresses, anonymousRight: 'none' }, undefined, { takesPasswords: true });
     assert.match(both, /bearer-token=TOKEN' behind the address\nEach with a password/);
+  });
+
+  it('says of tokens, passwords and free users what the configuration has of them', () => {
+    const ada = { name: 'ada', tokens: [], certificates: ['CN=ada'], grants: [] };
+    const token = `sha256:${'0'.repeat(64)}`;
+    const of = (rights: Partial<ServeOptions['rights']>) => credentialFacts({ tokensFile: undefined, htpasswdFile: undefined, identities: [], ...rights });
+    assert.deepEqual(of({}), { freeUsersFile: undefined, takesTokens: false, takesPasswords: false });
+    assert.deepEqual(of({ identities: [ada] }), { freeUsersFile: undefined, takesTokens: false, takesPasswords: false }, 'a certificate alone is neither');
+    assert.deepEqual(of({ identities: [ada, { ...ada, tokens: [token] }] }), { freeUsersFile: undefined, takesTokens: true, takesPasswords: false });
+    assert.deepEqual(of({ tokensFile: '/tokens' }), { freeUsersFile: undefined, takesTokens: true, takesPasswords: false }, 'some may be added to it while the server runs');
+    assert.deepEqual(of({ htpasswdFile: '/users' }), { freeUsersFile: '/users', takesTokens: false, takesPasswords: true });
+    assert.deepEqual(of({ htpasswdFile: '/users', identities: [ada] }), { freeUsersFile: undefined, takesTokens: false, takesPasswords: true });
+    assert.deepEqual(of({ htpasswdFile: '/users', tokensFile: '/tokens' }), { freeUsersFile: undefined, takesTokens: true, takesPasswords: true });
   });
 
   it('speaks of the socket file when that is what is served first', () => {

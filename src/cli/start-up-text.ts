@@ -1,7 +1,7 @@
 // What `kiln serve` prints once it serves: where, what and for whom, lines to copy for build tools, and the ready line.
 import { formatListenAddress } from '../base/listen-address.ts';
 import { formatByteSize } from '../base/units.ts';
-import type { TlsOptions } from '../config/serve-options.ts';
+import type { ServeOptions, TlsOptions } from '../config/serve-options.ts';
 import type { RunningServer, ServedAddress } from '../wiring/running-server.ts';
 
 /** What there is to say about a server that has started. */
@@ -16,6 +16,15 @@ export interface StartUpFacts {
   readonly takesTokens: boolean;
   readonly takesPasswords: boolean;
   readonly clientCertificates: TlsOptions['clientCertificates'];
+}
+
+/** What there is to say of the credentials that callers may have. */
+export function credentialFacts({ htpasswdFile, tokensFile, identities }: ServeOptions['rights']): Pick<StartUpFacts, 'freeUsersFile' | 'takesTokens' | 'takesPasswords'> {
+  return {
+    freeUsersFile: tokensFile === undefined && identities.length === 0 ? htpasswdFile : undefined,
+    takesTokens: tokensFile !== undefined || identities.some(({ tokens }) => tokens.length > 0),
+    takesPasswords: htpasswdFile !== undefined,
+  };
 }
 
 /** How a client reaches the server. */

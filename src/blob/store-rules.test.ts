@@ -10,10 +10,11 @@ import { Digest } from '../digest/digest.ts';
 import { sha256 } from '../digest/digest-function.ts';
 import { DigestList } from '../digest/digest-list.ts';
 import { pieceBytes } from '../engine/upload-journal-format.ts';
+import { FormatOneStore } from '../testing/format-one-store.ts';
 import { ManualClock } from '../testing/manual-clock.ts';
 import { SeededRandom, seededRandom } from '../testing/seeded-random.ts';
 import { openEngineStore, temporaryEngineStore } from '../testing/temporary-engine-store.ts';
-import { openFileStore, temporaryDirectory } from '../testing/temporary-file-store.ts';
+import { temporaryDirectory } from '../testing/temporary-file-store.ts';
 import { patternOf } from '../testing/temporary-uploads.ts';
 import { HeldSyncs, WatchedLogFiles } from '../testing/watched-log-files.ts';
 import type { BlobStore } from './blob-store.ts';
@@ -218,7 +219,7 @@ describe('what is acknowledged', () => {
     await using directory = await temporaryDirectory();
     const stored = [10, 5_000, 200_000].map((size) => random.bytes(size));
     {
-      await using store = await openFileStore(directory.path);
+      await using store = await FormatOneStore.open(directory.path, { clock: new ManualClock(Date.now()) });
       for (const bytes of stored) await store.blobs.put(Digest.of(bytes), byteSourceOf(bytes));
       await store.values.put(key, byteSourceOf(Buffer.from('a result')));
     }

@@ -6,7 +6,7 @@ import { mapBounded } from '../base/semaphore.ts';
 import type { DurableDirectories } from './durable-directories.ts';
 import { ObjectLayout, classifyName, isShardName, partsOf, spaces } from './object-layout.ts';
 import type { FileKey, Space } from './object-layout.ts';
-import { RecencyLog } from './recency-log.ts';
+import { isRecencyLogName, lastUses } from './recency-log.ts';
 
 /** A complete file. Its bytes are not checked. */
 export interface FormatOneFile {
@@ -50,7 +50,7 @@ interface Shard {
  */
 export async function readFormatOne(directory: FormatOneDirectory, nowMs: number, found: () => void): Promise<FormatOneContent> {
   const { files, directories } = directory;
-  const lastUsed = await RecencyLog.read(files, join(directory.path, recencyName));
+  const lastUsed = await lastUses(files, join(directory.path, recencyName));
   const [blobs, values]: [FormatOneFile[], FormatOneFile[]] = [[], []];
   let foreign: string | undefined;
   const noteForeign = (path: string): void => void (foreign ??= path);
@@ -106,7 +106,7 @@ export async function removeFormatOne(directory: FormatOneDirectory, removed: ()
   });
   const recency = join(root, recencyName);
   for (const { name, kind } of (await files.list(recency)) ?? []) {
-    if (kind === 'file' && RecencyLog.isName(name)) await files.remove(join(recency, name));
+    if (kind === 'file' && isRecencyLogName(name)) await files.remove(join(recency, name));
     else noteForeign(join(recency, name));
   }
   await files.removeDirectory(recency);

@@ -7,7 +7,7 @@ import { FaultyFileSystem } from '../testing/faulty-file-system.ts';
 import { seededRandom } from '../testing/seeded-random.ts';
 import { pageSays, workedExample } from '../testing/worked-example.ts';
 import { ObjectLayout, classifyName, isFileKey, spaces } from './object-layout.ts';
-import { batchRecordsMax, encodeBatch, encodeRecencyHeader, readRecencyLog } from './recency-format.ts';
+import { batchRecordsMax, encodeBatch, recencyHeader, readRecencyLog } from './recency-format.ts';
 import { decodeValueFile, encodeValueHeader, valueFileName } from './value-file.ts';
 import type { ValueIdentity } from './value-file.ts';
 
@@ -90,7 +90,7 @@ describe('docs/formats/recency.md', () => {
     const example = workedExample('recency.md');
     const use = { key, usedMs: 1_700_000_000_000 };
     assert.deepEqual(await usesIn(example), [use]);
-    assert.ok(Buffer.concat([encodeRecencyHeader(), encodeBatch([use])]).equals(example));
+    assert.ok(Buffer.concat([recencyHeader(), encodeBatch([use])]).equals(example));
   });
 
   it('a torn or damaged log is read up to there, and never fails', async (t) => {
@@ -98,7 +98,7 @@ describe('docs/formats/recency.md', () => {
     const batches = [3, batchRecordsMax, 2].map((count) => Array.from({ length: count }, (_, index) => ({ key, usedMs: index })));
     const [first, second, third] = batches;
     assert.ok(first && second && third);
-    const bytes = Buffer.concat([encodeRecencyHeader(), ...batches.map(encodeBatch)]);
+    const bytes = Buffer.concat([recencyHeader(), ...batches.map(encodeBatch)]);
     assert.equal((await usesIn(bytes)).length, batchRecordsMax + 5);
     const ends = [16, encodeBatch(first).byteLength, encodeBatch(second).byteLength, encodeBatch(third).byteLength];
     const counts = [0, 3, batchRecordsMax + 3, batchRecordsMax + 5];
@@ -114,7 +114,7 @@ describe('docs/formats/recency.md', () => {
   });
 
   it('skips a record whose key could not be a file here', async () => {
-    const bytes = Buffer.concat([encodeRecencyHeader(), encodeBatch([{ key: '../../etc/passwd', usedMs: 1 }, { key, usedMs: 2 }])]);
+    const bytes = Buffer.concat([recencyHeader(), encodeBatch([{ key: '../../etc/passwd', usedMs: 1 }, { key, usedMs: 2 }])]);
     assert.deepEqual(await usesIn(bytes), [{ key, usedMs: 2 }]);
   });
 });

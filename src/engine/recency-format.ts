@@ -7,7 +7,7 @@ import type { FileKey } from './object-layout.ts';
 /** First bytes of every recency log. */
 const recencyMagic = 'KILNRECY';
 const version = 1;
-const recencyHeaderBytes = 16;
+const headerBytes = 16;
 const batchHeaderBytes = 8;
 /** Time and length of the key. */
 const recordFixedBytes = 7;
@@ -22,8 +22,9 @@ export interface Use {
   readonly usedMs: number;
 }
 
-export function encodeRecencyHeader(): Uint8Array {
-  const header = Buffer.alloc(recencyHeaderBytes);
+/** What every log begins with. */
+export function recencyHeader(): Uint8Array {
+  const header = Buffer.alloc(headerBytes);
   header.write(recencyMagic, 0, 'latin1');
   header.writeUInt16LE(version, 8);
   return header;
@@ -47,10 +48,10 @@ export function encodeBatch(uses: readonly Use[]): Uint8Array {
 
 /** The uses in a log, in order, up to the first thing that is not as it was written: a log is a hint, not a promise. */
 export async function* readRecencyLog(file: FileHandle): AsyncGenerator<Use, void, undefined> {
-  const header = Buffer.alloc(recencyHeaderBytes);
-  if ((await file.read(header, 0)) < recencyHeaderBytes || !header.equals(encodeRecencyHeader())) return;
+  const header = Buffer.alloc(headerBytes);
+  if ((await file.read(header, 0)) < headerBytes || !header.equals(recencyHeader())) return;
   const head = Buffer.alloc(batchHeaderBytes);
-  for (let offset = recencyHeaderBytes; ; ) {
+  for (let offset = headerBytes; ; ) {
     if ((await file.read(head, offset)) < batchHeaderBytes) return;
     const length = head.readUInt32LE(0);
     if (length > batchBytesMax) return;

@@ -6,7 +6,7 @@ import type { FileHandle, FileSystem } from '../base/file-system.ts';
 import type { Log } from '../base/log.ts';
 import type { FileTable, StoredFile } from './file-table.ts';
 import type { FileKey } from './object-layout.ts';
-import { batchRecordsMax, encodeBatch, encodeRecencyHeader, readRecencyLog } from './recency-format.ts';
+import { batchRecordsMax, encodeBatch, recencyHeader, readRecencyLog } from './recency-format.ts';
 import { io } from './storage-error.ts';
 
 /** A file used all the time is written down this often; the order is right to within this after a kill. */
@@ -37,23 +37,6 @@ export class RecencyLog {
     this.#index = index;
     this.#log = state.log;
     this.#generation = state.generation;
-  }
-
-  /** The last use of each file as far as logs in `directory` tell. Files may be gone since. */
-  static async read(files: FileSystem, directory: string): Promise<ReadonlyMap<FileKey, number>> {
-    const lastUsed = new Map<FileKey, number>();
-    for (const generation of await generations(files, directory)) {
-      await using file = await files.openRead(nameOf(directory, generation));
-      if (file === undefined) continue;
-      // The latest wins, in whatever order the files are read: a crash may leave an old one beside its successor.
-      for await (const { key, usedMs } of readRecencyLog(file)) lastUsed.set(key, Math.max(usedMs, lastUsed.get(key) ?? 0));
-    }
-    return lastUsed;
-  }
-
-  /** Whether a file in its directory is a log. */
-  static isName(name: string): boolean {
-    return /^\d{8}$/.test(name);
   }
 
   /** Begins a new log with the uses that the index knows, and drops the old ones. The directory exists. */
@@ -111,7 +94,7 @@ export class RecencyLog {
     await this.#current?.[Symbol.asyncDispose]();
     this.#generation += 1;
     this.#current = await this.#files.createExclusive(nameOf(this.#directory, this.#generation));
-    await this.#current.write(encodeRecencyHeader());
+    await this.#current.write(recencyHeader());
     this.#writtenBytes = 0;
     await this.#append(this.#index.all());
     await this.#current.syncData();
@@ -119,6 +102,24 @@ export class RecencyLog {
     this.#compactAtBytes = Math.max(compactionBytesMin, 2 * this.#writtenBytes);
     for (const generation of before) await this.#files.remove(nameOf(this.#directory, generation));
   }
+}
+
+/** The last use of each file as far as logs in `directory` tell. Files may be gone since. @throws the system's errors. */
+export async function lastUses(files: FileSystem, directory: string): Promise<ReadonlyMap<FileKey, number>> {
+  const lastUsed = new Map<FileKey, number>();
+  for (const { name } of (await files.list(directory)) ?? []) {
+    if (!isRecencyLogName(name)) continue;
+    await using file = await files.openRead(join(directory, name));
+    if (file === undefined) continue;
+    // The latest wins, in whatever order the files are read: a crash may leave an old one beside its successor.
+    for await (const { key, usedMs } of readRecencyLog(file)) lastUsed.set(key, Math.max(usedMs, lastUsed.get(key) ?? 0));
+  }
+  return lastUsed;
+}
+
+/** Whether a file in that directory is a log. */
+export function isRecencyLogName(name: string): boolean {
+  return /^\d{8}$/.test(name);
 }
 
 function* inBatches(files: Iterable<StoredFile>): Generator<readonly StoredFile[], void, undefined> {
@@ -138,5 +139,5 @@ function nameOf(directory: string, generation: number): string {
 /** Numbers of the logs in the directory, oldest first. */
 async function generations(files: FileSystem, directory: string): Promise<readonly number[]> {
   const names = (await files.list(directory)) ?? [];
-  return names.flatMap(({ name }) => (RecencyLog.isName(name) ? [Number(name)] : [])).toSorted((a, b) => a - b);
+  return names.flatMap(({ name }) => (isRecencyLogName(name) ? [Number(name)] : [])).toSorted((a, b) => a - b);
 }

@@ -19,7 +19,7 @@ import { KeyedLock } from './keyed-lock.ts';
 import { ObjectLayout } from './object-layout.ts';
 import type { FileKey } from './object-layout.ts';
 import { Quarantine } from './quarantine.ts';
-import { RecencyLog } from './recency-log.ts';
+import { RecencyLog, lastUses } from './recency-log.ts';
 import { indexFound, recoverFiles } from './recover-files.ts';
 import { SpaceBudget, defaultMaxBytes } from './space-budget.ts';
 import type { Eviction } from './space-budget.ts';
@@ -137,7 +137,7 @@ export class StoredFiles {
     const storage = { files, directories };
     const recencyDirectory = join(directory, 'recency');
     await directories.ensure(recencyDirectory);
-    const lastUsed = await RecencyLog.read(files, recencyDirectory);
+    const lastUsed = await lastUses(files, recencyDirectory);
     const recovered = await recoverFiles(storage, layout);
     const time = new SteadyTime(ports.monotonicClock, ports.wallClock);
     const index = indexFound(recovered.found, lastUsed, time.nowMs());

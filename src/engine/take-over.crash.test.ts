@@ -9,13 +9,14 @@ import type { LogFileSystem, SyncPort } from '../base/log-files.ts';
 import { NodeLogFileSystem } from '../platform/node-log-files.ts';
 import { CrashPoints, tryCrashPoints } from '../testing/crash-points.ts';
 import type { CrashFacts, CrashProgram } from '../testing/crash-points.ts';
+import { FormatOneStore } from '../testing/format-one-store.ts';
 import { ManualClock } from '../testing/manual-clock.ts';
 import { Mortality, mortalFiles, mortalSyncs } from '../testing/mortal-files.ts';
 import { SeededRandom, seededRandom } from '../testing/seeded-random.ts';
 import { replacing, spoiltSyncs } from '../testing/spoiled-ports.ts';
 import { assertInFormatOne, assertInFormatTwo, fillFormatOne } from '../testing/taken-over.ts';
 import type { StoredContent } from '../testing/taken-over.ts';
-import { openFileStore, temporaryDirectory } from '../testing/temporary-file-store.ts';
+import { temporaryDirectory } from '../testing/temporary-file-store.ts';
 import { dataFormat } from './data-directory.ts';
 import { prepareFormatTwo } from './take-over.ts';
 
@@ -37,7 +38,7 @@ describe('a take-over whose process dies', () => {
     await using directory = await temporaryDirectory();
     const original = join(directory.path, 'original');
     const clock = new ManualClock(Date.now());
-    const store = await openFileStore(original, {}, { clock });
+    const store = await FormatOneStore.open(original, { clock });
     const random = seededRandom(t);
     const content = await fillFormatOne(store, clock, random);
     await store.close();
@@ -65,7 +66,7 @@ describe('a take-over whose process dies', () => {
   async function assertOlderGoesOn(root: string, content: StoredContent, clock: ManualClock): Promise<void> {
     const copy = `${root}-older`;
     await cp(root, copy, { recursive: true, preserveTimestamps: true });
-    const store = await openFileStore(copy, {}, { clock });
+    const store = await FormatOneStore.open(copy, { clock });
     await assertInFormatOne(store, content);
     await store.close();
   }
@@ -111,7 +112,7 @@ const program: CrashProgram<Acknowledged> = {
     const ports: Ports = { files, smallSyncs, clock };
     if (facts.content === undefined) {
       if (!work) return;
-      const store = await openFileStore(root, {}, { files, clock });
+      const store = await FormatOneStore.open(root, { files, clock });
       const content = await fillFormatOne(store, clock, random);
       await store.close();
       facts.fill(content);
@@ -121,7 +122,7 @@ const program: CrashProgram<Acknowledged> = {
     assert.ok(format !== undefined, 'there is a marker');
     if (facts.isTaken) assert.equal(format, 2, 'what was served in the new format does not become one of the older one');
     if (format === 1 && !work && random.fraction() < 0.5) {
-      const store = await openFileStore(root, {}, { files, clock });
+      const store = await FormatOneStore.open(root, { files, clock });
       await assertInFormatOne(store, facts.content);
       await store.close();
       return;

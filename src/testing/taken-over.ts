@@ -1,9 +1,8 @@
-// A data directory of format 1 as the file store of that format writes it, and what must be found in it once it was taken over.
+// What is stored in a data directory of format 1, and what must be found in it once it was taken over.
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { byteSourceOf, collect } from '../base/byte-source.ts';
 import type { LogFileSystem } from '../base/log-files.ts';
-import type { FileStore } from '../blob/file-store.ts';
 import type { ValueKey } from '../blob/value-store.ts';
 import { Digest } from '../digest/digest.ts';
 import { blake3, digestFunctionNumbered, md5, sha256, sha512 } from '../digest/digest-function.ts';
@@ -13,6 +12,7 @@ import { RecordScan } from '../engine/record-scan.ts';
 import { classifySegmentFile, decodeSegmentHeader, nonceCrc, segmentHeaderBytes } from '../engine/segment-format.ts';
 import type { SegmentHeader, StreamName } from '../engine/segment-format.ts';
 import { ObjectLayout } from '../engine/object-layout.ts';
+import type { FormatOneClient } from './format-one-store.ts';
 import type { ManualClock } from './manual-clock.ts';
 import type { SeededRandom } from './seeded-random.ts';
 
@@ -46,10 +46,18 @@ export interface FoundSegment {
 /** Longer than what is a record afterwards. */
 export const longValueBytes = 70_000;
 
+/** Bytes of each of the four blobs and values that a directory is filled with. */
+export interface FilledSizes {
+  readonly blobs: readonly number[];
+  readonly values: readonly number[];
+}
+
+const usualSizes: FilledSizes = { blobs: [10, 5_000, 100_000, 1], values: [300, 0, longValueBytes, 4_000] };
+
 /** Blobs of several functions, values of both kinds and of several instances, used in an order that is not that of their puts. */
-export async function fillFormatOne(store: FileStore, clock: ManualClock, random: SeededRandom): Promise<StoredContent> {
+export async function fillFormatOne(store: FormatOneClient, clock: ManualClock, random: SeededRandom, sizes = usualSizes): Promise<StoredContent> {
   const functions = [sha256, blake3, md5, sha512];
-  const digests = [10, 5_000, 100_000, 1].map((length, at) => {
+  const digests = sizes.blobs.map((length, at) => {
     const bytes = random.bytes(length);
     return { digest: Digest.of(bytes, functions[at]), bytes };
   });
@@ -59,7 +67,7 @@ export async function fillFormatOne(store: FileStore, clock: ManualClock, random
     { kind: 'opaque', instance: 'ci', digestFunction: sha512, hash: sha512.hashHex(random.bytes(8)) },
     { kind: 'action_result', instance: 'ci', digestFunction: sha256, hash: sha256.hashHex(random.bytes(8)) },
   ];
-  const contents = [300, 0, longValueBytes, 4_000].map((length) => random.bytes(length));
+  const contents = sizes.values.map((length) => random.bytes(length));
   for (const { digest, bytes } of digests) await store.blobs.put(digest, byteSourceOf(bytes));
   for (const [at, key] of keys.entries()) await store.values.put(key, byteSourceOf(contents[at] ?? new Uint8Array(0)));
   const blobs: StoredBlob[] = [];
@@ -78,7 +86,7 @@ export async function fillFormatOne(store: FileStore, clock: ManualClock, random
 }
 
 /** Fails unless a store of format 1 has all of it. */
-export async function assertInFormatOne(store: FileStore, { blobs, values }: StoredContent): Promise<void> {
+export async function assertInFormatOne(store: FormatOneClient, { blobs, values }: StoredContent): Promise<void> {
   for (const { digest, bytes } of blobs) assert.equal(named(await readBlob(store, digest)), named(bytes));
   for (const { key, bytes } of values) assert.equal(named(await readValue(store, key)), named(bytes));
 }
@@ -199,12 +207,12 @@ async function readWhole(files: LogFileSystem, path: string): Promise<Buffer | u
   return bytes.subarray(0, await file.read(bytes, 0));
 }
 
-async function readBlob(store: FileStore, digest: Digest): Promise<Buffer | undefined> {
+async function readBlob(store: FormatOneClient, digest: Digest): Promise<Buffer | undefined> {
   const source = await store.blobs.get(digest);
   return source && Buffer.from(await collect(source, 1 << 26));
 }
 
-async function readValue(store: FileStore, key: ValueKey): Promise<Buffer | undefined> {
+async function readValue(store: FormatOneClient, key: ValueKey): Promise<Buffer | undefined> {
   const source = await store.values.get(key);
   return source && Buffer.from(await collect(source, 1 << 26));
 }

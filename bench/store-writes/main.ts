@@ -7,10 +7,11 @@ import { collect } from '../../src/base/byte-source.ts';
 import type { BlobBytes, BlobStore } from '../../src/blob/blob-store.ts';
 import { KnownHashes } from '../stores/known-hashes.ts';
 import { MeasuredSyncs } from '../stores/measured-syncs.ts';
-import { openEngine, openFileStore, syncThread } from '../stores/open-stores.ts';
+import { openEngine, syncThread } from '../stores/open-stores.ts';
 import { smallBlobs } from '../stores/small-blobs.ts';
 import { StampedBodies, streamed } from '../stores/stamped-bodies.ts';
 import type { StampedBody } from '../stores/stamped-bodies.ts';
+import { FilePerBlob } from './file-per-blob.ts';
 import { PlainFiles } from './plain-files.ts';
 import { PlainLog } from './plain-log.ts';
 import { takeTurn, writeLoads } from './turns.ts';
@@ -52,7 +53,10 @@ async function openSmall(stack: AsyncDisposableStack, isSlow: boolean): Promise<
     },
   ];
   // A sync of each file with each file's name: how slow that is with slow syncs can be computed.
-  if (!isSlow) contenders.push(smallPuts('file store', stack.use(await openFileStore(join(directory, 'files'), maxBytes)).blobs));
+  if (!isSlow) {
+    const files = await FilePerBlob.open(join(directory, 'files'));
+    contenders.push({ name: 'a file per blob', put: ({ digest, bytes }) => files.put(digest, [bytes]), read: ({ digest }) => files.read(digest) });
+  }
   return contenders;
 }
 
@@ -71,7 +75,7 @@ function smallPuts(name: string, blobs: BlobStore): Contender<BlobBytes> {
 async function openLarge(stack: AsyncDisposableStack, bodies: StampedBodies): Promise<Contender<StampedBody>[]> {
   const whole = stack.use(await openEngine({ directory: join(directory, 'kiln'), maxBytes }));
   const unhashed = stack.use(await openEngine({ directory: join(directory, 'unhashed'), maxBytes }, { hashes: new KnownHashes(bodies) }));
-  const files = stack.use(await openFileStore(join(directory, 'files'), maxBytes));
+  const files = await FilePerBlob.open(join(directory, 'files'));
   const plainDirectory = join(directory, 'plain');
   await mkdir(plainDirectory);
   const plain = stack.use(await PlainFiles.open(plainDirectory, { small: stack.use(syncThread('plain names')), large: stack.use(syncThread('plain data')) }));
@@ -89,7 +93,7 @@ async function openLarge(stack: AsyncDisposableStack, bodies: StampedBodies): Pr
       read: ({ digest }) => plain.read(digest.hash),
       clear: (written) => Promise.all(written.map(({ digest }) => plain.remove(digest.hash))).then(() => undefined),
     },
-    largePuts('file store', files.blobs),
+    { name: 'a file per blob', put: (body) => files.put(body.digest, streamed(body)), read: ({ digest }) => files.read(digest) },
   ];
 }
 

@@ -4,11 +4,9 @@ import type { HashPort } from '../../src/base/log-files.ts';
 import type { Log } from '../../src/base/log.ts';
 import { noMeter } from '../../src/base/metrics.ts';
 import { EngineStore } from '../../src/blob/engine-store.ts';
-import { FileStore } from '../../src/blob/file-store.ts';
 import type { EngineStoreOptions } from '../../src/blob/segment-store-options.ts';
 import type { DigestFunctionName } from '../../src/digest/digest-function.ts';
 import { monotonicClock, nextTurn, waitingTimers as timers, wallClock } from '../../src/platform/clocks.ts';
-import { NodeFileSystem } from '../../src/platform/node-file-system.ts';
 import { NodeLogFileSystem } from '../../src/platform/node-log-files.ts';
 import { systemRandom } from '../../src/platform/random.ts';
 import { SyncThread } from '../../src/platform/sync-thread.ts';
@@ -66,11 +64,6 @@ export async function openEngine(options: EngineStoreOptions, { syncEntry, hashe
   );
   const end = opening.move();
   return { store, smallSyncs, [Symbol.asyncDispose]: () => end.disposeAsync() };
-}
-
-/** The store before: a file for each blob. */
-export function openFileStore(directory: string, maxBytes: number): Promise<FileStore> {
-  return FileStore.open({ directory, maxBytes }, { files: new NodeFileSystem(), monotonicClock, wallClock, timers, log, meter: noMeter, lock });
 }
 
 export function syncThread(name: string, entry?: URL): SyncThread {

@@ -1,11 +1,8 @@
 // A server that holds many blobs: how long it takes to start, what memory a blob costs, and how fast random digests
-// are looked up among them. The data directory is written file by file, with the names that the engine's own layout
-// gives and without syncs; the blobs are whole and right, so the server cannot tell them from ones it took in itself.
-import { closeSync, mkdirSync, openSync, writeSync } from 'node:fs';
-import { dirname } from 'node:path';
-import { makeDataDirectory, prepareDataDirectory } from '../../src/engine/data-directory.ts';
-import { ObjectLayout } from '../../src/engine/object-layout.ts';
-import { NodeFileSystem } from '../../src/platform/node-file-system.ts';
+// are looked up among them. The data directory is filled by a store in this process, which is the server's own.
+import type { BlobBytes } from '../../src/blob/blob-store.ts';
+import { Digest } from '../../src/digest/digest.ts';
+import { sha256 } from '../../src/digest/digest-function.ts';
 import type { Contender } from '../contenders/contender.ts';
 import { kiln, startKiln } from '../contenders/kiln.ts';
 import type { BenchContext, Benchmark } from '../harness/context.ts';
@@ -16,34 +13,43 @@ import { cpuBetween, readCpu, residentBytes } from '../harness/process-usage.ts'
 import { removeTree } from '../harness/processes.ts';
 import type { ServerProcess } from '../harness/processes.ts';
 import type { Result } from '../harness/report.ts';
+import { openEngine } from '../stores/open-stores.ts';
 import { numberedBlob, numberedHash } from '../traffic/numbered-blobs.ts';
 import { oneMissing } from './lookups.ts';
 import { wideWindowBits } from './workload.ts';
 import type { Shape } from './workload.ts';
 
-/** A file takes a block, and Kiln counts it as one; twice that, so that nothing is evicted. */
+/** A record takes a ninth more than the blob; twice that and more, so that nothing is evicted. */
 const diskBytesPerBlob = 4_096;
+/** Given to the store at a time, and how many wait for it to be durable. */
+const blobsPerCall = 100;
+const calls = 8;
+
+function maxBytesFor(count: number): number {
+  return Math.max(count * diskBytesPerBlob, 1024 ** 3);
+}
 
 /** A data directory of Kiln with the numbered blobs from 0 to `count`. */
 async function writeDataDirectory(directory: string, count: number): Promise<void> {
-  const files = new NodeFileSystem();
-  await makeDataDirectory(files, directory);
-  await prepareDataDirectory(files, directory);
-  const layout = new ObjectLayout(directory);
-  const made = new Set<string>();
-  for (let number = 0; number < count; number += 1) {
-    const path = layout.final(numberedHash(number));
-    const shard = dirname(path);
-    if (!made.has(shard)) mkdirSync(shard, { recursive: true });
-    made.add(shard);
-    const file = openSync(path, 'wx', 0o444);
-    writeSync(file, numberedBlob(number));
-    closeSync(file);
-  }
+  await using engine = await openEngine({ directory, maxBytes: maxBytesFor(count) });
+  let next = 0;
+  const put = async (): Promise<void> => {
+    while (next < count) {
+      const from = next;
+      next = Math.min(count, from + blobsPerCall);
+      const blobs = Array.from({ length: next - from }, (_, at): BlobBytes => {
+        const bytes = numberedBlob(from + at);
+        return { digest: Digest.ofChecked(sha256, numberedHash(from + at), bytes.byteLength), bytes };
+      });
+      const refusal = (await engine.store.blobs.putMany(blobs)).find((result) => result !== undefined);
+      if (refusal !== undefined) throw refusal;
+    }
+  };
+  await Promise.all(Array.from({ length: calls }, put));
 }
 
 function startOn(data: string, count: number, context: BenchContext): Promise<ServerProcess> {
-  const flags = ['--max-size', `${Math.max(2 * count * diskBytesPerBlob, 1024 ** 3)}B`];
+  const flags = ['--max-size', `${maxBytesFor(count)}B`];
   return startKiln({ directory: context.newDirectory(), data, core: context.pinning.server, flags });
 }
 

@@ -1,5 +1,5 @@
 // Durable writes into a store in the process that measures, without a network: what the store itself makes of them, beside the
-// least that could keep the same bytes, and beside the store before. The same blobs for all, in turns.
+// least that could keep the same bytes, and beside a file per blob. The same blobs for all, in turns.
 import { fileURLToPath } from 'node:url';
 import { runToEnd } from '../harness/children.ts';
 import type { BenchContext, Benchmark } from '../harness/context.ts';

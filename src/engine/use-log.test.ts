@@ -23,6 +23,7 @@ class Rig {
   readonly lines = new RecordedLog();
   readonly written: Touch[][] = [];
   readonly givenUp: number[] = [];
+  beforeGiveUp: () => Promise<void> = () => Promise.resolve();
   isFailing = false;
   readonly uses: UseLog;
 
@@ -36,6 +37,7 @@ class Rig {
       table: this.log.table,
       recycler: {
         giveUp: async (row) => {
+          await this.beforeGiveUp();
           this.givenUp.push(row.id);
           await this.log.supply.giveBack(row);
           return { copiedBytes: 0, droppedBytes: 0, droppedCount: 0 };
@@ -97,6 +99,28 @@ describe('UseLog', () => {
     const byLow = (a: { readonly low?: number | undefined }, b: { readonly low?: number | undefined }) => (a.low ?? 0) - (b.low ?? 0);
     assert.deepEqual(rig.written.at(-1)?.toSorted(byLow), expected.toSorted(byLow));
     assert.equal(rig.log.table.countOf('touch'), 1);
+  });
+
+  it('writes what is noted during a compaction within a second of its end', async () => {
+    const rig = new Rig();
+    const done = Promise.withResolvers<void>();
+    rig.beforeGiveUp = () => done.promise;
+    for (const name of ['one', 'two']) rig.log.putBlob(hashOf(name), Buffer.alloc(10), nowS - 1_600);
+    rig.uses.note(1, 2, nowS);
+    rig.clock.advance(1_000);
+    await settled();
+    const compacting = rig.uses.compact();
+    await settled();
+    rig.uses.note(3, 4, nowS);
+    rig.clock.advance(1_000); // finds that there is no turn for it
+    await settled();
+    assert.equal(rig.written.length, 1);
+    done.resolve();
+    await compacting;
+    rig.clock.advance(1_000);
+    await settled();
+    assert.deepEqual(rig.written.at(-1), [{ low: 3, high: 4, usedAtS: nowS }]);
+    assert.equal(rig.clock.pendingTimers, 0);
   });
 
   it('costs no more than ages when it cannot write: says so, and goes on', async () => {

@@ -58,10 +58,7 @@ export class UseLog {
   note(low: number, high: number, usedAtS: number): void {
     if (this.#closed || this.#noted.length >= notedMax) return;
     this.#noted.push({ low, high, usedAtS });
-    this.#timer ??= this.#ports.timers.after(flushMs, () => {
-      this.#timer = undefined;
-      this.flush();
-    });
+    this.#flushLater();
   }
 
   /** Appends what was noted, without waiting for anything. Each second by itself. */
@@ -95,8 +92,17 @@ export class UseLog {
     assert(this.#writing === undefined, 'uses are written by one at a time');
     this.#writing = this.#try(work).finally(() => {
       this.#writing = undefined;
+      if (this.#noted.length > 0) this.#flushLater(); // came meanwhile, and found that there was no turn for it
     });
     return this.#writing;
+  }
+
+  #flushLater(): void {
+    if (this.#closed) return;
+    this.#timer ??= this.#ports.timers.after(flushMs, () => {
+      this.#timer = undefined;
+      this.flush();
+    });
   }
 
   async #try(work: () => Promise<void>): Promise<void> {

@@ -25,6 +25,7 @@ class Rig {
   readonly log = new HandSyncedLog({ segmentBytes: 65_536, leaseS: 3_600, nowS: () => nowS });
   readonly order = new SieveOrder();
   readonly pinned = new Set<string>();
+  isPinned = (key: KeyWords): boolean => this.pinned.has(key.hex());
   readonly held = new Set<string>();
   readonly removed: string[] = [];
   unpinnedCount = 0;
@@ -62,7 +63,7 @@ class Rig {
   #leases() {
     const rig = () => this;
     return {
-      isPinned: (key: KeyWords) => this.pinned.has(key.hex()),
+      isPinned: (key: KeyWords) => this.isPinned(key),
       get unpinnedCount() {
         return rig().unpinnedCount;
       },
@@ -158,10 +159,35 @@ describe('FileVictims', () => {
     assert.equal(await rig.victims.find(floorS), undefined);
     assert.ok(rig.turns >= 4);
     rig.turns = 0;
-    assert.equal(await rig.victims.find(floorS + 15), undefined);
+    assert.equal(await rig.victims.find(floorS), undefined);
     assert.equal(rig.turns, 0);
     assert.equal(await rig.victims.find(floorS + 16), undefined);
     assert.ok(rig.turns >= 4);
+  });
+
+  it('takes what has fallen out of its lease at once, however the floor stands to the steps in which uses are known', async () => {
+    for (const before of [0, 1, 15]) {
+      const rig = new Rig();
+      rig.put('file', floorS);
+      assert.equal(await rig.victims.find(floorS - before), undefined);
+      assert.equal(await rig.victims.find(floorS), undefined);
+      assert.ok((await rig.victims.find(floorS + 1)) !== undefined, `first looked ${before} s before`);
+    }
+  });
+
+  it('K2-04: a pin that ends while it is asked for keeps the file once more: it was in use until then', async () => {
+    for (const asked of [1, 2, 3]) {
+      const rig = new Rig();
+      rig.put('file');
+      let asks = 0;
+      rig.isPinned = () => {
+        asks += 1;
+        if (asks === asked) rig.use('file', nowS);
+        return false;
+      };
+      if ((await rig.victims.find(floorS)) !== undefined) assert.equal(await rig.victims.evict(floorS), undefined, `asked ${asked} times`);
+      assert.deepEqual(rig.removed, []);
+    }
   });
 
   it('takes what has fallen out of its lease', async () => {

@@ -56,7 +56,7 @@ export class FileVictims {
       if (found !== undefined) return found;
       await nextTurn();
     }
-    this.#noneBelowS = leaseFloorS + useStepS;
+    this.#noneBelowS = Math.ceil(leaseFloorS / useStepS) * useStepS + 1; // the least time of use that may still be leased has ended then
     return undefined;
   }
 
@@ -71,7 +71,8 @@ export class FileVictims {
     if (victim === undefined || prefix === undefined) return undefined;
     const slot = this.#ports.entries.blobs.findPrefix(prefix.low, prefix.high);
     try {
-      if (await this.#ports.files.remove(slot, 'evicted', (at) => !this.#isPinned(at))) return victim;
+      // In this order: a pin that ends by being asked for is a use.
+      if (await this.#ports.files.remove(slot, 'evicted', (at) => !this.#isPinned(at) && !this.#ports.entries.blobs.wasUsed(at))) return victim;
     } catch (thrown) {
       this.#keep(prefix);
       throw thrown;
@@ -105,12 +106,14 @@ export class FileVictims {
     const { blobs } = entries;
     const slot = this.#fileAt(low, high);
     if (slot === -1) return 'gone';
+    // First: a pin that ends by being asked for is a use.
+    const isPinned = this.#isPinned(slot);
     if (blobs.wasUsed(slot)) {
       blobs.clearUsed(slot);
       return 'used';
     }
     if (blobs.usedAtS(slot) >= leaseFloorS) return 'kept';
-    return this.#isPinned(slot) || files.isHeld(this.#key) ? 'kept' : 'take';
+    return isPinned || files.isHeld(this.#key) ? 'kept' : 'take';
   }
 
   /** `this.#key` is that of the slot afterwards. */

@@ -12,6 +12,7 @@ import type { LogWriter } from './log-writer.ts';
 import type { Quarantine } from './quarantine.ts';
 import type { RecordQuarantine } from './record-quarantine.ts';
 import type { RecordReads } from './record-reads.ts';
+import type { SegmentRecycler } from './segment-recycler.ts';
 import type { SegmentStore } from './segment-store.ts';
 import type { SegmentSupply } from './segment-supply.ts';
 import type { SegmentTable } from './segment-table.ts';
@@ -49,6 +50,7 @@ export interface EngineParts {
   readonly recordQuarantine: RecordQuarantine;
   readonly corruptFiles: { count: number };
   readonly evictor: Evictor;
+  readonly recycler: SegmentRecycler;
   readonly evictions: EvictionJournal;
   readonly hashes: HashPort<DigestFunctionName>;
   readonly time: SteadyTime;

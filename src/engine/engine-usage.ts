@@ -27,10 +27,11 @@ function spaceUsage({ ledger, quarantine, table, supply, writers }: EngineParts)
   };
 }
 
-function entryUsage({ entries, evictions, leases, recordQuarantine, corruptFiles, files, leaseMs, renewAfterMs, nowS, table }: EngineParts) {
+function entryUsage({ entries, evictions, leases, recordQuarantine, recycler, corruptFiles, files, leaseMs, renewAfterMs, nowS, table }: EngineParts) {
   const now = nowS();
   // Of the log alone: which file goes next is not known before one has to.
-  const oldestS = Math.min(...(['blob', 'value'] as const).map((stream) => table.oldest(stream)?.begunS ?? Infinity));
+  const oldest = (['blob', 'value'] as const).map((stream) => table.oldest(stream));
+  const oldestS = Math.min(...oldest.map((row) => (row === undefined ? Infinity : (entries.meanUseS(row.ordinal) ?? row.begunS))));
   return {
     filesCount: entries.count,
     blobsCount: entries.blobs.count,
@@ -38,7 +39,7 @@ function entryUsage({ entries, evictions, leases, recordQuarantine, corruptFiles
     evictedCount: evictions.count,
     evictedBytes: evictions.bytes,
     evictionAgeMs: evictions.lastAgeMs,
-    corruptCount: recordQuarantine.count + corruptFiles.count + files.usage.wrongCount,
+    corruptCount: recordQuarantine.count + recycler.lostCount + corruptFiles.count + files.usage.wrongCount,
     leasedBytes: leases.leasedBytes(now),
     pinnedBytes: leases.pinnedBytes,
     // What is kept is kept for as long as a use may go unnoticed beside.

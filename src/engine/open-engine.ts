@@ -209,6 +209,7 @@ interface Upkeep {
   readonly leases: LeaseBook;
   readonly evictions: EvictionJournal;
   readonly evictor: Evictor;
+  readonly recycler: SegmentRecycler;
   readonly valuePuts: ValuePuts;
 }
 
@@ -230,7 +231,6 @@ function openUpkeep(options: EngineOptions, ports: EnginePorts, { ground, found,
     intents,
     isBeingPut: (key) => valuePuts.isKeyUnderWay(key),
     leases,
-    files: files.large,
     damage: found.quarantine,
     onDropped: ({ head, bytes, usedAtS }) => evictions.evicted(head.kind === 'blob' ? 'blob' : 'value', bytes, usedAtS),
     nowS,
@@ -265,7 +265,7 @@ function openUpkeep(options: EngineOptions, ports: EnginePorts, { ground, found,
   end.defer(() => evictor.close());
   end.defer(() => useLog.close());
   end.defer(() => files.uploads.close());
-  return { leases, evictions, evictor, valuePuts };
+  return { leases, evictions, evictor, recycler, valuePuts };
 }
 
 function assemble({ smallBytesMax, leaseMs }: EngineOptions, { hashes, log }: EnginePorts, opened: Opening & { readonly log: OpenedLog; readonly files: OpenedFiles; readonly upkeep: Upkeep }): EngineParts {

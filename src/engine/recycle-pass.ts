@@ -12,6 +12,7 @@ import { KeyWords } from './key-words.ts';
 import type { LiveEntries } from './live-entries.ts';
 import type { RoomClaim } from './log-claims.ts';
 import type { Appended, AppendRequest, LogWriter } from './log-writer.ts';
+import { readAround } from './read-around.ts';
 import { recycleStep } from './recycle-step.ts';
 import type { RecycleBudget, RecycledEntry } from './recycle-step.ts';
 import { RecordScan } from './record-scan.ts';
@@ -21,7 +22,6 @@ import type { RunningIntents } from './running-intents.ts';
 import { segmentHeaderBytes } from './segment-format.ts';
 import type { SegmentStore } from './segment-store.ts';
 import type { SegmentRow, SegmentTable } from './segment-table.ts';
-import { io } from './storage-error.ts';
 
 /** A blob or value that the store forgot. */
 export interface DroppedEntry {
@@ -80,6 +80,8 @@ interface PendingCopy {
 export class RecyclePass {
   /** Without a record that is right, in order. */
   readonly unread: UnreadRange[] = [];
+  /** Of them, bytes that the disk did not give, tried twice. */
+  lostBytes = 0;
   /** Records that were left for another pass. */
   postponedCount = 0;
   readonly #row: SegmentRow;
@@ -119,7 +121,9 @@ export class RecyclePass {
     const scan = new RecordScan({ offset: segmentHeaderBytes, endOffset, nonceCrc, recordsBefore: 0, known: { durableMark: endOffset, headsEnd: endOffset } });
     const piece = Buffer.allocUnsafe(Math.min(pieceBytes, endOffset));
     for (let at = segmentHeaderBytes; at < endOffset && !scan.isEnded; ) {
-      const count = await io('read a segment', file.read(piece.subarray(0, Math.min(pieceBytes, endOffset - at)), at));
+      // What is lost comes as zeros: no record begins so, and of one of which it is a part the checksum tells.
+      const { count, lostBytes } = await readAround(file, piece.subarray(0, Math.min(pieceBytes, endOffset - at)), at);
+      this.lostBytes += lostBytes;
       if (count === 0) break; // shorter than it was
       for (let part = 0; part < count && !scan.isEnded; part += partBytes) {
         await this.#take(scan.push(piece.subarray(part, Math.min(count, part + partBytes))));
@@ -218,7 +222,8 @@ export class RecyclePass {
 
   #entryAt(slot: Slot): RecycledEntry {
     this.#index.keyOf(slot, this.#key);
-    return { usedAtS: this.#index.usedAtS(slot), wasUsed: this.#index.wasUsed(slot), isPinned: this.#ports.isPinned(this.#key) };
+    const isPinned = this.#ports.isPinned(this.#key); // first: a pin that ends by being asked for is a use
+    return { usedAtS: this.#index.usedAtS(slot), wasUsed: this.#index.wasUsed(slot), isPinned };
   }
 
   /** `this.#key` is that of the record, unless it is an intent. */

@@ -4,11 +4,11 @@ import { assert } from '../base/assert.ts';
 import { CacheError } from '../base/cache-error.ts';
 import type { Log } from '../base/log.ts';
 import { unlessCancelled } from '../base/unless-cancelled.ts';
-import type { BlobIndex, Slot } from './blob-index.ts';
 import { keepDamaged } from './damaged-bytes.ts';
-import { KeyWords } from './key-words.ts';
 import { KeyedLock } from './keyed-lock.ts';
 import type { LeaseBook } from './lease-book.ts';
+import { LostRecords } from './lost-records.ts';
+import { readAround } from './read-around.ts';
 import { CopyAllowance } from './recycle-step.ts';
 import type { GivenUp, GiveUpLimits } from './recycle-step.ts';
 import { RecyclePass } from './recycle-pass.ts';
@@ -16,14 +16,12 @@ import type { PassBudget, RecyclePorts, RecycleTotals, UnreadRange } from './rec
 import type { StreamName } from './segment-format.ts';
 import type { SegmentStore } from './segment-store.ts';
 import type { SegmentRow } from './segment-table.ts';
-import { io } from './storage-error.ts';
 
 export interface RecyclerPorts extends Omit<RecyclePorts, 'store' | 'isPinned'> {
   readonly store: Pick<SegmentStore, 'open' | 'forget'>;
-  /** See HintWriter, SegmentSupply, LargeFiles, DamageKeeping. */
+  /** See HintWriter, SegmentSupply, DamageKeeping. */
   readonly hints: { drop(row: SegmentRow): Promise<void> };
   readonly supply: { giveBack(row: SegmentRow): Promise<void> };
-  readonly files: { remove(slot: Slot, reason: 'lost'): Promise<unknown> };
   readonly damage: { keep(name: string, bytes: Uint8Array): Promise<unknown> };
   readonly leases: Pick<LeaseBook, 'isPinned' | 'leaseFloorS'>;
   readonly nowS: () => number;
@@ -34,16 +32,26 @@ export interface RecyclerPorts extends Omit<RecyclePorts, 'store' | 'isPinned'> 
 const passesMax = 8;
 /** Kept in one file of the quarantine. */
 const keptPieceBytes = 1_048_576;
+/** What a disk does not give for so long is lost. Before, a cable may be loose, and an error of the disk is no absence. */
+const lostAfterS = 10;
 
 export class SegmentRecycler {
   readonly #ports: RecyclerPorts;
   /** By stream: segments go oldest first, each durably before the next. */
   readonly #turns = new KeyedLock();
   readonly #allowances: Readonly<Record<StreamName, CopyAllowance>> = { blob: new CopyAllowance(), value: new CopyAllowance(), touch: new CopyAllowance() };
-  readonly #key = new KeyWords();
+  readonly #lost: LostRecords;
+  /** By id of a segment: since when something of it cannot be read. No more than there are segments. */
+  readonly #unreadSinceS = new Map<number, number>();
 
   constructor(ports: RecyclerPorts) {
     this.#ports = ports;
+    this.#lost = new LostRecords(ports);
+  }
+
+  /** Entries whose records were damaged, or could not be read, when their segment was given up. */
+  get lostCount(): number {
+    return this.#lost.count;
   }
 
   /**
@@ -73,6 +81,7 @@ export class SegmentRecycler {
       await hints.drop(row);
       await store.forget(row.ordinal);
       await supply.giveBack(row);
+      this.#unreadSinceS.delete(row.id);
     } catch (thrown) {
       row.state = row.hasFailed ? 'failed' : 'sealed';
       throw thrown;
@@ -91,49 +100,29 @@ export class SegmentRecycler {
       const bytesBefore = totals.copiedBytes + totals.droppedBytes;
       const pass = new RecyclePass(row, { ...this.#ports, isPinned: (key) => this.#ports.leases.isPinned(key) }, budget, totals);
       await pass.run();
+      if (pass.lostBytes === 0) this.#unreadSinceS.delete(row.id);
+      else row.hasFailed = true; // a file with such places is not written again
       if (totals.copiedBytes + totals.droppedBytes > bytesBefore || pass.postponedCount > 0) continue;
       inVain += 1;
       // Twice nothing was found by reading, so nothing came back meanwhile either.
-      if (inVain === 2) await this.#forgetLost(row, pass.unread);
+      if (inVain < 2) continue;
+      if (pass.lostBytes > 0) this.#believe(row, pass.lostBytes);
+      await this.#keepDamage(row, pass.unread);
+      await this.#lost.letGo(row);
     }
+  }
+
+  /** @throws CacheError `unavailable`: what cannot be read may come back, and its segment stays as long. */
+  #believe(row: SegmentRow, lostBytes: number): void {
+    const nowS = this.#ports.nowS();
+    const sinceS = this.#unreadSinceS.get(row.id) ?? nowS;
+    this.#unreadSinceS.set(row.id, sinceS);
+    if (nowS - sinceS < lostAfterS) throw new CacheError('unavailable', `${lostBytes} bytes of segment ${row.id} cannot be read; what they hold counts as lost if that lasts for ${lostAfterS} seconds`);
   }
 
   #keeping({ dropsMax = Infinity, keepFromS = Infinity }: GiveUpLimits) {
     const { leases, nowS } = this.#ports;
     return { keepFromS: Math.min(keepFromS, leases.leaseFloorS(nowS())), dropsMax };
-  }
-
-  /** Entries whose records are damaged: they would be found out by the next read, and the segment goes now. */
-  async #forgetLost(row: SegmentRow, unread: readonly UnreadRange[]): Promise<void> {
-    const { entries, files, nextTurn, log } = this.#ports;
-    await this.#keepDamage(row, unread);
-    const index = row.stream === 'blob' ? entries.blobs : entries.values;
-    let lost = 0;
-    for (let chunk = 0; chunk < index.chunkCount; chunk += 1) {
-      for (const words of this.#keysIn(index, chunk, row.ordinal)) {
-        this.#key.words.set(words.words);
-        this.#key.tag = words.tag;
-        const slot = index.find(this.#key);
-        if (slot === -1 || index.segmentOf(slot) !== row.ordinal) continue;
-        lost += 1;
-        // The file is right, but nothing on disk says that it is there.
-        if (index.isFile(slot)) await files.remove(slot, 'lost');
-        else entries.remove(index, slot);
-      }
-      await nextTurn();
-    }
-    if (lost > 0) log.error('a segment is damaged: entries of it are lost and count as absent', undefined, { segment: row.id, stream: row.stream, entries: lost });
-  }
-
-  /** Of the entries of one chunk that stand in that segment. */
-  #keysIn(index: BlobIndex, chunk: number, ordinal: number): readonly { readonly words: Uint32Array; readonly tag: number }[] {
-    const keys: { readonly words: Uint32Array; readonly tag: number }[] = [];
-    for (const slot of index.slotsOf(chunk)) {
-      if (index.segmentOf(slot) !== ordinal) continue;
-      index.keyOf(slot, this.#key);
-      keys.push({ words: this.#key.words.slice(), tag: this.#key.tag });
-    }
-    return keys;
   }
 
   async #keepDamage(row: SegmentRow, unread: readonly UnreadRange[]): Promise<void> {
@@ -142,8 +131,8 @@ export class SegmentRecycler {
     for (const { from, to } of unread) {
       for (let at = from; at < to; at += keptPieceBytes) {
         const bytes = Buffer.allocUnsafe(Math.min(keptPieceBytes, to - at));
-        const count = await io('read what is damaged', opened.file.read(bytes, at));
-        if (count > 0) await keepDamaged({ keeping, log }, { segmentId: row.id, offset: at, bytes: bytes.subarray(0, count) });
+        const { count, lostBytes } = await readAround(opened.file, bytes, at);
+        if (count > lostBytes) await keepDamaged({ keeping, log }, { segmentId: row.id, offset: at, bytes: bytes.subarray(0, count) });
       }
     }
   }

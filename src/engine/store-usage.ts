@@ -14,7 +14,10 @@ export interface StoreUsage {
   /** Blobs and values. */
   readonly filesCount: number;
   readonly blobsCount: number;
-  /** Since the entry that would be evicted next was used; undefined for an empty store. */
+  /**
+   * Since what would be evicted next was used: the file, or, of a store of segments, the oldest segment of blobs or values, on the
+   * average of what counts in it. Undefined: there is none.
+   */
   readonly oldestUseAgeMs: number | undefined;
   readonly evictedCount: number;
   readonly evictedBytes: number;

@@ -51,6 +51,8 @@ export class HandSyncedLog {
   syncsByItself = true;
   /** Of records appended. */
   appendedBytes = 0;
+  /** Of a segment that is given up; may throw what a disk would. */
+  beforeRead: (position: number, bytes: number) => void = () => undefined;
   onAppend: (request: AppendRequest) => void = () => undefined;
   /** A segment is begun, for whatever record. */
   onBegin: () => void = () => undefined;
@@ -74,7 +76,10 @@ export class HandSyncedLog {
     open: (ordinal: number): OpenSegment => {
       const row = this.table.at(ordinal);
       this.table.beginRead(ordinal);
-      const read = (into: Uint8Array, position: number): Promise<number> => Promise.resolve(this.#fileOf(ordinal).copy(into, 0, position, position + into.byteLength));
+      const read = async (into: Uint8Array, position: number): Promise<number> => {
+        this.beforeRead(position, into.byteLength);
+        return this.#fileOf(ordinal).copy(into, 0, position, position + into.byteLength);
+      };
       // Only what a recycler does with it.
       return { row, file: { read } as unknown as OpenSegment['file'], [Symbol.dispose]: () => this.table.endRead(ordinal) };
     },

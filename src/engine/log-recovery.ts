@@ -184,14 +184,13 @@ class LogRecovery {
   }
 
   async #recovered(free: readonly FreeFile[], isClean: boolean): Promise<RecoveredLog> {
-    const { files } = this.#ports;
     const hints: { row: SegmentRow; bytes: number }[] = [];
     const unhinted: SegmentRow[] = [];
     for (const { hint, row } of this.#read) {
       if (hint !== undefined) hints.push({ row, bytes: hint.bytes });
       if (hint?.isSealed !== true && row.stream !== 'touch') unhinted.push(row);
     }
-    const orphans = await orphanedFiles(files, this.#options.directory, this.#fold.orphans());
+    const orphans = await orphanedFiles(this.#ports, this.#options.directory, this.#fold.orphans());
     return { nextSequence: this.#fold.sequenceMax + 1, free, orphans, hints, unhinted, report: this.#report(hints.length, isClean) };
   }
 

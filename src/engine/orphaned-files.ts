@@ -1,6 +1,7 @@
 // Which files of `objects/` nothing in the log speaks for, by their whole names: the index and hints keep no more than 32 bytes
 // of a hash. Reads only.
 import { join } from 'node:path';
+import type { Log } from '../base/log.ts';
 import type { LogFile, LogFileSystem } from '../base/log-files.ts';
 import { digestFunctionNumbered } from '../digest/digest-function.ts';
 import type { DigestFunction } from '../digest/digest-function.ts';
@@ -25,7 +26,7 @@ export interface OrphanedFile {
 }
 
 /** @param directory `segments/`. @throws CacheError `unavailable`. */
-export async function orphanedFiles(files: Pick<LogFileSystem, 'openLog'>, directory: string, records: readonly OrphanRecord[]): Promise<readonly OrphanedFile[]> {
+export async function orphanedFiles({ files, log }: { readonly files: Pick<LogFileSystem, 'openLog'>; readonly log: Log }, directory: string, records: readonly OrphanRecord[]): Promise<readonly OrphanedFile[]> {
   const orphans: OrphanedFile[] = [];
   for (const [row, ofRow] of Map.groupBy(records, (record) => record.row)) {
     const name = segmentFileName(row.id, row.stream);
@@ -33,6 +34,7 @@ export async function orphanedFiles(files: Pick<LogFileSystem, 'openLog'>, direc
     for (const record of ofRow) {
       const orphan = await orphanOf(file, name, record);
       if (orphan !== undefined) orphans.push(orphan);
+      else log.warn(`segments/${name} had a record at ${record.offset} that is not right any more; a file that it speaks of may be left in objects/, where nothing counts it`, { reason: record.reason });
     }
   }
   return orphans;

@@ -17,7 +17,7 @@ import type { StoreEngine } from '../engine/store-engine.ts';
 import type { BlobBytes, BlobStore, BlobStoreCapabilities, GetOptions, GetResult, PutResult } from './blob-store.ts';
 import { FileStreams } from './file-streams.ts';
 import { checkAccepted, checkKnownSize, checkRange, wrongSize } from './known-blob.ts';
-import { SeenKeys } from './seen-keys.ts';
+import { SeenDigests } from './seen-digests.ts';
 import type { WholeFiles } from './whole-files.ts';
 
 export interface SegmentBlobStoreLimits {
@@ -56,12 +56,12 @@ export class SegmentBlobStore implements BlobStore {
 
   findMissing(digests: DigestList): MaybePromise<DigestList> {
     const engine = this.#engine;
-    const missing = new SeenKeys();
+    const missing = new SeenDigests(digests);
     const doubtful: Promise<unknown>[] = [];
     let nowS: number | undefined;
     const absent = digests.select((index) => {
-      const slot = engine.findBlob(digests.function, digests.hashAt(index));
-      if (slot === -1) return missing.add(digests.keyAt(index));
+      const slot = engine.findListed(digests, index);
+      if (slot === -1) return missing.add(index);
       if (engine.blobs.sizeOf(slot) === digests.sizeAt(index)) engine.touchBlob(slot, (nowS ??= engine.nowS()));
       else doubtful.push(this.#settleSize(digests.at(index), slot));
       return false;

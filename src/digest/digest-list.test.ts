@@ -71,3 +71,51 @@ describe('DigestList', () => {
     assert.equal(list.keyAt(9_999), plain[9_999]?.key);
   });
 });
+
+describe('DigestList of words', () => {
+  /** The same digests, known as texts and as words. */
+  function both(hashes: readonly string[], sizes: readonly (number | bigint)[], digestFunction = sha256): readonly [() => DigestList, () => DigestList] {
+    const bytes = Buffer.from(hashes.join(''), 'hex');
+    const words = new Uint32Array(new Uint8Array(Buffer.concat([bytes, Buffer.alloc(64)])).buffer); // with room behind
+    return [
+      () => DigestList.check(digestFunction, { hashes, sizes, lowerHex: true }),
+      () => DigestList.check(digestFunction, { hashes: [], sizes, lowerHex: true, words }),
+    ];
+  }
+
+  it('is the list of their texts, selected and cut too', (t) => {
+    const random = seededRandom(t);
+    for (let round = 0; round < 200; round += 1) {
+      const hashes = Array.from({ length: random.integer(0, 20) }, () => Buffer.from(random.bytes(32)).toString('hex'));
+      const [texts, words] = both(hashes, hashes.map(() => random.integer(1, 1_000))).map((make) => make()) as [DigestList, DigestList];
+      const kept = hashes.map(() => random.integer(0, 1) === 0);
+      const [from, to] = [random.integer(0, hashes.length), random.integer(0, hashes.length)].toSorted((a, b) => a - b) as [number, number];
+      for (const [a, b] of [[texts, words], [texts.select((index) => kept[index] === true), words.select((index) => kept[index] === true)], [texts.slice(from, to), words.slice(from, to)]] as const) {
+        assert.deepEqual(Array.from(b, String), Array.from(a, String));
+        assert.deepEqual([b.length, b.totalBytes], [a.length, a.totalBytes]);
+        for (let index = 0; index < a.length; index += 1) assert.equal(b.keyAt(index), a.keyAt(index));
+      }
+      assert.throws(() => words.hashAt(hashes.length), { name: 'AssertionError' });
+    }
+  });
+
+  it('refuses the sizes that their texts are refused for', () => {
+    const other = 'ab'.repeat(32);
+    for (const [hash, size] of [[other, 0], [other, -1], [other, 2n ** 63n], [sha256.emptyHash, 1]] as const) {
+      const [texts, words] = both([other, hash], [1, size]);
+      const refusal = { name: 'CacheError', message: thrownBy(texts).message };
+      assert.throws(words, refusal, `${hash}/${size}`);
+    }
+    const [texts, words] = both([sha256.emptyHash], [0]);
+    assert.deepEqual(Array.from(words(), String), Array.from(texts(), String));
+  });
+});
+
+function thrownBy(work: () => unknown): Error {
+  try {
+    work();
+  } catch (thrown) {
+    if (thrown instanceof Error) return thrown;
+  }
+  throw new Error('nothing was thrown');
+}

@@ -1,9 +1,10 @@
-// Many digests of one call: with 10,000 digests it must not make 10,000 objects beside the texts of the hashes. One
+// Many digests of one call: with 10,000 digests it must not make 10,000 objects, nor as many texts where nobody wants them. One
 // function for all of them, as REAPI has it (DG-5).
 import { assert } from '../base/assert.ts';
+import { hashDigits, hashWordCount, hexOfWords, readHexWords, sameWords } from '../base/hex-words.ts';
 import { Digest, checkHash, checkSize, digestKey } from './digest.ts';
 import type { DigestKey } from './digest.ts';
-import { sha256 } from './digest-function.ts';
+import { digestFunctions, sha256 } from './digest-function.ts';
 import type { DigestFunction } from './digest-function.ts';
 
 /** Digests as a message has them: hashes and sizes of any kind, as many of the one as of the other. */
@@ -13,6 +14,8 @@ export interface UncheckedDigests {
   readonly sizes: readonly (number | bigint)[];
   /** No hash has anything but lower-case hex digits in it, so that only lengths are left to check. */
   readonly lowerHex: boolean;
+  /** The hashes as well, eight words each (base/hex-words.ts), if all have 64 lower-case digits; there may be more behind them. */
+  readonly words?: Uint32Array | undefined;
 }
 
 /** Digests in the order given, duplicates kept. Immutable; may be empty. */
@@ -21,13 +24,15 @@ export class DigestList implements Iterable<Digest> {
 
   readonly function: DigestFunction;
   readonly sizes: readonly number[];
-  /** As text, since stores look them up as text. */
+  /** Of the hashes eight each, where they came so; there may be more behind them. Then nothing is known as text. */
+  readonly words: Uint32Array | undefined;
   readonly #hashes: readonly string[];
 
-  private constructor(digestFunction: DigestFunction, hashes: readonly string[], sizes: readonly number[]) {
+  private constructor(digestFunction: DigestFunction, hashes: readonly string[] | Uint32Array, sizes: readonly number[]) {
     this.function = digestFunction;
+    this.words = hashes instanceof Uint32Array ? hashes : undefined;
+    this.#hashes = hashes instanceof Uint32Array ? [] : hashes;
     this.sizes = sizes;
-    this.#hashes = hashes;
   }
 
   /** @throws AssertionError unless all have one function. */
@@ -72,8 +77,11 @@ export class DigestList implements Iterable<Digest> {
    * As `parse`. Takes over the arrays: nobody adds to them any more.
    * @throws CacheError `invalid_argument` for the first digest that is malformed (CAS-10).
    */
-  static check(digestFunction: DigestFunction, { hashes, sizes, lowerHex }: UncheckedDigests): DigestList {
+  static check(digestFunction: DigestFunction, unchecked: UncheckedDigests): DigestList {
     const { hexLength, emptyHash } = digestFunction;
+    const { sizes, lowerHex, words } = unchecked;
+    if (words !== undefined && hexLength === hashDigits) return DigestList.#ofWords(digestFunction, words, sizes);
+    const { hashes } = unchecked;
     for (let index = 0; index < hashes.length; index += 1) {
       const hash = hashes[index] ?? '';
       const size = sizes[index] ?? 0;
@@ -85,11 +93,26 @@ export class DigestList implements Iterable<Digest> {
     return new DigestList(digestFunction, hashes, sizes as readonly number[]);
   }
 
+  static #ofWords(digestFunction: DigestFunction, words: Uint32Array, sizes: readonly (number | bigint)[]): DigestList {
+    const empty = emptyWordsOf.get(digestFunction);
+    assert(empty !== undefined, 'words are hashes of 64 digits');
+    for (let index = 0; index < sizes.length; index += 1) {
+      const size = sizes[index] ?? 0;
+      if (typeof size === 'number' && size > 0 && !sameWords(words, index * hashWordCount, empty, 0)) continue;
+      checkSize(digestFunction, hexOfWords(words, index * hashWordCount), size);
+    }
+    return new DigestList(digestFunction, words, sizes as readonly number[]); // as in `check`
+  }
+
   get length(): number {
     return this.sizes.length;
   }
 
   hashAt(index: number): string {
+    if (this.words !== undefined) {
+      assert(index < this.length, 'index within the digest list');
+      return hexOfWords(this.words, index * hashWordCount);
+    }
     const hash = this.#hashes[index];
     assert(hash !== undefined, 'index within the digest list');
     return hash;
@@ -124,6 +147,7 @@ export class DigestList implements Iterable<Digest> {
     let index = 0;
     while (index < length && keep(index)) index += 1;
     if (index === length) return this;
+    if (this.words !== undefined) return this.#selectWords(this.words, index, keep);
     const hashes = this.#hashes.slice(0, index);
     const sizes = this.sizes.slice(0, index);
     for (index += 1; index < length; index += 1) {
@@ -134,9 +158,24 @@ export class DigestList implements Iterable<Digest> {
     return hashes.length === 0 ? DigestList.empty : new DigestList(this.function, hashes, sizes);
   }
 
+  /** The first `kept` stay, and the next one does not. */
+  #selectWords(words: Uint32Array, kept: number, keep: (index: number) => boolean): DigestList {
+    const sizes = this.sizes.slice(0, kept);
+    // Room for all that may come: most are kept, or few are looked at.
+    const selected = new Uint32Array((this.length - 1) * hashWordCount);
+    selected.set(words.subarray(0, kept * hashWordCount));
+    for (let index = kept + 1; index < this.length; index += 1) {
+      if (!keep(index)) continue;
+      for (let word = 0; word < hashWordCount; word += 1) selected[sizes.length * hashWordCount + word] = words[index * hashWordCount + word] ?? 0;
+      sizes.push(this.sizeAt(index));
+    }
+    return sizes.length === 0 ? DigestList.empty : new DigestList(this.function, selected, sizes);
+  }
+
   /** Those from `from` on and before `to`. */
   slice(from: number, to: number): DigestList {
     if (from === 0 && to === this.length) return this;
+    if (this.words !== undefined) return new DigestList(this.function, this.words.subarray(from * hashWordCount), this.sizes.slice(from, to));
     return new DigestList(this.function, this.#hashes.slice(from, to), this.sizes.slice(from, to));
   }
 
@@ -144,4 +183,16 @@ export class DigestList implements Iterable<Digest> {
   get totalBytes(): number {
     return this.sizes.reduce((sum, size) => sum + size, 0);
   }
+}
+
+/** Of each function with 64 digits. */
+const emptyWordsOf: ReadonlyMap<DigestFunction, Uint32Array> = new Map(
+  digestFunctions.filter(({ hexLength }) => hexLength === hashDigits).map((row) => [row, wordsOf(row.emptyHash)]),
+);
+
+function wordsOf(hash: string): Uint32Array {
+  const digits = Buffer.from(hash, 'latin1');
+  const words = new Uint32Array(hashWordCount);
+  assert(readHexWords(new DataView(digits.buffer, digits.byteOffset), 0, words, { at: 0, count: hashWordCount }), 'the hash of the empty blob is lower-case hex');
+  return words;
 }

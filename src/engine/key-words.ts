@@ -1,6 +1,7 @@
 // The key of a blob or value in the index: 32 bytes as eight words, and a tag for function and name space.
 // docs/formats/segments.md, "Index key"
 import { hash as hashOnce } from 'node:crypto';
+import { readHexWords } from '../base/hex-words.ts';
 import { digestFunctions } from '../digest/digest-function.ts';
 import type { DigestFunction } from '../digest/digest-function.ts';
 import type { RecordHead, RecordKind } from './record-codec.ts';
@@ -56,6 +57,7 @@ export class KeyWords {
   readonly words = new Uint32Array(wordCount);
   tag = 0;
   readonly #digits = Buffer.alloc(digitsMax * unitBytesMax);
+  readonly #rest = new Uint32Array(digitsMax / wordDigits - wordCount);
   readonly #view = new DataView(this.#digits.buffer, this.#digits.byteOffset, this.#digits.byteLength);
 
   /**
@@ -67,20 +69,18 @@ export class KeyWords {
     // A character that is no digit takes more bytes in UTF-8 or is found below.
     if (hash.length !== digits || this.#digits.write(hash, 0, 'utf8') !== digits) return false;
     this.tag = tag;
+    const count = digits / wordDigits;
+    const kept = Math.min(count, wordCount);
     const { words } = this;
-    const view = this.#view;
-    let wrong = 0;
-    let word = 0;
-    for (let at = 0; at < digits; at += wordDigits, word += 1) {
-      const first = view.getInt32(at, true);
-      const second = view.getInt32(at + 4, true);
-      const low = nibbles(first);
-      const high = nibbles(second);
-      wrong |= difference(first, low) | difference(second, high);
-      if (word < wordCount) words[word] = joined(low) | (joined(high) << 16);
-    }
-    if (word < wordCount) words.fill(0, word);
-    return wrong === 0;
+    words.fill(0, kept);
+    // What is behind the key must be digits too.
+    return readHexWords(this.#view, 0, words, { at: 0, count: kept }) && (count === kept || readHexWords(this.#view, kept * wordDigits, this.#rest, { at: 0, count: count - kept }));
+  }
+
+  /** The key of what has the hash in the eight words from `at` on, of a function whose hashes have no more. */
+  setWords(tag: number, words: Uint32Array, at: number): void {
+    this.tag = tag;
+    for (let word = 0; word < wordCount; word += 1) this.words[word] = words[at + word] ?? 0;
   }
 
   /** @param hash as it stands in a record or hint: longer ones are cut, shorter ones get zeros behind. */
@@ -141,24 +141,4 @@ function writeIdentity(into: Buffer, kind: ValueKind, functionNumber: number, in
   into[1] = functionNumber;
   into.writeUInt32LE(instanceBytes, 2);
   return identityHeadBytes + instanceBytes;
-}
-
-// Four hex digits at a time, one in each byte of a word. A table of all pairs of digits is 128 KiB and was no faster here.
-
-/** The value of each digit, if it is one: the lower half of its byte, and nine more for letters, which have bit 6. */
-function nibbles(digits: number): number {
-  const letters = (digits >>> 6) & 0x0101_0101;
-  return ((digits & 0x0f0f_0f0f) + (letters << 3) + letters) | 0;
-}
-
-/** 0 when `digits` are the lower-case digits of these values, which are below 16. */
-function difference(digits: number, values: number): number {
-  const aboveNine = ((values + 0x0606_0606) >>> 4) & 0x0101_0101;
-  return (values & 0xf0f0_f0f0) | (digits ^ (values + 0x3030_3030 + aboveNine * 0x27));
-}
-
-/** The two bytes of four values. */
-function joined(values: number): number {
-  const bytes = ((values << 4) | (values >>> 8)) & 0x00ff_00ff;
-  return (bytes | (bytes >>> 8)) & 0xffff;
 }

@@ -3,6 +3,7 @@
 import { byteSourceOf } from '../base/byte-source.ts';
 import { CacheError } from '../base/cache-error.ts';
 import type { CallOptions } from '../base/call-options.ts';
+import { hashWordCount } from '../base/hex-words.ts';
 import type { BodyHasher } from '../base/log-files.ts';
 import { isPromise } from '../base/maybe-promise.ts';
 import type { MaybePromise } from '../base/maybe-promise.ts';
@@ -68,6 +69,15 @@ export class StoreEngine implements AsyncDisposable {
   findBlob(digestFunction: DigestFunction, hash: string): Slot {
     this.#checkOpen();
     return this.#key.setHash(blobTag(digestFunction.wireValue), hash) ? this.blobs.find(this.#key) : -1;
+  }
+
+  /** As `findBlob`, for one of many. */
+  findListed(digests: DigestList, index: number): Slot {
+    const { words } = digests;
+    if (words === undefined) return this.findBlob(digests.function, digests.hashAt(index));
+    this.#checkOpen();
+    this.#key.setWords(blobTag(digests.function.wireValue), words, index * hashWordCount);
+    return this.blobs.find(this.#key);
   }
 
   /** Now, in whole seconds since 1970, by a clock that does not jump. Many uses at once share one look. */

@@ -1,4 +1,5 @@
 // Digests and lengths in protobuf's wire format, for the encoders written by hand.
+import { hashDigits, writeHexWords } from '../base/hex-words.ts';
 
 /** Bytes of a Digest field beside its hash: tags and lengths of the digest and its two fields, and the size. */
 export const digestOverheadBytes = 2 + 2 + 1 + 8;
@@ -34,6 +35,26 @@ export function writeDigest(place: { into: Buffer; at: number; tag: number }, ha
   if (at - start > digestLengthMax) return -1;
   into[start - 2] = place.tag;
   into[start - 1] = at - start;
+  return at;
+}
+
+/**
+ * As `writeDigest`, for the hash in the eight words from `wordsAt` on and a size that is a safe integer from 0 on.
+ * `into` has room for `digestOverheadBytes` and the digits.
+ */
+export function writeWordDigest(place: { into: Buffer; at: number; tag: number }, words: Uint32Array, wordsAt: number, size: number): number {
+  const { into, at: start, tag } = place;
+  let at = start + 2;
+  into[at] = 10;
+  into[at + 1] = hashDigits;
+  writeHexWords(words, wordsAt, into, at + 2);
+  at += 2 + hashDigits;
+  if (size > 0) {
+    into[at] = 16;
+    at = writeVarint(into, at + 1, size);
+  }
+  into[start] = tag;
+  into[start + 1] = at - start - 2;
   return at;
 }
 

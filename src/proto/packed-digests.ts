@@ -3,11 +3,13 @@ import { WireError, fieldSet, skipUnknown } from './wire-reader.ts';
 import type { WireReader } from './wire-reader.ts';
 
 /** `hash` and `size_bytes`. */
-const digestFields = fieldSet(1, 2);
+export const digestFields = fieldSet(1, 2);
 
 /** Digests that may be sent, in order; a DigestList is such a sequence. */
 export interface DigestSequence {
   readonly length: number;
+  /** Of their hashes eight each (base/hex-words.ts), where all have 64 digits; there may be more behind them. */
+  readonly words?: Uint32Array | undefined;
   hashAt(index: number): string;
   /** From 0 to 2^53 - 1. */
   sizeAt(index: number): number;
@@ -20,6 +22,8 @@ export interface ReceivedDigests {
   readonly sizes: readonly (number | bigint)[];
   /** No hash has anything but lower-case hex digits in it. */
   readonly lowerHex: boolean;
+  /** As those of DigestSequence. Who has a use for them spares making `hashes`. */
+  readonly words?: Uint32Array | undefined;
 }
 
 /** One digest of a message, as ReceivedDigests. */

@@ -1,6 +1,7 @@
 // Reads protobuf's wire format where a hot message has a codec of its own. Stricter than the generated code: nothing
 // is read beyond the end of the innermost message, and a field with another wire type than its own is refused.
 import { isUtf8 } from 'node:buffer';
+import { hashDigits, hashWordCount, readHexWords } from '../base/hex-words.ts';
 
 /** Why bytes are not a message. Becomes INVALID_ARGUMENT where the message was received. */
 export class WireError extends Error {
@@ -25,6 +26,7 @@ export class WireReader {
   #at = 0;
   #end: number;
   #onlyLowerHex = true;
+  #view: DataView | undefined;
 
   constructor(bytes: Uint8Array) {
     this.#source = bytes;
@@ -90,6 +92,20 @@ export class WireReader {
     for (let at = from; at < to; at += 1) bits |= otherThanHex[this.#bytes[at] ?? 0] ?? 0;
     if (bits !== 0) this.#onlyLowerHex = false;
     return bits < 0x80 ? this.#bytes.toString('latin1', from, to) : this.#decode(from, to);
+  }
+
+  /**
+   * A hash of 64 lower-case hex digits as eight words, into `words` from `at` on. False, with nothing read, for any other:
+   * that is for `hash`.
+   */
+  hashWords(words: Uint32Array, at: number): boolean {
+    const from = this.#at;
+    // Its length stands in one byte.
+    if (this.#end - from <= hashDigits || this.#bytes[from] !== hashDigits) return false;
+    this.#view ??= new DataView(this.#bytes.buffer, this.#bytes.byteOffset, this.#bytes.byteLength);
+    if (!readHexWords(this.#view, from + 1, words, { at, count: hashWordCount })) return false;
+    this.#at = from + 1 + hashDigits;
+    return true;
   }
 
   /** Whether all that `hash` has read so far has lower-case hex digits only. */

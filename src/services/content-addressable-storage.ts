@@ -13,7 +13,7 @@ import { isPromise } from '../base/maybe-promise.ts';
 import type { MaybePromise } from '../base/maybe-promise.ts';
 import type { BlobBytes, BlobStore, GetResult, PutResult } from '../blob/blob-store.ts';
 import { Digest } from '../digest/digest.ts';
-import { resolveDigestFunction } from '../digest/digest-function.ts';
+import { resolveDigestFunction, sha256 } from '../digest/digest-function.ts';
 import type { DigestFunction } from '../digest/digest-function.ts';
 import { DigestList } from '../digest/digest-list.ts';
 import { parseInstanceName } from '../digest/instance-name.ts';
@@ -55,6 +55,9 @@ const detailsBytesMax = 150;
 /** Per UTF-16 code unit of a text. */
 const utf8BytesMax = 3;
 
+/** The one that a hash of 64 digits means by itself (DG-3). */
+const ofSixtyFourDigits = resolveDigestFunction(0, sha256.emptyHash);
+
 const identity: number = Compressor_Value.IDENTITY;
 const okEntry = { code: okStatus };
 const absentText = 'not in the cache';
@@ -95,7 +98,7 @@ class ContentAddressableStorageService {
   findMissing(request: FindMissingQuery, context: CallContext): MaybePromise<FindMissingAnswer> {
     this.#require('read', request.instanceName, context);
     const { digests } = request;
-    const asked = DigestList.check(resolveDigestFunction(request.digestFunction, digests.hashes[0]), digests);
+    const asked = DigestList.check(functionOf(request.digestFunction, digests), digests);
     // The context is its own options: a signal is only made when a store asks for it.
     const missing = this.#blobs.findMissing(asked, context);
     const { finds } = this.#usage.of(context.tool, request.instanceName);
@@ -241,6 +244,12 @@ function shortened(text: string, charsMax: number): string {
 
 function compressed({ compressor }: BatchUpdateItem): CacheError {
   return new CacheError('invalid_argument', `compressor ${compressor} is not among supported_batch_update_compressors; send the bytes as they are`);
+}
+
+/** As `resolveDigestFunction`, without making texts of hashes for their length alone. */
+function functionOf(wireValue: number, digests: ReceivedDigests): DigestFunction {
+  if (wireValue === 0 && digests.words !== undefined && digests.sizes.length > 0) return ofSixtyFourDigits;
+  return resolveDigestFunction(wireValue, digests.hashes[0]);
 }
 
 /** The digest as it came. */

@@ -150,6 +150,42 @@ for (const moves of [true, false]) {
       assert.ok(most <= 2, `${most} pieces came in one turn`);
     });
 
+    it('begins no turn while it is paused, and none early when it is resumed within one', async () => {
+      await using pair = await connect(moves);
+      const sent = Buffer.alloc(3_000_000, 'x');
+      let turn = 0;
+      let lastPieceIn = -1;
+      let piecesInOneTurn = 0;
+      let most = 0;
+      let receivedBytes = 0;
+      let pausedInTurn: number | undefined;
+      pair.handler.onData = (bytes) => {
+        assert.equal(pausedInTurn, undefined, 'nothing comes while it is paused');
+        receivedBytes += bytes.length;
+        piecesInOneTurn = turn === lastPieceIn ? piecesInOneTurn + 1 : 1;
+        lastPieceIn = turn;
+        most = Math.max(most, piecesInOneTurn);
+        const beganMs = performance.now();
+        while (performance.now() - beganMs < 1);
+        pair.socket.pause();
+        if (receivedBytes < 1_000_000) queueMicrotask(() => pair.socket.resume());
+        else pausedInTurn = turn;
+      };
+      const count = (): void => {
+        turn += 1;
+        if (pausedInTurn !== undefined && turn > pausedInTurn + 20) {
+          pausedInTurn = undefined;
+          pair.socket.resume();
+        }
+        if (receivedBytes < sent.length) setImmediate(count);
+      };
+      setImmediate(count);
+      pair.client.end(sent);
+      await pair.handler.until(() => pair.handler.events.includes('end'));
+      assert.equal(receivedBytes, sent.length);
+      assert.ok(most <= 2, `${most} pieces came in one turn`);
+    });
+
     it('sees the end of the peer, sends its own and closes once; the server counts it', async () => {
       await using pair = await connect(moves);
       pair.client.end('bye');

@@ -120,7 +120,7 @@ describe('SIGHUP', () => {
     assert.deepEqual(lines.map(({ level, message, fix, mistakes }) => [level, String(message).replace(/^\/.*\/kiln/, 'kiln'), fix ?? mistakes]), [
       ['error', 'the configuration has mistakes and was not reloaded; the server goes on with what it has', 2],
       ['error', 'kiln.yaml:3:14: log.level: "loud" is none of debug, info, warn, error', 'example: level: debug'],
-      ['error', 'kiln.yaml:4:1: unknown key "colour"', 'known here: listen, allowed-hosts, data, max-size, allow-anonymous, ready-file, rights, tls, drain, log, metrics, traces, diagnostics, limits'],
+      ['error', 'kiln.yaml:4:1: unknown key "colour"', 'known here: listen, allowed-hosts, data, max-size, durability, lease, leases, low-watermark, max-age, max-entries, small-blob-max, min-free-space, allow-anonymous, ready-file, rights, tls, drain, log, metrics, traces, diagnostics, limits'],
     ]);
     assert.equal((await fetchHttp(kiln.port, '/healthz')).status, 200);
     assert.deepEqual((await reload('')).map(({ message, applied }) => [message, applied]), [['configuration reloaded', 0]]);

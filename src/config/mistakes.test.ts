@@ -43,7 +43,7 @@ const names: readonly FileRow[] = [
   ['a list of a group at the top level', 'identities: []', '/kiln.yaml:1:1: unknown key "identities"', 'identities belongs below rights: write rights: {identities: [{name: ci, tokens: [sha256:HEX], grants: [{instances: ["*"], rights: [read, write]}]}]}'],
   ['a dotted key', 'log.level: debug', '/kiln.yaml:1:1: unknown key "log.level"', 'level belongs below log: write log: {level: debug}'],
   ['a flag as a key', 'drain-timeout: 5s', '/kiln.yaml:1:1: unknown key "drain-timeout"', 'timeout belongs below drain: write drain: {timeout: 35s}'],
-  ['the name of the file in the file', 'config: /kiln.yaml', '/kiln.yaml:1:1: unknown key "config"', 'known here: listen, allowed-hosts, data, max-size, allow-anonymous, ready-file, rights, tls, drain, log, metrics, traces, diagnostics, limits'],
+  ['the name of the file in the file', 'config: /kiln.yaml', '/kiln.yaml:1:1: unknown key "config"', 'known here: listen, allowed-hosts, data, max-size, durability, lease, leases, low-watermark, max-age, max-entries, small-blob-max, min-free-space, allow-anonymous, ready-file, rights, tls, drain, log, metrics, traces, diagnostics, limits'],
   ['a typo deep in a list', 'rights:\n  identities:\n    - name: ci\n      grants:\n        - instance: ["*"]\n          rights: [read]', '/kiln.yaml:5:11: unknown key "rights.identities.grants.instance"', 'did you mean instances? example: instances: ["team/*"]'],
   ['a key given twice', 'data: /a\ndata: /b', '/kiln.yaml:2:1: "data" is given twice in the same place; the first is on line 1', 'remove one of the two'],
   ['a merge key', '<<: {data: /d}', '/kiln.yaml:1:1: unknown key "<<"', 'merge keys of YAML are not read here: write the keys themselves'],

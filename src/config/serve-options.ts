@@ -46,6 +46,19 @@ export interface ServeOptions {
   readonly dataDirectory: string;
   /** Undefined: derived from the free disk once the directory is known to exist. */
   readonly maxBytes: number | undefined;
+  /** How the store keeps what it holds; see `EngineOptions`. */
+  readonly store: {
+    readonly durability: 'durable' | 'relaxed';
+    readonly leaseMs: number;
+    readonly leases: 'shorten' | 'strict';
+    /** Undefined: derived from `maxBytes`. */
+    readonly lowWatermarkShare: number | undefined;
+    readonly ageMaxMs: number;
+    /** 0: no limit. */
+    readonly countMax: number;
+    readonly smallBytesMax: number;
+    readonly diskFloorBytes: number;
+  };
   readonly readyFile: string | undefined;
   /** Undefined: overwrite for callers on this machine if there are no credentials, nobody else. */
   readonly allowAnonymous: 'none' | 'read' | 'write' | 'overwrite' | undefined;
@@ -157,6 +170,16 @@ export function serveOptionsOf(values: ServeValues, context: StartContext, { lis
     allowedHosts: values['allowed-hosts'],
     dataDirectory: values.data ?? defaultDataDirectory(context),
     maxBytes: values['max-size'],
+    store: {
+      durability: values.durability,
+      leaseMs: values.lease,
+      leases: values.leases,
+      lowWatermarkShare: values['low-watermark'],
+      ageMaxMs: values['max-age'],
+      countMax: values['max-entries'],
+      smallBytesMax: values['small-blob-max'],
+      diskFloorBytes: values['min-free-space'],
+    },
     readyFile: values['ready-file'],
     allowAnonymous: values['allow-anonymous'],
     rights: { tokensFile: rights['tokens-file'], htpasswdFile: rights['htpasswd-file'], identities: rights.identities },

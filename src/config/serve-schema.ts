@@ -6,7 +6,7 @@ import type { Key } from './key.ts';
 import { limitsGroup, messageSize } from './limits-schema.ts';
 import { rightsGroup } from './rights-schema.ts';
 import { tlsGroup } from './tls-schema.ts';
-import { byteSize, duration, httpUrl, line, listenAddress, oneOf, orOff, path, percentage, ratio, secretLine, yesOrNo } from './value-type.ts';
+import { byteSize, count, duration, httpUrl, line, listenAddress, oneOf, orOff, path, percentage, ratio, secretLine, yesOrNo } from './value-type.ts';
 
 /** Shorter is a forgotten unit, longer a forgotten point. */
 const waits = { min: '0s', max: '1d' };
@@ -175,6 +175,46 @@ export const serveSchema = z.strictObject({
     help: 'How much the data directory may hold; what was used longest ago goes first.',
     example: '10GiB',
     default: { derived: '10 % of the disk not used by others, at least 1GiB' },
+  }),
+  durability: key(oneOf('durable', 'relaxed'), {
+    help: 'When a write is acknowledged: once it is on the disk, or, with relaxed, once the system has it. A power cut may then take the writes of the last moment; a kill of Kiln takes nothing in either case.',
+    example: 'relaxed',
+    default: { text: 'durable' },
+  }),
+  lease: key(duration({ min: '1s', max: '365d' }), {
+    help: 'How long what a client was told is there stays there, at least, as far as leases have room.',
+    example: '3h',
+    default: { text: '3h' },
+  }),
+  leases: key(oneOf('shorten', 'strict'), {
+    help: 'What happens when all that was promised would take more than half of max-size: the oldest promises end earlier, or, with strict, new writes are refused.',
+    example: 'strict',
+    default: { text: 'shorten' },
+  }),
+  'low-watermark': optionalKey(percentage, {
+    help: 'Share of max-size that is kept free ahead of writes.',
+    example: '2%',
+    default: { derived: 'a 64th of max-size, at most 256MiB' },
+  }),
+  'max-age': key(orOff(duration({ min: '1m', max: '3650d' }), 0), {
+    help: 'What was not used for so long goes, also when there is room.',
+    example: '30d',
+    default: { text: 'off' },
+  }),
+  'max-entries': key(orOff(count({ min: '1000', max: '1000000000' }), 0), {
+    help: 'How many blobs and values there may be.',
+    example: '10000000',
+    default: { text: 'off' },
+  }),
+  'small-blob-max': key(byteSize({ min: '0B', max: '256KiB' }), {
+    help: 'Blobs up to this size are kept together in large files, larger ones in a file each. Holds for new blobs.',
+    example: '64KiB',
+    default: { text: '64KiB' },
+  }),
+  'min-free-space': key(byteSize({ min: '0B', max: '1TiB' }), {
+    help: 'What is left free on the disk of the data directory, whoever else writes to it: eviction begins before that.',
+    example: '500MiB',
+    default: { text: '500MiB' },
   }),
   'allow-anonymous': optionalKey(oneOf('none', 'read', 'write', 'overwrite'), {
     help: 'What everyone who can reach the server may do without credentials, each including those before it. With write the first entry under a key stays; overwrite puts others in its place.',

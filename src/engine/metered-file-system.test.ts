@@ -8,13 +8,14 @@ import type { TestContext } from 'node:test';
 import { NodeFileSystem } from '../platform/node-file-system.ts';
 import { ManualClock } from '../testing/manual-clock.ts';
 import { RecordedMeter } from '../testing/recorded-meter.ts';
+import { DiskMetrics } from './disk-metrics.ts';
 import { MeteredFileSystem } from './metered-file-system.ts';
 
 async function opened(t: TestContext) {
   const directory = await mkdtemp(join(tmpdir(), 'kiln-metered-'));
   t.after(() => rm(directory, { recursive: true, force: true }));
   const meter = new RecordedMeter();
-  return { directory, meter, files: new MeteredFileSystem(new NodeFileSystem(), meter, new ManualClock()) };
+  return { directory, meter, files: new MeteredFileSystem(new NodeFileSystem(), new DiskMetrics(meter, new ManualClock())) };
 }
 
 describe('metered file system', () => {

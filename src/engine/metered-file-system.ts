@@ -1,58 +1,15 @@
 // A FileSystem that counts what reaches the disk: bytes, and how long the disk takes to make them durable.
-import type { MonotonicClock } from '../base/clock.ts';
 import type { DirectoryEntry, FileHandle, FileStatus, FileSystem } from '../base/file-system.ts';
-import type { Counter, Histogram, Meter, MetricDefinition } from '../base/metrics.ts';
-
-const syncs: MetricDefinition = { name: 'kiln_disk_sync_duration_seconds', help: 'Time that syncs took, of the content of files and of directories.' };
-const readBytes: MetricDefinition = { name: 'kiln_disk_read_bytes_total', help: 'Bytes read from files of the store, by the system from memory or disk.' };
-const writtenBytes: MetricDefinition = { name: 'kiln_disk_written_bytes_total', help: 'Bytes written to files of the store.' };
-const failures: MetricDefinition = { name: 'kiln_disk_errors_total', help: 'Operations on files that the system refused, by operation.' };
-
-type Operation = 'create' | 'open' | 'read' | 'write' | 'sync' | 'rename' | 'remove' | 'other';
-
-const operations: readonly Operation[] = ['create', 'open', 'read', 'write', 'sync', 'rename', 'remove', 'other'];
-
-class DiskMetrics {
-  readonly readBytes: Counter;
-  readonly writtenBytes: Counter;
-  readonly fileSyncs: Histogram;
-  readonly directorySyncs: Histogram;
-  readonly #failures: Readonly<Record<Operation, Counter>>;
-  readonly #clock: MonotonicClock;
-
-  constructor(meter: Meter, clock: MonotonicClock) {
-    this.readBytes = meter.counter(readBytes);
-    this.writtenBytes = meter.counter(writtenBytes);
-    this.fileSyncs = meter.histogram(syncs, { kind: 'file' });
-    this.directorySyncs = meter.histogram(syncs, { kind: 'directory' });
-    this.#failures = Object.fromEntries(operations.map((operation) => [operation, meter.counter(failures, { operation })])) as Record<Operation, Counter>;
-    this.#clock = clock;
-  }
-
-  async run<T>(operation: Operation, work: Promise<T>): Promise<T> {
-    try {
-      return await work;
-    } catch (thrown) {
-      this.#failures[operation].add();
-      throw thrown;
-    }
-  }
-
-  async sync(histogram: Histogram, work: () => Promise<void>): Promise<void> {
-    const startedAtMs = this.#clock.nowMs();
-    await this.run('sync', work());
-    histogram.record((this.#clock.nowMs() - startedAtMs) / 1_000);
-  }
-}
+import type { DiskMetrics } from './disk-metrics.ts';
 
 /** Passes everything on. Files that are not there are no failures: the port gives them as values. */
 export class MeteredFileSystem implements FileSystem {
   readonly #inner: FileSystem;
   readonly #metrics: DiskMetrics;
 
-  constructor(inner: FileSystem, meter: Meter, clock: MonotonicClock) {
+  constructor(inner: FileSystem, metrics: DiskMetrics) {
     this.#inner = inner;
-    this.#metrics = new DiskMetrics(meter, clock);
+    this.#metrics = metrics;
   }
 
   async createExclusive(path: string): Promise<FileHandle> {

@@ -1,5 +1,5 @@
 // What the process takes of the machine, as far as somebody decides by it.
-import { totalmem } from 'node:os';
+import { availableParallelism, totalmem } from 'node:os';
 
 /** CPU time of the main thread since it began; milliseconds. What threads of the pool compute does not count. */
 export function mainThreadCpuMs(): number {
@@ -22,4 +22,9 @@ export function memoryLimitBytes(): number {
 /** Bytes that the process may still take, by the limit of its container if it has one. */
 export function availableMemoryBytes(): number {
   return process.availableMemory();
+}
+
+/** Cores that the process may use, by the limit of its container if it has one. */
+export function availableCores(): number {
+  return availableParallelism();
 }

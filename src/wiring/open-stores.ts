@@ -1,5 +1,6 @@
 // The store graph: what keeps blobs and values, and in which order the decorators stand.
 import type { ByteBudget } from '../base/byte-budget.ts';
+import type { SyncPort } from '../base/log-files.ts';
 import type { Log } from '../base/log.ts';
 import type { LoopTurns } from '../base/loop-turns.ts';
 import { noMeter } from '../base/metrics.ts';
@@ -7,23 +8,36 @@ import type { Meter } from '../base/metrics.ts';
 import { formatByteSize } from '../base/units.ts';
 import type { BlobStore } from '../blob/blob-store.ts';
 import { EmptyAwareBlobStore } from '../blob/empty-aware-blob-store.ts';
-import { FileStore } from '../blob/file-store.ts';
-import type { FileStoreOptions, StoreUsage } from '../blob/file-store.ts';
+import { EngineStore } from '../blob/engine-store.ts';
+import type { EngineStoreOptions } from '../blob/segment-store-options.ts';
 import type { ValueStore } from '../blob/value-store.ts';
-import { MeteredFileSystem } from '../engine/metered-file-system.ts';
-import { monotonicClock, timers, wallClock } from '../platform/clocks.ts';
+import { DiskMetrics } from '../engine/disk-metrics.ts';
+import { MeteredLogFileSystem, MeteredSyncs } from '../engine/metered-log-files.ts';
+import type { StoreUsage } from '../engine/store-usage.ts';
+import { monotonicClock, nextTurn, timers, wallClock } from '../platform/clocks.ts';
 import { lockDataDirectory } from '../platform/data-directory-lock.ts';
 import type { DataDirectoryLock, LockHolder } from '../platform/data-directory-lock.ts';
-import { NodeFileSystem } from '../platform/node-file-system.ts';
+import { NodeLogFileSystem } from '../platform/node-log-files.ts';
+import { availableCores, availableMemoryBytes } from '../platform/process-load.ts';
+import { systemRandom } from '../platform/random.ts';
+import { SyncThread } from '../platform/sync-thread.ts';
+import { openHashes } from './hashes.ts';
+import { ThreadHintScans } from './scans.ts';
 
 export interface StoreOptions {
   /** Absolute. */
   readonly dataDirectory: string;
   /** Undefined: derived from the free disk. */
   readonly maxBytes: number | undefined;
-  /** See `FileStoreOptions`. */
-  readonly limits: Pick<FileStoreOptions, 'blobBytesMax' | 'valueBytesMax' | 'hotBytesMax' | 'openReadsMax' | 'openWritesMax'>;
+  /** See `EngineStoreOptions`. */
+  readonly limits: Pick<EngineStoreOptions, 'blobBytesMax' | 'valueBytesMax' | 'hotBytesMax' | 'openReadsMax' | 'openWritesMax'>;
+  readonly store: Pick<EngineStoreOptions, 'durability' | 'leaseMs' | 'leases' | 'lowWatermarkShare' | 'ageMaxMs' | 'countMax' | 'smallBytesMax' | 'diskFloorBytes'>;
 }
+
+/** Large bodies that are hashed on threads at the same time: each takes a MiB. */
+const hashedAtOnceMax = 32;
+/** Of the memory that is free at the start, what the system may be expected to keep files in. */
+const pageCacheShare = 0.5;
 
 /** Disposing it closes the stores and gives the directory back. */
 export interface OpenStores extends AsyncDisposable {
@@ -41,19 +55,32 @@ export interface OpenStores extends AsyncDisposable {
  * @throws CacheError `failed_precondition` or `resource_exhausted` that says what to do.
  */
 export async function openStores(options: StoreOptions, owner: LockHolder, { log, meter, turns, budget }: { readonly log: Log; readonly meter: Meter; readonly turns: LoopTurns; readonly budget: ByteBudget }): Promise<OpenStores> {
-  const disk = new NodeFileSystem();
-  const files = meter === noMeter ? disk : new MeteredFileSystem(disk, meter, monotonicClock);
+  const disk = meter === noMeter ? undefined : new DiskMetrics(meter, monotonicClock);
+  const files = disk === undefined ? new NodeLogFileSystem() : new MeteredLogFileSystem(new NodeLogFileSystem(), disk);
+  const syncs = (name: string): SyncPort => (disk === undefined ? new SyncThread(name) : new MeteredSyncs(new SyncThread(name), disk));
   let lock: DataDirectoryLock | undefined;
   await using opening = new AsyncDisposableStack();
+  // Small syncs never stand behind large ones.
+  const smallSyncs = opening.use(syncs('kiln syncs'));
+  const largeSyncs = opening.use(syncs('kiln large syncs'));
+  const hashes = opening.use(openHashes({ threadsMax: Math.max(1, availableCores() - 1), ringsMax: hashedAtOnceMax }));
+  const scans = opening.use(new ThreadHintScans());
   const store = opening.use(
-    await FileStore.open(
-      { ...options.limits, directory: options.dataDirectory, maxBytes: options.maxBytes },
+    await EngineStore.open(
+      { ...options.limits, ...options.store, directory: options.dataDirectory, maxBytes: options.maxBytes, pageCacheBytes: Math.floor(availableMemoryBytes() * pageCacheShare) },
       {
         files,
+        smallSyncs,
+        largeSyncs,
+        hashes,
+        scans,
+        monotonicClock,
         // A use is noted with each look-up, and the millisecond does not matter.
-        monotonicClock: turns,
+        turnClock: turns,
         wallClock,
         timers,
+        random: systemRandom,
+        nextTurn,
         log,
         meter,
         budget,
@@ -70,7 +97,7 @@ export async function openStores(options: StoreOptions, owner: LockHolder, { log
       maxSize: formatByteSize(maxBytes),
     });
   }
-  opening.move();
+  const opened = opening.move();
   return {
     // Outermost, so that no store below ever holds or is asked for the empty blob.
     blobs: new EmptyAwareBlobStore(store.blobs),
@@ -83,6 +110,6 @@ export async function openStores(options: StoreOptions, owner: LockHolder, { log
       return store.usage;
     },
     announce: async (listen) => lock?.announce({ ...owner, listen }),
-    [Symbol.asyncDispose]: () => store[Symbol.asyncDispose](),
+    [Symbol.asyncDispose]: () => opened[Symbol.asyncDispose](),
   };
 }

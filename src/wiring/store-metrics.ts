@@ -1,6 +1,6 @@
 // What a scrape shows of the store: how full it is, what it let go, and how its bounds are used.
 import type { Meter } from '../base/metrics.ts';
-import type { StoreUsage } from '../blob/file-store.ts';
+import type { StoreUsage } from '../engine/store-usage.ts';
 
 /** `usage` is asked for each value, when metrics are collected. */
 export function meterStore(meter: Meter, usage: () => StoreUsage): void {
@@ -24,10 +24,19 @@ export function meterStore(meter: Meter, usage: () => StoreUsage): void {
   gauge('kiln_store_quarantined_bytes', 'Bytes on disk of kiln_store_quarantined.', (of) => of.quarantinedBytes);
   gauge('kiln_store_hot_bytes', 'Memory for values and for blobs of up to 1 MiB that were used lately.', (of) => of.hotBytes);
   gauge('kiln_store_hot_max_bytes', 'The bound of kiln_store_hot_bytes (limits.hot-memory).', (of) => of.hotBytesMax);
-  gauge('kiln_store_open_reads', 'Files open for reading.', (of) => of.openReads);
+  gauge('kiln_store_leased_bytes', 'Bytes on disk of entries that were promised to stay.', (of) => of.leasedBytes);
+  gauge('kiln_store_lease_seconds', 'How long such a promise holds at the moment: as configured (lease), or less where promises would take more than half of the store.', (of) => of.effectiveLeaseMs / 1_000);
+  gauge('kiln_store_pinned_bytes', 'Bytes on disk of entries that are in use and may not be evicted.', (of) => of.pinnedBytes);
+  gauge('kiln_store_segments', 'Files that hold small blobs and values.', (of) => of.segmentsCount);
+  gauge('kiln_store_free_segments', 'Such files that are empty and ready to be written again.', (of) => of.freeSegmentsCount);
+  gauge('kiln_store_trash_bytes', 'Bytes on disk of files that were deleted and are not gone yet.', (of) => of.trashBytes);
+  gauge('kiln_store_uploads_bytes', 'Bytes on disk of uploads that have not come to their end.', (of) => of.uploadsBytes);
+  gauge('kiln_store_unsynced_bytes', 'Bytes of small blobs and values that are written and not durable yet; none of them is acknowledged, unless durability is relaxed.', (of) => of.unsyncedBytes);
+  total('kiln_store_syncs_total', 'Syncs of small blobs and values; each makes durable whatever waited for it.', (of) => of.syncsCount);
+  gauge('kiln_store_open_reads', 'Large files open for reading.', (of) => of.openReads);
   gauge('kiln_store_open_reads_max', 'The bound of kiln_store_open_reads (limits.open-reads).', (of) => of.openReadsMax);
   gauge('kiln_store_waiting_reads', 'Reads that wait because kiln_store_open_reads is at its bound.', (of) => of.waitingReads);
-  gauge('kiln_store_open_writes', 'Files open for writing.', (of) => of.openWrites);
+  gauge('kiln_store_open_writes', 'Large files open for writing.', (of) => of.openWrites);
   gauge('kiln_store_open_writes_max', 'The bound of kiln_store_open_writes (limits.open-writes).', (of) => of.openWritesMax);
   gauge('kiln_store_waiting_writes', 'Writes that wait because kiln_store_open_writes is at its bound.', (of) => of.waitingWrites);
 }

@@ -10,7 +10,7 @@ import { describe, it } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { collect } from '../base/byte-source.ts';
 import { Digest } from '../digest/digest.ts';
-import { allocatedBytes } from '../engine/file-table.ts';
+import { allocatedBytes } from '../engine/allocated-bytes.ts';
 import { contentOf, killedStoreOptions, valueKeyOf } from '../testing/killed-store.ts';
 import { seededRandom } from '../testing/seeded-random.ts';
 import { openEngineStore } from '../testing/temporary-engine-store.ts';

@@ -4,9 +4,9 @@
 import type { Timers } from '../base/clock.ts';
 import type { Log } from '../base/log.ts';
 import type { Digest } from '../digest/digest.ts';
+import { allocatedBytes } from './allocated-bytes.ts';
 import type { Slot } from './blob-index.ts';
 import type { FileHistory, Written } from './file-history.ts';
-import { allocatedBytes } from './file-table.ts';
 import { fileKeyName } from './file-uses.ts';
 import type { FileKeyName, FileUses } from './file-uses.ts';
 import type { KeyWords } from './key-words.ts';

@@ -1,5 +1,6 @@
 // Which files there are, what they take on disk, and in which order they were used. Memory only, no I/O.
 import { assert } from '../base/assert.ts';
+import { allocatedBytes } from './allocated-bytes.ts';
 import { partsOf } from './object-layout.ts';
 import type { FileKey } from './object-layout.ts';
 import { RecencyList } from './recency-list.ts';
@@ -13,11 +14,6 @@ const blockBytes = 4096;
  * used: the time between the upload of an action's outputs and that of its result. Blobs used since stay.
  */
 const actionResultHeadStartMs = 60_000;
-
-/** What a file of that length takes on disk, in bytes; its inode counts as a block when there is no content. */
-export function allocatedBytes(contentBytes: number): number {
-  return Math.max(1, Math.ceil(contentBytes / blockBytes)) * blockBytes;
-}
 
 /** The blocks that fit into so many bytes, in bytes. */
 export function wholeBlocks(bytes: number): number {

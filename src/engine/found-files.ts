@@ -1,5 +1,5 @@
 // The large files that a start has found in the log: they take room, and stand in the order in which they were used.
-import { allocatedBytes } from './file-table.ts';
+import { allocatedBytes } from './allocated-bytes.ts';
 import { KeyWords } from './key-words.ts';
 import type { LiveEntries } from './live-entries.ts';
 import type { SieveOrder } from './sieve-order.ts';

@@ -3,10 +3,10 @@
 // appended in the same turn (docs/formats/segments.md).
 import { assert } from '../base/assert.ts';
 import { digestFunctions } from '../digest/digest-function.ts';
+import { allocatedBytes } from './allocated-bytes.ts';
 import type { BlobIndex, Slot } from './blob-index.ts';
 import { useStepS } from './entry-codec.ts';
 import type { NewEntry } from './entry-codec.ts';
-import { allocatedBytes } from './file-table.ts';
 import { functionNumberOf } from './key-words.ts';
 import type { KeyWords } from './key-words.ts';
 import { recordBytes } from './record-codec.ts';

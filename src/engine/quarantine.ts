@@ -1,8 +1,8 @@
 // Where bytes go that are not what they should be: kept for whoever wants to find out why, never served.
 import { dirname, join } from 'node:path';
 import type { FileSystem } from '../base/file-system.ts';
+import { allocatedBytes } from './allocated-bytes.ts';
 import type { DurableDirectories } from './durable-directories.ts';
-import { allocatedBytes } from './file-table.ts';
 import type { SpaceLedger } from './space-ledger.ts';
 import { io, systemCode } from './storage-error.ts';
 

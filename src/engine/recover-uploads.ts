@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import type { Log } from '../base/log.ts';
 import { mapBounded } from '../base/semaphore.ts';
 import type { Digest } from '../digest/digest.ts';
-import { allocatedBytes } from './file-table.ts';
+import { allocatedBytes } from './allocated-bytes.ts';
 import { readJournal } from './reopen-upload.ts';
 import { io } from './storage-error.ts';
 import type { UploadSite, UploadSpace } from './upload-file.ts';

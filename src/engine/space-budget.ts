@@ -1,7 +1,7 @@
 // Who may take how much of the disk. Room is taken before the first byte comes and made by letting files go.
 import { CacheError } from '../base/cache-error.ts';
 import type { CallOptions } from '../base/call-options.ts';
-import { allocatedBytes } from './file-table.ts';
+import { allocatedBytes } from './allocated-bytes.ts';
 
 /** What the budget is spent on, as told by those who spend it. */
 export interface SpaceUse {

@@ -60,6 +60,34 @@ describe('uploads of the whole store', () => {
     assert.deepEqual(await readdir(join(directory.path, 'objects', 'sha256')), [upload.digest.hash.slice(0, 2)]);
   });
 
+  it('one that is small is a record, also beside puts of the same blob, and nothing is left that nobody counts', async () => {
+    await using directory = await temporaryDirectory();
+    const options = { maxBytes: 2 ** 30 };
+    const blobs = Array.from({ length: 20 }, (_, index) => patternOf(1_000 + index, index));
+    {
+      await using store = await openEngineStore(directory.path, options);
+      await Promise.all(
+        blobs.flatMap(({ upload, bytes }) => [store.blobs.put(upload.digest, chunks(bytes)), store.uploads.resume(upload, 0, chunks(bytes)), store.uploads.resume({ ...upload, uploadId: 'other' }, 0, chunks(bytes))]),
+      );
+      assert.equal(store.usage.blobsCount, blobs.length);
+    }
+    assert.deepEqual(await readdir(join(directory.path, 'objects')).catch(() => []), []);
+    await using store = await openEngineStore(directory.path, options);
+    assert.equal((await store.blobs.findMissing(DigestList.from(blobs.map(({ upload }) => upload.digest)))).length, 0);
+  });
+
+  it('K2-14: one is refused where leases are strict and take what they may, small or large', async () => {
+    await using directory = await temporaryDirectory();
+    await using store = await openEngineStore(directory.path, { maxBytes: 4 << 20, segmentBytes: 65_536, leases: 'strict', leaseMs: 3_600_000 });
+    const [first, large, small] = [patternOf(1_990_000, 1), patternOf(150_000, 2), patternOf(10_000, 3)];
+    assert.deepEqual(await store.uploads.resume(first.upload, 0, chunks(first.bytes)), { kind: 'stored' });
+    await assert.rejects(store.uploads.resume(large.upload, 0, chunks(large.bytes)), { kind: 'disk_full', message: /are leased/ });
+    assert.deepEqual(await store.uploads.resume(small.upload, 0, chunks(small.bytes)), { kind: 'stored' });
+    const another = patternOf(100_000, 4);
+    await assert.rejects(store.uploads.resume(another.upload, 0, chunks(another.bytes)), { kind: 'disk_full' });
+    assert.deepEqual(await store.uploads.resume({ ...first.upload, uploadId: 'again' }, 0, chunks(first.bytes)), { kind: 'stored' });
+  });
+
   it('an upload that stays behind when its blob came by another way is gone after a start', async () => {
     await using directory = await temporaryDirectory();
     const { upload, bytes } = patternOf(pieceBytes + 77);

@@ -72,6 +72,15 @@ export class IdleUploads implements Disposable {
     if (this.#uploads.delete(upload.key)) this.#usedBytes -= sumOf(upload.space);
   }
 
+  /** False: there is none. */
+  giveUpOldest(): boolean {
+    const [first] = this.#uploads.values();
+    if (first === undefined || this.#isClosed) return false;
+    this.remove(first);
+    this.#giveUp(first, 'its room is needed for what is being stored, and nobody goes on with it');
+    return true;
+  }
+
   /** Nothing is given up from here on. */
   [Symbol.dispose](): void {
     this.#isClosed = true;

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import type { CallOptions } from '../base/call-options.ts';
 import type { MaybePromise } from '../base/maybe-promise.ts';
 import { Semaphore } from '../base/semaphore.ts';
+import type { Digest } from '../digest/digest.ts';
 import type { Slot } from './blob-index.ts';
 import { layGround } from './engine-ground.ts';
 import type { EngineGround } from './engine-ground.ts';
@@ -59,12 +60,13 @@ export async function openEngine(options: EngineOptions, ports: EnginePorts): Pr
   await using opening = new AsyncDisposableStack();
   const ground = layGround(options, ports);
   const found = await readLog(options, ports, ground);
+  const leases = openLeases(options, ports, ground);
   const log = await openLog(options, ports, { ground, found, end: opening });
-  const files = await openFiles(options, ports, { ground, found, log, end: opening });
-  const upkeep = openUpkeep(options, ports, { ground, found, log, files, end: opening });
+  const files = await openFiles(options, ports, { ground, found, leases, log, end: opening });
+  const upkeep = openUpkeep(options, ports, { ground, found, leases, log, files, end: opening });
   log.supply.prepare();
   upkeep.evictor.start();
-  return assemble(options, ports, { ground, found, log, files, upkeep, end: opening });
+  return assemble(options, ports, { ground, found, leases, log, files, upkeep, end: opening });
 }
 
 /** What the start has found, and where it keeps what is wrong. */
@@ -91,6 +93,10 @@ async function readLog({ directory, maxBytes }: EngineOptions, { files, smallSyn
   return { quarantine, recovered, maxBytes: ledger.maxBytes };
 }
 
+function openLeases({ leases }: EngineOptions, { monotonicClock, log }: EnginePorts, { ages, ledger, uses, entries, nowS }: EngineGround): LeaseBook {
+  return new LeaseBook({ ages, ledger, monotonicClock, log }, { leases, onUnpinned: ({ words, tag }) => uses.noteKey(entries.blobs, words, tag, nowS()) });
+}
+
 /** Who writes and reads the log. */
 interface OpenedLog {
   readonly hints: HintWriter;
@@ -98,6 +104,9 @@ interface OpenedLog {
   readonly trash: Trash;
   readonly supply: SegmentSupply;
   readonly writers: Readonly<Record<StreamName, LogWriter>>;
+  readonly smallPuts: SmallPuts;
+  /** Of blobs that are records. */
+  readonly smallBytesMax: number;
   /** Makes room, once it is there: it needs everything else. */
   readonly room: RoomMaker;
 }
@@ -108,9 +117,9 @@ interface Opening {
   readonly end: AsyncDisposableStack;
 }
 
-async function openLog({ directory, durability, pageCacheBytes, segmentBytes }: EngineOptions, ports: EnginePorts, { ground, found, end }: Opening): Promise<OpenedLog> {
+async function openLog({ directory, durability, pageCacheBytes, segmentBytes, smallBytesMax }: EngineOptions, ports: EnginePorts, { ground, found, end }: Opening): Promise<OpenedLog> {
   const { files, scans, monotonicClock: clock, timers, log } = ports;
-  const { directories, ledger, entries, table, largeSyncs, pacer } = ground;
+  const { directories, ledger, entries, table, largeSyncs, pacer, nowS } = ground;
   const { recovered, maxBytes } = found;
   const segments = segmentsOf(directory);
   const store = end.use(
@@ -143,7 +152,11 @@ async function openLog({ directory, durability, pageCacheBytes, segmentBytes }: 
     await Promise.all(Object.values(writers).map((writer) => writer.close()));
     await hints.finish(last.filter(({ state }) => state === 'sealed'));
   });
-  return { hints, store, trash, supply, writers, room };
+  return {
+    hints, store, trash, supply, writers, room,
+    smallPuts: new SmallPuts({ entries, writer: writers.blob, nowS, written: store.written.bind(store) }),
+    smallBytesMax: Math.min(smallBytesMax, writers.blob.claimBytesMax - recordHeadRoom),
+  };
 }
 
 /** Who has the large files. */
@@ -153,10 +166,10 @@ interface OpenedFiles {
   readonly writes: Semaphore;
 }
 
-async function openFiles({ directory, openReadsMax, openWritesMax }: EngineOptions, ports: EnginePorts, { ground, found, log, end }: Opening & { readonly log: OpenedLog }): Promise<OpenedFiles> {
+async function openFiles({ directory, openReadsMax, openWritesMax }: EngineOptions, ports: EnginePorts, { ground, found, leases, log, end }: Opening & { readonly leases: LeaseBook; readonly log: OpenedLog }): Promise<OpenedFiles> {
   const { files, hashes, timers, smallSyncs } = ports;
   const { directories, entries, uses, table, ledger, layout, sieve, intents, largeSyncs, nowS, time } = ground;
-  const { store, trash, writers, room } = log;
+  const { store, trash, writers, room, smallPuts, smallBytesMax } = log;
   const { orphans, report } = found.recovered;
   const history = new FileHistory(writers.blob, nowS);
   await settleOrphans(orphans, report.isBlobStreamDamaged, { files, hashes, log: ports.log }, { directories, layout, entries, history, ledger, sieve, nowS });
@@ -187,6 +200,7 @@ async function openFiles({ directory, openReadsMax, openWritesMax }: EngineOptio
   );
   end.defer(() => large.close());
   const key = new KeyWords();
+  const slotOf = (digest: Digest): Slot => (key.setHash(blobTag(digest.function.wireValue), digest.hash) ? entries.blobs.find(key) : -1);
   const uploads = await Uploads.open(
     directory,
     { idleBytesMax: Math.floor(found.maxBytes * uploadIdleShareDefault), idleMsMax: uploadIdleMsMaxDefault },
@@ -197,7 +211,14 @@ async function openFiles({ directory, openReadsMax, openWritesMax }: EngineOptio
       publisher: large.publisher,
       writes,
       reserve,
-      isStored: (digest) => key.setHash(blobTag(digest.function.wireValue), digest.hash) && entries.blobs.find(key) !== -1,
+      isStored: (digest) => slotOf(digest) !== -1,
+      admit: (bytes) => leases.admit(bytes, nowS()),
+      smallBytesMax,
+      async putSmall(digest, bytes, putOptions) {
+        const slot = slotOf(digest);
+        if (slot === -1) await smallPuts.put(digest, bytes, putOptions);
+        else uses.note(entries.blobs, slot, nowS());
+      },
     },
   );
   end.defer(() => uploads.close());
@@ -206,22 +227,17 @@ async function openFiles({ directory, openReadsMax, openWritesMax }: EngineOptio
 
 /** Who makes room. */
 interface Upkeep {
-  readonly leases: LeaseBook;
   readonly evictions: EvictionJournal;
   readonly evictor: Evictor;
   readonly recycler: SegmentRecycler;
   readonly valuePuts: ValuePuts;
 }
 
-function openUpkeep(options: EngineOptions, ports: EnginePorts, { ground, found, log, files, end }: Opening & { readonly log: OpenedLog; readonly files: OpenedFiles }): Upkeep {
-  const { ledger, table, entries, uses, ages, sieve, intents, nowS } = ground;
+function openUpkeep(options: EngineOptions, ports: EnginePorts, { ground, found, leases, log, files, end }: Opening & { readonly leases: LeaseBook; readonly log: OpenedLog; readonly files: OpenedFiles }): Upkeep {
+  const { ledger, table, entries, uses, sieve, intents, nowS } = ground;
   const { store, supply, writers, trash, room } = log;
   const { monotonicClock, timers, nextTurn } = ports;
   const evictions = new EvictionJournal({ monotonicClock, log: ports.log, nowS });
-  const leases: LeaseBook = new LeaseBook(
-    { ages, ledger, monotonicClock, log: ports.log },
-    { leases: options.leases, onUnpinned: ({ words, tag }) => uses.noteKey(entries.blobs, words, tag, nowS()) },
-  );
   const valuePuts = new ValuePuts({ entries, writer: writers.value, nowS, written: store.written.bind(store) });
   const recycler = new SegmentRecycler({
     ...log,
@@ -251,6 +267,7 @@ function openUpkeep(options: EngineOptions, ports: EnginePorts, { ground, found,
       recycler,
       writers,
       trash,
+      uploads: files.uploads,
       freeBytes: async () => (await ports.files.space(options.directory)).freeBytes,
       nowS,
       monotonicClock,
@@ -265,22 +282,28 @@ function openUpkeep(options: EngineOptions, ports: EnginePorts, { ground, found,
   end.defer(() => evictor.close());
   end.defer(() => useLog.close());
   end.defer(() => files.uploads.close());
-  return { leases, evictions, evictor, recycler, valuePuts };
+  return { evictions, evictor, recycler, valuePuts };
 }
 
-function assemble({ smallBytesMax, leaseMs }: EngineOptions, { hashes, log }: EnginePorts, opened: Opening & { readonly log: OpenedLog; readonly files: OpenedFiles; readonly upkeep: Upkeep }): EngineParts {
+interface Opened extends Opening {
+  readonly leases: LeaseBook;
+  readonly log: OpenedLog;
+  readonly files: OpenedFiles;
+  readonly upkeep: Upkeep;
+}
+
+function assemble({ leaseMs }: EngineOptions, { hashes, log }: EnginePorts, opened: Opened): EngineParts {
   const { ledger, table, entries, uses, nowS, time, renewAfterS } = opened.ground;
-  const { store, supply, writers } = opened.log;
+  const { store, supply, writers, smallPuts, smallBytesMax } = opened.log;
   const { quarantine } = opened.found;
   const { large, uploads, writes } = opened.files;
   const { valuePuts } = opened.upkeep;
-  const written = store.written.bind(store);
-  const smallPuts = new SmallPuts({ entries, writer: writers.blob, nowS, written });
   const recordQuarantine = new RecordQuarantine({ entries, table, store, writers, keeping: quarantine, nowS, log });
   const useValue = (slot: Slot): void => uses.note(entries.values, slot, nowS());
   return {
     ...opened.upkeep,
-    smallBytesMax: Math.min(smallBytesMax, writers.blob.claimBytesMax - recordHeadRoom),
+    leases: opened.leases,
+    smallBytesMax,
     valueRecordBytesMax: Math.min(valueRecordBytesMax, writers.value.claimBytesMax),
     leaseMs,
     renewAfterMs: renewAfterS * 1_000,

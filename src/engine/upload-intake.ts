@@ -15,14 +15,19 @@ export interface SentBytes {
 }
 
 /** `wrong`: what came cannot be the beginning of the blob. */
-export type TakenBytes = { readonly kind: 'whole' | 'part' } | { readonly kind: 'wrong'; readonly error: CacheError };
+export type TakenBytes = { readonly kind: 'whole' | 'part' } | WrongBytes;
+export type TakenWhole = { readonly kind: 'whole'; readonly bytes: Uint8Array } | { readonly kind: 'part' } | WrongBytes;
+interface WrongBytes {
+  readonly kind: 'wrong';
+  readonly error: CacheError;
+}
 
 /** Up to the end of the bytes or of the blob. @throws as `Uploads.resume`. */
 export async function takeBytes(file: UploadFile, digest: Digest, { fromOffset, bytes }: SentBytes, options?: CallOptions): Promise<TakenBytes> {
   let passedOver = file.committedBytes - fromOffset;
   options?.onStep?.('receive');
   for await (const chunk of bytes) {
-    if (options?.signal?.aborted) throw new CacheError('cancelled', 'the call was cancelled while its bytes were stored');
+    if (options?.signal?.aborted) throw cancelled();
     const part = chunk.subarray(Math.min(passedOver, chunk.byteLength));
     passedOver -= chunk.byteLength - part.byteLength;
     if (part.byteLength > digest.sizeBytes - file.endOffset) return { kind: 'wrong', error: tooLong(digest) };
@@ -31,6 +36,26 @@ export async function takeBytes(file: UploadFile, digest: Digest, { fromOffset, 
   if (file.endOffset < digest.sizeBytes) return { kind: 'part' };
   const hash = await file.finish();
   return hash === digest.hash ? { kind: 'whole' } : { kind: 'wrong', error: wrongHash(digest, hash) };
+}
+
+/** As `takeBytes`, of a blob that is small enough to be held in memory; what is not whole is forgotten. */
+export async function takeInMemory({ upload: { digest }, bytes }: SentBytes, options?: CallOptions): Promise<TakenWhole> {
+  const whole = Buffer.alloc(digest.sizeBytes);
+  let endOffset = 0;
+  options?.onStep?.('receive');
+  for await (const chunk of bytes) {
+    if (options?.signal?.aborted) throw cancelled();
+    if (chunk.byteLength > digest.sizeBytes - endOffset) return { kind: 'wrong', error: tooLong(digest) };
+    whole.set(chunk, endOffset);
+    endOffset += chunk.byteLength;
+  }
+  if (endOffset < digest.sizeBytes) return { kind: 'part' };
+  const hash = digest.function.hashHex(whole);
+  return hash === digest.hash ? { kind: 'whole', bytes: whole } : { kind: 'wrong', error: wrongHash(digest, hash) };
+}
+
+function cancelled(): CacheError {
+  return new CacheError('cancelled', 'the call was cancelled while its bytes were stored');
 }
 
 /** @throws CacheError `out_of_range`. */

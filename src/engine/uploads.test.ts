@@ -327,6 +327,22 @@ describe('limits of uploads', () => {
     await assertCounted(root, again);
   });
 
+  it('lets go of the one idle longest when its room is needed', async (t) => {
+    const { root, random } = await setup(t);
+    await using opened = await openUploads(root);
+    const sent = [1, 2].map((salt) => blob(whole, salt));
+    for (const one of sent) {
+      await sendPart(opened, one, [0, pieceBytes + 1], random);
+      opened.clock.advance(1_000);
+    }
+    assert.equal(opened.uploads.giveUpOldest(), true);
+    assert.deepEqual(sent.map(({ upload }) => opened.uploads.committedBytes(upload)), [0, pieceBytes]);
+    assert.equal(opened.uploads.giveUpOldest(), true);
+    assert.equal(opened.uploads.giveUpOldest(), false);
+    await opened.uploads.close();
+    assert.equal(opened.ledger.usedBytes, 0);
+  });
+
   it('K5-10: one that is gone on with does not count, however large it is', async (t) => {
     const { root, random } = await setup(t);
     await using opened = await openUploads(root, { limits: { idleBytesMax: 4_096 } });

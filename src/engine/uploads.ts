@@ -1,5 +1,5 @@
 // Uploads of large blobs that may be resumed, after a restart too: what came of them is on the disk, and a journal says how
-// much of it is right and durable. Not for blobs that fit into a record. docs/formats/uploads.md
+// much of it is right and durable. Blobs that fit into a record have no file, and nothing of them is kept. docs/formats/uploads.md
 import { join } from 'node:path';
 import { assert, assertNever } from '../base/assert.ts';
 import { CacheError } from '../base/cache-error.ts';
@@ -18,7 +18,7 @@ import { io } from './storage-error.ts';
 import type { Trash } from './trash.ts';
 import { UploadFile, spaceOfWhole, sumOf } from './upload-file.ts';
 import type { UploadSite, UploadSpace } from './upload-file.ts';
-import { hasWriter, refuseOffset, takeBytes } from './upload-intake.ts';
+import { hasWriter, refuseOffset, takeBytes, takeInMemory } from './upload-intake.ts';
 import type { SentBytes, TakenBytes } from './upload-intake.ts';
 import { uploadKey } from './upload-journal-format.ts';
 import type { UploadIdentity } from './upload-journal-format.ts';
@@ -44,6 +44,12 @@ export interface UploadsSurroundings {
   /** @throws CacheError `disk_full`, `busy`, `unavailable`, `cancelled`. */
   readonly reserve: (bytes: number, options?: CallOptions) => MaybePromise<SpaceReservation>;
   readonly isStored: (digest: Digest) => boolean;
+  /** Asked before so many bytes are taken in that are not stored. @throws CacheError `disk_full`: they may not be promised to stay. */
+  readonly admit: (bytes: number) => void;
+  /** Blobs up to here are records. */
+  readonly smallBytesMax: number;
+  /** Stores one of those, whose hash is right; does nothing but note a use where it is there. @throws as `reserve`. */
+  readonly putSmall: (digest: Digest, bytes: Uint8Array, options?: CallOptions) => Promise<void>;
 }
 
 /** `partial`: the bytes ended before the last one; so many are kept. */
@@ -155,6 +161,11 @@ export class Uploads {
     }
   }
 
+  /** Lets go of the one that nobody has written to for longest: room is needed. False: there is none. */
+  giveUpOldest(): boolean {
+    return this.#idle.giveUpOldest();
+  }
+
   /** Refuses new writers and waits for those there are, whose bytes are to end first. What is kept can be resumed after a start. */
   async close(): Promise<void> {
     this.#closing = true;
@@ -164,10 +175,12 @@ export class Uploads {
 
   /** `lost`: nothing of what there was before can be used, and no byte was asked for. */
   async #write(writing: Writing, sent: SentBytes, options?: CallOptions): Promise<UploadOutcome | 'lost'> {
-    const { ledger, reserve, writes } = this.#parts;
+    const { ledger, reserve, writes, admit, isStored, smallBytesMax } = this.#parts;
     const placedBytes = writing.before === undefined ? 0 : sumOf(writing.before.space);
     try {
+      if (!isStored(writing.digest)) admit(writing.digest.sizeBytes);
       using _permit = await writes.acquire(options);
+      if (placedBytes === 0 && writing.digest.sizeBytes <= smallBytesMax) return await this.#writeSmall(sent, options);
       options?.onStep?.('wait for room');
       const missingBytes = Math.max(0, sumOf(spaceOfWhole(writing.digest.sizeBytes)) - placedBytes);
       using room = new UploadRoom(ledger, await reserve(missingBytes, options), placedBytes);
@@ -180,6 +193,23 @@ export class Uploads {
       return await this.#receive({ writing, file: opened.file, room }, sent, options);
     } finally {
       if (this.#busy.get(writing.key) === writing) this.#putBack(writing);
+    }
+  }
+
+  /** A file would be one more for the system to keep, and stand in the way of a put of the same blob as a record. */
+  async #writeSmall(sent: SentBytes, options?: CallOptions): Promise<UploadOutcome> {
+    const { digest } = sent.upload;
+    const taken = await takeInMemory(sent, options);
+    switch (taken.kind) {
+      case 'whole':
+        await this.#parts.putSmall(digest, taken.bytes, { ...options, signal: undefined }); // as in `#publish`
+        return { kind: 'stored' };
+      case 'part':
+        return { kind: 'partial', committedBytes: 0 };
+      case 'wrong':
+        throw taken.error;
+      default:
+        return assertNever(taken);
     }
   }
 

@@ -9,10 +9,10 @@ import { Semaphore } from '../base/semaphore.ts';
 import { Digest } from '../digest/digest.ts';
 import { digestFunctionNamed } from '../digest/digest-function.ts';
 import type { DigestFunctionName } from '../digest/digest-function.ts';
+import { allocatedBytes } from '../engine/allocated-bytes.ts';
 import { DirectorySyncs } from '../engine/directory-syncs.ts';
 import { DurableDirectories } from '../engine/durable-directories.ts';
 import type { WholeUpload } from '../engine/file-publisher.ts';
-import { allocatedBytes } from '../engine/file-table.ts';
 import type { UploadLimits } from '../engine/idle-uploads.ts';
 import { SpaceLedger } from '../engine/space-ledger.ts';
 import type { UploadIdentity } from '../engine/upload-journal-format.ts';
@@ -36,6 +36,9 @@ export interface OpenUploadsOptions {
   readonly writesMax?: number;
   readonly publisher?: UploadsSurroundings['publisher'];
   readonly isStored?: (digest: Digest) => boolean;
+  readonly admit?: UploadsSurroundings['admit'];
+  /** Default: 0, all blobs are files. */
+  readonly smallBytesMax?: number;
 }
 
 export interface OpenUploads extends AsyncDisposable {
@@ -43,6 +46,8 @@ export interface OpenUploads extends AsyncDisposable {
   readonly ledger: SpaceLedger;
   readonly clock: ManualClock;
   readonly log: RecordedLog;
+  /** Blobs that were put as records, by hash. */
+  readonly small: ReadonlyMap<string, Uint8Array>;
 }
 
 /** Hashing on the loop. */
@@ -81,6 +86,7 @@ export async function openUploads(root: string, options: OpenUploadsOptions = {}
   const smallSyncs = options.smallSyncs ?? mortalSyncs(() => undefined);
   const dataSyncs = options.largeSyncs ?? smallSyncs;
   const ledger = new SpaceLedger({ maxBytes: options.maxBytes ?? 2 ** 30, diskFloorBytes: 0 });
+  const small = new Map<string, Uint8Array>();
   const uploads = await Uploads.open(
     root,
     { idleBytesMax: 2 ** 28, idleMsMax: 86_400_000, ...options.limits },
@@ -106,9 +112,12 @@ export async function openUploads(root: string, options: OpenUploadsOptions = {}
       writes: new Semaphore('open files to write', { permitsMax: options.writesMax ?? 8, waitersMax: 100 }),
       reserve: (bytes) => ledger.tryReserve(bytes) ?? Promise.reject(new CacheError('disk_full', 'no room')),
       isStored: options.isStored ?? (() => false),
+      admit: options.admit ?? (() => undefined),
+      smallBytesMax: options.smallBytesMax ?? 0,
+      putSmall: async ({ hash }, bytes) => void small.set(hash, bytes),
     },
   );
-  return { uploads, ledger, clock, log, [Symbol.asyncDispose]: () => uploads.close() };
+  return { uploads, ledger, clock, log, small, [Symbol.asyncDispose]: () => uploads.close() };
 }
 
 export interface PatternBlob {

@@ -172,6 +172,7 @@ export class SegmentedScheme implements EvictionPolicy {
         case 'enough':
         case 'drop_free':
         case 'wait_for_trash':
+        case 'give_up_upload':
           throw new Error(`nothing is free here, and nothing is deleted later: ${step.kind}`);
         default:
           assertNever(step);
@@ -196,6 +197,8 @@ export class SegmentedScheme implements EvictionPolicy {
       spareSegments: 0,
       hasDeadSegment: false,
       trashBytes: 0,
+      isTrashStuck: false,
+      idleUploadBytes: 0,
       isFruitless,
     };
   }

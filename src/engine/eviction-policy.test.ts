@@ -23,6 +23,8 @@ const calm: EvictionState = {
   spareSegments: 0,
   hasDeadSegment: false,
   trashBytes: 0,
+  isTrashStuck: false,
+  idleUploadBytes: 0,
   isFruitless: false,
 };
 
@@ -39,10 +41,25 @@ describe('nextEviction, for room', () => {
 
   it('does nothing without need', () => assert.deepEqual(next({}), { kind: 'enough' }));
 
-  it('takes what costs nothing first: free files, what is being deleted, segments in which nothing counts', () => {
-    assert.deepEqual(next({ ...need, spareSegments: 1, trashBytes: mebibyte, hasDeadSegment: true }), { kind: 'drop_free' });
-    assert.deepEqual(next({ ...need, trashBytes: mebibyte, hasDeadSegment: true }), { kind: 'wait_for_trash' });
+  it('takes what costs nothing first: what is being deleted, free files, segments in which nothing counts', () => {
+    assert.deepEqual(next({ ...need, spareSegments: 1, trashBytes: mebibyte, hasDeadSegment: true }), { kind: 'wait_for_trash' });
+    assert.deepEqual(next({ ...need, spareSegments: 1, trashBytes: mebibyte - 1, hasDeadSegment: true }), { kind: 'drop_free' });
     assert.deepEqual(next({ ...need, trashBytes: mebibyte - 1, hasDeadSegment: true }), { kind: 'recycle_dead' });
+  });
+
+  it('waits for each thing that goes once something did not come free in its time', () => {
+    assert.deepEqual(next({ ...need, trashBytes: 1, files: candidate(499) }), { kind: 'evict_file' });
+    assert.deepEqual(next({ ...need, trashBytes: 1, isTrashStuck: true, files: candidate(499) }), { kind: 'wait_for_trash' });
+    assert.deepEqual(next({ ...need, isTrashStuck: true, files: candidate(499) }), { kind: 'evict_file' });
+  });
+
+  it('gives up uploads that nobody goes on with before it breaks a promise, and after all else', () => {
+    const leased = { ...packed, oldest: at(1_000) };
+    const last = { ...need, blob: leased, leasedBytes: leased.liveBytes, idleUploadBytes: 1 };
+    assert.deepEqual(next(last), { kind: 'give_up_upload' });
+    assert.deepEqual(next({ ...last, idleUploadBytes: 0 }), { kind: 'all_leased' });
+    assert.deepEqual(next({ ...last, files: candidate(999) }), { kind: 'evict_file' });
+    assert.deepEqual(next({ ...last, trashBytes: 1 }), { kind: 'wait_for_trash' });
   });
 
   it('lets go what was not used for longest, be it a file or a segment', () => {
@@ -142,6 +159,8 @@ function randomState(random: SeededRandom): EvictionState {
     spareSegments: random.pick([0, 0, 0, 2]),
     hasDeadSegment: random.fraction() < 0.1,
     trashBytes: random.pick([0, 0, random.integer(0, 2 * mebibyte)]),
+    isTrashStuck: random.fraction() < 0.2,
+    idleUploadBytes: random.pick([0, 0, random.integer(0, mebibyte)]),
     isFruitless: random.fraction() < 0.3,
   };
 }

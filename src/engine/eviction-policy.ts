@@ -41,6 +41,10 @@ export interface EvictionState {
   readonly hasDeadSegment: boolean;
   /** Deleted, and free soon. */
   readonly trashBytes: number;
+  /** Something that was deleted did not come free within its time: from then on one thing goes after the other. */
+  readonly isTrashStuck: boolean;
+  /** Of uploads that nobody writes to. */
+  readonly idleUploadBytes: number;
   /** As many segments as there are were given up without any room won since. */
   readonly isFruitless: boolean;
 }
@@ -56,6 +60,8 @@ export type EvictionStep =
   /** The oldest segment; the one that is written to is sealed before, where it is the only one. `waste`: nothing is dropped for it. */
   | { readonly kind: 'recycle'; readonly stream: 'blob' | 'value'; readonly reason: RecycleReason }
   | { readonly kind: 'evict_file' }
+  /** The upload that nobody has written to for longest: nothing of it was promised. */
+  | { readonly kind: 'give_up_upload' }
   /** There is nothing that is not leased or pinned. */
   | { readonly kind: 'all_leased' };
 
@@ -89,8 +95,8 @@ export function nextEviction(state: EvictionState): EvictionStep {
 }
 
 function roomStep(state: EvictionState): EvictionStep {
+  if (state.trashBytes > 0 && (state.trashBytes >= state.neededBytes || state.isTrashStuck)) return { kind: 'wait_for_trash' };
   if (state.spareSegments > 0) return { kind: 'drop_free' };
-  if (state.trashBytes > 0 && state.trashBytes >= state.neededBytes) return { kind: 'wait_for_trash' };
   if (state.hasDeadSegment) return { kind: 'recycle_dead' };
   const candidates = candidatesOf(state, 1);
   const unleased = candidates.filter(({ useS }) => useS < state.leaseFloorS);
@@ -108,7 +114,8 @@ function lastStep(state: EvictionState, candidates: readonly Candidate[]): Evict
   const segment = oldestOf(candidates.filter(({ stream }) => stream !== 'file'));
   const unleasedBytes = state.blob.liveBytes + state.value.liveBytes + state.files.bytes - state.leasedBytes;
   if (segment !== undefined && unleasedBytes > 0 && !state.isFruitless) return stepFor(segment, 'room');
-  return state.trashBytes > 0 ? { kind: 'wait_for_trash' } : { kind: 'all_leased' };
+  if (state.trashBytes > 0) return { kind: 'wait_for_trash' };
+  return state.idleUploadBytes > 0 ? { kind: 'give_up_upload' } : { kind: 'all_leased' };
 }
 
 /** @param sealedMin with 0 also segments that are written to. */

@@ -15,8 +15,10 @@ import { FruitlessRounds } from './fruitless-rounds.ts';
 import type { LeaseBook } from './lease-book.ts';
 import type { GivenUp, GiveUpLimits } from './recycle-step.ts';
 import { RoomLine } from './room-line.ts';
+import { deletionsHang, hardToGiveUp, heldByWrites, neverFits, storeIsFull, tooLargeForDisk } from './room-refusals.ts';
 import { segmentHeaderBytes } from './segment-format.ts';
 import type { SegmentRow } from './segment-table.ts';
+import { SlowWaits } from './slow-waits.ts';
 import type { SpaceReservation } from './space-ledger.ts';
 import { StorePressure } from './store-pressure.ts';
 import type { EvictionLimits, PressureParts } from './store-pressure.ts';
@@ -25,11 +27,12 @@ export interface EvictorPorts extends PressureParts {
   readonly victims: Pick<FileVictims, 'find' | 'evict'>;
   readonly leases: LeaseBook;
   readonly journal: EvictionJournal;
-  /** See SegmentSupply, SegmentRecycler, LogWriter, Trash. */
-  readonly supply: { readonly freeCount: number; readonly segmentBytes: number; readonly keptBytes: number; dropFree(): boolean };
+  /** See SegmentSupply, SegmentRecycler, LogWriter, Trash, Uploads. */
+  readonly supply: PressureParts['supply'] & { dropFree(): boolean };
   readonly recycler: { giveUp(row: SegmentRow, limits?: GiveUpLimits): Promise<GivenUp> };
   readonly writers: Readonly<Record<'blob' | 'value', { seal(): Promise<void> }>>;
-  readonly trash: { idle(): Promise<void> };
+  readonly trash: { onFreed(freed: () => void): Disposable };
+  readonly uploads: PressureParts['uploads'] & { giveUpOldest(): boolean };
   /** Of the disk, at the moment. */
   readonly freeBytes: () => Promise<number>;
   readonly nowS: () => number;
@@ -39,11 +42,17 @@ export interface EvictorPorts extends PressureParts {
   readonly log: Log;
 }
 
+/** For one segment. */
+export interface SegmentOptions extends CallOptions {
+  /** Whether somebody waits for it; not given: yes. It may be asked for ahead. */
+  readonly isUrgent?: () => boolean;
+}
+
 /** K1-07: how old a look at the disk may be, as long as there is room; and how often age and count are looked at. */
 const lookMs = 5_000;
 /** What is being deleted and does not become less meanwhile is still being read: it is not waited for. */
 const trashWaitMs = 500;
-/** How long room that writes under way hold is waited for: so often, so long. */
+/** How long room that deletions or writes under way will give back is waited for: so often, so long. */
 const busyWaitsMax = 20;
 const busyWaitMs = 100;
 /** For one segment or file; then who waits is told to come again. */
@@ -58,6 +67,7 @@ export class Evictor {
   readonly #pressure: StorePressure;
   readonly #line: RoomLine;
   readonly #reports: ReportLimit;
+  readonly #slowWaits: SlowWaits;
   #running: Promise<void> | undefined;
   #timer: Disposable | undefined;
   #closed = false;
@@ -72,7 +82,7 @@ export class Evictor {
   readonly #countRounds = new FruitlessRounds();
   /** Of records that nothing counts on any more, since that was a segment. */
   #gainedBytes = 0;
-  /** How often it was waited for writes under way since somebody was served. */
+  /** How often it was waited for what comes free by itself since somebody was served, or refused. */
   #busyWaits = 0;
   #servedBefore = 0;
   /** Files that could not be removed, in a row. */
@@ -83,6 +93,7 @@ export class Evictor {
     this.#pressure = new StorePressure(ports, limits);
     this.#line = new RoomLine(ports.ledger, ports.supply);
     this.#reports = new ReportLimit(ports.monotonicClock, reportPeriodMs);
+    this.#slowWaits = new SlowWaits(ports);
   }
 
   /** Looks now, and from now on every five seconds. */
@@ -99,38 +110,37 @@ export class Evictor {
 
   /**
    * Room for so many bytes on the disk, at once when there is some and nobody waits; else in the order of asking.
-   * @throws CacheError `disk_full` (can never fit, or nothing may go), `busy` (writes under way hold the room, or too many wait),
-   *   `unavailable` (nothing can be deleted), `cancelled`.
+   * @throws CacheError `disk_full` (can never fit, or nothing may go), `busy` (writes under way or deletions hold the room, or too
+   *   many wait), `unavailable` (nothing can be given up), `cancelled`.
    */
   reserve(bytes: number, options?: CallOptions): MaybePromise<SpaceReservation> {
     const { ledger } = this.#ports;
-    // Before anything goes for what can never fit.
-    if (bytes > ledger.maxBytes - this.#pressure.fixedBytes()) throw new CacheError('disk_full', `${bytes} bytes do not fit into a store of ${ledger.maxBytes} bytes (--max-size)`);
     const room = this.#line.count === 0 ? ledger.tryReserve(bytes) : undefined;
-    if (room !== undefined && !this.#pressure.isLow()) return room;
-    if (room === undefined) {
-      const waiting = this.#line.wait(bytes, options);
-      this.trim();
-      return waiting;
+    if (room !== undefined) {
+      if (this.#pressure.isLow()) this.trim();
+      return room;
     }
+    // Before anything goes for what can never fit.
+    if (bytes > ledger.maxBytes - this.#pressure.fixedBytes()) throw neverFits(bytes, ledger);
+    const waiting = this.#line.wait(bytes, options);
+    this.#slowWaits.note('file', waiting);
     this.trim();
-    return room;
+    return waiting;
   }
 
   /**
    * A file for a segment: resolves when the supply has a free one, or there is room for a new one. In line with `reserve`.
    * @throws as `reserve`.
    */
-  async freeSegment(options?: CallOptions): Promise<SpaceReservation | 'free'> {
+  async freeSegment(options?: SegmentOptions): Promise<SpaceReservation | 'free'> {
     const { supply, ledger } = this.#ports;
-    const isFirst = this.#line.count === 0;
-    const room = isFirst && supply.freeCount === 0 ? ledger.tryReserve(supply.segmentBytes) : undefined;
-    if (isFirst && supply.freeCount > 0) {
-      this.trim();
-      return 'free';
+    this.trim(); // looks behind this turn
+    if (this.#line.count === 0) {
+      const room = supply.freeCount > 0 ? 'free' : ledger.tryReserve(supply.segmentBytes);
+      if (room !== undefined) return room;
     }
-    const waiting = room ?? this.#line.waitForSegment(options);
-    this.trim();
+    const waiting = this.#line.waitForSegment(options);
+    this.#slowWaits.note('segment', waiting, options?.isUrgent);
     return waiting;
   }
 
@@ -154,7 +164,7 @@ export class Evictor {
     this.#closing.abort();
     for (const wake of this.#wakers) wake();
     this.#timer?.[Symbol.dispose]();
-    this.#line.refuseAll(new CacheError('unavailable', 'the store is closing'));
+    this.#refuseAll(new CacheError('unavailable', 'the store is closing'));
     await this.#running;
   }
 
@@ -168,7 +178,7 @@ export class Evictor {
       }
       this.#ports.leases.restore();
     } catch (thrown) {
-      this.#line.refuseAll(new CacheError('unavailable', 'no room can be made: giving up what is stored failed', { cause: thrown }));
+      this.#refuseAll(new CacheError('unavailable', 'no room can be made: giving up what is stored failed', { cause: thrown }));
       if (!this.#closed && this.#reports.next() !== undefined) this.#ports.log.error('no room can be made: giving up what is stored failed', thrown);
     }
   }
@@ -197,7 +207,7 @@ export class Evictor {
   }
 
   async #take(step: EvictionStep): Promise<void> {
-    const { supply, leases, nowS } = this.#ports;
+    const { supply, uploads } = this.#ports;
     switch (step.kind) {
       case 'enough':
         return;
@@ -218,9 +228,11 @@ export class Evictor {
       case 'evict_file':
         await this.#evictFile();
         return;
+      case 'give_up_upload':
+        uploads.giveUpOldest();
+        return;
       case 'all_leased':
-        if (leases.shorten(nowS())) this.#wonRoom();
-        else await this.#refuse();
+        await this.#breakPromises();
         return;
       default:
         assertNever(step);
@@ -271,7 +283,7 @@ export class Evictor {
     for (;;) {
       await this.#pass(patienceMs, done);
       if (isDone || this.#closed) return giving;
-      this.#line.refuseAll(RoomLine.busy('what is to go is still being read, or the disk is slow'));
+      this.#refuseAll(hardToGiveUp());
     }
   }
 
@@ -295,8 +307,14 @@ export class Evictor {
   async #waitForTrash(): Promise<void> {
     const { ledger, trash } = this.#ports;
     const before = ledger.bytesOf('trash');
-    await this.#pass(trashWaitMs, trash.idle());
-    if (ledger.bytesOf('trash') >= before) this.#stuckTrashBytes = before;
+    const freed = Promise.withResolvers<void>();
+    let isFreed = false;
+    using _heard = trash.onFreed(() => {
+      isFreed = true;
+      freed.resolve();
+    });
+    await this.#pass(trashWaitMs, freed.promise);
+    if (!isFreed && ledger.bytesOf('trash') >= before) this.#stuckTrashBytes = before;
   }
 
   /** Until so much time has passed, or `sooner`, or the store closes. */
@@ -312,20 +330,46 @@ export class Evictor {
     }
   }
 
-  /** Nothing more can go. What writes under way hold may come free: they are waited for, for a while. */
+  /** All that is left is promised. What is being deleted comes free by itself: that is waited for first, for a while. */
+  async #breakPromises(): Promise<void> {
+    const { leases, nowS } = this.#ports;
+    const missingBytes = this.#missingBytes();
+    if (missingBytes > 0 && missingBytes <= this.#deletedBytes() && (await this.#waitABit())) return;
+    if (leases.shorten(nowS())) this.#wonRoom();
+    else await this.#refuse();
+  }
+
+  /** Nothing more can go. What comes free by itself is waited for, for a while. */
   async #refuse(): Promise<void> {
-    const { ledger, leases, supply } = this.#ports;
-    const firstBytes = this.#line.firstBytes ?? 0;
-    if (ledger.placedBytes + supply.keptBytes + firstBytes <= ledger.boundBytes) {
-      if (this.#servedBefore !== this.#line.servedCount) this.#busyWaits = 0;
-      this.#servedBefore = this.#line.servedCount;
-      this.#busyWaits += 1;
-      if (this.#busyWaits <= busyWaitsMax) await this.#pass(busyWaitMs);
-      else this.#line.refuseAll(RoomLine.busy('all room is taken by writes in progress'));
-      return;
-    }
-    const { pinnedBytes } = leases;
-    this.#line.refuseAll(new CacheError('disk_full', `the store is full (${ledger.usedBytes} of ${ledger.boundBytes} bytes) and nothing may go: all else is leased, or pinned (${pinnedBytes} bytes); raise --max-size or lower --lease`));
+    const missingBytes = this.#missingBytes();
+    if (missingBytes > this.#deletedBytes()) this.#refuseAll(storeIsFull(this.#ports));
+    else if (!(await this.#waitABit())) this.#refuseAll(missingBytes > 0 ? deletionsHang(this.#ports) : heldByWrites());
+  }
+
+  /** What must come free for who is first in line beside all that writes under way may give back. */
+  #missingBytes(): number {
+    const { ledger, supply } = this.#ports;
+    return ledger.placedBytes + supply.keptBytes + (this.#line.firstBytes ?? 0) - ledger.boundBytes;
+  }
+
+  /** And is on the disk still. */
+  #deletedBytes(): number {
+    return this.#ports.ledger.bytesOf('trash');
+  }
+
+  /** False: it was waited for long enough since somebody was served. */
+  async #waitABit(): Promise<boolean> {
+    if (this.#servedBefore !== this.#line.servedCount) this.#busyWaits = 0;
+    this.#servedBefore = this.#line.servedCount;
+    if (this.#busyWaits >= busyWaitsMax) return false;
+    this.#busyWaits += 1;
+    await this.#pass(busyWaitMs);
+    return true;
+  }
+
+  #refuseAll(reason: CacheError): void {
+    this.#busyWaits = 0; // who comes next is waited for as long
+    this.#line.refuseAll(reason);
   }
 
   /** The disk may have less room than the store may take: then all of it could go, and who is first would still not fit. */
@@ -334,7 +378,7 @@ export class Evictor {
     // What writes under way have written is missing in the bound until it is settled.
     const mostBytes = Math.max(0, ledger.boundBytes + ledger.reservedBytes - this.#pressure.fixedBytes());
     for (let bytes = this.#line.firstNewBytes; bytes > mostBytes; bytes = this.#line.firstNewBytes) {
-      this.#line.refuseFirst(new CacheError('disk_full', `${bytes} bytes do not fit: the disk has room for a store of ${ledger.boundBytes} bytes at the moment; free some space on it`));
+      this.#line.refuseFirst(tooLargeForDisk(bytes, ledger));
     }
   }
 

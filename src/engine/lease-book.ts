@@ -79,6 +79,11 @@ export class LeaseBook {
     this.#reports = new ReportLimit(ports.monotonicClock, reportPeriodMs);
   }
 
+  /** Nothing that is leased goes before its lease has ended. */
+  get isStrict(): boolean {
+    return this.#options.leases === 'strict';
+  }
+
   /** What was used at that time or later is leased. */
   leaseFloorS(nowS: number): number {
     // The index rounds times of use up to its next step.
@@ -100,7 +105,7 @@ export class LeaseBook {
    * @throws CacheError `disk_full`: leases are strict, and what is leased takes its share already.
    */
   admit(bytes: number, nowS: number): void {
-    if (this.#options.leases !== 'strict') return;
+    if (!this.isStrict) return;
     const leasedBytes = this.leasedBytes(nowS);
     const maxBytes = leasedShare * this.#ports.ledger.boundBytes;
     if (leasedBytes + bytes <= maxBytes) return;
@@ -109,7 +114,7 @@ export class LeaseBook {
 
   /** There is nothing left to evict: half as much may be leased from now on, in the end nothing. False: leases are not shortened any more. */
   shorten(nowS: number): boolean {
-    if (this.#options.leases === 'strict' || this.#share < leasedShareMin) return false;
+    if (this.isStrict || this.#share < leasedShareMin) return false;
     this.#share /= 2;
     this.#report(nowS);
     return true;
@@ -136,7 +141,7 @@ export class LeaseBook {
   }
 
   #leasedBytesMax(): number {
-    return this.#options.leases === 'strict' ? Infinity : this.#share * this.#ports.ledger.boundBytes;
+    return this.isStrict ? Infinity : this.#share * this.#ports.ledger.boundBytes;
   }
 
   /**

@@ -2,7 +2,6 @@
 import type { EvictionState, StreamState } from './eviction-policy.ts';
 import type { LeaseBook } from './lease-book.ts';
 import type { LiveEntries } from './live-entries.ts';
-import { streamNames } from './segment-format.ts';
 import type { SegmentRow, SegmentTable } from './segment-table.ts';
 import type { SpaceLedger } from './space-ledger.ts';
 
@@ -22,8 +21,9 @@ export interface PressureParts {
   readonly table: SegmentTable;
   readonly entries: Pick<LiveEntries, 'count' | 'meanUseS'>;
   readonly leases: Pick<LeaseBook, 'leasedBytes'>;
-  /** See SegmentSupply. */
-  readonly supply: { readonly freeCount: number; readonly segmentBytes: number };
+  /** See SegmentSupply, Uploads. */
+  readonly supply: { readonly freeCount: number; readonly segmentBytes: number; readonly keptBytes: number };
+  readonly uploads: { readonly idleBytes: number };
   readonly nowS: () => number;
 }
 
@@ -50,9 +50,10 @@ export class StorePressure {
 
   /** @param firstBytes what the first in line waits for; undefined: nobody waits. */
   state(firstBytes: number | undefined, { leaseFloorS, candidateUseS, stuckTrashBytes, isFruitless, isCountFruitless }: EvictionView): EvictionState {
-    const { ledger, supply, leases, nowS } = this.#parts;
+    const { ledger, supply, leases, uploads, nowS } = this.#parts;
     return {
-      neededBytes: this.#neededBytes(firstBytes),
+      // Ahead of writes nothing goes in place of what will come free when it is not read any more.
+      neededBytes: this.#neededBytes(firstBytes) - (firstBytes === undefined ? stuckTrashBytes : 0),
       excessCount: isCountFruitless ? 0 : this.excessCount(),
       leaseFloorS,
       ageFloorS: this.ageFloorS(nowS()),
@@ -65,6 +66,8 @@ export class StorePressure {
       spareSegments: firstBytes === undefined && !this.#isOver() ? 0 : supply.freeCount,
       hasDeadSegment: this.deadSegment() !== undefined,
       trashBytes: Math.max(0, ledger.bytesOf('trash') - stuckTrashBytes),
+      isTrashStuck: stuckTrashBytes > 0,
+      idleUploadBytes: uploads.idleBytes,
       isFruitless,
     };
   }
@@ -97,11 +100,12 @@ export class StorePressure {
     return row?.removals === 0 ? row : undefined;
   }
 
-  /** What no eviction frees: the quarantine, and segments that are written to. */
+  /** What no eviction frees: the quarantine, segments that are written to, times of use, and room for a segment without which nothing goes. */
   fixedBytes(): number {
-    const { ledger, table } = this.#parts;
-    let bytes = ledger.bytesOf('quarantine');
-    for (const stream of streamNames) bytes += table.open(stream)?.segmentBytes ?? 0;
+    const { ledger, table, supply } = this.#parts;
+    let bytes = ledger.bytesOf('quarantine') + table.bytesOf('touch') + supply.keptBytes;
+    bytes += Math.max(0, ledger.bytesOf('free') - supply.freeCount * supply.segmentBytes);
+    for (const stream of ['blob', 'value'] as const) for (const row of table.of(stream)) if (row.state === 'open') bytes += row.segmentBytes;
     return bytes;
   }
 

@@ -94,6 +94,38 @@ describe('the trash', () => {
       assert.equal(ledger.bytesOf('trash'), 4_096);
     }));
 
+  it('tells whoever asked of each step that came free, until he has heard enough', () =>
+    on(async (machine) => {
+      const { trash, ledger } = await open(machine);
+      const heard: number[] = [];
+      const listening = trash.onFreed(() => heard.push(ledger.bytesOf('trash')));
+      await trash.take(await fileOf(machine, ledger, 3 * shrinkStepBytes));
+      await trash.idle();
+      listening[Symbol.dispose]();
+      await trash.take(await fileOf(machine, ledger, 4_096));
+      await trash.idle();
+      assert.deepEqual(heard, [2, 1, 0].map((steps) => steps * shrinkStepBytes));
+    }));
+
+  it('tries again what the disk did not delete, and gives back what it takes', () =>
+    on(async (machine) => {
+      const { trash, ledger } = await open(machine);
+      machine.disk.fault = (operation, at) => (operation === 'remove' && at.includes('trash') ? 'EIO' : undefined);
+      await trash.take(await fileOf(machine, ledger, 2 * shrinkStepBytes));
+      for (let minute = 0; minute < 3; minute += 1) {
+        await trash.idle();
+        assert.equal(ledger.bytesOf('trash'), shrinkStepBytes, 'the half that could be cut off');
+        machine.clock.advance(60_000);
+      }
+      assert.equal(machine.log.lines.filter((line) => line.startsWith('error')).length, 1);
+      await trash.idle();
+      machine.disk.fault = () => undefined;
+      machine.clock.advance(60_000);
+      await trash.idle();
+      assert.equal(ledger.usedBytes, 0);
+      assert.equal(machine.disk.files().has('/data/trash/1'), false);
+    }));
+
   it('ends in the middle of a deletion; the next start does the rest', () =>
     on(async (machine) => {
       const { trash, ledger } = await open(machine);

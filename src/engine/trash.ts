@@ -6,8 +6,8 @@ import type { Timers } from '../base/clock.ts';
 import type { LogFile, LogFileSystem } from '../base/log-files.ts';
 import type { Log } from '../base/log.ts';
 import { Semaphore } from '../base/semaphore.ts';
+import { allocatedBytes } from './allocated-bytes.ts';
 import type { DurableDirectories } from './durable-directories.ts';
-import { allocatedBytes } from './file-table.ts';
 import type { SpaceLedger } from './space-ledger.ts';
 import { io, systemCode } from './storage-error.ts';
 
@@ -28,6 +28,15 @@ export interface Taken {
   readonly unsynced: CacheError | undefined;
 }
 
+/** A file in here. */
+interface DoomedFile {
+  readonly path: string;
+  /** As it counts in the ledger still. */
+  leftBytes: number;
+  /** How often the disk has not deleted it. */
+  refusals: number;
+}
+
 export interface TrashPorts {
   readonly files: LogFileSystem;
   readonly directories: DurableDirectories;
@@ -40,6 +49,8 @@ export interface TrashPorts {
 export const shrinkStepBytes = 4 * 1_048_576;
 /** Between two steps: others have their turn at the disk, and still a GiB is gone within two seconds. */
 const shrinkPauseMs = 5;
+/** How soon what the disk did not delete is tried again. */
+const retryMs = 60_000;
 /** While it is made shorter. Its owner's, and by then nobody's but ours. */
 const writableMode = 0o600;
 const directoryName = 'trash';
@@ -51,6 +62,8 @@ export class Trash {
   readonly #directory: string;
   readonly #lane = new Semaphore('files that are deleted', { permitsMax: 1, waitersMax });
   readonly #running = new Set<Promise<void>>();
+  readonly #listeners = new Set<() => void>();
+  readonly #retries = new Set<Disposable>();
   /** Names of this run; those of runs before are gone. */
   #count = 0;
   #closing = false;
@@ -93,7 +106,7 @@ export class Trash {
     } catch (thrown) {
       unsynced = CacheError.from(thrown);
     }
-    if (path === undefined) this.#ports.ledger.remove('trash', file.allocatedBytes);
+    if (path === undefined) this.#free(file.allocatedBytes);
     else this.#begin(path, file);
     return { wasThere: path !== undefined, unsynced };
   }
@@ -102,21 +115,28 @@ export class Trash {
   async drop(file: Discarded): Promise<void> {
     try {
       const path = await this.#move(file.path);
-      if (path === undefined) this.#ports.ledger.remove('trash', file.allocatedBytes);
+      if (path === undefined) this.#free(file.allocatedBytes);
       else this.#begin(path, file);
     } catch (thrown) {
       this.#ports.log.error('a file that is not needed any more could not be moved to the trash; the next start removes it', thrown, { path: file.path });
     }
   }
 
-  /** Resolves when all that was taken so far is gone from the disk, or is left for the next start. */
+  /** Resolves when all that was taken so far is gone from the disk, or has to be tried again. */
   async idle(): Promise<void> {
     while (this.#running.size > 0) await Promise.all(this.#running);
+  }
+
+  /** Calls `freed` whenever the disk has got back more of it, a step of a large file included, until disposed. */
+  onFreed(freed: () => void): Disposable {
+    this.#listeners.add(freed);
+    return { [Symbol.dispose]: () => void this.#listeners.delete(freed) };
   }
 
   /** Begins no further deletion, and waits for the step that is under way. The next start deletes the rest. */
   async close(): Promise<void> {
     this.#closing = true;
+    for (const retry of this.#retries) retry[Symbol.dispose]();
     using _turn = await this.#lane.acquire();
   }
 
@@ -136,44 +156,62 @@ export class Trash {
     }
   }
 
-  #begin(path: string, file: Discarded): void {
-    const running = this.#delete(path, file)
-      .catch((thrown: unknown) => this.#ports.log.error('a file in the trash could not be deleted; the next start tries again', thrown, { path }))
+  #begin(path: string, { allocatedBytes: leftBytes, unread }: Discarded): void {
+    this.#run({ path, leftBytes, refusals: 0 }, unread());
+  }
+
+  #run(doomed: DoomedFile, unread: Promise<void>): void {
+    const running = this.#delete(doomed, unread)
+      .catch((thrown: unknown) => this.#deleteLater(doomed, thrown))
       .finally(() => void this.#running.delete(running));
     this.#running.add(running);
   }
 
-  async #delete(path: string, { allocatedBytes, unread }: Discarded): Promise<void> {
-    await unread();
-    using _turn = await this.#lane.acquire();
+  #deleteLater(doomed: DoomedFile, thrown: unknown): void {
+    doomed.refusals += 1;
+    if (doomed.refusals === 1) this.#ports.log.error('a file in the trash could not be deleted; it is tried again every minute, and by the next start', thrown, { path: doomed.path });
     if (this.#closing) return;
-    const { files, ledger } = this.#ports;
-    const leftBytes = await this.#shrink(path, allocatedBytes);
-    if (this.#closing) return;
-    await io('delete a file', files.remove(path));
-    ledger.remove('trash', leftBytes);
+    const retry = this.#ports.timers.after(retryMs, () => {
+      this.#retries.delete(retry);
+      this.#run(doomed, Promise.resolve());
+    });
+    this.#retries.add(retry);
   }
 
-  /** Gives what still counts. What cannot be made shorter is unlinked all the same. */
-  async #shrink(path: string, allocated: number): Promise<number> {
-    let leftBytes = allocated;
-    if (leftBytes <= shrinkStepBytes) return leftBytes;
+  async #delete(doomed: DoomedFile, unread: Promise<void>): Promise<void> {
+    await unread;
+    using _turn = await this.#lane.acquire();
+    if (this.#closing) return;
+    await this.#shrink(doomed);
+    if (this.#closing) return;
+    await io('delete a file', this.#ports.files.remove(doomed.path));
+    this.#free(doomed.leftBytes);
+  }
+
+  #free(bytes: number): void {
+    this.#ports.ledger.remove('trash', bytes);
+    for (const freed of this.#listeners) freed();
+  }
+
+  /** What cannot be made shorter is unlinked all the same. */
+  async #shrink(doomed: DoomedFile): Promise<void> {
+    const { path } = doomed;
+    if (doomed.leftBytes <= shrinkStepBytes) return;
     try {
       await using file = await this.#openSole(path);
-      if (file === undefined) return leftBytes;
+      if (file === undefined) return;
       let { sizeBytes } = await file.status();
       while (sizeBytes > shrinkStepBytes && !this.#closing) {
         sizeBytes -= shrinkStepBytes;
         await file.truncate(sizeBytes);
-        const stillBytes = Math.min(leftBytes, allocatedBytes(sizeBytes));
-        this.#ports.ledger.remove('trash', leftBytes - stillBytes);
-        leftBytes = stillBytes;
+        const freedBytes = doomed.leftBytes - Math.min(doomed.leftBytes, allocatedBytes(sizeBytes));
+        doomed.leftBytes -= freedBytes;
+        this.#free(freedBytes);
         await this.#pause();
       }
     } catch (thrown) {
       this.#ports.log.warn('a file in the trash could not be made shorter; it is deleted in one go', { path, reason: String(thrown) });
     }
-    return leftBytes;
   }
 
   /** Undefined: another name is linked to the file, whose bytes are that one's too (K1-18). Nobody makes links from here. */

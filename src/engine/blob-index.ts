@@ -32,6 +32,8 @@ const slotMask = (1 << slotBits) - 1;
 const placeMask = pageSlots - 1;
 /** What a Slot has room for: a thousand million entries. */
 const chunksMax = 2 ** (31 - slotBits);
+/** Share of the slots in use that a fill plans for: chunks differ by some hundred entries, and a few may come besides. */
+const fillLoad = 0.8;
 /** Pages of a chunk before and after it grew. */
 const narrowPages = 2;
 const widePages = 3;
@@ -39,7 +41,8 @@ const widePages = 3;
 /** One writer and reader, in one thread. */
 export class BlobIndex {
   readonly #mix: KeyMix;
-  readonly #entries: EntryCodec;
+  /** Packs what is inserted. */
+  readonly codec: EntryCodec;
   readonly #pages: EntryPages;
   readonly #control = new ChunkControl();
   readonly #chunks: EntryChunk[] = [];
@@ -47,11 +50,13 @@ export class BlobIndex {
   readonly #isOne = new Uint8Array(widePages * pageSlots);
   #count = 0;
   #generation = 0;
+  #insertedSlot: Slot = -1;
+  #isFilling = false;
 
   constructor({ salt, hasSequences, startS }: IndexOptions) {
     this.#mix = new KeyMix(salt);
-    this.#entries = new EntryCodec(startS, hasSequences);
-    this.#pages = new EntryPages(this.#entries.recordWords);
+    this.codec = new EntryCodec(startS, hasSequences);
+    this.#pages = new EntryPages(this.codec.recordWords);
     this.#addChunk(new EntryChunk(this.#pages, narrowPages, { depth: 0, prefix: 0 }));
   }
 
@@ -74,24 +79,11 @@ export class BlobIndex {
     return this.#control.depth;
   }
 
-  find(key: KeyWords): Slot {
-    const { words, tag } = key;
+  find({ words, tag }: KeyWords): Slot {
     this.#mix.of(words[0] ?? 0, words[1] ?? 0);
     const number = this.#mixedChunk();
-    const chunk = this.#chunk(number);
-    const fingerprint = this.#mix.fingerprint >>> 0;
-    const home = chunk.homeOf(fingerprint);
-    let pageNumber = home >> pageSlotBits;
-    // Page by page: most searches end in the one they begin in.
-    for (let place = home & placeMask; ; place = 0) {
-      const page = chunk.page(pageNumber);
-      for (; place < pageSlots; place += 1) {
-        const found = page[place];
-        if (found === 0) return -1;
-        if (found === fingerprint && hasKey(page, this.#entries.keyAt(place), words) && this.#tagAt(page, place) === tag) return (number << slotBits) | (pageNumber << pageSlotBits) | place;
-      }
-      pageNumber = chunk.nextPage(pageNumber);
-    }
+    const slot = this.#search(this.#chunk(number), words, 0, tag);
+    return slot < 0 ? -1 : (number << slotBits) | slot;
   }
 
   /** First entry whose key begins with these two words, whatever its tag; for records that keep no more of a key. */
@@ -104,61 +96,94 @@ export class BlobIndex {
       const page = chunk.pageOf(slot);
       const found = page[slot & placeMask];
       if (found === 0) return -1;
-      const at = this.#entries.keyAt(slot & placeMask);
+      const at = this.codec.keyAt(slot & placeMask);
       if (found === fingerprint && page[at] === low >>> 0 && page[at + 1] === high >>> 0) return (number << slotBits) | slot;
     }
   }
 
   /** Adds what is not there yet: presence is a mistake of the caller. All slots become invalid but the one returned. */
   insert(key: KeyWords, entry: NewEntry): Slot {
-    const { words, tag } = key;
-    this.#entries.check(tag, entry);
-    this.#mix.of(words[0] ?? 0, words[1] ?? 0);
+    const there = this.insertUnlessThere(key, entry);
+    assert(there === -1, 'the key is not in the index yet');
+    return this.#insertedSlot;
+  }
+
+  /** -1: it was added, at `insertedSlot`. Otherwise where its key is, of which nothing has changed. All other slots become invalid. */
+  insertUnlessThere({ words, tag }: KeyWords, entry: NewEntry): Slot {
+    this.codec.pack(tag, entry);
+    return this.insertPacked(words, 0);
+  }
+
+  /** As `insertUnlessThere`, of the key in the eight words from `at` on and the entry that `codec` has packed. */
+  insertPacked(words: Uint32Array, at: number): Slot {
+    this.#mix.of(words[at] ?? 0, words[at + 1] ?? 0);
     let number = this.#mixedChunk();
     while (this.#chunk(number).count >= this.#chunk(number).countMax) {
       this.#grow(number);
-      this.#mix.of(words[0] ?? 0, words[1] ?? 0);
+      this.#mix.of(words[at] ?? 0, words[at + 1] ?? 0);
       number = this.#mixedChunk();
     }
     const chunk = this.#chunk(number);
-    const fingerprint = this.#mix.fingerprint >>> 0;
-    let slot = chunk.homeOf(fingerprint);
-    let page = chunk.pageOf(slot);
-    for (let found = page[slot & placeMask]; found !== 0; found = page[slot & placeMask]) {
-      assert(found !== fingerprint || !hasKey(page, this.#entries.keyAt(slot & placeMask), words) || this.#tagAt(page, slot & placeMask) !== tag, 'the key is not in the index yet');
-      slot = chunk.next(slot);
-      page = chunk.pageOf(slot);
-    }
-    const place = slot & placeMask;
+    const found = this.#search(chunk, words, at, (this.codec.packed[0] ?? 0) & 0xff);
+    if (found >= 0) return (number << slotBits) | found;
+    const page = chunk.pageOf(~found);
+    const place = ~found & placeMask;
     // Nobody looks at the record of a free slot, so only what makes it one in use is under the lock.
-    this.#entries.write(page, this.#entries.detailsAt(place), tag, entry);
-    const at = this.#entries.keyAt(place);
-    for (let word = 0; word < keyWords; word += 1) page[at + word] = words[word] ?? 0;
-    this.#control.begin(number);
-    page[place] = fingerprint;
+    const keyAt = this.codec.keyAt(place);
+    for (let word = 0; word < keyWords; word += 1) page[keyAt + word] = words[at + word] ?? 0;
+    this.codec.write(page, keyAt + keyWords);
+    if (!this.#isFilling) this.#control.begin(number);
+    page[place] = this.#mix.fingerprint;
     chunk.count += 1;
-    this.#control.end(number);
+    if (!this.#isFilling) this.#control.end(number);
     this.#count += 1;
     this.#generation += 1;
-    return (number << slotBits) | slot;
+    this.#insertedSlot = (number << slotBits) | ~found;
+    return -1;
+  }
+
+  /** Of the last insert that has added something. */
+  get insertedSlot(): Slot {
+    return this.#insertedSlot;
+  }
+
+  /**
+   * Many entries come, about so many, and until `endFill` nobody looks in from elsewhere: there is room for them at once, and no change
+   * is announced. Only while the index is empty.
+   */
+  beginFill(count: number): void {
+    assert(this.#count === 0, 'an index that is filled was empty');
+    this.#isFilling = true;
+    const loaded = (pageCount: number): number => pageCount * pageSlots * fillLoad;
+    let depth = 0;
+    while (count > 2 ** depth * loaded(widePages) && depth < directoryDepthMax) depth += 1;
+    if (depth === 0) return;
+    for (const chunk of this.#chunks) chunk.end(this.#pages);
+    this.#chunks.length = 0;
+    const pageCount = count > 2 ** depth * loaded(narrowPages) ? widePages : narrowPages;
+    for (let prefix = 0; prefix < 2 ** depth; prefix += 1) this.#addChunk(new EntryChunk(this.#pages, pageCount, { depth, prefix }));
+    this.#generation += 1;
+  }
+
+  endFill(): void {
+    this.#isFilling = false;
   }
 
   /** Everything but the key becomes that of `entry`; it counts as not used. */
   replace(slot: Slot, entry: NewEntry): void {
     const page = this.#pageOf(slot);
-    const tag = this.#tagAt(page, slot & placeMask);
-    this.#entries.check(tag, entry);
+    this.codec.pack(this.#tagAt(page, slot & placeMask), entry);
     this.#control.begin(slot >> slotBits);
-    this.#entries.write(page, this.#detailsOf(slot), tag, entry);
+    this.codec.write(page, this.#detailsOf(slot));
     this.#control.end(slot >> slotBits);
   }
 
   /** Its record stands there now; it counts as not used since. */
   moveTo(slot: Slot, segment: number, offset: number): void {
     const page = this.#pageOf(slot);
-    this.#entries.checkPlace(segment, offset);
+    this.codec.checkPlace(segment, offset);
     this.#control.begin(slot >> slotBits);
-    this.#entries.writePlace(page, this.#detailsOf(slot), segment, offset);
+    this.codec.writePlace(page, this.#detailsOf(slot), segment, offset);
     this.clearUsed(slot);
     this.#control.end(slot >> slotBits);
   }
@@ -176,7 +201,7 @@ export class BlobIndex {
 
   keyOf(slot: Slot, into: KeyWords): void {
     const page = this.#pageOf(slot);
-    const at = this.#entries.keyAt(slot & placeMask);
+    const at = this.codec.keyAt(slot & placeMask);
     for (let word = 0; word < keyWords; word += 1) into.words[word] = page[at + word] ?? 0;
     into.tag = this.#tagAt(page, slot & placeMask);
   }
@@ -194,16 +219,16 @@ export class BlobIndex {
   }
 
   sizeOf(slot: Slot): number {
-    return this.#entries.sizeBytes(this.#pageOf(slot), this.#detailsOf(slot));
+    return this.codec.sizeBytes(this.#pageOf(slot), this.#detailsOf(slot));
   }
 
   /** Rounded up to a multiple of 16. */
   usedAtS(slot: Slot): number {
-    return this.#entries.usedAtS(this.#pageOf(slot), this.#detailsOf(slot));
+    return this.codec.usedAtS(this.#pageOf(slot), this.#detailsOf(slot));
   }
 
   sequenceOf(slot: Slot): number {
-    return this.#entries.sequence(this.#pageOf(slot), this.#detailsOf(slot));
+    return this.codec.sequence(this.#pageOf(slot), this.#detailsOf(slot));
   }
 
   isFile(slot: Slot): boolean {
@@ -233,7 +258,7 @@ export class BlobIndex {
   }
 
   setUsed(slot: Slot, usedAtS: number): void {
-    this.#entries.writeUse(this.#pageOf(slot), this.#detailsOf(slot), usedAtS);
+    this.codec.writeUse(this.#pageOf(slot), this.#detailsOf(slot), usedAtS);
     this.#setFlags(slot, usedFlag | touchedFlag, 0);
   }
 
@@ -263,6 +288,23 @@ export class BlobIndex {
     return this.#control.version(chunk);
   }
 
+  /** The slot of the key that was mixed last, in its chunk, or ~ of the free one where it would go. Its words begin at `at`. */
+  #search(chunk: EntryChunk, words: Uint32Array, at: number, tag: number): number {
+    const fingerprint = this.#mix.fingerprint >>> 0;
+    const home = chunk.homeOf(fingerprint);
+    let pageNumber = home >> pageSlotBits;
+    // Page by page: most searches end in the one they begin in.
+    for (let place = home & placeMask; ; place = 0) {
+      const page = chunk.page(pageNumber);
+      for (; place < pageSlots; place += 1) {
+        const found = page[place];
+        if (found === 0) return ~((pageNumber << pageSlotBits) | place);
+        if (found === fingerprint && hasKey(page, this.codec.keyAt(place), words, at) && this.#tagAt(page, place) === tag) return (pageNumber << pageSlotBits) | place;
+      }
+      pageNumber = chunk.nextPage(pageNumber);
+    }
+  }
+
   /** Number of the chunk where the key belongs that was mixed last. */
   #mixedChunk(): number {
     const { directory, depth } = this.#control;
@@ -284,11 +326,11 @@ export class BlobIndex {
   }
 
   #detailsOf(slot: Slot): number {
-    return this.#entries.detailsAt(slot & placeMask);
+    return this.codec.detailsAt(slot & placeMask);
   }
 
   #tagAt(page: EntryPage, place: number): number {
-    return (page[this.#entries.detailsAt(place)] ?? 0) & 0xff;
+    return (page[this.codec.detailsAt(place)] ?? 0) & 0xff;
   }
 
   #hasFlag(slot: Slot, flag: number): boolean {
@@ -358,7 +400,7 @@ export class BlobIndex {
     for (const [number, page] of chunk.pages.entries()) {
       for (let place = 0; place < pageSlots; place += 1) {
         if (page[place] === 0) continue;
-        const at = this.#entries.keyAt(place);
+        const at = this.codec.keyAt(place);
         this.#mix.of(page[at] ?? 0, page[at + 1] ?? 0);
         const bit = (this.#mix.table >>> shift) & 1;
         this.#isOne[number * pageSlots + place] = bit;
@@ -369,9 +411,10 @@ export class BlobIndex {
   }
 }
 
-function hasKey(page: EntryPage, at: number, words: Uint32Array): boolean {
+/** Whether the key at `place` of the page is that in the words from `at` on. */
+function hasKey(page: EntryPage, place: number, words: Uint32Array, at: number): boolean {
   return (
-    page[at] === words[0] && page[at + 1] === words[1] && page[at + 2] === words[2] && page[at + 3] === words[3] &&
-    page[at + 4] === words[4] && page[at + 5] === words[5] && page[at + 6] === words[6] && page[at + 7] === words[7]
+    page[place] === words[at] && page[place + 1] === words[at + 1] && page[place + 2] === words[at + 2] && page[place + 3] === words[at + 3] &&
+    page[place + 4] === words[at + 4] && page[place + 5] === words[at + 5] && page[place + 6] === words[at + 6] && page[place + 7] === words[at + 7]
   );
 }

@@ -51,12 +51,15 @@ export const sequencedWords = 14;
 export class EntryCodec {
   /** Words of a record. */
   readonly recordWords: number;
+  /** Words of a record behind its key, as they were packed last. */
+  readonly packed: Uint32Array;
   readonly #useBaseS: number;
 
   /** `startS`: now, in seconds since 1970. What was used more than 388 days before counts as used then. */
   constructor(startS: number, hasSequences: boolean) {
     assert(Number.isSafeInteger(startS), 'the index begins at a whole second');
     this.recordWords = hasSequences ? sequencedWords : plainWords;
+    this.packed = new Uint32Array(this.recordWords - keyWords);
     this.#useBaseS = Math.floor((startS - reachS) / useStepS) * useStepS;
   }
 
@@ -70,8 +73,7 @@ export class EntryCodec {
     return recordsAt + place * this.recordWords + keyWords;
   }
 
-  /** Before anything is changed: what does not fit is a mistake of the caller. */
-  check(tag: number, entry: NewEntry): void {
+  #check(tag: number, entry: NewEntry): void {
     const { sizeBytes, usedAtS, sequence } = entry;
     assert(Number.isInteger(tag) && tag >= 0 && tag < 256, 'a tag has 8 bits');
     this.checkPlace(entry.segment, entry.offset);
@@ -85,17 +87,45 @@ export class EntryCodec {
     assert(Number.isInteger(offset) && offset >= 0 && offset < 2 ** 27 && offset % 8 === 0, 'records begin at multiples of 8 below 128 MiB');
   }
 
-  /** What was checked. */
-  write(page: EntryPage, at: number, tag: number, entry: NewEntry): void {
+  /** Into `packed`. Nothing is changed where it does not fit, which is a mistake of the caller. */
+  pack(tag: number, entry: NewEntry): void {
+    this.#check(tag, entry);
+    const { packed } = this;
     const { segment, offset, sizeBytes, sequence } = entry;
     const flags = (entry.isFile ? fileFlag : 0) | (entry.isPointer ? pointerFlag : 0) | (entry.isVerified ? verifiedFlag : 0);
-    page[at] = (segment << 8) | tag;
-    page[at + 1] = ((offset / 8) << 8) | flags;
-    page[at + 2] = sizeBytes;
-    page[at + 3] = (Math.floor(sizeBytes / wordSpan) << 22) | this.#stepOf(entry.usedAtS);
+    packed[0] = (segment << 8) | tag;
+    packed[1] = ((offset / 8) << 8) | flags;
+    packed[2] = sizeBytes;
+    packed[3] = (Math.floor(sizeBytes / wordSpan) << 22) | this.stepOf(entry.usedAtS);
     if (this.recordWords === plainWords) return;
-    page[at + 4] = sequence;
-    page[at + 5] = Math.floor(sequence / wordSpan);
+    packed[4] = sequence;
+    packed[5] = Math.floor(sequence / wordSpan);
+  }
+
+  // As `pack`, part by part, of what is known to fit.
+
+  /** @param owner ordinal of the segment and tag: `segment << 8 | tag`. */
+  packPlace(owner: number, offset: number, flags: number): void {
+    this.packed[0] = owner;
+    this.packed[1] = (offset << 5) | flags;
+  }
+
+  /** The words of a size, the lower one first, and a step of `stepOf`. */
+  packSize(low: number, high: number, step: number): void {
+    this.packed[2] = low;
+    this.packed[3] = (high << 22) | step;
+  }
+
+  /** Only in an index of values. */
+  packSequence(low: number, high: number): void {
+    this.packed[4] = low;
+    this.packed[5] = high;
+  }
+
+  /** What was packed. */
+  write(page: EntryPage, at: number): void {
+    const { packed } = this;
+    for (let word = 0; word < packed.length; word += 1) page[at + word] = packed[word] ?? 0;
   }
 
   /** What was checked. Tag and flags stay. */
@@ -106,7 +136,7 @@ export class EntryCodec {
 
   writeUse(page: EntryPage, at: number, usedAtS: number): void {
     assert(Number.isFinite(usedAtS), 'a time of use is a number');
-    page[at + 3] = ((page[at + 3] ?? 0) & ~useStepsMax) | this.#stepOf(usedAtS);
+    page[at + 3] = ((page[at + 3] ?? 0) & ~useStepsMax) | this.stepOf(usedAtS);
   }
 
   sizeBytes(page: EntryPage, at: number): number {
@@ -115,7 +145,7 @@ export class EntryCodec {
 
   /** Never less than what was written, and less than a step more: no lease is shorter than promised. */
   usedAtS(page: EntryPage, at: number): number {
-    return this.#useBaseS + ((page[at + 3] ?? 0) & useStepsMax) * useStepS;
+    return this.timeOfStep((page[at + 3] ?? 0) & useStepsMax);
   }
 
   /** 0 in an index without sequence numbers. */
@@ -123,7 +153,12 @@ export class EntryCodec {
     return this.recordWords === plainWords ? 0 : (page[at + 5] ?? 0) * wordSpan + (page[at + 4] ?? 0);
   }
 
-  #stepOf(usedAtS: number): number {
+  /** As a time of use is kept. */
+  stepOf(usedAtS: number): number {
     return Math.max(0, Math.min(useStepsMax, Math.ceil((usedAtS - this.#useBaseS) / useStepS)));
+  }
+
+  timeOfStep(step: number): number {
+    return this.#useBaseS + step * useStepS;
   }
 }

@@ -24,6 +24,18 @@ export interface LiveParts {
   readonly nowS: () => number;
 }
 
+/** Entries that were put into an index without being told here. */
+export interface InsertedEntries {
+  readonly count: number;
+  /** Of `count`. */
+  readonly filesCount: number;
+  /** Of the records that they point to, padding included. */
+  readonly recordsBytes: number;
+  /** That the files take on the disk. */
+  readonly filesBytes: number;
+  readonly usedAtS: number;
+}
+
 /** Bytes of a hash by number of its function; 0: no such function. */
 const hashBytesOf: readonly number[] = (() => {
   const bytes: number[] = [];
@@ -86,19 +98,25 @@ export class LiveEntries {
     this.#check(index);
     const usedAtS = this.#untilNow(entry.usedAtS);
     const known = usedAtS === entry.usedAtS ? entry : { ...entry, usedAtS };
-    const before = index.find(key);
-    if (before !== -1) this.#take(index, before);
-    let slot = before;
-    if (before === -1) slot = index.insert(key, known);
-    else index.replace(before, known);
-    if (entry.isFile) this.#filesCount += 1;
-    // As `recordBytes` and `usedBytes` say, of what is at hand: a start does this for every entry.
-    const bytes = index === this.values ? entry.sizeBytes : blobRecordBytes(key.tag, entry.isFile ? 0 : entry.sizeBytes);
-    const indexedUseS = index.usedAtS(slot);
-    this.#segments.addLive(entry.segment, bytes);
-    this.#uses.add(entry.segment, bytes, indexedUseS);
-    this.#ages.add(bytes + (entry.isFile ? allocatedBytes(entry.sizeBytes) : 0), indexedUseS);
+    const before = index.insertUnlessThere(key, known);
+    if (before !== -1) {
+      this.#take(index, before);
+      index.replace(before, known);
+    }
+    const slot = before === -1 ? index.insertedSlot : before;
+    // As `recordBytes` says, of what is at hand.
+    const recordsBytes = index === this.values ? entry.sizeBytes : blobRecordBytes(key.tag, entry.isFile ? 0 : entry.sizeBytes);
+    const filesBytes = entry.isFile ? allocatedBytes(entry.sizeBytes) : 0;
+    this.inserted(entry.segment, { count: 1, filesCount: entry.isFile ? 1 : 0, recordsBytes, filesBytes, usedAtS: index.usedAtS(slot) });
     return slot;
+  }
+
+  /** So many entries of the segment are in an index now, all used at that time, as the index says it. */
+  inserted(segment: number, { count, filesCount, recordsBytes, filesBytes, usedAtS }: InsertedEntries): void {
+    this.#filesCount += filesCount;
+    this.#segments.addLive(segment, recordsBytes, count);
+    this.#uses.add(segment, recordsBytes, usedAtS);
+    this.#ages.add(recordsBytes + filesBytes, usedAtS);
   }
 
   /** Its record stands there now. */

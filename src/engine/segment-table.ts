@@ -158,11 +158,11 @@ export class SegmentTable {
     this.#nextId = Math.max(this.#nextId, id);
   }
 
-  /** A record of `bytes` counts from now on: an index entry names it, or its upload runs. */
-  addLive(ordinal: number, bytes: number): void {
+  /** Records of so many bytes in all count from now on: index entries name them, or their uploads run. */
+  addLive(ordinal: number, bytes: number, count = 1): void {
     const row = this.#row(ordinal);
     row.liveBytes += bytes;
-    row.liveCount += 1;
+    row.liveCount += count;
     this.#liveBytes[row.stream] += bytes;
   }
 

@@ -5,8 +5,10 @@ import { crc32 } from 'node:zlib';
 import { seededRandom } from '../testing/seeded-random.ts';
 import type { SeededRandom } from '../testing/seeded-random.ts';
 import { pageSays, workedBlocks } from '../testing/worked-example.ts';
-import { HintBuilder, decodeHint, hintEntryOf } from './hint-format.ts';
-import type { Hint, HintEntry, HintedSegment } from './hint-format.ts';
+import { HintBuilder, hintEntryOf, hintEntryWords } from './hint-format.ts';
+import type { HintEntry, HintedSegment } from './hint-format.ts';
+import { decodeHint } from './hint.ts';
+import type { Hint } from './hint.ts';
 import { KeyWords, blobTag, valueTag } from './key-words.ts';
 import { RecordScan } from './record-scan.ts';
 import { nonceCrc, segmentHeaderBytes } from './segment-format.ts';
@@ -24,10 +26,21 @@ interface Told {
 
 function told(hint: Hint): readonly Told[] {
   const key = new KeyWords();
-  return Array.from({ length: hint.count }, (_, index) => {
-    const entry = hint.entryAt(index, key);
+  const all = hint.blocks.flatMap(({ from, count }) => Array.from({ length: count }, (_, index) => {
+    const entry = hint.entryAt(from + index * hintEntryWords, key);
     return { entry, key: key.hex(), tag: key.tag };
-  });
+  }));
+  assert.equal(hint.count, all.length);
+  return all;
+}
+
+/** As they stand in the hint. */
+function putAll(builder: HintBuilder, hint: Hint, { from, count }: Hint['blocks'][number]): void {
+  const key = new KeyWords();
+  for (let at = from; at < from + count * hintEntryWords; at += hintEntryWords) {
+    const entry = hint.entryAt(at, key);
+    builder.add(key, entry);
+  }
 }
 
 function right(bytes: Buffer, segment: HintedSegment): Hint {
@@ -54,8 +67,8 @@ function someEntries(random: SeededRandom, stream: HintedSegment['stream'], coun
   });
 }
 
-/** Writes the checksums of a hint again, as one that is wrong but whole would have them. */
-function sealed(bytes: Buffer): Buffer {
+/** Writes the checksums of a block again, as one that is wrong but whole would have them. */
+function summed(bytes: Buffer): Buffer {
   bytes.writeUInt32LE(crc32(bytes.subarray(64)), 52);
   bytes.writeUInt32LE(crc32(bytes.subarray(0, 60)), 60);
   return bytes;
@@ -73,13 +86,11 @@ describe('docs/formats/hints.md', () => {
     assert.deepEqual(told(hint).map(({ entry }) => [entry.kind, entry.target, entry.isGone]), [
       ['blob', undefined, false], ['intent', undefined, false], ['commit', undefined, false], ['tombstone', 'commit', false], ['tombstone', 'commit', true],
     ]);
+    assert.ok(pageSays(page, `before offset ${told(hint)[2]?.entry.offset} was durable`));
     const builder = new HintBuilder(exampleSegment);
-    const key = new KeyWords();
-    for (let index = 0; index < hint.count; index += 1) {
-      const entry = hint.entryAt(index, key);
-      builder.add(key, entry);
-    }
-    assert.ok(builder.encode({ endOffset: hint.endOffset, sealSequence: 1005 }).equals(example.bytes));
+    for (const block of hint.blocks) putAll(builder, hint, block);
+    const first = builder.take({ endOffset: 4280 });
+    assert.ok(Buffer.concat([first, builder.take({ endOffset: hint.endOffset, sealSequence: 1005 })]).equals(example.bytes));
   });
 
   it('is what the segment of the other page makes', () => {
@@ -96,58 +107,84 @@ describe('docs/formats/hints.md', () => {
     }
     const end = scan.end();
     assert.ok(end.kind === 'ended');
-    assert.ok(builder.encode({ endOffset: end.endOffset, sealSequence: 1005 }).equals(example.bytes));
+    assert.ok(Buffer.concat([builder.take({ endOffset: 4280 }), builder.take({ endOffset: end.endOffset, sealSequence: 1005 })]).equals(example.bytes));
   });
 });
 
 describe('hints', () => {
-  it('give back what was put in, also one that is not finished yet', (t) => {
+  it('give back what was put in, in blocks of what stands before some offset', (t) => {
     const random = seededRandom(t);
     for (const stream of ['blob', 'value'] as const) {
       const segment: HintedSegment = { id: random.integer(0, 2 ** 50), stream, nonce: random.bytes(8), segmentBytes: 2 ** 24 };
       const builder = new HintBuilder(segment);
       const key = new KeyWords();
       const expected: Told[] = [];
+      const blocks: Buffer[] = [];
       // More than the builder has room for at first.
-      for (const entry of someEntries(random, stream, 1500)) {
-        if (expected.length % 700 === 0) {
-          const last = expected.at(-1);
-          const hint = right(builder.encode({ endOffset: last === undefined ? segmentHeaderBytes : last.entry.offset + last.entry.bytes }), segment);
-          assert.deepEqual(told(hint), expected);
-          assert.ok(!hint.isSealed);
-        }
+      for (const entry of someEntries(random, stream, 3_500)) {
         const { target } = entry;
         const kind = target ?? entry.kind;
         key.setBytes(stream === 'blob' ? blobTag(entry.functionNumber) : valueTag(kind === 'opaque' ? 'opaque' : 'action_result', entry.functionNumber), random.bytes(32));
         builder.add(key, entry);
         expected.push({ entry, key: key.hex(), tag: key.tag });
+        if (expected.length % 900 !== 1) continue;
+        // Some of those before are told of now, the others in the next block.
+        const kept = random.integer(0, Math.min(expected.length, 100));
+        const last = expected[expected.length - kept - 1];
+        const endOffset = last === undefined ? segmentHeaderBytes : last.entry.offset + last.entry.bytes;
+        blocks.push(builder.take({ endOffset }));
+        assert.equal(builder.takenEnd, endOffset);
+        const hint = right(Buffer.concat(blocks), segment);
+        assert.deepEqual(told(hint), expected.slice(0, expected.length - kept));
+        assert.deepEqual([hint.isSealed, hint.endOffset], [false, endOffset]);
       }
       const last = expected.at(-1);
       assert.ok(last);
-      const hint = right(builder.encode({ endOffset: last.entry.offset + last.entry.bytes + 56, sealSequence: 7 }), segment);
+      blocks.push(builder.take({ endOffset: last.entry.offset + last.entry.bytes + 56, sealSequence: 7 }));
+      const hint = right(Buffer.concat(blocks), segment);
       assert.deepEqual(told(hint), expected);
+      assert.ok(hint.isSealed);
       assert.equal(hint.sequenceMax, Math.max(...expected.map(({ entry }) => entry.sequence)));
+      // What begins within a word of its memory is read as well.
+      const shifted = Buffer.concat([Buffer.alloc(3), ...blocks]).subarray(3);
+      assert.deepEqual(told(right(shifted, segment)), expected);
     }
   });
 
-  it('are wrong with any bit flipped, any byte cut or added, or for any other segment', () => {
+  it('count up to the first block with any bit flipped or any byte cut, and for no other segment', () => {
+    const first = 64 * 3;
+    const isTold = (bytes: Buffer, at: number): void => {
+      const decoded = decodeHint(bytes, exampleSegment);
+      if (at < first) assert.equal(decoded.kind, 'wrong', `at ${at}`);
+      else assert.ok(decoded.kind === 'hint' && decoded.hint.count === 2 && !decoded.hint.isSealed && decoded.hint.endOffset === 4280 && decoded.hint.sequenceMax === 1001, `at ${at}`);
+    };
     for (let bit = 0; bit < example.bytes.byteLength * 8; bit += 1) {
       const changed: Buffer = Buffer.from(example.bytes);
       changed.writeUInt8(changed.readUInt8(bit >> 3) ^ (1 << (bit & 7)), bit >> 3);
-      assert.equal(decodeHint(changed, exampleSegment).kind, 'wrong', `bit ${bit}`);
+      isTold(changed, bit >> 3);
     }
-    for (let length = 0; length < example.bytes.byteLength; length += 1) assert.equal(decodeHint(example.bytes.subarray(0, length), exampleSegment).kind, 'wrong');
-    assert.equal(decodeHint(Buffer.concat([example.bytes, Buffer.alloc(64)]), exampleSegment).kind, 'wrong');
+    for (let length = 0; length < example.bytes.byteLength; length += 1) isTold(example.bytes.subarray(0, length), length);
+    // Nothing is looked for behind the seal.
+    const longer = right(Buffer.concat([example.bytes, Buffer.alloc(64)]), exampleSegment);
+    assert.deepEqual([longer.count, longer.isSealed], [5, true]);
     const others: readonly Partial<HintedSegment>[] = [{ id: 8 }, { stream: 'value' }, { nonce: Buffer.from('0102030405060709', 'hex') }, { segmentBytes: 4096 }];
     for (const other of others) assert.equal(decodeHint(example.bytes, { ...exampleSegment, ...other }).kind, 'wrong', JSON.stringify(other));
+    // Blocks of one hint that are not in their order.
+    assert.equal(decodeHint(example.bytes.subarray(first), exampleSegment).kind, 'wrong');
+    assert.equal(right(Buffer.concat([example.bytes.subarray(0, first), example.bytes.subarray(0, first), example.bytes.subarray(first)]), exampleSegment).count, 2);
   });
 
   it('are wrong where they contradict themselves, whatever their checksums say', () => {
+    const builder = new HintBuilder(exampleSegment);
+    const whole = right(example.bytes, exampleSegment);
+    for (const block of whole.blocks) putAll(builder, whole, block);
+    const inOne = builder.take({ endOffset: whole.endOffset, sealSequence: 1005 });
     const changes: readonly [string, (bytes: Buffer) => void][] = [
       ['version', (bytes) => bytes.writeUInt16LE(2, 8)],
       ['flags', (bytes) => bytes.writeUInt32LE(2, 36)],
       ['end that no record has', (bytes) => bytes.writeUInt32LE(4612, 32)],
       ['end in front of the seal', (bytes) => bytes.writeUInt32LE(4608, 32)],
+      ['beginning that is not that of the segment', (bytes) => bytes.writeUInt32LE(4104, 56)],
       ['end behind the segment', (bytes) => bytes.writeUInt32LE(2 ** 20 + 8, 32)],
       ['end within the first block', (bytes) => bytes.writeUInt32LE(4096, 32)],
       ['highest number below that of an entry', (bytes) => bytes.writeUInt32LE(1003, 40)],
@@ -165,11 +202,11 @@ describe('hints', () => {
       ['size beyond 2^53', (bytes) => bytes.writeUInt32LE(2 ** 21, 64 + 44)],
     ];
     for (const [name, change] of changes) {
-      const bytes: Buffer = Buffer.from(example.bytes);
+      const bytes: Buffer = Buffer.from(inOne);
       change(bytes);
-      assert.equal(decodeHint(sealed(bytes), exampleSegment).kind, 'wrong', name);
+      assert.equal(decodeHint(summed(bytes), exampleSegment).kind, 'wrong', name);
     }
-    assert.equal(decodeHint(sealed(Buffer.from(example.bytes)), exampleSegment).kind, 'hint');
+    assert.equal(decodeHint(summed(Buffer.from(inOne)), exampleSegment).kind, 'hint');
   });
 
   it('have no entry for a tombstone that only a newer Kiln knows', () => {

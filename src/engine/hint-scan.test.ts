@@ -4,8 +4,9 @@ import { describe, it } from 'node:test';
 import { crc32 } from 'node:zlib';
 import { seededRandom } from '../testing/seeded-random.ts';
 import type { SeededRandom } from '../testing/seeded-random.ts';
-import { decodeHint } from './hint-format.ts';
+import { hintEntryWords } from './hint-format.ts';
 import type { HintEntry, HintedSegment } from './hint-format.ts';
+import { decodeHint } from './hint.ts';
 import { hintOf } from './hint-scan.ts';
 import type { ReadNow } from './hint-scan.ts';
 import { KeyWords } from './key-words.ts';
@@ -59,7 +60,7 @@ function entriesOf(hint: Buffer | undefined): readonly HintEntry[] {
   const decoded = decodeHint(hint, segment);
   assert.ok(decoded.kind === 'hint', decoded.kind === 'wrong' ? decoded.reason : '');
   const [key, expected] = [new KeyWords(), decoded.hint];
-  return Array.from({ length: expected.count }, (_, index) => expected.entryAt(index, key));
+  return expected.blocks.flatMap(({ from, count }) => Array.from({ length: count }, (_, index) => expected.entryAt(from + index * hintEntryWords, key)));
 }
 
 describe('hintOf', () => {

@@ -47,7 +47,7 @@ export function hintOf(read: ReadNow, { segment, endOffset, sealSequence }: Hint
     const end = scan.end();
     if (end.kind === 'ended') {
       if ((end.sealedRecords !== undefined) !== (sealSequence !== undefined)) return undefined;
-      return builder.encode({ endOffset: end.endOffset, ...(sealSequence !== undefined && { sealSequence }) });
+      return builder.take({ endOffset: end.endOffset, ...(sealSequence !== undefined && { sealSequence }) });
     }
     start = end.start;
   }

@@ -1,48 +1,39 @@
-// Writes the hints of segments, one at a time and at its leisure, so that a start need not read them. A hint that is not
-// written costs the next start some time and nothing else, so nothing here fails anybody. docs/formats/hints.md
+// Sees to it that segments have hints, so that a start need not read them: of what is written now they come from its records, block by
+// block; of what a start has found without one, or where that failed, from the segment, one at a time and at leisure. A hint that is
+// not written costs the next start some time and nothing else, so nothing here fails anybody. docs/formats/hints.md
 import { join } from 'node:path';
 import type { MonotonicClock, Timers } from '../base/clock.ts';
-import type { LogFileSystem } from '../base/log-files.ts';
-import type { Log } from '../base/log.ts';
+import { GrowingHints } from './growing-hints.ts';
+import { HintFiles } from './hint-files.ts';
+import type { HintFilesPorts } from './hint-files.ts';
 import type { HintScans } from './hint-scan.ts';
-import { hintFileName, partialHintFileName, segmentFileName, segmentHeaderBytes } from './segment-format.ts';
+import type { PlacedRecord } from './record-gather.ts';
+import { segmentFileName, segmentHeaderBytes } from './segment-format.ts';
 import type { SegmentRow } from './segment-table.ts';
 import type { SpaceLedger } from './space-ledger.ts';
-import { io } from './storage-error.ts';
 
-export interface HintWriterPorts {
-  readonly files: Pick<LogFileSystem, 'createExclusive' | 'rename' | 'remove' | 'discard'>;
+export interface HintWriterPorts extends HintFilesPorts {
   readonly scans: HintScans;
   readonly clock: MonotonicClock;
   readonly timers: Timers;
-  readonly log: Log;
 }
 
-/** A hint that is on the disk. */
-interface Written {
-  readonly bytes: number;
-  /** What it tells of ends here. */
-  readonly endOffset: number;
-}
-
-/** An open segment gets a hint when so much more of it is durable: no start reads more of it. */
-const growthBytes = 16_777_216;
-/** Between two hints it rests so many times as long as the last one took: after a start many may be missing. */
-const restShare = 3;
-/** At the end no other hint is begun after this: the next start reads what has none. */
-const finishMsMax = 2_000;
+/** Between two segments that are read it rests as long as the last one took: after a start many may be without a hint. */
+const restShare = 1;
+/** At the end no other segment is read after this: the next start reads those that have no hint. */
+const finishMsMax = 10_000;
 
 export class HintWriter implements AsyncDisposable {
   readonly #ports: HintWriterPorts;
-  readonly #ledger: SpaceLedger;
   readonly #directory: string;
-  /** At most all segments. */
+  readonly #files: HintFiles;
+  readonly #growing: GrowingHints;
+  /** To be read; at most all segments. */
   readonly #wanted = new Set<SegmentRow>();
-  readonly #written = new Map<SegmentRow, Written>();
   /** To be given up: no hint of them comes to be any more. */
   readonly #dropped = new WeakSet<SegmentRow>();
   #running: Promise<void> | undefined;
-  /** The hint that is being made. */
+  /** The segment that is being read. */
   #current: { readonly row: SegmentRow; readonly done: Promise<void> } | undefined;
   #endRest: (() => void) | undefined;
   /** Since the end is near. */
@@ -53,27 +44,35 @@ export class HintWriter implements AsyncDisposable {
   /** @param directory `segments/` of the data directory. */
   constructor(ports: HintWriterPorts, ledger: SpaceLedger, directory: string) {
     this.#ports = ports;
-    this.#ledger = ledger;
     this.#directory = directory;
+    this.#files = new HintFiles(ports, ledger, directory);
+    this.#growing = new GrowingHints({
+      files: this.#files,
+      onLost: (row) => this.#want(row),
+      onFailed: (row, reason) => this.#failed(row, reason),
+      onWritten: () => (this.#hasFailed = false),
+    });
   }
 
   /** What a start found; hints are placed in the ledger from here on. Once, before everything else. */
   begin(found: { readonly hints: readonly { readonly row: SegmentRow; readonly bytes: number }[]; readonly unhinted: readonly SegmentRow[] }): void {
-    for (const { row, bytes } of found.hints) {
-      this.#ledger.place('hints', bytes);
-      this.#written.set(row, { bytes, endOffset: row.endOffset });
-    }
+    for (const { row, bytes } of found.hints) this.#files.found(row, bytes);
     for (const row of found.unhinted) this.#want(row);
   }
 
-  /** The segment was sealed, durably. */
-  sealed(row: SegmentRow): void {
-    this.#want(row);
+  /** The next records of the segment were written, and are not durable yet. */
+  written(row: SegmentRow, records: readonly PlacedRecord[]): void {
+    if (!this.#isClosed) this.#growing.written(row, records);
   }
 
   /** More of an open segment is durable. Costs nothing as long as it is little. */
   grown(row: SegmentRow): void {
-    if (row.durableOffset - (this.#written.get(row)?.endOffset ?? segmentHeaderBytes) >= growthBytes) this.#want(row);
+    if (!this.#isClosed) this.#growing.grown(row);
+  }
+
+  /** The segment was sealed, durably. */
+  sealed(row: SegmentRow): void {
+    if (!this.#isClosed && !this.#dropped.has(row)) this.#growing.sealed(row);
   }
 
   /**
@@ -83,26 +82,21 @@ export class HintWriter implements AsyncDisposable {
   async drop(row: SegmentRow): Promise<void> {
     this.#dropped.add(row);
     this.#wanted.delete(row);
+    await this.#growing.drop(row);
     if (this.#current?.row === row) await this.#current.done;
-    const written = this.#written.get(row);
-    if (written === undefined) return;
-    await io('remove a hint', this.#ports.files.remove(join(this.#directory, hintFileName(row.id))));
-    this.#written.delete(row);
-    this.#ledger.remove('hints', written.bytes);
+    await this.#files.remove(row);
   }
 
-  /** At a clean end, without rests: hints of these segments first, then of others that want one, for a second or two. Never rejects. */
-  async finish(rows: readonly SegmentRow[]): Promise<void> {
-    const others = [...this.#wanted];
-    this.#wanted.clear();
+  /** At a clean end: what is on its way is written, and segments without a hint are read without rests, for some seconds. Never rejects. */
+  async finish(): Promise<void> {
     this.#hurriedUntilMs = this.#ports.clock.nowMs() + finishMsMax;
-    for (const row of [...rows, ...others]) this.#want(row);
     this.#endRest?.();
     await this.idle();
   }
 
   /** Resolves when no hint is wanted. */
   async idle(): Promise<void> {
+    await this.#growing.idle();
     while (this.#running !== undefined) await this.#running;
   }
 
@@ -110,6 +104,7 @@ export class HintWriter implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     this.#isClosed = true;
     this.#wanted.clear();
+    this.#growing.end();
     this.#endRest?.();
     await this.idle();
   }
@@ -149,52 +144,27 @@ export class HintWriter implements AsyncDisposable {
 
   async #make(row: SegmentRow): Promise<void> {
     try {
-      await this.#scan(row);
-      this.#hasFailed = false;
+      if (await this.#scan(row)) this.#hasFailed = false;
     } catch (thrown) {
-      // Said once: a disk that is full or sick says so with every segment.
-      if (!this.#hasFailed) this.#ports.log.warn('the hint of a segment could not be written; the next start takes longer', { segment: row.id, reason: String(thrown) });
-      this.#hasFailed = true;
+      this.#failed(row, thrown);
     }
   }
 
-  async #scan(row: SegmentRow): Promise<void> {
+  /** Said once: a disk that is full or sick says so with every segment. */
+  #failed(row: SegmentRow, reason: unknown): void {
+    if (!this.#hasFailed) this.#ports.log.warn('the hint of a segment could not be written; the next start takes longer', { segment: row.id, reason: String(reason) });
+    this.#hasFailed = true;
+  }
+
+  async #scan(row: SegmentRow): Promise<boolean> {
     const { id, stream, nonce, segmentBytes, sealSequence, endOffset, durableOffset } = row;
-    if (stream === 'touch') return;
+    if (stream === 'touch') return false;
     // A seal that is not durable yet may not be there after a power cut.
     const isSealed = sealSequence !== undefined && durableOffset >= endOffset;
-    if (!isSealed && durableOffset <= (this.#written.get(row)?.endOffset ?? segmentHeaderBytes)) return;
+    if (!isSealed && durableOffset === segmentHeaderBytes) return false;
     const path = join(this.#directory, segmentFileName(id, stream));
     const hint = await this.#ports.scans.hintOf(path, { segment: { id, stream, nonce, segmentBytes }, endOffset: durableOffset, ...(isSealed && { sealSequence }) });
     if (hint === undefined) throw new Error('it does not end where it should');
-    await this.#write(row, hint, durableOffset);
+    return this.#files.replace(row, hint);
   }
-
-  /** Not synced: a power cut takes the hint, or parts of it, and its checksums tell. */
-  async #write(row: SegmentRow, hint: Uint8Array, endOffset: number): Promise<void> {
-    const { files, log } = this.#ports;
-    using room = this.#ledger.tryReserve(hint.byteLength);
-    if (room === undefined) {
-      log.debug('there is no room for the hint of a segment; the next start takes longer', { segment: row.id, bytes: hint.byteLength });
-      return;
-    }
-    const partial = join(this.#directory, partialHintFileName(row.id));
-    await files.discard(partial);
-    try {
-      await writeFile(files, partial, hint);
-      await files.rename(partial, join(this.#directory, hintFileName(row.id)));
-    } catch (thrown) {
-      await files.discard(partial);
-      throw thrown;
-    }
-    room.settle('hints', hint.byteLength);
-    const before = this.#written.get(row);
-    this.#written.set(row, { bytes: hint.byteLength, endOffset });
-    if (before !== undefined) this.#ledger.remove('hints', before.bytes);
-  }
-}
-
-async function writeFile(files: HintWriterPorts['files'], path: string, bytes: Uint8Array): Promise<void> {
-  await using file = await files.createExclusive(path);
-  await file.write(bytes);
 }

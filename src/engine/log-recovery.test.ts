@@ -256,7 +256,8 @@ describe('recoverLog on damage', () => {
         assert.deepEqual(seen(again.parts), seen(started.parts));
         const { disk, scans, clock, log } = machine;
         const hints = new HintWriter({ files: disk, scans, clock, timers: clock, log }, again.parts.ledger, segmentsDirectory);
-        await hints.finish(again.log.unhinted);
+        hints.begin(again.log);
+        await hints.finish();
         const hinted = await start();
         assert.equal(hinted.log.report.hints, 2);
         assert.deepEqual(seen(hinted.parts), seen(started.parts));
@@ -355,7 +356,7 @@ describe('recoverLog on damage', () => {
     await segment.close();
     const hintPath = `${segmentsDirectory}/${hintFileName(1)}`;
     const hint = new HintBuilder({ id: 1, stream: 'blob', nonce: segment.nonce, segmentBytes: segmentBytesLeast });
-    for (const bytes of [Buffer.from('nonsense'), hint.encode({ endOffset: segmentHeaderBytes + 3 * recordFixedBytes, sealSequence: 102 })]) {
+    for (const bytes of [Buffer.from('nonsense'), hint.take({ endOffset: segmentHeaderBytes + 3 * recordFixedBytes, sealSequence: 102 })]) {
       await using file = await machine.disk.createExclusive(hintPath);
       await file.write(bytes);
       const { log, parts } = await start();
@@ -371,7 +372,7 @@ describe('recoverLog on damage', () => {
     keyOf(second, key);
     left.add(key, { ...second, isPointer: false, functionNumber: 1, offset: segmentHeaderBytes + 96, bytes: 96 });
     await using file = await machine.disk.createExclusive(hintPath);
-    await file.write(left.encode({ endOffset: segment.endOffset, sealSequence: 102 }));
+    await file.write(left.take({ endOffset: segment.endOffset, sealSequence: 102 }));
     const { log, parts } = await start();
     assert.equal(parts.entries.count, 1);
     assert.ok(log.report.isBlobStreamDamaged && log.report.isClean);
@@ -390,7 +391,7 @@ describe('recoverLog on a segment that somebody cut', () => {
     hint.add(key, { ...said, isPointer: false, functionNumber: 1, offset: one.offset + one.bytes, bytes: one.bytes });
     {
       await using file = await machine.disk.createExclusive(`${segmentsDirectory}/${hintFileName(1)}`);
-      await file.write(hint.encode({ endOffset: segment.endOffset }));
+      await file.write(hint.take({ endOffset: segment.endOffset }));
     }
     machine.disk.tamper(segment.path, (machine.disk.files().get(segment.path) ?? assert.fail()).subarray(0, one.offset + one.bytes));
     const started = await start();

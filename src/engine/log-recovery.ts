@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import type { LogFileSystem, SyncPort } from '../base/log-files.ts';
 import type { Log } from '../base/log.ts';
 import type { DurableDirectories } from './durable-directories.ts';
+import { hintEntryBytes } from './hint-format.ts';
 import type { LiveEntries } from './live-entries.ts';
 import { orphanedFiles } from './orphaned-files.ts';
 import type { OrphanedFile } from './orphaned-files.ts';
@@ -14,7 +15,7 @@ import { findSegment, openFound } from './segment-finding.ts';
 import { freeFileName, hintFileName, segmentHeaderBytes } from './segment-format.ts';
 import type { StreamName } from './segment-format.ts';
 import { listSegments } from './segment-listing.ts';
-import type { SegmentListing } from './segment-listing.ts';
+import type { ListedSegment, SegmentListing } from './segment-listing.ts';
 import { SegmentMending, lacksRecords } from './segment-mending.ts';
 import type { DamageKeeping, FreeFile, ReadSegment, WrongSegment } from './segment-mending.ts';
 import { SegmentReader } from './segment-reader.ts';
@@ -93,6 +94,8 @@ interface HintState {
   readonly wrongHint: string | undefined;
 }
 
+/** Hints that are looked at together before any is read. */
+const looksAhead = 16;
 /** Segments whose hints are on their way while one is taken in. */
 const segmentsAhead = 3;
 
@@ -138,7 +141,9 @@ class LogRecovery {
   async #readAll({ segments }: SegmentListing): Promise<void> {
     const { files } = this.#ports;
     const { directory, nowS } = this.#options;
-    const reader = new SegmentReader(this.#fold, nowS);
+    await this.#beginFill(segments);
+    const { blobs, values } = this.#parts.entries;
+    const reader = new SegmentReader(this.#fold, this.#parts.entries, nowS);
     for await (const found of readAhead(segments, segmentsAhead, (listed) => findSegment(files, directory, listed))) {
       if (found.kind === 'wrong') {
         this.#wrong.push(found);
@@ -154,6 +159,22 @@ class LogRecovery {
       const { listed, hint, wrongHint } = found;
       this.#read.push({ listed, row, end, wrongHint, hint: hint === undefined ? undefined : { bytes: hint.bytes, isSealed: hint.sealSequence !== undefined } });
     }
+    blobs.endFill();
+    values.endFill();
+  }
+
+  /** By the lengths of the hints: a table that grows under way copies each entry several times. What is not there any more is in them too. */
+  async #beginFill(segments: readonly ListedSegment[]): Promise<void> {
+    const { files } = this.#ports;
+    const entries = { blob: 0, value: 0, touch: 0 };
+    const look = async ({ id, stream }: ListedSegment): Promise<void> => {
+      const status = await io('look at hints', files.status(join(this.#options.directory, hintFileName(id))));
+      entries[stream] += Math.floor((status?.sizeBytes ?? 0) / hintEntryBytes);
+    };
+    const hinted = segments.filter(({ hasHint }) => hasHint);
+    for await (const _looked of readAhead(hinted, looksAhead, look));
+    this.#parts.entries.blobs.beginFill(entries.blob);
+    this.#parts.entries.values.beginFill(entries.value);
   }
 
   #addRow({ header }: ReadableSegment): SegmentRow {

@@ -12,6 +12,7 @@ import type { ClaimedRoom, RoomClaim } from './log-claims.ts';
 import { LogFailures } from './log-failures.ts';
 import type { RecordKind } from './record-codec.ts';
 import { bytesOfRecord, RecordGather } from './record-gather.ts';
+import type { PlacedRecord } from './record-gather.ts';
 import { SegmentLine } from './segment-line.ts';
 import type { StreamName } from './segment-format.ts';
 import type { Asker, SegmentSupply } from './segment-supply.ts';
@@ -62,6 +63,8 @@ export interface LogWriterOptions {
   readonly durability: 'durable' | 'relaxed';
   /** What the system took for a sync. */
   readonly onSync?: (microseconds: number) => void;
+  /** The next records of the segment were written; they are not durable yet. */
+  readonly onWritten?: (row: SegmentRow, records: readonly PlacedRecord[]) => void;
   /** More of the segment is durable. */
   readonly onGrown?: (row: SegmentRow) => void;
   /** The segment is sealed, durably, by a seal of that number. */
@@ -300,6 +303,7 @@ export class LogWriter {
       void Promise.resolve().then(() => this.#failed(segment, cause));
       return;
     }
+    this.#options.onWritten?.(segment.row, records);
     const { writtenBytes } = this.#records;
     const { writtenEnd } = segment;
     segment.whenDurable((outcome) => {

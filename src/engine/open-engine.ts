@@ -143,14 +143,14 @@ async function openLog({ directory, durability, pageCacheBytes, segmentBytes, sm
       stream,
       durability,
       onSync: (microseconds) => pacer.smallSync(microseconds),
+      onWritten: (row, records) => hints.written(row, records),
       onGrown: (row) => hints.grown(row),
       onSealed: (row) => hints.sealed(row),
     });
   const writers = { blob: writerOf('blob'), value: writerOf('value'), touch: writerOf('touch') };
   end.defer(async () => {
-    const last = (['blob', 'value'] as const).flatMap((stream) => [...table.of(stream)].filter(({ state }) => state === 'open'));
     await Promise.all(Object.values(writers).map((writer) => writer.close()));
-    await hints.finish(last.filter(({ state }) => state === 'sealed'));
+    await hints.finish();
   });
   return {
     hints, store, trash, supply, writers, room,

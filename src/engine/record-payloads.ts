@@ -30,11 +30,11 @@ export function encodeTombstone({ removed, isGone }: Tombstone): Buffer {
 }
 
 /** Undefined: no writer of this version wrote it. */
-export function decodeTombstone(payload: Buffer): Tombstone | undefined {
+export function decodeTombstone(payload: Uint8Array): Tombstone | undefined {
   if (payload.byteLength !== tombstoneBytes) return undefined;
-  const removed = recordKindOf(payload.readUInt8(0));
+  const removed = recordKindOf(payload[0] ?? 0);
   if (!isRemovedKind(removed)) return undefined;
-  const tombstone = { removed, isGone: payload.readUInt8(1) === 1 };
+  const tombstone = { removed, isGone: payload[1] === 1 };
   if (tombstone.isGone && removed !== 'commit') return undefined;
   return encodeTombstone(tombstone).equals(payload) ? tombstone : undefined;
 }

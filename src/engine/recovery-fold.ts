@@ -68,6 +68,21 @@ export class RecoveryFold {
     return true;
   }
 
+  /** The commit of a file may be the end of something. Otherwise it is like a blob: where no index has its key, all there is to do is put it there. */
+  get hasOpenFiles(): boolean {
+    return this.#intents.size > 0 || this.#removals.size > 0;
+  }
+
+  /** A value may be one that was removed. Otherwise as blobs are. */
+  get hasRemovedValues(): boolean {
+    return this.#removedValues.size > 0;
+  }
+
+  /** So many records, for which nothing else was to be done, were put into an index by who reads them. */
+  noteTaken(count: number): void {
+    this.#taken += count;
+  }
+
   /** A number that is in use on disk beside those of the records. */
   noteSequence(sequence: number): void {
     this.#sequenceMax = Math.max(this.#sequenceMax, sequence);
@@ -76,10 +91,14 @@ export class RecoveryFold {
   /** What has a key that begins so was used then. After all records; in any order, since the latest counts. */
   touch(low: number, high: number, usedAtS: number, nowS: number): void {
     if (usedAtS > nowS) return;
-    for (const index of [this.#entries.blobs, this.#entries.values]) {
-      const slot = index.findPrefix(low, high);
-      if (slot !== -1) this.#entries.use(index, slot, usedAtS);
+    const { blobs, values } = this.#entries;
+    const slot = blobs.findPrefix(low, high);
+    if (slot !== -1) {
+      this.#entries.use(blobs, slot, usedAtS);
+      return; // a value whose key begins alike would have to be made, and all it lost were an age
     }
+    const value = values.findPrefix(low, high);
+    if (value !== -1) this.#entries.use(values, value, usedAtS);
   }
 
   /** After all records: one per key, the last one, in the order of the log. */

@@ -3,8 +3,9 @@
 import { join } from 'node:path';
 import { CacheError } from '../base/cache-error.ts';
 import type { LogFile, LogFileSystem } from '../base/log-files.ts';
-import { decodeHint } from './hint-format.ts';
-import type { Hint } from './hint-format.ts';
+import { hintEntryBytes } from './hint-format.ts';
+import { decodeHint } from './hint.ts';
+import type { Hint } from './hint.ts';
 import { decodeHead, recordFixedBytes } from './record-codec.ts';
 import { decodeSegmentHeader, nonceCrc, hintFileName, segmentFileName } from './segment-format.ts';
 import type { SegmentHeader } from './segment-format.ts';
@@ -35,8 +36,6 @@ export type FoundSegment =
   | { readonly kind: 'wrong'; readonly listed: ListedSegment; readonly sizeBytes: number; readonly reason: string; readonly isBlank: boolean; readonly foundId: number | undefined };
 
 const headerFieldsBytes = 64;
-/** Of its entries, and of what stands before them. */
-const hintEntryBytes = 64;
 const pieceBytes = 1_048_576;
 /** Every record has this at a multiple of four, so that pieces never cut it in two. */
 const anyRecord = Buffer.from('KREC', 'latin1');
@@ -95,7 +94,8 @@ interface HintedFile {
 async function findHint(files: Pick<LogFileSystem, 'openLog'>, { directory, header, file, sizeBytes, name }: HintedFile): Promise<FoundHint | string> {
   const { id, stream, nonce, segmentBytes } = header;
   if (stream === 'touch') return 'segments of touches have none';
-  const bytes = await readHint(files, join(directory, hintFileName(id)), (segmentBytes / recordFixedBytes + 1) * hintEntryBytes);
+  // At most as many blocks as entries, and one for the seal.
+  const bytes = await readHint(files, join(directory, hintFileName(id)), (2 * Math.ceil(segmentBytes / recordFixedBytes) + 1) * hintEntryBytes);
   if (typeof bytes === 'string') return bytes;
   const decoded = decodeHint(bytes, { id, stream, nonce, segmentBytes });
   if (decoded.kind === 'wrong') return decoded.reason;

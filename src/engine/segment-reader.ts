@@ -4,9 +4,9 @@ import { assertNever } from '../base/assert.ts';
 import { CacheError } from '../base/cache-error.ts';
 import type { LogFile } from '../base/log-files.ts';
 import { brokenEntryOf, hintEntryOf } from './hint-format.ts';
-import type { Hint } from './hint-format.ts';
+import { HintFold } from './hint-fold.ts';
 import { KeyWords } from './key-words.ts';
-import { recordFixedBytes } from './record-codec.ts';
+import type { LiveEntries } from './live-entries.ts';
 import { decodeTouches } from './record-payloads.ts';
 import { RecordScan } from './record-scan.ts';
 import type { ScanEnd, ScanEvent, ScanStart } from './record-scan.ts';
@@ -57,10 +57,12 @@ export class SegmentReader {
   readonly #nowS: number;
   readonly #key = new KeyWords();
   readonly #piece = Buffer.allocUnsafeSlow(pieceBytes);
+  readonly #hints: HintFold;
 
-  constructor(fold: RecoveryFold, nowS: number) {
+  constructor(fold: RecoveryFold, entries: LiveEntries, nowS: number) {
     this.#fold = fold;
     this.#nowS = nowS;
+    this.#hints = new HintFold(fold, entries, nowS);
   }
 
   /**
@@ -71,7 +73,7 @@ export class SegmentReader {
     const { header, hint } = found;
     this.#fold.noteSequence(Math.max(0, header.firstSequence - 1));
     const damage: DamagedRange[] = [];
-    const hasGap = hint !== undefined && this.#takeHint(row, hint.hint, damage);
+    const hasGap = hint !== undefined && this.#hints.take(row, hint.hint, damage);
     if (hint?.sealSequence !== undefined) {
       const { endOffset, count } = hint.hint;
       return { endOffset, records: count, sealSequence: hint.sealSequence, durableMark: endOffset, sealedRecords: undefined, scannedBytes: 0, cutBytes: 0, damage, hasGap };
@@ -90,20 +92,6 @@ export class SegmentReader {
     this.#fold.noteSequence(sealSequence ?? 0);
     const durableMark = Math.min(end.endOffset, scanned.durableMark);
     return { endOffset: end.endOffset, records: end.records, sealSequence, durableMark, sealedRecords: end.sealedRecords, scannedBytes, cutBytes: end.tornBytes, damage, hasGap };
-  }
-
-  /** True: it leaves something out. */
-  #takeHint(row: SegmentRow, hint: Hint, damage: DamagedRange[]): boolean {
-    let [end, hasGap] = [segmentHeaderBytes, false];
-    for (let index = 0; index < hint.count; index += 1) {
-      const entry = hint.entryAt(index, this.#key);
-      row.youngestUseS = Math.max(row.youngestUseS, Math.min(this.#nowS, entry.usedAtS));
-      if (!this.#fold.take(row, this.#key, entry)) damage.push({ from: entry.offset, to: entry.offset + entry.bytes });
-      hasGap ||= entry.offset !== end;
-      end = entry.offset + entry.bytes;
-    }
-    this.#fold.noteSequence(hint.sequenceMax);
-    return hasGap || end + (hint.isSealed ? recordFixedBytes : 0) !== hint.endOffset;
   }
 
   async #scan(segment: ScannedSegment, from: ScanStart): Promise<{ readonly end: Ended; readonly scannedBytes: number }> {

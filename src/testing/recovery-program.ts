@@ -171,7 +171,7 @@ async function checkAgain(machine: SimulatedMachine, ports: RecoveryPorts, first
   assert.deepEqual(machine.disk.trace.slice(before).filter((line) => !line.startsWith('sync ')), []);
   const hints = new HintWriter({ files: machine.disk, scans: machine.scans, clock: machine.clock, timers: machine.clock, log: machine.log }, again.parts.ledger, segmentsDirectory);
   hints.begin(again.log);
-  await hints.finish(again.log.unhinted);
+  await hints.finish();
   const hinted = await start(machine, ports);
   assert.ok(hinted.log.report.isClean);
   assert.equal(hinted.log.report.hints, again.log.hints.length + again.log.unhinted.length);

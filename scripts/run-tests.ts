@@ -11,6 +11,8 @@ import type { Totals } from './test-report.ts';
 import { defaultSuites, suites } from './test-suites.ts';
 import type { Suite } from './test-suites.ts';
 
+/** Times every timeout: for slow machines, and for tests that are told to take long. */
+const patience = Number(process.env['KILN_TEST_PATIENCE'] ?? '1');
 const nothing: Totals = { passed: 0, failed: 0, skipped: 0 };
 
 /** The test files of a suite whose path holds one of `parts` (all when there are none), sorted. */
@@ -34,8 +36,8 @@ async function runSuite(suite: Suite, parts: readonly string[], interrupted: Abo
     const tests = run({
       files: files.map((path) => resolve(path)),
       concurrency: suite.concurrency,
-      execArgv: testProcessFlags(suite.testTimeoutMs),
-      signal: AbortSignal.any([interrupted, AbortSignal.timeout(suite.suiteTimeoutMs)]),
+      execArgv: testProcessFlags(suite.testTimeoutMs * patience),
+      signal: AbortSignal.any([interrupted, AbortSignal.timeout(suite.suiteTimeoutMs * patience)]),
     });
     totals = sum(totals, await report(tests, console.log));
   }

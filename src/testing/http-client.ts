@@ -35,7 +35,15 @@ export async function fetchHttp(port: number, path: string, options: HttpRequest
     response.on('error', answered.reject);
     response.on('end', () => {
       const whole = Buffer.concat(chunks);
-      answered.resolve({ status: response.statusCode ?? 0, headers: response.headers, body: whole, text: whole.toString() });
+      answered.resolve({
+        status: response.statusCode ?? 0,
+        headers: response.headers,
+        body: whole,
+        // Only for who asks: of a large body it would take longer than to receive it.
+        get text() {
+          return whole.toString();
+        },
+      });
     });
   });
   if (body !== undefined && typeof body !== 'string' && !(body instanceof Uint8Array)) {

@@ -1,127 +1,111 @@
-// A client that writes as build tools do, over gRPC, and remembers what the server acknowledged.
-import assert from 'node:assert/strict';
+// A client that works as build tools do, over gRPC and HTTP, and remembers what the server told it. Every byte that it reads
+// is looked at: the wrong ones end a test, whatever else has happened to the server by then.
+import assert, { AssertionError } from 'node:assert/strict';
 import { once } from 'node:events';
+import { setTimeout as delay } from 'node:timers/promises';
 import { Digest } from '../../src/digest/digest.ts';
-import { sha256 } from '../../src/digest/digest-function.ts';
 import { ActionCache, ContentAddressableStorage } from '../../src/proto/gen/build/bazel/remote/execution/v2/remote_execution_pb.ts';
 import { ByteStream } from '../../src/proto/gen/google/bytestream/bytestream_pb.ts';
-import { GrpcJsClient, statusOf } from '../../src/testing/grpc-js-client.ts';
+import { GrpcJsClient } from '../../src/testing/grpc-js-client.ts';
+import { fetchHttp } from '../../src/testing/http-client.ts';
 import type { SeededRandom } from '../../src/testing/seeded-random.ts';
+import { actionBytes, CheckingReader, extras, opaqueBytes, wire } from './checking-reader.ts';
+import type { ClientWorld } from './checking-reader.ts';
+import type { Versions } from './ledger.ts';
 
-/** What outlives every crash of the server. */
-export class Ledger {
-  /** Blobs whose put was acknowledged, by hash; and those that were merely sent. */
-  readonly acknowledged = new Map<string, Digest>();
-  readonly sent = new Map<string, Digest>();
-  /** By action hash: the last version acknowledged, and the last one sent. */
-  readonly results = new Map<string, { acknowledged: number; sent: number }>();
+const chunkBytes = 64 * 1024;
+const mebibyte = 1024 * 1024;
+const bodyBytesMax = 8 * mebibyte;
+const valueBytesMax = 30_000;
+/** Until it is looked again whether more may be written. */
+const pauseMs = 50;
+
+/** What all contents are cut from. */
+export function contentPool(random: SeededRandom): Buffer {
+  return Buffer.from(random.bytes(bodyBytesMax + mebibyte));
 }
 
-/** Blobs up to this travel in batches. */
-const batchBlobBytesMax = 100_000;
-const batchBytesMax = 3_000_000;
-const chunkBytes = 64 * 1024;
-const deadlineMs = 60_000;
-
 export class BuildClient implements Disposable {
-  readonly #client: GrpcJsClient;
-  readonly #ledger: Ledger;
-  readonly #random: SeededRandom;
-  /** Random bytes to cut blobs from; making each afresh would take longer than storing it. */
-  readonly #pool: Buffer;
+  readonly reader: CheckingReader;
+  readonly #grpc: GrpcJsClient;
+  readonly #world: ClientWorld;
 
-  constructor(address: string, ledger: Ledger, random: SeededRandom, pool: Buffer) {
-    this.#client = new GrpcJsClient(address);
-    this.#ledger = ledger;
-    this.#random = random;
-    this.#pool = pool;
+  constructor(world: ClientWorld) {
+    this.reader = new CheckingReader(world);
+    this.#grpc = new GrpcJsClient(`127.0.0.1:${world.port}`);
+    this.#world = world;
   }
 
   [Symbol.dispose](): void {
-    this.#client[Symbol.dispose]();
+    this.reader[Symbol.dispose]();
+    this.#grpc[Symbol.dispose]();
   }
 
-  /** Writes until `isOver` says that the server was killed. Throws what fails before that. */
-  async writeUntil(isOver: () => boolean, writer: number): Promise<void> {
+  /** Works until `isOver` says that the server is about to end, and whatever then fails is of no interest. @throws what fails before that, and wrong bytes. */
+  async workUntil(isOver: () => boolean, worker: number): Promise<void> {
     for (let action = 0; !isOver(); action += 1) {
       try {
-        const kind = this.#random.integer(0, 9);
-        if (kind < 5) await this.#putBatch();
-        else if (kind < 8) await this.#putStream();
-        else await this.#putResult(`${writer} ${action % 3}`);
+        if (this.#world.ledger.roomBytes < bodyBytesMax) await delay(pauseMs);
+        else await this.#act(`${worker} ${action % 3}`);
       } catch (thrown) {
-        if (!isOver()) throw thrown;
+        if (!isOver() || thrown instanceof AssertionError) throw thrown;
       }
     }
   }
 
-  /** Hashes of acknowledged blobs that the server says it does not have. */
-  async lost(): Promise<readonly string[]> {
-    const lost: string[] = [];
-    const all = [...this.#ledger.acknowledged.values()];
-    for (let start = 0; start < all.length; start += 5_000) {
-      const blobDigests = all.slice(start, start + 5_000).map(wire);
-      const { message } = await this.#client.unary(ContentAddressableStorage.method.findMissingBlobs, { blobDigests }, this.#extras());
-      lost.push(...message.missingBlobDigests.map(({ hash }) => hash));
-    }
-    return lost;
+  /** As long blobs as there are, until so many bytes are there. */
+  async fill(bytes: number): Promise<void> {
+    for (let put = 0; put < bytes; put += bodyBytesMax) await this.#putBody(bodyBytesMax);
   }
 
-  /** Reads every blob, checks its bytes, and returns how many were there. An acknowledged one must be. */
-  async readAll(digests: Iterable<Digest>): Promise<number> {
-    let count = 0;
-    let batch: Digest[] = [];
-    let batchBytes = 0;
-    for (const digest of digests) {
-      if (digest.sizeBytes > batchBlobBytesMax) {
-        count += (await this.#readStream(digest)) ? 1 : 0;
-        continue;
-      }
-      if (batchBytes + digest.sizeBytes > batchBytesMax) {
-        count += await this.#readBatch(batch);
-        [batch, batchBytes] = [[], 0];
-      }
-      batch.push(digest);
-      batchBytes += digest.sizeBytes;
-    }
-    return count + (await this.#readBatch(batch));
+  /** Whether one more blob can be put. */
+  async canWrite(): Promise<boolean> {
+    return this.#putBody(100_000).then(
+      () => true,
+      () => false,
+    );
   }
 
-  /** Checks that every action result is the last acknowledged version, or one sent later. */
-  async checkResults(): Promise<void> {
-    for (const [hash, { acknowledged, sent }] of this.#ledger.results) {
-      const asked = { actionDigest: { hash, sizeBytes: 100n } };
-      const found = await this.#client.unary(ActionCache.method.getActionResult, asked, this.#extras()).then(
-        ({ message }) => message.exitCode,
-        (thrown: { code: number }) => {
-          assert.equal(thrown.code, 5, 'a result that is not there is NOT_FOUND');
-          return 0;
-        },
-      );
-      assert.ok(found >= acknowledged && found <= sent, `action result ${hash} has version ${found}, acknowledged was ${acknowledged}, sent ${sent}`);
-    }
+  #act(name: string): Promise<unknown> {
+    const kind = this.#world.random.integer(0, 12);
+    if (kind < 4) return this.#putBatch();
+    if (kind < 6) return this.#putBody(this.#world.random.integer(33, 100_000));
+    if (kind < 9) return this.#putBody(this.#world.random.integer(mebibyte, bodyBytesMax));
+    if (kind < 10) return this.#putResult(name);
+    if (kind < 11) return this.#putOpaque(name);
+    return this.#readSome();
   }
 
   async #putBatch(): Promise<void> {
-    const blobs = Array.from({ length: this.#random.integer(1, 20) }, () => this.#blob(this.#random.integer(33, 20_000)));
+    const blobs = Array.from({ length: this.#world.random.integer(1, 20) }, () => this.#blob(this.#world.random.integer(33, 20_000)));
     const requests = blobs.map(({ digest, data }) => ({ digest: wire(digest), data }));
-    for (const { digest } of blobs) this.#ledger.sent.set(digest.hash, digest);
-    const { message } = await this.#client.unary(ContentAddressableStorage.method.batchUpdateBlobs, { requests }, this.#extras());
+    const sentAtMs = Date.now();
+    for (const { digest } of blobs) this.#world.ledger.begin(digest);
+    const { message } = await this.#grpc.unary(ContentAddressableStorage.method.batchUpdateBlobs, { requests }, extras());
+    let refused: Error | undefined;
     for (const { digest, status } of message.responses) {
-      assert.equal(status?.code ?? 0, 0, status?.message ?? '');
       const stored = blobs.find((blob) => blob.digest.hash === digest?.hash);
       assert.ok(stored);
-      this.#ledger.acknowledged.set(stored.digest.hash, stored.digest);
+      if ((status?.code ?? 0) === 0) this.#world.ledger.keep(stored.digest, sentAtMs);
+      else refused = new Error(`BatchUpdateBlobs: ${status?.code} ${status?.message}`);
     }
+    if (refused !== undefined) throw refused;
   }
 
-  async #putStream(): Promise<void> {
-    const { digest, data } = this.#blob(this.#random.integer(1_000, 1_500_000));
-    this.#ledger.sent.set(digest.hash, digest);
-    const { call, outcome } = this.#client.clientStream(ByteStream.method.write, this.#extras());
+  /** Over HTTP as often as over gRPC. */
+  async #putBody(sizeBytes: number): Promise<void> {
+    const { digest, data } = this.#blob(sizeBytes);
+    const sentAtMs = this.#world.ledger.begin(digest);
+    if (this.#world.random.fraction() < 0.5) await this.#putStream(digest, data);
+    else await this.#putHttp(`/cas/${digest.hash}`, data);
+    this.#world.ledger.keep(digest, sentAtMs);
+  }
+
+  async #putStream(digest: Digest, data: Uint8Array): Promise<void> {
+    const { call, outcome } = this.#grpc.clientStream(ByteStream.method.write, extras());
     outcome.catch(() => undefined); // awaited below
     call.on('error', () => undefined);
-    const resourceName = `uploads/${Buffer.from(this.#random.bytes(16)).toString('hex')}/blobs/${digest.hash}/${digest.sizeBytes}`;
+    const resourceName = `uploads/${Buffer.from(this.#world.random.bytes(16)).toString('hex')}/blobs/${digest.hash}/${digest.sizeBytes}`;
     for (let offset = 0; offset < data.byteLength; offset += chunkBytes) {
       const chunk = data.subarray(offset, offset + chunkBytes);
       const finishWrite = offset + chunk.byteLength === data.byteLength;
@@ -131,69 +115,47 @@ export class BuildClient implements Disposable {
     call.end();
     const { message } = await outcome;
     assert.equal(message.committedSize, BigInt(data.byteLength));
-    this.#ledger.acknowledged.set(digest.hash, digest);
+  }
+
+  async #putHttp(path: string, body: Uint8Array): Promise<void> {
+    const { status, text } = await fetchHttp(this.#world.port, path, { method: 'PUT', body, headers: { 'content-length': String(body.byteLength) } });
+    if (status !== 200) throw new Error(`PUT ${path}: ${status} ${text}`);
   }
 
   async #putResult(name: string): Promise<void> {
     const { hash } = Digest.of(Buffer.from(name));
-    const versions = this.#ledger.results.get(hash) ?? { acknowledged: 0, sent: 0 };
-    this.#ledger.results.set(hash, versions);
+    const stdoutRaw = this.#world.pool.subarray(0, this.#world.random.integer(0, 3_000));
+    await this.#putVersion(this.#world.ledger.results, hash, async (exitCode) => {
+      const request = { actionDigest: { hash, sizeBytes: actionBytes }, actionResult: { exitCode, stdoutRaw } };
+      await this.#grpc.unary(ActionCache.method.updateActionResult, request, extras());
+    });
+  }
+
+  async #putOpaque(name: string): Promise<void> {
+    const { hash } = Digest.of(Buffer.from(`opaque ${name}`));
+    const sizeBytes = this.#world.random.integer(40, valueBytesMax);
+    await this.#putVersion(this.#world.ledger.opaque, hash, (version) => this.#putHttp(`/ac/${hash}`, opaqueBytes(this.#world.pool, version, sizeBytes)));
+  }
+
+  async #putVersion(all: Map<string, Versions>, hash: string, put: (version: number) => Promise<void>): Promise<void> {
+    const versions = all.get(hash) ?? { acknowledged: 0, sent: 0, usedAtMs: 0 };
+    all.set(hash, versions);
     versions.sent += 1;
     const { sent } = versions;
-    const stdoutRaw = this.#pool.subarray(0, this.#random.integer(0, 3_000));
-    const request = { actionDigest: { hash, sizeBytes: 100n }, actionResult: { exitCode: sent, stdoutRaw } };
-    await this.#client.unary(ActionCache.method.updateActionResult, request, this.#extras());
-    versions.acknowledged = sent;
+    const usedAtMs = this.#world.ledger.beginValue(hash, valueBytesMax);
+    await put(sent);
+    Object.assign(versions, { acknowledged: sent, usedAtMs });
   }
 
-  async #readBatch(digests: readonly Digest[]): Promise<number> {
-    if (digests.length === 0) return 0;
-    const { message } = await this.#client.unary(ContentAddressableStorage.method.batchReadBlobs, { digests: digests.map(wire) }, this.#extras());
-    let count = 0;
-    for (const [index, { data, status }] of message.responses.entries()) {
-      const digest = digests[index];
-      assert.ok(digest);
-      if (status?.code === 5) this.#mayBeAbsent(digest);
-      else {
-        assert.equal(status?.code ?? 0, 0, status?.message ?? '');
-        assert.equal(sha256.hashHex(data), digest.hash, 'wrong bytes');
-        count += 1;
-      }
-    }
-    return count;
-  }
-
-  async #readStream(digest: Digest): Promise<boolean> {
-    const call = this.#client.serverStream(ByteStream.method.read, { resourceName: `blobs/${digest.hash}/${digest.sizeBytes}` }, this.#extras());
-    const status = statusOf(call);
-    const hasher = sha256.createHasher();
-    call.on('data', ({ data }: { data: Uint8Array }) => hasher.update(data));
-    const { code, details } = await status;
-    if (code === 5) {
-      this.#mayBeAbsent(digest);
-      return false;
-    }
-    assert.equal(code, 0, details);
-    assert.equal(hasher.hex(), digest.hash, 'wrong bytes');
-    return true;
-  }
-
-  #mayBeAbsent(digest: Digest): void {
-    assert.ok(!this.#ledger.acknowledged.has(digest.hash), `${digest.toString()} was acknowledged and is lost`);
+  async #readSome(): Promise<void> {
+    const { ledger, random } = this.#world;
+    await this.reader.readAll(ledger.some(random.integer(1, 10), random));
   }
 
   #blob(length: number): { readonly digest: Digest; readonly data: Uint8Array } {
-    const start = this.#random.integer(0, this.#pool.byteLength - length);
-    const data = Buffer.from(this.#pool.subarray(start, start + length));
-    data.set(this.#random.bytes(32)); // never the same blob twice
+    const start = this.#world.random.integer(0, this.#world.pool.byteLength - length);
+    const data = Buffer.from(this.#world.pool.subarray(start, start + length));
+    data.set(this.#world.random.bytes(32)); // never the same blob twice
     return { digest: Digest.of(data), data };
   }
-
-  #extras(): { readonly deadline: number } {
-    return { deadline: Date.now() + deadlineMs };
-  }
-}
-
-function wire({ hash, sizeBytes }: Digest): { readonly hash: string; readonly sizeBytes: bigint } {
-  return { hash, sizeBytes: BigInt(sizeBytes) };
 }

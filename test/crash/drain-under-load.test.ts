@@ -1,19 +1,22 @@
 // SIGTERM under clients that upload blobs and action results, with limits of the end so short that it is cut off in the
-// middle, again and again on one data directory. Afterwards the files themselves are read, not what the server says of
+// middle, again and again on one data directory. Afterwards the stores themselves are read, not what the server says of
 // them: it would hide a result whose blobs are gone.
 import assert from 'node:assert/strict';
-import { lstatSync, readFileSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { decodeStoredActionResult } from '../../src/actions/stored-action-result.ts';
+import { collect } from '../../src/base/byte-source.ts';
+import { DigestList } from '../../src/digest/digest-list.ts';
 import { Digest } from '../../src/digest/digest.ts';
+import { sha256 } from '../../src/digest/digest-function.ts';
 import { ActionCache, ContentAddressableStorage } from '../../src/proto/gen/build/bazel/remote/execution/v2/remote_execution_pb.ts';
 import { ByteStream } from '../../src/proto/gen/google/bytestream/bytestream_pb.ts';
 import { GrpcJsClient } from '../../src/testing/grpc-js-client.ts';
 import { serveKiln, temporaryDirectory } from '../../src/testing/kiln-process.ts';
 import { seededRandom } from '../../src/testing/seeded-random.ts';
 import type { SeededRandom } from '../../src/testing/seeded-random.ts';
+import { openEngineStore } from '../../src/testing/temporary-engine-store.ts';
 
 const rounds = 6;
 const writers = 12;
@@ -22,12 +25,17 @@ const callTimeout = ['--drain-timeout', '40ms', '--drain-listener-timeout', '40m
 const flushTimeouts = ['1ms', '30s', '5ms'] as const;
 /** The longest end that these limits allow, with what handlers and observers get, on a busy machine. */
 const endMsMax = 60_000;
+/** More than all rounds write. */
+const maxBytes = 20 * 1024 ** 3;
+const resultBytesMax = 1024 * 1024;
 /** How a server ends: all finished, some calls cut off, the stores not closed in time. */
 const statuses = [143, 1, 137];
 
 /** What the server has acknowledged, in all rounds. */
 interface Ledger {
   readonly blobs: Map<string, Digest>;
+  /** Action hashes of results, also of those that were not acknowledged. */
+  readonly sent: Set<string>;
   /** By action hash: its outputs. */
   readonly results: Map<string, readonly Digest[]>;
 }
@@ -44,6 +52,7 @@ async function build(address: string, ledger: Ledger, random: SeededRandom): Pro
       await putStream(client, digests[1], large);
       ledger.blobs.set(digests[1].hash, digests[1]);
       const action = Digest.of(random.bytes(40));
+      ledger.sent.add(action.hash);
       const outputFiles = digests.map((digest, index) => ({ path: `out${index}`, digest: wire(digest) }));
       await client.unary(ActionCache.method.updateActionResult, { actionDigest: wire(action), actionResult: { outputFiles } });
       ledger.results.set(action.hash, digests);
@@ -66,34 +75,29 @@ function wire({ hash, sizeBytes }: Digest): { readonly hash: string; readonly si
   return { hash, sizeBytes: BigInt(sizeBytes) };
 }
 
-/** Reads every file: which outputs of which results are not there, and how many results there are. */
-function scan(data: string): { readonly results: number; readonly dangling: readonly string[] } {
+/** Looks into the stores for all results that were ever sent: which of their outputs are not there, and how many results are. */
+async function scan(data: string, { sent }: Ledger): Promise<{ readonly results: number; readonly dangling: readonly string[] }> {
+  await using store = await openEngineStore(data, { maxBytes });
   const dangling: string[] = [];
   let results = 0;
-  const directory = join(data, 'values/action_result');
-  for (const entry of readdirSync(directory, { recursive: true, withFileTypes: true })) {
-    if (!entry.isFile() || entry.name.endsWith('.partial')) continue;
-    const file = readFileSync(join(entry.parentPath, entry.name));
-    // docs/formats/value.md: a fixed header, the hash, the instance, then the value.
-    const stored = decodeStoredActionResult(file.subarray(32 + file.readUInt16LE(12) + file.readUInt16LE(14)));
-    assert.ok(stored, `${entry.name} is whole`);
+  for (const hash of sent) {
+    const source = await store.values.get({ kind: 'action_result', instance: '', digestFunction: sha256, hash });
+    if (source === undefined) continue;
+    const stored = decodeStoredActionResult(await collect(source, resultBytesMax));
+    assert.ok(stored, `${hash} is whole`);
     results += 1;
-    for (const { digest } of stored.result.message.outputFiles) {
-      if (digest === undefined || sizeOf(data, digest.hash) !== Number(digest.sizeBytes)) dangling.push(`${entry.name}: ${digest?.hash}`);
-    }
+    const outputs = stored.result.message.outputFiles.map(({ digest }) => digest).filter((digest) => digest !== undefined);
+    const missing = await store.blobs.findMissing(DigestList.from(outputs.map(({ hash: of, sizeBytes }) => Digest.parse(sha256, of, sizeBytes))));
+    dangling.push(...Array.from(missing, (digest) => `${hash}: ${digest.toString()}`));
   }
   return { results, dangling };
-}
-
-function sizeOf(data: string, hash: string): number | undefined {
-  return lstatSync(join(data, 'objects/sha256', hash.slice(0, 2), hash), { throwIfNoEntry: false })?.size;
 }
 
 describe('SIGTERM under write load', () => {
   it(`K10-04: ${rounds} rounds: no action result points at a missing blob, and nothing acknowledged is lost`, async (t) => {
     const random = seededRandom(t);
     const data = join(await temporaryDirectory(t), 'data');
-    const ledger: Ledger = { blobs: new Map(), results: new Map() };
+    const ledger: Ledger = { blobs: new Map(), sent: new Set(), results: new Map() };
     const ends: number[] = [];
     for (let round = 0; round < rounds; round += 1) {
       const flush = flushTimeouts[round % flushTimeouts.length] ?? '1ms';
@@ -109,7 +113,7 @@ describe('SIGTERM under write load', () => {
       assert.ok(performance.now() - startedMs < endMsMax, errors);
       ends.push(status);
       await builds;
-      const { results, dangling } = scan(data);
+      const { results, dangling } = await scan(data, ledger);
       assert.deepEqual(dangling, [], `after round ${round}`);
       assert.ok(results >= ledger.results.size);
     }
@@ -117,14 +121,18 @@ describe('SIGTERM under write load', () => {
     assert.ok(ledger.results.size >= rounds, 'the clients got to write');
 
     const kiln = await serveKiln(t, ['--listen', '127.0.0.1:0', '--data', data, '--max-size', '20GiB']);
-    using client = new GrpcJsClient(`127.0.0.1:${kiln.port}`);
-    const { message } = await client.unary(ContentAddressableStorage.method.findMissingBlobs, { blobDigests: [...ledger.blobs.values()].map(wire) });
-    assert.deepEqual(message.missingBlobDigests, []);
-    for (const [hash, outputs] of ledger.results) {
-      const found = await client.unary(ActionCache.method.getActionResult, { actionDigest: { hash, sizeBytes: 40n } });
-      assert.deepEqual(found.message.outputFiles.map(({ digest }) => digest?.hash), outputs.map((output) => output.hash));
+    {
+      using client = new GrpcJsClient(`127.0.0.1:${kiln.port}`);
+      const { message } = await client.unary(ContentAddressableStorage.method.findMissingBlobs, { blobDigests: [...ledger.blobs.values()].map(wire) });
+      assert.deepEqual(message.missingBlobDigests, []);
+      for (const [hash, outputs] of ledger.results) {
+        const found = await client.unary(ActionCache.method.getActionResult, { actionDigest: { hash, sizeBytes: 40n } });
+        assert.deepEqual(found.message.outputFiles.map(({ digest }) => digest?.hash), outputs.map((output) => output.hash));
+      }
     }
-    assert.deepEqual(scan(data).dangling, []);
+    kiln.kill('SIGTERM');
+    await kiln.ended;
+    assert.deepEqual((await scan(data, ledger)).dangling, []);
     t.diagnostic(`${ledger.blobs.size} blobs and ${ledger.results.size} action results were acknowledged and are there; the servers ended with ${ends.join(', ')}`);
   });
 });

@@ -132,6 +132,8 @@ export class StoreClient {
       return 'acknowledged';
     });
     end(outcome);
+    // What rotted was an older one. A blob is another thing: it is not written again while it seems to be there.
+    if (outcome === 'acknowledged') this.#world.facts.heal(key);
   }
 
   async putFirst({ key, name }: ModelValue): Promise<void> {
@@ -187,7 +189,9 @@ export class StoreClient {
   async getValue({ key, name }: ModelValue): Promise<void> {
     const end = this.#world.facts.read(key, this.#nowMs());
     const got = await this.#bytesOf(key, this.#world.store.values.get(name));
-    if (got !== 'damaged') end(got === undefined ? undefined : (valueNameOf(got) ?? `what was never put: ${Buffer.from(got).toString('latin1', 0, 60)}`));
+    if (got === 'damaged') return;
+    end(got === undefined ? undefined : (valueNameOf(got) ?? `what was never put: ${Buffer.from(got).toString('latin1', 0, 60)}`));
+    if (got !== undefined) this.#world.facts.heal(key);
   }
 
   /** What is found present and pinned then is there when it is looked for again. */

@@ -29,6 +29,8 @@ interface KeyFacts {
   lostAt: number;
   /** Its bytes have rotted: it may be gone, and a reader may be told so, until the tick at which all of it was read and was right. */
   damagedUntil: number;
+  /** Contents that were there once. */
+  replaced: ReadonlySet<string>;
   /** Present until then by the clock, whatever else wants its place. */
   promisedUntilMs: number;
   /** Of each pin, until when it holds. */
@@ -46,6 +48,10 @@ export class StoreFacts implements CrashFacts<StoreFacts> {
   mayEvict = false;
   /** The last start has ended and nothing was done since. */
   #isSettled = false;
+  /** The store was closed, and nothing was done since. */
+  #isClosed = false;
+  /** Nobody can know which content of what is damaged is the last one. */
+  #mayBeOlder = false;
   #tick: number;
 
   constructor(maxBytes: number, keys = new Map<string, KeyFacts>(), tick = 0) {
@@ -67,14 +73,17 @@ export class StoreFacts implements CrashFacts<StoreFacts> {
     for (const [key, facts] of this.#keys) {
       const puts = facts.puts.filter(({ began }) => began <= mark).map((put) => (put.ended <= mark ? put : { ...put, ended: mark, isAcknowledged: false }));
       const sights = facts.sights.filter(({ to }) => to <= mark);
-      const known: KeyFacts = { puts, sights, lostAt: this.mayEvict ? mark : facts.lostAt, damagedUntil: facts.damagedUntil > mark ? Infinity : 0, promisedUntilMs: 0, pins: new Set() };
+      const known: KeyFacts = { puts, sights, lostAt: this.mayEvict ? mark : facts.lostAt, damagedUntil: facts.damagedUntil > mark ? Infinity : 0, replaced: facts.replaced, promisedUntilMs: 0, pins: new Set() };
       known.puts = puts.filter((put) => !isReplaced(known, put, mark));
+      if (known.puts.length < puts.length) known.replaced = new Set([...facts.replaced, ...puts.map(({ content }) => content)]);
       known.sights = sights.slice(-1);
       keys.set(key, known);
     }
     const after = new StoreFacts(this.maxBytes, keys, mark);
     after.mayEvict = this.mayEvict;
     after.#isSettled = this.#isSettled && mark === this.#tick;
+    after.#isClosed = this.#isClosed && mark === this.#tick;
+    after.#mayBeOlder = this.#mayBeOlder;
     return after;
   }
 
@@ -82,6 +91,16 @@ export class StoreFacts implements CrashFacts<StoreFacts> {
   settle(): void {
     this.#tick += 1;
     this.#isSettled = true;
+  }
+
+  /** It was closed, in good order. */
+  close(): void {
+    this.#tick += 1;
+    this.#isClosed = true;
+  }
+
+  get isClosed(): boolean {
+    return this.#isClosed;
   }
 
   /** Gives what to call with the outcome. */
@@ -107,6 +126,10 @@ export class StoreFacts implements CrashFacts<StoreFacts> {
       if (found === undefined) this.#missed(key, { from, to }, nowMs);
       else if (facts.puts.some((put) => put.content === found && put.began < to && !isReplaced(facts, put, from))) {
         facts.sights.push({ from, to, content: found });
+      } else if (this.#mayBeOlder && facts.damagedUntil === Infinity && facts.replaced.has(found)) {
+        // That is what was there last, then.
+        facts.puts = [{ content: found, began: from, ended: from, isAcknowledged: true }];
+        facts.sights = [{ from, to, content: found }];
       } else throw new Error(`${key} is ${found}, ${wordsOf(facts, from)}`);
     };
   }
@@ -138,6 +161,12 @@ export class StoreFacts implements CrashFacts<StoreFacts> {
     this.#of(key).damagedUntil = Infinity;
   }
 
+  /** Something was damaged where nobody can tell it from what was never acknowledged, and all that came later goes with it. */
+  damageEnd(): void {
+    this.#mayBeOlder = true;
+    for (const facts of this.#keys.values()) facts.damagedUntil = Infinity;
+  }
+
   isDamaged(key: string): boolean {
     return this.#of(key).damagedUntil === Infinity;
   }
@@ -163,7 +192,7 @@ export class StoreFacts implements CrashFacts<StoreFacts> {
   #of(key: string): KeyFacts {
     let facts = this.#keys.get(key);
     if (facts === undefined) {
-      facts = { puts: [], sights: [], lostAt: 0, damagedUntil: 0, promisedUntilMs: 0, pins: new Set() };
+      facts = { puts: [], sights: [], lostAt: 0, damagedUntil: 0, replaced: new Set(), promisedUntilMs: 0, pins: new Set() };
       this.#keys.set(key, facts);
     }
     return facts;
@@ -171,6 +200,7 @@ export class StoreFacts implements CrashFacts<StoreFacts> {
 
   #next(): number {
     this.#isSettled = false;
+    this.#isClosed = false;
     this.#tick += 1;
     return this.#tick;
   }

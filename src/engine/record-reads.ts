@@ -62,8 +62,8 @@ export class RecordReads {
     const place = placeOf(blobs, slot);
     return record.then((later) => {
       const now = this.#blobSlot(digest);
-      if (later === 'moved' || (later === 'wrong' && !isAt(blobs, now, place))) return this.blob(digest, options);
-      return this.#checkedBlob(digest, now, later);
+      if (later !== 'moved' && isAt(blobs, now, place)) return this.#checkedBlob(digest, now, later);
+      return this.#elsewhere(digest, later, options);
     });
   }
 
@@ -77,10 +77,12 @@ export class RecordReads {
       wanted.push({ index, segment: entries.blobs.segmentOf(slot), offset: entries.blobs.offsetOf(slot), bytes: entries.recordBytes(entries.blobs, slot) });
     }
     const outcomes = store.readMany(planReads(wanted, readLimits), options);
+    const places: (Place | undefined)[] = [];
+    if (isPromise(outcomes)) for (const one of wanted) places[one.index] = one;
     const gather = (read: Awaited<typeof outcomes>): MaybePromise<readonly (Uint8Array | undefined | CacheError)[]> => {
       const late: Promise<void>[] = [];
       const results: (Uint8Array | undefined | CacheError)[] = positions.map((position, index) => {
-        const result = this.#outcome(digests, position, read[index], options);
+        const result = this.#outcome(digests, position, { read: read[index], place: places[index] }, options);
         if (!isPromise(result)) return result;
         late.push(result.then((later) => void (results[index] = later)));
         return undefined;
@@ -101,21 +103,31 @@ export class RecordReads {
     const place = placeOf(values, slot);
     return record.then((later) => {
       const now = this.#valueSlot(identity);
-      if (later === 'moved' || (later === 'wrong' && !isAt(values, now, place))) return this.value(identity, options);
-      return this.#checkedValue(identity, now, later);
+      if (later !== 'moved' && isAt(values, now, place)) return this.#checkedValue(identity, now, later);
+      // What was the last put when it was asked for is an answer; what is wrong is nothing that another put is to blame for.
+      const found = later === 'moved' || later === 'wrong' ? undefined : this.#checkedValue(identity, -1, later);
+      return found ?? this.value(identity, options);
     });
   }
 
-  #outcome(digests: DigestList, position: number, read: ReadRecord | 'wrong' | CacheError | undefined, options?: CallOptions): MaybePromise<Uint8Array | undefined | CacheError> {
+  /** What was read of an entry that has gone or moved meanwhile, if it is right; else what is there by now. */
+  #elsewhere(digest: Digest, record: ReadRecord | 'moved' | 'wrong', options: CallOptions | undefined): MaybePromise<Uint8Array | undefined> {
+    const right = record === 'moved' || record === 'wrong' ? undefined : this.#checkedBlob(digest, -1, record);
+    return right ?? this.blob(digest, options);
+  }
+
+  /** @param place where it was read, if that was waited for. */
+  #outcome(digests: DigestList, position: number, { read, place }: ReadAt, options?: CallOptions): MaybePromise<Uint8Array | undefined | CacheError> {
     if (read === undefined || read instanceof Error) return read;
     // It may have moved while others were waited for; then it is read alone, and judged by that.
     if (read === 'wrong') return this.blob(digests.at(position), options);
     const slot = this.#slotOf(digests, position);
+    if (place !== undefined && !isAt(this.#parts.entries.blobs, slot, place)) return this.#elsewhere(digests.at(position), read, options);
     if (slot !== -1 && this.#parts.entries.blobs.isVerified(slot) && digests.function.hashBytes <= keyBytes) return read.payload;
     return this.#checkedBlob(digests.at(position), slot, read);
   }
 
-  /** @param slot of the blob as of now; -1: it is gone since it was read. */
+  /** @param slot of the blob where the record was read; -1: it is not there any more, so nothing is said of it. */
   #checkedBlob(digest: Digest, slot: Slot, record: ReadRecord | 'wrong'): MaybePromise<Uint8Array | undefined> {
     const { blobs } = this.#parts.entries;
     if (record === 'wrong') return slot === -1 ? undefined : this.#discardBlob(digest, slot, wrongChecksum);
@@ -184,6 +196,11 @@ export class RecordReads {
     this.#key.setValue(identity);
     return this.#parts.entries.values.find(this.#key);
   }
+}
+
+interface ReadAt {
+  readonly read: ReadRecord | 'wrong' | CacheError | undefined;
+  readonly place: Place | undefined;
 }
 
 interface Place {

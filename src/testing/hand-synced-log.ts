@@ -136,9 +136,14 @@ export class HandSyncedLog {
     return this.#key;
   }
 
-  findBlob(hash: Uint8Array): Slot {
+  /** Set anew by the next call of any. */
+  keyOfBlob(hash: Uint8Array): KeyWords {
     this.#key.setBytes(functionNumber << 2, hash);
-    return this.entries.blobs.find(this.#key);
+    return this.#key;
+  }
+
+  findBlob(hash: Uint8Array): Slot {
+    return this.entries.blobs.find(this.keyOfBlob(hash));
   }
 
   append(stream: StreamName, kind: Exclude<RecordKind, 'seal'>, what: Partial<AppendRequest> & Pick<AppendRequest, 'hash' | 'payload' | 'usedAtS'>, settled?: Settled): Appended {

@@ -168,8 +168,8 @@ for (const moves of [true, false]) {
         const beganMs = performance.now();
         while (performance.now() - beganMs < 1);
         pair.socket.pause();
-        if (receivedBytes < 1_000_000) queueMicrotask(() => pair.socket.resume());
-        else pausedInTurn = turn;
+        if (receivedBytes >= 1_000_000 && receivedBytes < sent.length) pausedInTurn = turn;
+        else queueMicrotask(() => pair.socket.resume());
       };
       const count = (): void => {
         turn += 1;

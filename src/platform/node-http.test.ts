@@ -79,10 +79,11 @@ describe('HTTP/1.1 exchanges', () => {
     assert.ok(text.indexOf('</1>') < text.indexOf('</2>'), text);
   });
 
-  it('closes a connection that pipelines without end', async () => {
+  it('closes a connection that pipelines without end, and reads no further', async () => {
     await using served = await serveHandler(() => new Promise<void>(() => {}), { pipelinedRequestsMax: 4 });
     const text = await sendRaw(served.port, 'GET / HTTP/1.1\r\nhost: a\r\n\r\n'.repeat(20), { keepOpen: true });
     assert.equal(text, '');
+    assert.deepEqual(served.refusals, ['pipelined']);
   });
 
   it('serves bytes that were read before and given back', async () => {

@@ -270,6 +270,7 @@ class AdoptingServer implements Http1Server, InputGate {
     if (connection === undefined) return;
     if (connection.waiting.length >= this.#limits.pipelinedRequestsMax) {
       this.#parts.onRefused?.('pipelined');
+      stopParsing(request.socket);
       connection.socket.destroy();
       return;
     }
@@ -354,6 +355,19 @@ function endWith(socket: Socket, answer: string | Uint8Array): void {
   socket.end(answer);
   cutOffSoon(socket);
 }
+
+/**
+ * Leaves what else has come unread: node:http would make a request of each, and an error with its stack when the socket is
+ * gone (9 ms for 200 of them, and 2.5 with this). Its parser stops behind headers that are answered so, as it does
+ * for an upgrade. Not in the documentation of node:http; node-http.test.ts notices if it goes.
+ */
+function stopParsing(socket: Socket): void {
+  const { parser } = socket as Socket & { readonly parser?: { onIncoming?: unknown } | null };
+  if (typeof parser?.onIncoming === 'function') parser.onIncoming = () => skipAsUpgrade;
+}
+
+/** What the parser is told of headers behind which no more HTTP follows. */
+const skipAsUpgrade = 2;
 
 function cutOffSoon(socket: Socket): void {
   setTimeout(() => socket.destroy(), lastWordsLingerMs).unref();

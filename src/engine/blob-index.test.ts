@@ -244,6 +244,30 @@ describe('BlobIndex: memory and growth', () => {
     });
   }
 
+  it('has room at once for as many as are announced, grows when more come, and takes no more memory for it', () => {
+    const key = new KeyWords();
+    for (const count of [0, 1, 6_000, 9_000, 40_000, 130_000]) {
+      const index = openIndex();
+      index.beginFill(count);
+      const before = index.chunkCount;
+      const allocated = index.allocatedBytes;
+      for (let number = 0; number < count; number += 1) index.insert(setKey(key, number), plainEntry);
+      assert.equal(index.chunkCount, before, `${count} entries: nothing was split`);
+      assert.equal(index.allocatedBytes, allocated);
+      assert.ok(count < 20_000 || allocated < 110 * count, `${allocated / count} bytes for each of ${count}`);
+      assert.equal(index.versionOf(0), 0, 'nothing was announced');
+      index.endFill();
+      for (let number = count; number < 2 * count + 10; number += 1) index.insert(setKey(key, number), plainEntry);
+      for (let number = 0; number < 2 * count + 10; number += 1) if (index.find(setKey(key, number)) === -1) assert.fail(`entry ${number} of ${count} is gone`);
+      assert.equal(index.find(setKey(key, 2 * count + 10)), -1);
+      assert.equal(index.count, 2 * count + 10);
+      assert.ok(index.versionOf(0) > 0);
+    }
+    const index = openIndex();
+    index.insert(setKey(key, 1), plainEntry);
+    assert.throws(() => index.beginFill(5), AssertionError);
+  });
+
   it('uses memory again that removals have freed', () => {
     const index = openIndex();
     const key = new KeyWords();

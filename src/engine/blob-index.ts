@@ -157,10 +157,9 @@ export class BlobIndex {
     const loaded = (pageCount: number): number => pageCount * pageSlots * fillLoad;
     let depth = 0;
     while (count > 2 ** depth * loaded(widePages) && depth < directoryDepthMax) depth += 1;
-    if (depth === 0) return;
+    const pageCount = count > 2 ** depth * loaded(narrowPages) ? widePages : narrowPages;
     for (const chunk of this.#chunks) chunk.end(this.#pages);
     this.#chunks.length = 0;
-    const pageCount = count > 2 ** depth * loaded(narrowPages) ? widePages : narrowPages;
     for (let prefix = 0; prefix < 2 ** depth; prefix += 1) this.#addChunk(new EntryChunk(this.#pages, pageCount, { depth, prefix }));
     this.#generation += 1;
   }

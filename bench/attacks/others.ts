@@ -3,6 +3,8 @@
 // calls took: as the server counts them, and as they were waited for.
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
+import { Agent } from 'node:http';
+import { Agent as SecureAgent } from 'node:https';
 import { connect } from 'node:net';
 import type { Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
@@ -125,8 +127,9 @@ class Others {
   }
 }
 
-async function scraped({ port, authority }: OthersPlace): Promise<Latencies> {
-  return latenciesIn((await fetchHttp(port, '/metrics', { authority })).text);
+/** Counts are asked for on one connection: where attackers hold all that there may be, no new one is let in. */
+async function scraped({ port, authority }: OthersPlace, agent: Agent): Promise<Latencies> {
+  return latenciesIn((await fetchHttp(port, '/metrics', { authority, agent })).text);
 }
 
 async function opened({ port, authority }: OthersPlace): Promise<Socket> {
@@ -137,15 +140,17 @@ async function opened({ port, authority }: OthersPlace): Promise<Socket> {
 
 /** Answers each 'begin' with 'begun', and each 'end' with an OthersReport or the text of what went wrong. */
 async function serve(place: OthersPlace, port: NonNullable<typeof parentPort>): Promise<void> {
+  const kept = { keepAlive: true, maxSockets: 1 };
+  const agent = place.authority === undefined ? new Agent(kept) : new SecureAgent(kept);
   for (;;) {
     await once(port, 'message');
     try {
-      const before = await scraped(place);
+      const before = await scraped(place, agent);
       const others = new Others(await opened(place));
       port.postMessage('begun');
       await once(port, 'message');
       const ended = await others.end();
-      port.postMessage({ ...ended, before, after: await scraped(place) } satisfies OthersReport);
+      port.postMessage({ ...ended, before, after: await scraped(place, agent) } satisfies OthersReport);
     } catch (thrown) {
       port.postMessage(String(thrown));
     }

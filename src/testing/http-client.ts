@@ -1,7 +1,7 @@
 // Two HTTP/1.1 clients for tests: node:http for what is well formed, a bare socket for what is not.
 import { once } from 'node:events';
 import { request } from 'node:http';
-import type { IncomingHttpHeaders } from 'node:http';
+import type { Agent, IncomingHttpHeaders } from 'node:http';
 import { request as requestSecurely } from 'node:https';
 import { connect } from 'node:net';
 import type { Socket } from 'node:net';
@@ -20,12 +20,14 @@ export interface HttpRequest {
   readonly body?: Uint8Array | string | AsyncIterable<Uint8Array>;
   /** PEM of who has signed the server's certificate: over TLS. */
   readonly authority?: string | undefined;
+  /** Keeps connections for several requests; for TLS one of node:https. Left out: a connection for this one. */
+  readonly agent?: Agent;
 }
 
-/** One request on a connection of its own. The path is sent as it is. */
+/** One request. The path is sent as it is. */
 export async function fetchHttp(port: number, path: string, options: HttpRequest = {}): Promise<HttpReply> {
-  const { method = 'GET', headers = {}, body, authority } = options;
-  const wanted = { port, host: '127.0.0.1', path, method, headers, agent: false } as const;
+  const { method = 'GET', headers = {}, body, authority, agent = false } = options;
+  const wanted = { port, host: '127.0.0.1', path, method, headers, agent } as const;
   const sent = authority === undefined ? request(wanted) : requestSecurely({ ...wanted, ca: authority });
   const answered = Promise.withResolvers<HttpReply>();
   sent.on('error', answered.reject);

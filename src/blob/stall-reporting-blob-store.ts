@@ -9,6 +9,7 @@ import type { DigestFunction } from '../digest/digest-function.ts';
 import type { DigestList } from '../digest/digest-list.ts';
 import type { BlobBytes, BlobStore, BlobStoreCapabilities, GetOptions, GetResult, PutResult } from './blob-store.ts';
 import { observedSource } from './observed-byte-source.ts';
+import { blobsFields, digestFields, listFields } from './operation-fields.ts';
 import type { OperationWatch } from './operation-watch.ts';
 
 /** Answers that are there at once pass untouched and cost nothing. */
@@ -83,20 +84,4 @@ export function steppedOptions(options: CallOptions | undefined, onStep: (step: 
             next(step);
           },
   };
-}
-
-function digestFields(digest: Digest): LogFields {
-  return { digest: `${digest.function.name}/${digest.hash}`, sizeBytes: digest.sizeBytes };
-}
-
-/** How many, how large, and one to look for. */
-function listFields(digests: DigestList): LogFields {
-  const first = digests.length === 0 ? undefined : `${digests.function.name}/${digests.hashAt(0)}`;
-  return { blobs: digests.length, sizeBytes: digests.totalBytes, digest: first };
-}
-
-function blobsFields(blobs: readonly BlobBytes[]): LogFields {
-  const first = blobs[0]?.digest;
-  const sizeBytes = blobs.reduce((sum, { digest }) => sum + digest.sizeBytes, 0);
-  return { blobs: blobs.length, sizeBytes, digest: first && `${first.function.name}/${first.hash}` };
 }

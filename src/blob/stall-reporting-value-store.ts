@@ -2,9 +2,9 @@
 // ccache's and moon's entries are made of, so an action cache that hangs is seen here, or at its blobs.
 import type { ByteSource } from '../base/byte-source.ts';
 import type { CallOptions } from '../base/call-options.ts';
-import type { LogFields } from '../base/log.ts';
 import { isPromise } from '../base/maybe-promise.ts';
 import type { MaybePromise } from '../base/maybe-promise.ts';
+import { valueFields } from './operation-fields.ts';
 import type { OperationSubject, OperationWatch } from './operation-watch.ts';
 import { steppedOptions } from './stall-reporting-blob-store.ts';
 import type { Stands, ValueKey, ValueStore } from './value-store.ts';
@@ -40,9 +40,5 @@ export class StallReportingValueStore implements ValueStore {
 }
 
 function subjectOf(operation: string, key: ValueKey, options: CallOptions | undefined): OperationSubject {
-  return { operation, trace: options?.trace, fields: () => keyFields(key) };
-}
-
-function keyFields({ kind, instance, digestFunction, hash }: ValueKey): LogFields {
-  return { kind, instance, digest: `${digestFunction.name}/${hash}` };
+  return { operation, trace: options?.trace, fields: () => valueFields(key) };
 }

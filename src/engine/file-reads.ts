@@ -74,6 +74,7 @@ export class FileReads {
     if (this.#find(sought.key) === undefined) return undefined; // nobody stands in line for what is not there
     options?.onStep?.('permit');
     const permit = await this.#permits.acquire(options);
+    options?.onStep?.('open');
     try {
       const opened = await this.#open(sought);
       if (opened === undefined) permit[Symbol.dispose]();

@@ -1,11 +1,8 @@
 // Answers that their codec writes where they leave from, on a fake stream: the same to the client as those in pieces.
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { Digest } from '../digest/digest.ts';
-import { sha256, sha512 } from '../digest/digest-function.ts';
-import type { DigestFunction } from '../digest/digest-function.ts';
-import { DigestList } from '../digest/digest-list.ts';
 import { ContentAddressableStorage, FindMissingBlobsRequestSchema, FindMissingBlobsResponseSchema } from '../proto/gen/build/bazel/remote/execution/v2/remote_execution_pb.ts';
+import type { DigestSequence } from '../proto/packed-digests.ts';
 import { decoded, encoded, GrpcHarness } from '../testing/grpc-harness.ts';
 import type { OpenCall } from '../testing/grpc-harness.ts';
 import { implementService } from './service.ts';
@@ -14,12 +11,19 @@ import type { CallContext } from './service.ts';
 const path = '/build.bazel.remote.execution.v2.ContentAddressableStorage/FindMissingBlobs';
 const request = encoded(FindMissingBlobsRequestSchema, {});
 
-function digests(count: number, digestFunction: DigestFunction = sha256): DigestList {
-  return DigestList.of(...Array.from({ length: count }, (_, index) => Digest.of(Buffer.from(`blob ${index}`), digestFunction)));
+interface Missing extends DigestSequence {
+  /** As `<hash>/<size>`. */
+  readonly names: readonly string[];
+}
+
+/** So many digests whose hashes have that many digits. */
+function digests(count: number, digits = 64): Missing {
+  const hashes = Array.from({ length: count }, (_, index) => String(index).padStart(digits, '0'));
+  return { length: count, hashAt: (index) => hashes[index] ?? assert.fail(), sizeAt: (index) => index, names: hashes.map((hash, index) => `${hash}/${index}`) };
 }
 
 /** The answer that these blobs are missing, from a handler that does something else first. */
-function answered(missing: DigestList, { window, before }: { window?: number; before?: (context: CallContext) => void } = {}): OpenCall {
+function answered(missing: Missing, { window, before }: { window?: number; before?: (context: CallContext) => void } = {}): OpenCall {
   const service = implementService(ContentAddressableStorage, {
     findMissingBlobs: (_query, context) => {
       before?.(context);
@@ -32,11 +36,11 @@ function answered(missing: DigestList, { window, before }: { window?: number; be
   return call;
 }
 
-function assertComplete({ stream }: OpenCall, missing: DigestList): void {
+function assertComplete({ stream }: OpenCall, missing: Missing): void {
   assert.deepEqual(stream.headers?.slice(0, 2), [[':status', '200'], ['content-type', 'application/grpc']]);
   const [answer, ...others] = decoded(FindMissingBlobsResponseSchema, stream.data);
   assert.deepEqual(others, []);
-  assert.deepEqual(answer?.missingBlobDigests.map(({ hash, sizeBytes }) => `${hash}/${sizeBytes}`), [...missing].map(({ hash, sizeBytes }) => `${hash}/${sizeBytes}`));
+  assert.deepEqual(answer?.missingBlobDigests.map(({ hash, sizeBytes }) => `${hash}/${sizeBytes}`), missing.names);
   assert.deepEqual(stream.trailers, [['grpc-status', '0']]);
   assert.equal(stream.answered, true);
 }
@@ -54,7 +58,7 @@ describe('answers that are written where they leave from', () => {
   for (const [what, missing, options] of [
     ['when they are long', digests(100), {}],
     ['when the client takes less', digests(2), { window: 40 }],
-    ['when only the generated code can write them', digests(2, sha512), {}],
+    ['when only the generated code can write them', digests(2, 128), {}],
     ['when the handler has headers', digests(2), { before: (context: CallContext) => context.setHeader('x-own', '1') }],
   ] as const) {
     it(`go out in pieces ${what}`, () => {

@@ -7,19 +7,7 @@ export interface Allowed {
   readonly reason: string;
 }
 
-/** What wrote data directories of format 1. */
-const formatOneStore = [
-  'src/blob/file-blob-store.ts',
-  'src/blob/file-store.ts',
-  'src/blob/file-value-store.ts',
-  'src/engine/recover-files.ts',
-  'src/engine/space-budget.ts',
-  'src/engine/store-journal.ts',
-  'src/engine/stored-files.ts',
-];
-
 export const allowed: readonly Allowed[] = [
-  ...formatOneStore.map((path) => ({ path, rule: 'unused-file', reason: 'makes the directories that a start takes over, for its tests, and is what the benchmark of writes compares with' })),
   { path: 'src/blob/seen-keys.ts', rule: 'unused-file', reason: 'as memory-blob-store.ts, which uses it' },
   {
     path: 'src/grpc/message-inflater.ts',

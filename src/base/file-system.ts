@@ -43,8 +43,6 @@ export interface FileSystem {
   remove(path: string): Promise<boolean>;
   /** Removes a file if it can; never throws. For clean-up whose failure start-up makes good. */
   discard(path: string): Promise<void>;
-  /** Sets the modification time, milliseconds since the Unix epoch. */
-  setModified(path: string, modifiedMs: number): Promise<void>;
   /** Bytes of the file system that holds `path`, in all and free for us. */
   space(path: string): Promise<{ readonly totalBytes: number; readonly freeBytes: number }>;
 }

@@ -12,9 +12,10 @@ import { collect } from '../base/byte-source.ts';
 import { Digest } from '../digest/digest.ts';
 import { allocatedBytes } from '../engine/allocated-bytes.ts';
 import { contentOf, killedStoreOptions, valueKeyOf } from '../testing/killed-store.ts';
+import { RememberingLog } from '../testing/remembering-log.ts';
 import { seededRandom } from '../testing/seeded-random.ts';
+import { temporaryDirectory } from '../testing/temporary-directory.ts';
 import { openEngineStore } from '../testing/temporary-engine-store.ts';
-import { RememberingLog, temporaryDirectory } from '../testing/temporary-file-store.ts';
 import type { EngineStore } from './engine-store.ts';
 
 /** More of them by hand: KILN_KILL_ROUNDS=200. */

@@ -8,10 +8,11 @@ import { DigestList } from '../digest/digest-list.ts';
 import { ObjectLayout } from '../engine/object-layout.ts';
 import { FormatOneStore } from '../testing/format-one-store.ts';
 import { ManualClock } from '../testing/manual-clock.ts';
+import { RememberingLog } from '../testing/remembering-log.ts';
 import { seededRandom } from '../testing/seeded-random.ts';
 import { fillFormatOne } from '../testing/taken-over.ts';
+import { temporaryDirectory } from '../testing/temporary-directory.ts';
 import { openEngineStore } from '../testing/temporary-engine-store.ts';
-import { RememberingLog, temporaryDirectory } from '../testing/temporary-file-store.ts';
 
 describe('EngineStore on a directory of format 1', () => {
   it('K1-03: has every blob and value that the store of that format had, and after another start as well', async (t) => {

@@ -6,8 +6,8 @@ import { describe, it } from 'node:test';
 import { collect } from '../base/byte-source.ts';
 import { DigestList } from '../digest/digest-list.ts';
 import { pieceBytes } from '../engine/upload-journal-format.ts';
+import { temporaryDirectory } from '../testing/temporary-directory.ts';
 import { openEngineStore } from '../testing/temporary-engine-store.ts';
-import { temporaryDirectory } from '../testing/temporary-file-store.ts';
 import { patternOf, takenBytes } from '../testing/temporary-uploads.ts';
 import type { EngineStore } from './engine-store.ts';
 

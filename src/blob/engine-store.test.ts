@@ -10,9 +10,10 @@ import { blake3, digestFunctions, sha256, sha512 } from '../digest/digest-functi
 import { DigestList } from '../digest/digest-list.ts';
 import { blobStoreConformance } from '../testing/blob-store-conformance.ts';
 import { ManualClock } from '../testing/manual-clock.ts';
+import { RememberingLog } from '../testing/remembering-log.ts';
 import { seededRandom } from '../testing/seeded-random.ts';
+import { temporaryDirectory } from '../testing/temporary-directory.ts';
 import { openEngineStore, temporaryEngineStore } from '../testing/temporary-engine-store.ts';
-import { RememberingLog, temporaryDirectory } from '../testing/temporary-file-store.ts';
 import { valueStoreConformance } from '../testing/value-store-conformance.ts';
 import type { BlobStore } from './blob-store.ts';
 import type { EngineStore } from './engine-store.ts';

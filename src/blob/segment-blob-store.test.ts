@@ -14,8 +14,8 @@ import { DigestList } from '../digest/digest-list.ts';
 import { NodeLogFileSystem } from '../platform/node-log-files.ts';
 import { ManualClock } from '../testing/manual-clock.ts';
 import { SeededRandom, chunked, seededRandom } from '../testing/seeded-random.ts';
+import { temporaryDirectory } from '../testing/temporary-directory.ts';
 import { openEngineStore, temporaryEngineStore } from '../testing/temporary-engine-store.ts';
-import { temporaryDirectory } from '../testing/temporary-file-store.ts';
 import type { EngineStore } from './engine-store.ts';
 
 const random = new SeededRandom(11);

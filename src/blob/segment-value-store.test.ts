@@ -9,8 +9,8 @@ import { isPromise } from '../base/maybe-promise.ts';
 import { Digest } from '../digest/digest.ts';
 import { sha256 } from '../digest/digest-function.ts';
 import { SeededRandom } from '../testing/seeded-random.ts';
+import { temporaryDirectory } from '../testing/temporary-directory.ts';
 import { openEngineStore, temporaryEngineStore } from '../testing/temporary-engine-store.ts';
-import { temporaryDirectory } from '../testing/temporary-file-store.ts';
 import type { ValueKey, ValueStore } from './value-store.ts';
 
 const key: ValueKey = { kind: 'action_result', instance: 'main', digestFunction: sha256, hash: '0c'.repeat(32) };

@@ -13,7 +13,7 @@ import { ManualClock } from '../testing/manual-clock.ts';
 import { RecordedLog } from '../testing/recorded-log.ts';
 import { RecordedMeter } from '../testing/recorded-meter.ts';
 import { RecordedSpan } from '../testing/recorded-tracer.ts';
-import { temporaryFileStore } from '../testing/temporary-file-store.ts';
+import { temporaryEngineStore } from '../testing/temporary-engine-store.ts';
 import { valueStoreConformance } from '../testing/value-store-conformance.ts';
 import type { BlobStore } from './blob-store.ts';
 import { MemoryBlobStore } from './memory-blob-store.ts';
@@ -60,12 +60,12 @@ function fields(line: string | undefined): Record<string, unknown> {
 }
 
 blobStoreConformance('stall reporting over files', async () => {
-  const files = await temporaryFileStore();
+  const files = await temporaryEngineStore();
   const { watch } = new Watched();
   return { store: new StallReportingBlobStore(files.store.blobs, watch), [Symbol.asyncDispose]: () => files[Symbol.asyncDispose]() };
 });
 valueStoreConformance('stall reporting over files', async () => {
-  const files = await temporaryFileStore();
+  const files = await temporaryEngineStore();
   const { watch } = new Watched();
   return { store: new StallReportingValueStore(files.store.values, watch), [Symbol.asyncDispose]: () => files[Symbol.asyncDispose]() };
 });

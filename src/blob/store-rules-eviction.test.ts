@@ -13,9 +13,10 @@ import { sha256 } from '../digest/digest-function.ts';
 import { DigestList } from '../digest/digest-list.ts';
 import { NodeLogFileSystem } from '../platform/node-log-files.ts';
 import { ManualClock } from '../testing/manual-clock.ts';
+import { RememberingLog } from '../testing/remembering-log.ts';
 import { seededRandom } from '../testing/seeded-random.ts';
+import { temporaryDirectory } from '../testing/temporary-directory.ts';
 import { openEngineStore, temporaryEngineStore } from '../testing/temporary-engine-store.ts';
-import { RememberingLog, temporaryDirectory } from '../testing/temporary-file-store.ts';
 import type { EngineStore } from './engine-store.ts';
 import type { ValueKey } from './value-store.ts';
 

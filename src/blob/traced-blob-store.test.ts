@@ -9,7 +9,7 @@ import { DigestList } from '../digest/digest-list.ts';
 import { blobStoreConformance } from '../testing/blob-store-conformance.ts';
 import { blobStoreWith } from '../testing/blob-store-with.ts';
 import { RecordedSpan } from '../testing/recorded-tracer.ts';
-import { temporaryFileStore } from '../testing/temporary-file-store.ts';
+import { temporaryEngineStore } from '../testing/temporary-engine-store.ts';
 import { valueStoreConformance } from '../testing/value-store-conformance.ts';
 import type { BlobStore } from './blob-store.ts';
 import { MemoryBlobStore } from './memory-blob-store.ts';
@@ -42,12 +42,12 @@ function alwaysTracedValues(inner: ValueStore): ValueStore {
 }
 
 blobStoreConformance('traced store, nothing traced', async () => ({ store: new TracedBlobStore(new MemoryBlobStore()), async [Symbol.asyncDispose]() {} }));
-blobStoreConformance('traced file store, everything traced', async () => {
-  const files = await temporaryFileStore();
+blobStoreConformance('traced store of segments, everything traced', async () => {
+  const files = await temporaryEngineStore();
   return { store: alwaysTraced(new TracedBlobStore(files.store.blobs)), [Symbol.asyncDispose]: () => files[Symbol.asyncDispose]() };
 });
-valueStoreConformance('traced file store, everything traced', async () => {
-  const files = await temporaryFileStore();
+valueStoreConformance('traced store of segments, everything traced', async () => {
+  const files = await temporaryEngineStore();
   return { store: alwaysTracedValues(new TracedValueStore(files.store.values)), [Symbol.asyncDispose]: () => files[Symbol.asyncDispose]() };
 });
 
@@ -57,13 +57,13 @@ const name = `sha256/${digest.hash}`;
 
 describe('TracedBlobStore', () => {
   it('shows a write with the steps of the engine, each once, and a read from disk that lasts until it has been read', async () => {
-    await using files = await temporaryFileStore();
+    await using files = await temporaryEngineStore();
     const store = new TracedBlobStore(files.store.blobs);
     const trace = new RecordedSpan('request');
     await store.put(digest, chunks(content, 64 * 1024), { trace });
     const [put] = trace.children;
     assert.deepEqual(put?.attributes, { 'kiln.digest': name, 'kiln.bytes': content.byteLength });
-    assert.deepEqual(put.events.map((event) => event.name), ['permit', 'room', 'temp', 'receive', 'write', 'sync', 'lock', 'publish', 'directory_sync']);
+    assert.deepEqual(put.events.map((event) => event.name), ['permit', 'room', 'create', 'receive', 'directory', 'room in the log', 'sync', 'lock', 'rename', 'directory sync', 'commit']);
     assert.deepEqual([put.ends, put.failure], [1, undefined]);
 
     const source = await store.get(digest, { trace, range: { offset: 1, length: 2 << 20 } });
@@ -85,7 +85,7 @@ describe('TracedBlobStore', () => {
   });
 
   it('ends a read that is left in the middle, or never begun', async () => {
-    await using files = await temporaryFileStore();
+    await using files = await temporaryEngineStore();
     const store = new TracedBlobStore(files.store.blobs);
     await store.put(digest, byteSourceOf(content));
     const trace = new RecordedSpan('request');
@@ -139,7 +139,7 @@ describe('TracedBlobStore', () => {
 
 describe('TracedValueStore', () => {
   it('names the value and whether it was there', async () => {
-    await using files = await temporaryFileStore();
+    await using files = await temporaryEngineStore();
     const store = new TracedValueStore(files.store.values);
     const key: ValueKey = { kind: 'action_result', instance: 'main', digestFunction: sha256, hash: digest.hash };
     const trace = new RecordedSpan('request');

@@ -44,7 +44,7 @@ export async function serve(start: ProcessStart, terminal: Terminal, { hangUps, 
   hangUps.listen(() => reload.request());
   const inheritedSockets = takeInheritedSockets(start.environment, start.pid);
   const starting = startServer(options, { log, version, pid: start.pid, startedAt: start.startedAt, supervisor, inheritedSockets });
-  // A start may take as long as there is much to take in. Whatever it is at, it may be broken off: see `durable-write.ts`.
+  // A start may take as long as there is much to take in. Whatever it is at, it may be broken off: see docs/crash-points.md.
   const early = await Promise.race([starting.then(() => undefined), stop.requested]);
   if (early !== undefined) {
     log.info('stopped before requests were served', { signal: early });

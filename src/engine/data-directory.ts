@@ -5,8 +5,9 @@ import { CacheError } from '../base/cache-error.ts';
 import type { FileSystem } from '../base/file-system.ts';
 import { systemCode } from './storage-error.ts';
 
-/** Those that this program knows. */
-export type DataFormat = 1 | 2;
+/** Those that this program knows; the last one is written. */
+const dataFormats = [1, 2] as const;
+export type DataFormat = (typeof dataFormats)[number];
 
 /** Name of the file that says what the directory is. */
 const markerName = 'kiln-data-version';
@@ -37,19 +38,10 @@ export async function makeDataDirectory(files: FileSystem, directory: string): P
 }
 
 /**
- * Makes sure that `directory`, which exists, is a data directory of format 1; a new or empty one becomes one, durably.
- * @throws CacheError `failed_precondition` that says what to do, or the system's own error.
- */
-export async function prepareDataDirectory(files: FileSystem, directory: string): Promise<void> {
-  if ((await dataFormat(files, directory, [1])) === undefined) await writeDataFormat(files, directory, 1);
-}
-
-/**
  * The format of `directory`, which exists; undefined: it is new or empty, and may become a data directory. Changes nothing.
- * @param known formats that the caller can go on with.
  * @throws CacheError `failed_precondition` that says what to do (it holds something else, or has another format); the system's own error.
  */
-export async function dataFormat<Format extends DataFormat>(files: FileSystem, directory: string, known: readonly Format[]): Promise<Format | undefined> {
+export async function dataFormat(files: FileSystem, directory: string): Promise<DataFormat | undefined> {
   const marker = join(directory, markerName);
   const found = await readMarker(files, marker);
   if (found === undefined) {
@@ -57,7 +49,7 @@ export async function dataFormat<Format extends DataFormat>(files: FileSystem, d
     return undefined;
   }
   const number = markerForm.exec(found)?.[1];
-  const format = known.find((one) => String(one) === number);
+  const format = dataFormats.find((one) => String(one) === number);
   if (format !== undefined) return format;
   throw new CacheError(
     'failed_precondition',
@@ -67,14 +59,14 @@ export async function dataFormat<Format extends DataFormat>(files: FileSystem, d
   );
 }
 
-/** From here on the directory has this format, durably; at no moment is it without one that it had. @throws the system's error. */
-export async function writeDataFormat(files: FileSystem, directory: string, format: DataFormat): Promise<void> {
+/** From here on the directory has format 2, durably; at no moment is it without one that it had. @throws the system's error. */
+export async function writeDataFormat(files: FileSystem, directory: string): Promise<void> {
   const marker = join(directory, markerName);
   const partial = `${marker}.partial`;
   await files.discard(partial);
   {
     await using file = await files.createExclusive(partial);
-    await file.write(Buffer.from(`kiln data directory, format ${format}\n`, 'latin1'));
+    await file.write(Buffer.from(`kiln data directory, format ${dataFormats.at(-1)}\n`, 'latin1'));
     await file.syncData();
   }
   await files.rename(partial, marker);

@@ -3,16 +3,8 @@ import { CacheError } from '../base/cache-error.ts';
 import type { Digest } from '../digest/digest.ts';
 import type { Hasher } from '../digest/digest-function.ts';
 
-/** A judgement over bytes that come in pieces: `update` for each, then `finish` once. */
-export interface ContentCheck {
-  /** @throws CacheError `invalid_argument` as soon as the piece shows that the content cannot be accepted. */
-  update(chunk: Uint8Array): void;
-  /** @throws CacheError `invalid_argument` when all pieces together cannot be accepted. */
-  finish(): void;
-}
-
-/** Running hash and length of what a put receives. */
-export class DigestCheck implements ContentCheck {
+/** Running hash and length of what a put receives in pieces: `update` for each, then `finish` once. */
+export class DigestCheck {
   readonly #digest: Digest;
   readonly #hasher: Hasher;
   #seenBytes = 0;
@@ -26,6 +18,7 @@ export class DigestCheck implements ContentCheck {
     return this.#seenBytes;
   }
 
+  /** @throws CacheError `invalid_argument` as soon as the piece shows that the bytes are others. */
   update(chunk: Uint8Array): void {
     this.#seenBytes += chunk.byteLength;
     // Now, not at the end: an endless stream must not fill memory or disk.
@@ -33,6 +26,7 @@ export class DigestCheck implements ContentCheck {
     this.#hasher.update(chunk);
   }
 
+  /** @throws CacheError `invalid_argument` when all pieces together are not what the digest says. */
   finish(): void {
     if (this.#seenBytes !== this.#digest.sizeBytes) throw wrongLength(this.#digest, this.#seenBytes);
     const hash = this.#hasher.hex();

@@ -4,10 +4,11 @@ import { describe, it } from 'node:test';
 import { Digest } from '../digest/digest.ts';
 import { blake3, md5, sha256 } from '../digest/digest-function.ts';
 import { FaultyFileSystem } from '../testing/faulty-file-system.ts';
+import { recencyBatch } from '../testing/format-one-store.ts';
 import { seededRandom } from '../testing/seeded-random.ts';
 import { pageSays, workedExample } from '../testing/worked-example.ts';
 import { ObjectLayout, classifyName, isFileKey, spaces } from './object-layout.ts';
-import { batchRecordsMax, encodeBatch, recencyHeader, readRecencyLog } from './recency-format.ts';
+import { batchRecordsMax, readRecencyLog, recencyHeader } from './recency-format.ts';
 import { decodeValueFile, encodeValueHeader, valueFileName } from './value-file.ts';
 import type { ValueIdentity } from './value-file.ts';
 
@@ -27,13 +28,10 @@ describe('docs/formats/objects.md', () => {
     for (const space of spaces) {
       const name = 'ab'.repeat(space.nameLength / 2);
       const key = space.keyOf(name);
-      const { directory, partial, final } = layout.paths(key);
-      assert.equal(final, `/data/${space.directory}/ab/${name}`);
-      assert.equal(directory, `/data/${space.directory}/ab`);
+      assert.equal(layout.final(key), `/data/${space.directory}/ab/${name}`);
       assert.ok(isFileKey(key));
       assert.deepEqual(classifyName(space, 'ab', name), { kind: 'stored', key });
-      assert.deepEqual(classifyName(space, 'ab', partial.slice(directory.length + 1)), { kind: 'partial' });
-      assert.notEqual(layout.paths(key).partial, partial, 'partial names are unique');
+      assert.deepEqual(classifyName(space, 'ab', `${name}.7.partial`), { kind: 'partial' });
       for (const foreign of [name.toUpperCase(), name.slice(1), `${name}0`, `cd${name.slice(2)}`, 'x']) {
         assert.deepEqual(classifyName(space, 'ab', foreign), { kind: 'foreign' }, foreign);
       }
@@ -90,7 +88,7 @@ describe('docs/formats/recency.md', () => {
     const example = workedExample('recency.md');
     const use = { key, usedMs: 1_700_000_000_000 };
     assert.deepEqual(await usesIn(example), [use]);
-    assert.ok(Buffer.concat([recencyHeader(), encodeBatch([use])]).equals(example));
+    assert.ok(Buffer.concat([recencyHeader(), recencyBatch([use])]).equals(example));
   });
 
   it('a torn or damaged log is read up to there, and never fails', async (t) => {
@@ -98,9 +96,9 @@ describe('docs/formats/recency.md', () => {
     const batches = [3, batchRecordsMax, 2].map((count) => Array.from({ length: count }, (_, index) => ({ key, usedMs: index })));
     const [first, second, third] = batches;
     assert.ok(first && second && third);
-    const bytes = Buffer.concat([recencyHeader(), ...batches.map(encodeBatch)]);
+    const bytes = Buffer.concat([recencyHeader(), ...batches.map(recencyBatch)]);
     assert.equal((await usesIn(bytes)).length, batchRecordsMax + 5);
-    const ends = [16, encodeBatch(first).byteLength, encodeBatch(second).byteLength, encodeBatch(third).byteLength];
+    const ends = [16, recencyBatch(first).byteLength, recencyBatch(second).byteLength, recencyBatch(third).byteLength];
     const counts = [0, 3, batchRecordsMax + 3, batchRecordsMax + 5];
     for (let round = 0; round < 60; round += 1) {
       const at = random.integer(0, bytes.byteLength - 1);
@@ -114,7 +112,7 @@ describe('docs/formats/recency.md', () => {
   });
 
   it('skips a record whose key could not be a file here', async () => {
-    const bytes = Buffer.concat([recencyHeader(), encodeBatch([{ key: '../../etc/passwd', usedMs: 1 }, { key, usedMs: 2 }])]);
+    const bytes = Buffer.concat([recencyHeader(), recencyBatch([{ key: '../../etc/passwd', usedMs: 1 }, { key, usedMs: 2 }])]);
     assert.deepEqual(await usesIn(bytes), [{ key, usedMs: 2 }]);
   });
 });

@@ -69,20 +69,10 @@ export class HotContents<K> {
     return content.bytes;
   }
 
-  /** Whether a content of that length is ever kept: no need to copy or collect it otherwise. */
-  static takes(byteLength: number): boolean {
-    return byteLength <= largeBytesMax;
-  }
-
-  /** Whether a content of that length is kept when it is written. */
-  static takesWritten(byteLength: number): boolean {
-    return byteLength <= smallBytesMax;
-  }
-
   /** Takes a content that was just read or written: `bytes` owns its buffer, and nobody writes to it any more. */
   offer(key: K, bytes: Uint8Array): void {
     this.delete(key);
-    if (!HotContents.takes(bytes.byteLength)) return;
+    if (bytes.byteLength > largeBytesMax) return;
     const cost = bytes.byteLength + contentOverheadBytes;
     if (cost > this.bytesMax) return;
     if (isLarge(bytes)) {

@@ -7,11 +7,6 @@
 export class KeyedLock {
   readonly #last = new Map<string, Promise<unknown>>();
 
-  /** Whether a task of that key runs or waits. */
-  busy(key: string): boolean {
-    return this.#last.has(key);
-  }
-
   /** The outcome of `task`. A task whose key is free begins before this returns. */
   run<T>(key: string, task: () => Promise<T>): Promise<T> {
     const before = this.#last.get(key);

@@ -49,10 +49,6 @@ export class MeteredFileSystem implements FileSystem {
     return this.#inner.discard(path);
   }
 
-  setModified(path: string, modifiedMs: number): Promise<void> {
-    return this.#metrics.run('other', this.#inner.setModified(path, modifiedMs));
-  }
-
   space(path: string): Promise<{ readonly totalBytes: number; readonly freeBytes: number }> {
     return this.#metrics.run('other', this.#inner.space(path));
   }

@@ -2,7 +2,6 @@
 // The page of the layout: docs/formats/objects.md.
 import { join } from 'node:path';
 import { digestFunctionNamed, digestFunctions } from '../digest/digest-function.ts';
-import type { ObjectPaths } from './durable-write.ts';
 
 /** Name spaces of values; each has a directory. */
 export const valueSpaces = ['action_result', 'opaque'] as const;
@@ -70,8 +69,6 @@ export function isFileKey(text: string): boolean {
 /** The names in one data directory. */
 export class ObjectLayout {
   readonly root: string;
-  /** Tells the partial files of this run from each other; those of runs before were swept. */
-  #partials = 0;
 
   constructor(root: string) {
     this.root = root;
@@ -80,18 +77,6 @@ export class ObjectLayout {
   final(key: FileKey): string {
     const parts = partsOf(key);
     return join(this.#directory(parts), parts.name);
-  }
-
-  paths(key: FileKey): ObjectPaths {
-    const parts = partsOf(key);
-    const directory = this.#directory(parts);
-    const final = join(directory, parts.name);
-    this.#partials += 1;
-    return { directory, final, partial: `${final}.${this.#partials}${partialSuffix}` };
-  }
-
-  get quarantine(): string {
-    return join(this.root, 'quarantine');
   }
 
   /** In quarantine. */

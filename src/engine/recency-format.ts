@@ -1,4 +1,5 @@
-// The bytes of a recency log: a header, then batches of (time, key) with a checksum each. docs/formats/recency.md
+// The bytes of a recency log of format 1, which this program reads only: a header, then batches of (time, key) with a checksum
+// each. docs/formats/recency.md
 import { crc32 } from 'node:zlib';
 import type { FileHandle } from '../base/file-system.ts';
 import { isFileKey } from './object-layout.ts';
@@ -11,7 +12,7 @@ const headerBytes = 16;
 const batchHeaderBytes = 8;
 /** Time and length of the key. */
 const recordFixedBytes = 7;
-/** What one batch holds at most: it is read and written in one piece. */
+/** What one batch holds at most: it is read in one piece. */
 export const batchRecordsMax = 4096;
 const batchBytesMax = batchRecordsMax * (recordFixedBytes + 255);
 
@@ -28,22 +29,6 @@ export function recencyHeader(): Uint8Array {
   header.write(recencyMagic, 0, 'latin1');
   header.writeUInt16LE(version, 8);
   return header;
-}
-
-/** At most `batchRecordsMax` uses as one batch. */
-export function encodeBatch(uses: readonly Use[]): Uint8Array {
-  const length = uses.reduce((sum, { key }) => sum + recordFixedBytes + key.length, 0);
-  const batch = Buffer.alloc(batchHeaderBytes + length);
-  let offset = batchHeaderBytes;
-  for (const { key, usedMs } of uses) {
-    batch.writeUIntLE(usedMs, offset, 6);
-    batch.writeUInt8(key.length, offset + 6);
-    batch.write(key, offset + recordFixedBytes, 'latin1');
-    offset += recordFixedBytes + key.length;
-  }
-  batch.writeUInt32LE(length, 0);
-  batch.writeUInt32LE(crc32(batch.subarray(batchHeaderBytes)), 4);
-  return batch;
 }
 
 /** The uses in a log, in order, up to the first thing that is not as it was written: a log is a hint, not a promise. */

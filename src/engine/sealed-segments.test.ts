@@ -7,7 +7,7 @@ import { NodeLogFileSystem } from '../platform/node-log-files.ts';
 import { mortalSyncs } from '../testing/mortal-files.ts';
 import { seededRandom } from '../testing/seeded-random.ts';
 import { readSegments } from '../testing/taken-over.ts';
-import { temporaryDirectory } from '../testing/temporary-file-store.ts';
+import { temporaryDirectory } from '../testing/temporary-directory.ts';
 import { recordBytes } from './record-codec.ts';
 import { SealedSegments, sealedSegmentsBytes } from './sealed-segments.ts';
 import type { NewRecord, Numbering } from './sealed-segments.ts';

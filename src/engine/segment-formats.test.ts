@@ -4,7 +4,7 @@ import { describe, it } from 'node:test';
 import { sha256 } from '../digest/digest-function.ts';
 import { FaultyFileSystem } from '../testing/faulty-file-system.ts';
 import { pageSays, workedBlocks } from '../testing/worked-example.ts';
-import { prepareDataDirectory } from './data-directory.ts';
+import { dataFormat, writeDataFormat } from './data-directory.ts';
 import { aligned, decodeHead, payloadIsRight, payloadOffset, recordBytes, writeHead } from './record-codec.ts';
 import type { RecordHead } from './record-codec.ts';
 import { decodePointer, decodeTombstone, decodeTouches, encodePointer, encodeTombstone, encodeTouches } from './record-payloads.ts';
@@ -119,12 +119,22 @@ describe('docs/formats/segments.md', () => {
 });
 
 describe('docs/formats/data-directory.md', () => {
-  it('the marker of version 2 is what the page says, and version 1 refuses it before anything is read', async () => {
+  it('the markers are what the pages say, and the next version is refused', async () => {
     const marker = Buffer.from('kiln data directory, format 2\n');
     assert.ok(pageSays('data-directory.md', [...marker].map((byte) => byte.toString(16).padStart(2, '0')).join(' ')));
     const disk = new FaultyFileSystem();
-    const file = await disk.createExclusive('/kiln-data-version');
-    await file.write(marker);
-    await assert.rejects(prepareDataDirectory(disk, '/'), { code: 'failed_precondition' });
+    assert.equal(await dataFormat(disk, '/'), undefined);
+    await writeDataFormat(disk, '/');
+    assert.equal(await dataFormat(disk, '/'), 2);
+    await using written = await disk.openRead('/kiln-data-version');
+    const found = Buffer.alloc(100);
+    assert.ok(written && found.subarray(0, await written.read(found, 0)).equals(marker));
+    for (const [format, outcome] of [[1, 1], [3, undefined]] as const) {
+      await disk.remove('/kiln-data-version');
+      await using file = await disk.createExclusive('/kiln-data-version');
+      await file.write(Buffer.from(`kiln data directory, format ${format}\n`));
+      if (outcome === undefined) await assert.rejects(dataFormat(disk, '/'), { code: 'failed_precondition', message: /has format 3, which this version of Kiln does not know; use the version that wrote it/ });
+      else assert.equal(await dataFormat(disk, '/'), outcome);
+    }
   });
 });

@@ -4,7 +4,7 @@ import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { CacheError } from '../base/cache-error.ts';
-import { temporaryDirectory } from '../testing/temporary-file-store.ts';
+import { temporaryDirectory } from '../testing/temporary-directory.ts';
 import { openUploads, patternOf as blob, takenBytes } from '../testing/temporary-uploads.ts';
 
 const cutOff = new Error('the client is gone');

@@ -16,7 +16,7 @@ import { SeededRandom, seededRandom } from '../testing/seeded-random.ts';
 import { replacing, spoiltSyncs } from '../testing/spoiled-ports.ts';
 import { assertInFormatOne, assertInFormatTwo, fillFormatOne } from '../testing/taken-over.ts';
 import type { StoredContent } from '../testing/taken-over.ts';
-import { temporaryDirectory } from '../testing/temporary-file-store.ts';
+import { temporaryDirectory } from '../testing/temporary-directory.ts';
 import { dataFormat } from './data-directory.ts';
 import { prepareFormatTwo } from './take-over.ts';
 
@@ -52,7 +52,7 @@ describe('a take-over whose process dies', () => {
       const outcome = await prepare(root, { files: mortalFiles(real, mortality.before), smallSyncs: mortalSyncs(mortality.before), clock }).then(() => undefined, (thrown: unknown) => thrown);
       isDead = mortality.isDead;
       if (!isDead) assert.equal(outcome, undefined);
-      const format = await dataFormat(real, root, [1, 2]);
+      const format = await dataFormat(real, root);
       assert.ok(format !== undefined);
       found[format] += 1;
       if (format === 1) await assertOlderGoesOn(root, content, clock);
@@ -118,7 +118,7 @@ const program: CrashProgram<Acknowledged> = {
       facts.fill(content);
       return;
     }
-    const format = await dataFormat(files, root, [1, 2]);
+    const format = await dataFormat(files, root);
     assert.ok(format !== undefined, 'there is a marker');
     if (facts.isTaken) assert.equal(format, 2, 'what was served in the new format does not become one of the older one');
     if (format === 1 && !work && random.fraction() < 0.5) {

@@ -23,7 +23,7 @@ import { RecordedLog } from '../testing/recorded-log.ts';
 import { SeededRandom, seededRandom } from '../testing/seeded-random.ts';
 import { assertInFormatTwo, fillFormatOne, readSegments } from '../testing/taken-over.ts';
 import type { StoredContent } from '../testing/taken-over.ts';
-import { temporaryDirectory } from '../testing/temporary-file-store.ts';
+import { temporaryDirectory } from '../testing/temporary-directory.ts';
 import { ObjectLayout } from './object-layout.ts';
 import { systemCode } from './storage-error.ts';
 import { prepareFormatTwo } from './take-over.ts';
@@ -66,7 +66,7 @@ async function treeOf(root: string): Promise<ReadonlyMap<string, string>> {
   return tree;
 }
 
-const changes = /^(?:createExclusive|createLog|rename|remove|removeDirectory|makeDirectory|write|writeNow|truncate|setMode|setModified|discard) /;
+const changes = /^(?:createExclusive|createLog|rename|remove|removeDirectory|makeDirectory|write|writeNow|truncate|setMode|discard) /;
 
 describe('taking over a directory of format 1', () => {
   it('blobs, values with their kinds and instances, and the order of use are in the segments; blobs stay the files they were', async (t) => {

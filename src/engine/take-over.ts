@@ -52,9 +52,9 @@ const noBytes = new Uint8Array(0);
 export async function prepareFormatTwo(options: TakeOverOptions, ports: TakeOverPorts, call?: CallOptions): Promise<void> {
   const { files, log } = ports;
   const { directory } = options;
-  const format = await dataFormat(files, directory, [1, 2]);
+  const format = await dataFormat(files, directory);
   if (format === undefined) {
-    await writeDataFormat(files, directory, 2);
+    await writeDataFormat(files, directory);
     return;
   }
   const source: FormatOneDirectory = { path: directory, files, directories: new DurableDirectories(new DirectorySyncs(files, ports.smallSyncs), directory) };
@@ -93,7 +93,7 @@ async function takeOver(run: Run): Promise<void> {
   const commits = await writeCommits(run, content, values);
   await source.directories.sync(segments);
   throwIfCancelled(call);
-  await writeDataFormat(files, directory, 2);
+  await writeDataFormat(files, directory);
   log.info('the data directory has the new format; an older Kiln does not open it any more', { blobs: commits, values: values.records, damagedValues: values.damaged });
 }
 

@@ -13,7 +13,7 @@ import { Mortality, mortalFiles, mortalSyncs } from '../testing/mortal-files.ts'
 import { seededRandom } from '../testing/seeded-random.ts';
 import type { SimulatedMachine } from '../testing/simulated-machine.ts';
 import { replacing, spoiltSyncs } from '../testing/spoiled-ports.ts';
-import { temporaryDirectory } from '../testing/temporary-file-store.ts';
+import { temporaryDirectory } from '../testing/temporary-directory.ts';
 import { objectPath, openUploads, patternOf, renaming, takenBytes } from '../testing/temporary-uploads.ts';
 import type { PatternBlob } from '../testing/temporary-uploads.ts';
 import { pieceBytes } from './upload-journal-format.ts';

@@ -1,6 +1,6 @@
 // The real files: modes, syncs, and which errors count as absence.
 import assert from 'node:assert/strict';
-import { mkdtemp, readFile, rm, stat, symlink } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, stat, symlink, utimes } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
@@ -77,7 +77,7 @@ describe('NodeFileSystem', () => {
     await (await files.createExclusive(join(inner, 'one')))[Symbol.asyncDispose]();
     await files.rename(join(inner, 'one'), join(inner, 'two'));
     await symlink('two', join(inner, 'link'));
-    await files.setModified(join(inner, 'two'), 1_234_000);
+    await utimes(join(inner, 'two'), 1_234, 1_234);
     const listed = Array.from((await files.list(inner)) ?? [], ({ name, kind }) => `${name} ${kind}`).toSorted();
     assert.deepEqual(listed, ['link other', 'two file']);
     assert.deepEqual(await files.status(join(inner, 'two')), { kind: 'file', sizeBytes: 0, modifiedMs: 1_234_000 });

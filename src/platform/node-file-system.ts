@@ -1,6 +1,6 @@
 // The real FileSystem.
 import { constants } from 'node:fs';
-import { mkdir, open, readdir, rename, rm, stat, statfs, unlink, utimes } from 'node:fs/promises';
+import { mkdir, open, readdir, rename, rm, stat, statfs, unlink } from 'node:fs/promises';
 import type { FileHandle as NodeHandle } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import type { DirectoryEntry, FileHandle, FileStatus, FileSystem } from '../base/file-system.ts';
@@ -116,10 +116,6 @@ export class NodeFileSystem implements FileSystem {
 
   async discard(path: string): Promise<void> {
     await rm(path, { force: true }).catch(() => undefined);
-  }
-
-  async setModified(path: string, modifiedMs: number): Promise<void> {
-    await utimes(path, modifiedMs / 1000, modifiedMs / 1000);
   }
 
   async space(path: string): Promise<{ totalBytes: number; freeBytes: number }> {

@@ -12,7 +12,7 @@ import type { SeededRandom } from './seeded-random.ts';
 import type { SeededTurns } from './seeded-turns.ts';
 
 export type DiskOperation =
-  | 'create' | 'open' | 'write' | 'truncate' | 'read' | 'sync' | 'rename' | 'link' | 'makeDirectory' | 'list' | 'status' | 'remove' | 'setMode' | 'setModified';
+  | 'create' | 'open' | 'write' | 'truncate' | 'read' | 'sync' | 'rename' | 'link' | 'makeDirectory' | 'list' | 'status' | 'remove' | 'setMode';
 
 /** A sync under way: it reaches as far as the disk was changed when it was asked for. */
 export interface BegunSync {
@@ -201,13 +201,6 @@ export class CrashDisk implements LogFileSystem {
 
   async discard(path: string): Promise<void> {
     await this.remove(path).catch(() => false); // by contract: what cannot be removed stays for the next start
-  }
-
-  setModified(path: string, modifiedMs: number): Promise<void> {
-    return this.#turns.run(() => {
-      this.#ask('setModified', path);
-      this.#tree.setFacts(this.#tree.existing(path), { modifiedMs });
-    });
   }
 
   space(_path: string): Promise<{ readonly totalBytes: number; readonly freeBytes: number }> {

@@ -31,7 +31,7 @@ type Node = FileNode | DirectoryNode;
 /** The names of the port's operations, as `operations` records them. */
 export type Operation =
   | 'createExclusive' | 'openRead' | 'write' | 'read' | 'syncData' | 'rename' | 'syncDirectory'
-  | 'makeDirectory' | 'list' | 'status' | 'remove' | 'discard' | 'setModified' | 'space';
+  | 'makeDirectory' | 'list' | 'status' | 'remove' | 'discard' | 'space';
 
 /** Thrown by every operation after the cut: the process that called is dead and must not be heard. */
 export class CutError extends Error {
@@ -175,13 +175,6 @@ export class FaultyFileSystem implements FileSystem {
     } catch {
       // by contract: what cannot be removed stays for the sweep at start
     }
-  }
-
-  async setModified(path: string, modifiedMs: number): Promise<void> {
-    this.#begin('setModified', path);
-    const file = this.#find(path);
-    if (file?.kind !== 'file') throw systemError('ENOENT', path);
-    file.modifiedMs = modifiedMs;
   }
 
   async space(path: string): Promise<{ totalBytes: number; freeBytes: number }> {

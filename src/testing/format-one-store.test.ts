@@ -10,7 +10,7 @@ import { FormatOneStore } from './format-one-store.ts';
 import { ManualClock } from './manual-clock.ts';
 import { SeededRandom } from './seeded-random.ts';
 import { assertInFormatOne, fillFormatOne } from './taken-over.ts';
-import { temporaryDirectory } from './temporary-file-store.ts';
+import { temporaryDirectory } from './temporary-directory.ts';
 
 const real = new NodeFileSystem();
 

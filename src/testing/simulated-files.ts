@@ -1,6 +1,7 @@
 // Large files on a simulated machine, with a start that finds again what was there: everything real but the log, whose simple
 // form is enough to say what files there are. With ways to break each of their promises.
 import assert from 'node:assert/strict';
+import { join } from 'node:path';
 import type { LogFileSystem, SyncPort } from '../base/log-files.ts';
 import { Semaphore } from '../base/semaphore.ts';
 import { Digest } from '../digest/digest.ts';
@@ -96,7 +97,7 @@ export async function openSimulatedFiles(machine: SimulatedMachine, spoilt: Spoi
   for (const { name } of (await disk.list(`${root}/uploads`)) ?? []) await disk.remove(`${root}/uploads/${name}`);
   const orphanParts = { directories, layout, entries, history: new FileHistory(log, nowS), ledger, sieve, nowS };
   const settled = await settleOrphans(orphans, false, { files: disk, hashes, log: words }, orphanParts);
-  const quarantine = await Quarantine.open({ files: disk, directories, ledger }, layout.quarantine, { bytesMax: 1 << 24 });
+  const quarantine = await Quarantine.open({ files: disk, directories, ledger }, join(layout.root, 'quarantine'), { bytesMax: 1 << 24 });
   const pacer = new SyncPacer({ bytesPerSMin: 1 << 20, bytesPerSMax: 1 << 30, targetUs: 1_000 });
   const intents = new RunningIntents(table);
   const touched: string[] = [];

@@ -4,9 +4,9 @@ import { CrashDisk } from './crash-disk.ts';
 import type { DiskImage } from './disk-image.ts';
 import { InLineHashes, InLineScans, InLineSyncs } from './in-line-threads.ts';
 import { ManualClock } from './manual-clock.ts';
+import { RememberingLog } from './remembering-log.ts';
 import { SeededRandom } from './seeded-random.ts';
 import { SeededTurns } from './seeded-turns.ts';
-import { RememberingLog } from './temporary-file-store.ts';
 
 /** Nothing happens any more, no timer is set, and what was waited for has not ended. */
 export class StuckError extends Error {

@@ -17,7 +17,8 @@ import { monotonicClock, nextTurn, timers as realTimers, wallClock } from '../pl
 import { NodeLogFileSystem } from '../platform/node-log-files.ts';
 import { systemRandom } from '../platform/random.ts';
 import type { ManualClock } from './manual-clock.ts';
-import { RememberingLog, temporaryDirectory } from './temporary-file-store.ts';
+import { RememberingLog } from './remembering-log.ts';
+import { temporaryDirectory } from './temporary-directory.ts';
 
 const syncs = { data: promisify(fdatasync), names: promisify(fsync) };
 

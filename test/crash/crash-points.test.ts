@@ -6,7 +6,6 @@ import { tryCrashPoints } from '../../src/testing/crash-points.ts';
 import type { CrashPointsOptions } from '../../src/testing/crash-points.ts';
 import { storeModel } from '../../src/testing/engine-model.ts';
 import { fileProgram } from '../../src/testing/file-program.ts';
-import { fileModel } from '../../src/testing/file-store-model.ts';
 import { logWriterProgram } from '../../src/testing/log-writer-program.ts';
 import { recoveryProgram } from '../../src/testing/recovery-program.ts';
 import { segmentModel, tightSegmentModel } from '../../src/testing/segment-store-model.ts';
@@ -25,5 +24,4 @@ describe('crash points', () => {
   it('K1-03, K1-06, K1-11: the store of segments, with room for everything', (t) => tryCrashPoints(t, storeModel(segmentModel), { ...limits, firstSeed: 1862781531, pointsMin: 8_000 }));
   it('K1-02, K1-03, K1-08: the store of segments, evicting, on failing disks, with rot', (t) =>
     tryCrashPoints(t, storeModel({ ...tightSegmentModel, hasFaults: true, hasRot: true }), { ...limits, firstSeed: 1299889010, pointsMin: 3_000 }));
-  it('K1-02, K1-03: the store of files, evicting', (t) => tryCrashPoints(t, storeModel({ ...fileModel, tightBytes: 200_000 }), { ...limits, firstSeed: 100, pointsMin: 3_000 }));
 });

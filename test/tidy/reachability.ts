@@ -45,7 +45,8 @@ function filesNamedIn(path: string, text: string, byPath: ReadonlyMap<string, So
   });
 }
 
-function reachable(byPath: ReadonlyMap<string, Source>, entries: readonly string[]): ReadonlySet<string> {
+/** All that `entries` import or name, and what these do. */
+export function reachable(byPath: ReadonlyMap<string, Source>, entries: readonly string[]): ReadonlySet<string> {
   const seen = new Set<string>();
   const waiting = [...entries];
   for (let path = waiting.pop(); path !== undefined; path = waiting.pop()) {

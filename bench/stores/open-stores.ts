@@ -67,5 +67,5 @@ export async function openEngine(options: EngineStoreOptions, { syncEntry, hashe
 }
 
 export function syncThread(name: string, entry?: URL): SyncThread {
-  return entry === undefined ? new SyncThread(name) : new SyncThread(name, entry);
+  return entry === undefined ? new SyncThread(name) : new SyncThread(name, { entry });
 }

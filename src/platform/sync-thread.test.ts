@@ -24,7 +24,7 @@ class Gate {
   constructor(permits: number) {
     this.words[gateWord.permits] = permits;
     setEnvironmentData(gateName, this.words);
-    this.thread = new SyncThread('gated', gatedEntry);
+    this.thread = new SyncThread('gated', { entry: gatedEntry });
   }
 
   /** Resolves to what is written now. */
@@ -90,6 +90,24 @@ describe('SyncThread over real files', () => {
     await assert.rejects(thread.sync(closed, 'data'), { code: 'EBADF', syscall: 'fdatasync', message: `EBADF: bad file descriptor, fdatasync of descriptor ${closed}` });
     await assert.rejects(thread.sync(closed, 'names'), { code: 'EBADF', syscall: 'fsync' });
     await thread.sync(file.fd, 'data');
+  });
+
+  it('starts when it is asked, where it was told so, and closes without having been', async () => {
+    await using file = await temporaryFile();
+    let started = 0;
+    const count = (): void => void (started += 1);
+    process.on('worker', count);
+    try {
+      await using unused = new SyncThread('unused', { whenAsked: true });
+      await using thread = new SyncThread('test', { whenAsked: true });
+      await new Promise((resolve) => setImmediate(resolve)); // it is told in the turn after
+      assert.equal(started, 0);
+      await thread.sync(file.fd, 'data');
+      assert.equal(started, 1);
+      await unused[Symbol.asyncDispose]();
+    } finally {
+      process.off('worker', count);
+    }
   });
 });
 
@@ -188,7 +206,7 @@ describe('SyncThread', () => {
       const gate = new Int32Array(new SharedArrayBuffer(${gateWords * Int32Array.BYTES_PER_ELEMENT}));
       gate[${gateWord.permits}] = 1;
       setEnvironmentData('${gateName}', gate);
-      const thread = new SyncThread('left open', new URL(${here('../testing/gated-sync-thread.ts')}));
+      const thread = new SyncThread('left open', { entry: new URL(${here('../testing/gated-sync-thread.ts')}) });
       process.on('exit', (status) => console.log('exit', status));
       await thread.sync(1, 'data');
       setTimeout(() => {
@@ -203,7 +221,7 @@ describe('SyncThread', () => {
   });
 
   it('an entry that cannot be loaded fails what is asked', async () => {
-    await using thread = new SyncThread('test', new URL('file:///nowhere/at/all.ts'));
+    await using thread = new SyncThread('test', { entry: new URL('file:///nowhere/at/all.ts') });
     await assert.rejects(thread.sync(1, 'data'), { code: 'unavailable' });
   });
 

@@ -25,6 +25,13 @@ interface Life {
   cause: unknown;
 }
 
+export interface SyncThreadOptions {
+  /** Serves a SyncRing; another one than the real one is for tests. */
+  readonly entry?: URL;
+  /** Starts with the first sync, which waits for it, and not before: a thread costs a start some 100 ms of CPU. */
+  readonly whenAsked?: boolean;
+}
+
 /** The thread. Does nothing for as long as nothing is asked, and does not keep the process alive then. */
 export class SyncThread implements SyncPort {
   readonly #name: string;
@@ -36,11 +43,11 @@ export class SyncThread implements SyncPort {
   readonly #joined = new Map<number, Request>();
   #closing: Promise<void> | undefined;
 
-  /** `name` is what tools show for the thread. `entry` serves a SyncRing; another one is for tests. */
-  constructor(name: string, entry: URL = realEntry) {
+  /** `name` is what tools show for the thread. */
+  constructor(name: string, { entry = realEntry, whenAsked = false }: SyncThreadOptions = {}) {
     this.#name = name;
     this.#entry = entry;
-    this.#life = this.#start(); // now, so that the first sync need not wait for it
+    if (!whenAsked) this.#life = this.#start();
   }
 
   sync(fd: number, target: SyncTarget): Promise<number> {

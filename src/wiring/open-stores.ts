@@ -57,12 +57,12 @@ export interface OpenStores extends AsyncDisposable {
 export async function openStores(options: StoreOptions, owner: LockHolder, { log, meter, turns, budget }: { readonly log: Log; readonly meter: Meter; readonly turns: LoopTurns; readonly budget: ByteBudget }): Promise<OpenStores> {
   const disk = meter === noMeter ? undefined : new DiskMetrics(meter, monotonicClock);
   const files = disk === undefined ? new NodeLogFileSystem() : new MeteredLogFileSystem(new NodeLogFileSystem(), disk);
-  const syncs = (name: string): SyncPort => (disk === undefined ? new SyncThread(name) : new MeteredSyncs(new SyncThread(name), disk));
+  const metered = (syncs: SyncPort): SyncPort => (disk === undefined ? syncs : new MeteredSyncs(syncs, disk));
   let lock: DataDirectoryLock | undefined;
   await using opening = new AsyncDisposableStack();
   // Small syncs never stand behind large ones.
-  const smallSyncs = opening.use(syncs('kiln syncs'));
-  const largeSyncs = opening.use(syncs('kiln large syncs'));
+  const smallSyncs = opening.use(metered(new SyncThread('kiln syncs')));
+  const largeSyncs = opening.use(metered(new SyncThread('kiln large syncs', { whenAsked: true })));
   const hashes = opening.use(openHashes({ threadsMax: Math.max(1, availableCores() - 1), ringsMax: hashedAtOnceMax }));
   const scans = opening.use(new ThreadHintScans());
   const store = opening.use(

@@ -104,6 +104,7 @@ export class EntryChunk {
 
   /** All slots in use, in their order. */
   *usedSlots(): Generator<number, void, undefined> {
+    if (this.count === 0) return;
     for (const [number, page] of this.pages.entries()) {
       for (let place = 0; place < pageSlots; place += 1) if (page[place] !== 0) yield number * pageSlots + place;
     }

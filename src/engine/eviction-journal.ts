@@ -40,20 +40,24 @@ export class EvictionJournal {
     return this.#lastAgeMs;
   }
 
-  /** @param what `blob`, `value` or `file`; `usedAtS` may be rounded up. */
-  evicted(what: string, bytes: number, usedAtS: number): void {
+  /**
+   * @param what `blob`, `value` or `file`; `bytes` on disk; `usedAtS` may be rounded up.
+   * @param digest what callers know it by, for a line (K11-04); asked for when there is one.
+   */
+  evicted(what: string, bytes: number, usedAtS: number, digest: () => string): void {
     const ageS = Math.max(0, this.#ports.nowS() - usedAtS);
     this.#count += 1;
     this.#bytes += bytes;
     this.#lastAgeMs = ageS * 1_000;
     if (ageS >= youngS) {
-      if (this.#ports.log.debugEnabled) this.#ports.log.debug('evicted', { what, sizeBytes: bytes, unusedS: ageS });
+      if (this.#ports.log.debugEnabled) this.#ports.log.debug('evicted', { what, digest: digest(), sizeBytes: bytes, unusedS: ageS });
       return;
     }
     const heldBack = this.#reports.next();
     if (heldBack === undefined) return;
     this.#ports.log.warn('what was stored or used a moment ago had to go: the store is too small for what is being built; raise --max-size', {
       what,
+      digest: digest(),
       sizeBytes: bytes,
       unusedS: ageS,
       othersSince: heldBack === 0 ? undefined : heldBack,

@@ -91,8 +91,8 @@ describe('FileVictims', () => {
     const rig = new Rig();
     for (const name of ['one', 'two', 'three']) rig.put(name);
     rig.use('one', oldS + 16);
-    assert.deepEqual(await rig.victims.find(floorS), { usedAtS: oldS, sizeBytes: 100_000 });
-    assert.deepEqual(await rig.victims.evict(floorS), { usedAtS: oldS, sizeBytes: 100_000 });
+    assert.deepEqual(await rig.victims.find(floorS), { digest: `sha256/${keyOf('two').hex()}`, usedAtS: oldS, sizeBytes: 100_000 });
+    assert.deepEqual(await rig.victims.evict(floorS), { digest: `sha256/${keyOf('two').hex()}`, usedAtS: oldS, sizeBytes: 100_000 });
     assert.deepEqual(rig.removed, [keyOf('two').hex()]);
     assert.deepEqual(await rig.evictAll(), ['two', 'three', 'one'].map((name) => keyOf(name).hex()));
   });

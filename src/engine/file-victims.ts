@@ -2,7 +2,8 @@
 import type { NextTurn } from '../base/clock.ts';
 import { useStepS } from './entry-codec.ts';
 import type { Slot } from './blob-index.ts';
-import { KeyWords } from './key-words.ts';
+import { digestText } from './digest-text.ts';
+import { KeyWords, functionNumberOf } from './key-words.ts';
 import type { LeaseBook } from './lease-book.ts';
 import type { LiveEntries } from './live-entries.ts';
 import type { KeyPrefix, SieveLook, SieveOrder } from './sieve-order.ts';
@@ -23,6 +24,8 @@ export interface FileVictimsPorts {
 
 /** The file that goes next. */
 export interface FileVictim {
+  /** Function and hash, as far as the key has it: the first 32 bytes. */
+  readonly digest: string;
   readonly usedAtS: number;
   readonly sizeBytes: number;
 }
@@ -89,7 +92,7 @@ export class FileVictims {
     const look = this.#look(victim.low, victim.high, leaseFloorS);
     if (look === 'take') {
       const slot = blobs.findPrefix(victim.low, victim.high);
-      return { usedAtS: blobs.usedAtS(slot), sizeBytes: blobs.sizeOf(slot) };
+      return { digest: this.#digestAt(slot), usedAtS: blobs.usedAtS(slot), sizeBytes: blobs.sizeOf(slot) };
     }
     this.#victim = undefined;
     if (look !== 'gone') this.#ports.order.append(victim.low, victim.high);
@@ -120,6 +123,12 @@ export class FileVictims {
   #isPinned(slot: Slot): boolean {
     this.#ports.entries.blobs.keyOf(slot, this.#key);
     return this.#ports.leases.isPinned(this.#key);
+  }
+
+  #digestAt(slot: Slot): string {
+    const { blobs } = this.#ports.entries;
+    blobs.keyOf(slot, this.#key);
+    return digestText(functionNumberOf(blobs.tagOf(slot)), this.#key.hex());
   }
 
   #fileAt(low: number, high: number): Slot {

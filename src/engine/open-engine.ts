@@ -6,6 +6,7 @@ import type { MaybePromise } from '../base/maybe-promise.ts';
 import { Semaphore } from '../base/semaphore.ts';
 import type { Digest } from '../digest/digest.ts';
 import type { Slot } from './blob-index.ts';
+import { digestText } from './digest-text.ts';
 import { layGround } from './engine-ground.ts';
 import type { EngineGround } from './engine-ground.ts';
 import type { EngineOptions, EnginePorts } from './engine-options.ts';
@@ -248,7 +249,7 @@ function openUpkeep(options: EngineOptions, ports: EnginePorts, { ground, found,
     isBeingPut: (key) => valuePuts.isKeyUnderWay(key),
     leases,
     damage: found.quarantine,
-    onDropped: ({ head, bytes, usedAtS }) => evictions.evicted(head.kind === 'blob' ? 'blob' : 'value', bytes, usedAtS),
+    onDropped: ({ head, bytes, usedAtS }) => evictions.evicted(head.kind === 'blob' ? 'blob' : 'value', bytes, usedAtS, () => digestText(head.functionNumber, Buffer.from(head.hash).toString('hex'))),
     nowS,
     nextTurn,
     log: ports.log,

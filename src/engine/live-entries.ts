@@ -142,10 +142,9 @@ export class LiveEntries {
     // Times of the index are rounded up.
     if (toS <= fromS - useStepS) return false;
     index.setUsed(slot, Math.max(fromS, toS));
-    this.#ages.move(this.usedBytes(index, slot), fromS, index.usedAtS(slot));
-    const [segment, bytes] = [index.segmentOf(slot), this.recordBytes(index, slot)];
-    this.#uses.take(segment, bytes, fromS);
-    this.#uses.add(segment, bytes, index.usedAtS(slot));
+    const [segment, bytes, indexedUseS] = [index.segmentOf(slot), this.recordBytes(index, slot), index.usedAtS(slot)];
+    this.#ages.move(bytes + (index.isFile(slot) ? allocatedBytes(index.sizeOf(slot)) : 0), fromS, indexedUseS);
+    this.#uses.move(segment, bytes, indexedUseS - fromS);
     return true;
   }
 

@@ -10,9 +10,11 @@ import type { LiveEntries } from './live-entries.ts';
 import { orphanedFiles } from './orphaned-files.ts';
 import type { OrphanedFile } from './orphaned-files.ts';
 import { readAhead } from './read-ahead.ts';
+import { recordFixedBytes } from './record-codec.ts';
 import { RecoveryFold } from './recovery-fold.ts';
 import { findSegment, openFound } from './segment-finding.ts';
-import { freeFileName, hintFileName, segmentHeaderBytes } from './segment-format.ts';
+import type { FoundSegment } from './segment-finding.ts';
+import { freeFileName, hintFileName, segmentBytesMost, segmentHeaderBytes } from './segment-format.ts';
 import type { StreamName } from './segment-format.ts';
 import { listSegments } from './segment-listing.ts';
 import type { ListedSegment, SegmentListing } from './segment-listing.ts';
@@ -94,10 +96,13 @@ interface HintState {
   readonly wrongHint: string | undefined;
 }
 
+/** An entry, and a block, for each of the shortest records that the longest segment can have. */
+const hintBytesMost = 2 * hintEntryBytes * Math.ceil(segmentBytesMost / recordFixedBytes);
+const noMemory = Buffer.alloc(0);
 /** Hints that are looked at together before any is read. */
 const looksAhead = 16;
-/** Segments whose hints are on their way while one is taken in. */
-const segmentsAhead = 3;
+/** Segments whose hints are in memory: one is taken in while the next is on its way. */
+const segmentsAhead = 2;
 
 class LogRecovery {
   readonly #parts: RecoveredParts;
@@ -141,10 +146,14 @@ class LogRecovery {
   async #readAll({ segments }: SegmentListing): Promise<void> {
     const { files } = this.#ports;
     const { directory, nowS } = this.#options;
-    await this.#beginFill(segments);
+    const hintBytesMax = await this.#beginFill(segments);
+    // The one that was read before the last is done with when the next is asked for.
+    const memories = Array.from({ length: segmentsAhead }, () => Buffer.allocUnsafeSlow(hintBytesMax));
+    let asked = 0;
+    const find = (listed: ListedSegment): Promise<FoundSegment> => findSegment(files, { directory, hintMemory: memories[asked++ % segmentsAhead] ?? noMemory }, listed);
     const { blobs, values } = this.#parts.entries;
     const reader = new SegmentReader(this.#fold, this.#parts.entries, nowS);
-    for await (const found of readAhead(segments, segmentsAhead, (listed) => findSegment(files, directory, listed))) {
+    for await (const found of readAhead(segments, segmentsAhead, find)) {
       if (found.kind === 'wrong') {
         this.#wrong.push(found);
         this.#parts.segments.skipIds(Math.max(found.listed.id, found.foundId ?? 0) + 1);
@@ -163,18 +172,23 @@ class LogRecovery {
     values.endFill();
   }
 
-  /** By the lengths of the hints: a table that grows under way copies each entry several times. What is not there any more is in them too. */
-  async #beginFill(segments: readonly ListedSegment[]): Promise<void> {
+  /** By the lengths of the hints: a table that grows under way copies each entry several times. What is not there any more is in them too. @returns the length of the longest. */
+  async #beginFill(segments: readonly ListedSegment[]): Promise<number> {
     const { files } = this.#ports;
     const entries = { blob: 0, value: 0, touch: 0 };
+    let bytesMax = 0;
     const look = async ({ id, stream }: ListedSegment): Promise<void> => {
       const status = await io('look at hints', files.status(join(this.#options.directory, hintFileName(id))));
-      entries[stream] += Math.floor((status?.sizeBytes ?? 0) / hintEntryBytes);
+      const bytes = status?.sizeBytes ?? 0;
+      if (bytes > hintBytesMost) return; // of no segment
+      entries[stream] += Math.floor(bytes / hintEntryBytes);
+      bytesMax = Math.max(bytesMax, bytes);
     };
     const hinted = segments.filter(({ hasHint }) => hasHint);
     for await (const _looked of readAhead(hinted, looksAhead, look));
     this.#parts.entries.blobs.beginFill(entries.blob);
     this.#parts.entries.values.beginFill(entries.value);
+    return bytesMax;
   }
 
   #addRow({ header }: ReadableSegment): SegmentRow {

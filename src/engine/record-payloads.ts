@@ -90,12 +90,16 @@ export function encodeTouches(touches: readonly Touch[]): Buffer {
   return payload;
 }
 
+/** Tells of each, in the order written. False: no writer of this version wrote it, and nothing was told. */
+export function readTouches(payload: Buffer, told: (low: number, high: number, usedAtS: number) => void): boolean {
+  if (payload.byteLength % touchBytes !== 0) return false;
+  const view = new DataView(payload.buffer, payload.byteOffset, payload.byteLength);
+  for (let at = 0; at < payload.byteLength; at += touchBytes) told(view.getUint32(at, true), view.getUint32(at + 4, true), view.getUint32(at + 8, true));
+  return true;
+}
+
 /** In the order written. Undefined: no writer of this version wrote it. */
 export function decodeTouches(payload: Buffer): readonly Touch[] | undefined {
-  if (payload.byteLength % touchBytes !== 0) return undefined;
   const touches: Touch[] = [];
-  for (let at = 0; at < payload.byteLength; at += touchBytes) {
-    touches.push({ low: payload.readUInt32LE(at), high: payload.readUInt32LE(at + 4), usedAtS: payload.readUInt32LE(at + 8) });
-  }
-  return touches;
+  return readTouches(payload, (low, high, usedAtS) => void touches.push({ low, high, usedAtS })) ? touches : undefined;
 }

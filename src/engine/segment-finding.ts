@@ -40,11 +40,15 @@ const pieceBytes = 1_048_576;
 /** Every record has this at a multiple of four, so that pieces never cut it in two. */
 const anyRecord = Buffer.from('KREC', 'latin1');
 
-/**
- * @param directory `segments/`.
- * @throws CacheError `failed_precondition` (a newer Kiln wrote it), `unavailable` (the disk).
- */
-export async function findSegment(files: Pick<LogFileSystem, 'openLog'>, directory: string, listed: ListedSegment): Promise<FoundSegment> {
+/** Where segments are, and memory for the hint of one of them, which keeps what it needs: if that is too short, it gets memory of its own. */
+export interface FindingPlace {
+  /** `segments/`. */
+  readonly directory: string;
+  readonly hintMemory: Buffer;
+}
+
+/** @throws CacheError `failed_precondition` (a newer Kiln wrote it), `unavailable` (the disk). */
+export async function findSegment(files: Pick<LogFileSystem, 'openLog'>, { directory, hintMemory }: FindingPlace, listed: ListedSegment): Promise<FoundSegment> {
   await using file = await openFound(files, join(directory, listed.name), 'read');
   const { sizeBytes } = await reading(listed.name, file.status());
   const block = await readUpTo(file, { offset: 0, bytes: headerFieldsBytes }, listed.name);
@@ -58,7 +62,7 @@ export async function findSegment(files: Pick<LogFileSystem, 'openLog'>, directo
   if (header.id !== listed.id || header.stream !== listed.stream) {
     return { kind: 'wrong', listed, sizeBytes, reason: `it says that it is segment ${header.id} of stream ${header.stream}`, isBlank: false, foundId: header.id };
   }
-  const hint = listed.hasHint ? await findHint(files, { directory, header, file, sizeBytes, name: listed.name }) : undefined;
+  const hint = listed.hasHint ? await findHint(files, { directory, hintMemory, header, file, sizeBytes, name: listed.name }) : undefined;
   return { kind: 'segment', listed, header, sizeBytes, hint: typeof hint === 'string' ? undefined : hint, wrongHint: typeof hint === 'string' ? hint : undefined };
 }
 
@@ -82,8 +86,7 @@ export async function reading<T>(name: string, operation: Promise<T>): Promise<T
   return io(`read segments/${name}; move it away to start without what is in it`, operation);
 }
 
-interface HintedFile {
-  readonly directory: string;
+interface HintedFile extends FindingPlace {
   readonly header: SegmentHeader;
   readonly file: LogFile;
   readonly sizeBytes: number;
@@ -91,11 +94,11 @@ interface HintedFile {
 }
 
 /** A text: what is wrong with the hint. */
-async function findHint(files: Pick<LogFileSystem, 'openLog'>, { directory, header, file, sizeBytes, name }: HintedFile): Promise<FoundHint | string> {
+async function findHint(files: Pick<LogFileSystem, 'openLog'>, { directory, hintMemory, header, file, sizeBytes, name }: HintedFile): Promise<FoundHint | string> {
   const { id, stream, nonce, segmentBytes } = header;
   if (stream === 'touch') return 'segments of touches have none';
   // At most as many blocks as entries, and one for the seal.
-  const bytes = await readHint(files, join(directory, hintFileName(id)), (2 * Math.ceil(segmentBytes / recordFixedBytes) + 1) * hintEntryBytes);
+  const bytes = await readHint(files, join(directory, hintFileName(id)), { memory: hintMemory, bytesMax: (2 * Math.ceil(segmentBytes / recordFixedBytes) + 1) * hintEntryBytes });
   if (typeof bytes === 'string') return bytes;
   const decoded = decodeHint(bytes, { id, stream, nonce, segmentBytes });
   if (decoded.kind === 'wrong') return decoded.reason;
@@ -107,12 +110,12 @@ async function findHint(files: Pick<LogFileSystem, 'openLog'>, { directory, head
 }
 
 /** All of it; a text: why not. Whatever is wrong with a hint, the disk included, its segment is read instead. */
-async function readHint(files: Pick<LogFileSystem, 'openLog'>, path: string, bytesMax: number): Promise<Buffer | string> {
+async function readHint(files: Pick<LogFileSystem, 'openLog'>, path: string, { memory, bytesMax }: { readonly memory: Buffer; readonly bytesMax: number }): Promise<Buffer | string> {
   try {
     await using file = await openFound(files, path, 'read');
     const { sizeBytes } = await io('read the hint', file.status());
     if (sizeBytes > bytesMax) return `${sizeBytes} bytes are more than any hint of this segment has`;
-    const into = Buffer.allocUnsafe(sizeBytes);
+    const into = sizeBytes > memory.byteLength ? Buffer.allocUnsafe(sizeBytes) : memory.subarray(0, sizeBytes);
     return into.subarray(0, await io('read the hint', file.read(into, 0)));
   } catch (thrown) {
     if (thrown instanceof CacheError) return thrown.message;

@@ -7,7 +7,7 @@ import { brokenEntryOf, hintEntryOf } from './hint-format.ts';
 import { HintFold } from './hint-fold.ts';
 import { KeyWords } from './key-words.ts';
 import type { LiveEntries } from './live-entries.ts';
-import { decodeTouches } from './record-payloads.ts';
+import { readTouches } from './record-payloads.ts';
 import { RecordScan } from './record-scan.ts';
 import type { ScanEnd, ScanEvent, ScanStart } from './record-scan.ts';
 import type { RecoveryFold } from './recovery-fold.ts';
@@ -143,10 +143,8 @@ export class SegmentReader {
   }
 
   #takeTouches({ head, payload }: RecordEvent): boolean {
-    const touches = head.kind === 'touches' ? decodeTouches(payload) : undefined;
     this.#fold.noteSequence(head.sequence);
-    for (const { low, high, usedAtS } of touches ?? []) this.#fold.touch(low, high, usedAtS, this.#nowS);
-    return touches !== undefined;
+    return head.kind === 'touches' && readTouches(payload, (low, high, usedAtS) => this.#fold.touch(low, high, usedAtS, this.#nowS));
   }
 }
 

@@ -22,6 +22,14 @@ describe('SegmentUses', () => {
         there.push(one);
         uses.add(one.segment, one.bytes, one.usedAtS);
       }
+      if (there.length > 0 && random.fraction() < 0.3) {
+        const at = random.integer(0, there.length - 1);
+        const used = there[at];
+        assert.ok(used !== undefined);
+        const laterS = random.integer(0, 10_000);
+        uses.move(used.segment, used.bytes, laterS);
+        there[at] = { ...used, usedAtS: used.usedAtS + laterS };
+      }
       const segment = random.integer(0, 3);
       const mine = there.filter((one) => one.segment === segment);
       const bytes = mine.reduce((sum, one) => sum + one.bytes, 0);
@@ -38,5 +46,7 @@ describe('SegmentUses', () => {
     uses.add(1, 100, baseS);
     assert.throws(() => uses.take(1, 101, baseS), AssertionError);
     assert.throws(() => uses.take(2, 1, baseS), AssertionError);
+    assert.throws(() => uses.move(1, 101, 1), AssertionError);
+    assert.throws(() => uses.move(2, 1, 1), AssertionError);
   });
 });

@@ -31,6 +31,14 @@ export class SegmentUses {
     this.add(segment, -bytes, usedAtS);
   }
 
+  /** Bytes that are counted were used so many seconds later than was known. */
+  move(segment: number, bytes: number, laterS: number): void {
+    const sums = this.#sums[segment];
+    assert(sums !== undefined && sums.bytes >= bytes, 'only what is counted in a segment was used in it');
+    sums.byteSeconds += bytes * laterS;
+    assert(Number.isSafeInteger(sums.byteSeconds), 'uses of a segment are counted exactly');
+  }
+
   /** Undefined: nothing in it counts. */
   meanS(segment: number): number | undefined {
     const { bytes, byteSeconds } = this.#sums[segment] ?? { bytes: 0, byteSeconds: 0 };

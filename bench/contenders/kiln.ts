@@ -1,4 +1,4 @@
-// Kiln as people start it: the real launcher, a file store on the disk of the directory, everything at its default.
+// Kiln as people start it: the real launcher, a store on the disk of the directory, everything at its default.
 import { join } from 'node:path';
 import { startServer } from '../harness/processes.ts';
 import type { ServerProcess } from '../harness/processes.ts';

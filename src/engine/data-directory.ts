@@ -1,5 +1,4 @@
-// A data directory: that it can be used, that it is one of ours, and of which format. docs/formats/objects.md,
-// docs/formats/data-directory.md
+// A data directory: that it can be used, that it is one of ours, and of which format. docs/formats/data-directory.md
 import { dirname, join } from 'node:path';
 import { CacheError } from '../base/cache-error.ts';
 import type { FileSystem } from '../base/file-system.ts';

@@ -1,5 +1,5 @@
 // Which file has which name in a data directory. Nothing else makes or takes apart such names.
-// The page of the layout: docs/formats/objects.md.
+// The pages of the layout: docs/formats/data-directory.md, and objects.md for what only format 1 has.
 import { join } from 'node:path';
 import { digestFunctionNamed, digestFunctions } from '../digest/digest-function.ts';
 

@@ -85,6 +85,9 @@ interface Life<Facts> {
   readonly trace: readonly string[];
 }
 
+/** Of long runs. */
+export const longRun: Omit<CrashPointsOptions, 'firstSeed' | 'pointsMin'> = { lives: 5, statesPerCut: 2, cutsMax: 60 };
+
 const startMs = 1_700_000_000_000;
 /** Cuts of starts, one in the other. */
 const depthMax = 3;

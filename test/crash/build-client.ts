@@ -16,6 +16,8 @@ import type { Versions } from './ledger.ts';
 const chunkBytes = 64 * 1024;
 const mebibyte = 1024 * 1024;
 const bodyBytesMax = 8 * mebibyte;
+/** Of those that fill a store. */
+const atOnce = 4;
 const valueBytesMax = 30_000;
 /** Until it is looked again whether more may be written. */
 const pauseMs = 50;
@@ -55,7 +57,7 @@ export class BuildClient implements Disposable {
 
   /** As long blobs as there are, until so many bytes are there. */
   async fill(bytes: number): Promise<void> {
-    for (let put = 0; put < bytes; put += bodyBytesMax) await this.#putBody(bodyBytesMax);
+    for (let put = 0; put < bytes; put += atOnce * bodyBytesMax) await Promise.all(Array.from({ length: atOnce }, () => this.#putBody(bodyBytesMax)));
   }
 
   /** Whether one more blob can be put. */

@@ -13,7 +13,8 @@ import type { Ledger, Versions } from './ledger.ts';
 const batchBlobBytesMax = 100_000;
 const batchBytesMax = 3_000_000;
 const batchCountMax = 1_000;
-const deadlineMs = 120_000;
+/** Longer than anything takes that is not stuck, on a machine with ten times as much to do as it has processors. */
+const deadlineMs = 280_000;
 const notFound = 5;
 /** Of the digests that action results stand under. */
 export const actionBytes = 100n;

@@ -50,8 +50,8 @@ describe('kill -9 under clients that write and read', () => {
   });
 
   it(`K1-02, K1-03, K2-04: ${rounds} rounds of a store that evicts: what is leased is there, the rest is right or absent, the bound holds`, async (t) => {
-    const maxBytes = 512 * mebibyte;
+    const maxBytes = 256 * mebibyte;
     const terms = { leaseMs: 5_000, leasedBytesMax: maxBytes / 4 };
-    await killAgainAndAgain(t, { flags: ['--max-size', '512MiB', '--min-free-space', '0B', '--lease', '6s'], maxBytes: maxBytes + 4 * mebibyte, terms }, maxBytes);
+    await killAgainAndAgain(t, { flags: ['--max-size', '256MiB', '--min-free-space', '0B', '--lease', '6s'], maxBytes: maxBytes + 2 * mebibyte, terms }, maxBytes);
   });
 });

@@ -6,7 +6,7 @@ import { resolve } from 'node:path';
 import type { TestContext } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { SeededRandom } from '../../src/testing/seeded-random.ts';
-import { startDaemon } from '../e2e/daemon.ts';
+import { compiled, startDaemon } from '../e2e/daemon.ts';
 import type { Daemon } from '../e2e/daemon.ts';
 import { BuildClient, contentPool } from './build-client.ts';
 import { Ledger } from './ledger.ts';
@@ -71,9 +71,8 @@ export class Lives {
   /** One that is killed before it may be ready. */
   async killStarting(afterMs: number): Promise<void> {
     const { data, flags } = this.#options;
-    const { PATH, NODE_COMPILE_CACHE } = process.env;
     const child = spawn(resolve(import.meta.dirname, '../../bin/kiln'), ['serve', '--listen', '127.0.0.1:0', '--data', data, ...flags], {
-      env: { PATH, HOME: data, ...(NODE_COMPILE_CACHE !== undefined && { NODE_COMPILE_CACHE }) },
+      env: { PATH: process.env['PATH'], HOME: data, ...compiled() },
       stdio: 'ignore',
     });
     const ended = once(child, 'exit');

@@ -54,6 +54,7 @@ class Rig {
       isHeld: (key) => this.held.has(key.hex()),
     },
     leases: this.#leases(),
+    nowS: () => nowS,
     nextTurn: () => {
       this.turns += 1;
       return Promise.resolve();
@@ -173,6 +174,13 @@ describe('FileVictims', () => {
       assert.equal(await rig.victims.find(floorS), undefined);
       assert.ok((await rig.victims.find(floorS + 1)) !== undefined, `first looked ${before} s before`);
     }
+  });
+
+  it('takes what came after it found none, when leases are shortened to nothing', async () => {
+    const rig = new Rig();
+    assert.equal(await rig.victims.find(nowS + 16), undefined);
+    rig.put('file', nowS);
+    assert.ok((await rig.victims.find(nowS + 16)) !== undefined);
   });
 
   it('K2-04: a pin that ends while it is asked for keeps the file once more: it was in use until then', async () => {

@@ -19,6 +19,7 @@ export interface FileVictimsPorts {
   readonly entries: LiveEntries;
   readonly files: EvictableFiles;
   readonly leases: Pick<LeaseBook, 'isPinned' | 'unpinnedCount'>;
+  readonly nowS: () => number;
   readonly nextTurn: NextTurn;
 }
 
@@ -37,7 +38,7 @@ export class FileVictims {
   readonly #ports: FileVictimsPorts;
   readonly #key = new KeyWords();
   #victim: KeyPrefix | undefined;
-  /** None was found with that floor of leases, and nothing has become free since. */
+  /** With a lower floor of leases none is found, unless something was unpinned since. */
   #noneBelowS = -Infinity;
   #unpinnedCount = 0;
 
@@ -49,9 +50,11 @@ export class FileVictims {
   async find(leaseFloorS: number): Promise<FileVictim | undefined> {
     const held = this.#held(leaseFloorS);
     if (held !== undefined) return held;
-    const { order, leases, nextTurn } = this.#ports;
+    const { order, leases, nowS, nextTurn } = this.#ports;
     if (leaseFloorS < this.#noneBelowS && leases.unpinnedCount === this.#unpinnedCount) return undefined;
     this.#unpinnedCount = leases.unpinnedCount;
+    // What comes from now on was used now or later.
+    const untilS = Math.min(Math.ceil(leaseFloorS / useStepS) * useStepS, nowS());
     // Twice around: the first round takes the marks of use away.
     for (let looks = 2 * order.count; looks > 0; looks -= looksMax) {
       this.#victim = order.victim((low, high) => this.#look(low, high, leaseFloorS), Math.min(looks, looksMax));
@@ -59,7 +62,7 @@ export class FileVictims {
       if (found !== undefined) return found;
       await nextTurn();
     }
-    this.#noneBelowS = Math.ceil(leaseFloorS / useStepS) * useStepS + 1; // the least time of use that may still be leased has ended then
+    this.#noneBelowS = untilS + 1;
     return undefined;
   }
 

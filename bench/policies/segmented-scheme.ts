@@ -197,7 +197,6 @@ export class SegmentedScheme implements EvictionPolicy {
       spareSegments: 0,
       hasDeadSegment: false,
       trashBytes: 0,
-      isTrashStuck: false,
       idleUploadBytes: 0,
       isFruitless,
     };

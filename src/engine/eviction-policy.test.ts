@@ -23,7 +23,6 @@ const calm: EvictionState = {
   spareSegments: 0,
   hasDeadSegment: false,
   trashBytes: 0,
-  isTrashStuck: false,
   idleUploadBytes: 0,
   isFruitless: false,
 };
@@ -45,12 +44,6 @@ describe('nextEviction, for room', () => {
     assert.deepEqual(next({ ...need, spareSegments: 1, trashBytes: mebibyte, hasDeadSegment: true }), { kind: 'wait_for_trash' });
     assert.deepEqual(next({ ...need, spareSegments: 1, trashBytes: mebibyte - 1, hasDeadSegment: true }), { kind: 'drop_free' });
     assert.deepEqual(next({ ...need, trashBytes: mebibyte - 1, hasDeadSegment: true }), { kind: 'recycle_dead' });
-  });
-
-  it('waits for each thing that goes once something did not come free in its time', () => {
-    assert.deepEqual(next({ ...need, trashBytes: 1, files: candidate(499) }), { kind: 'evict_file' });
-    assert.deepEqual(next({ ...need, trashBytes: 1, isTrashStuck: true, files: candidate(499) }), { kind: 'wait_for_trash' });
-    assert.deepEqual(next({ ...need, isTrashStuck: true, files: candidate(499) }), { kind: 'evict_file' });
   });
 
   it('gives up uploads that nobody goes on with before it breaks a promise, and after all else', () => {
@@ -159,7 +152,6 @@ function randomState(random: SeededRandom): EvictionState {
     spareSegments: random.pick([0, 0, 0, 2]),
     hasDeadSegment: random.fraction() < 0.1,
     trashBytes: random.pick([0, 0, random.integer(0, 2 * mebibyte)]),
-    isTrashStuck: random.fraction() < 0.2,
     idleUploadBytes: random.pick([0, 0, random.integer(0, mebibyte)]),
     isFruitless: random.fraction() < 0.3,
   };

@@ -39,10 +39,8 @@ export interface EvictionState {
   readonly spareSegments: number;
   /** There is a segment in which nothing counts, wherever it stands. */
   readonly hasDeadSegment: boolean;
-  /** Deleted, and free soon. */
+  /** Deleted, read by nobody, and free soon. */
   readonly trashBytes: number;
-  /** Something that was deleted did not come free within its time: from then on one thing goes after the other. */
-  readonly isTrashStuck: boolean;
   /** Of uploads that nobody writes to. */
   readonly idleUploadBytes: number;
   /** As many segments as there are were given up without any room won since. */
@@ -95,7 +93,7 @@ export function nextEviction(state: EvictionState): EvictionStep {
 }
 
 function roomStep(state: EvictionState): EvictionStep {
-  if (state.trashBytes > 0 && (state.trashBytes >= state.neededBytes || state.isTrashStuck)) return { kind: 'wait_for_trash' };
+  if (state.trashBytes > 0 && state.trashBytes >= state.neededBytes) return { kind: 'wait_for_trash' };
   if (state.spareSegments > 0) return { kind: 'drop_free' };
   if (state.hasDeadSegment) return { kind: 'recycle_dead' };
   const candidates = candidatesOf(state, 1);

@@ -154,7 +154,7 @@ describe('Evictor, room', () => {
   it('closes without waiting for those', async () => {
     const rig = new Rig({ maxBytes: 100_000 });
     using _held = await rig.evictor.reserve(90_000);
-    const refused = assert.rejects(async () => rig.evictor.reserve(20_000), { kind: 'unavailable' });
+    const refused = assert.rejects(async () => rig.evictor.reserve(20_000), { kind: 'busy', message: /closing/ });
     await rig.pass(0);
     await rig.evictor.close();
     await refused;
@@ -185,22 +185,38 @@ describe('Evictor, room', () => {
     rig.putFile('one');
     rig.putFile('two');
     rig.deletesAtOnce = false;
+    rig.isTrashRead = true;
     const waiting = Promise.resolve(rig.evictor.reserve(fileBytes));
-    for (let turn = 0; turn < 100 && rig.clock.pendingTimers === 0; turn += 1) await new Promise((resolve) => void setImmediate(resolve));
-    assert.deepEqual([rig.has('one'), rig.has('two')], [false, true]);
-    rig.clock.advance(500);
-    for (let turn = 0; turn < 100 && rig.has('two'); turn += 1) await new Promise((resolve) => void setImmediate(resolve));
-    assert.equal(rig.has('two'), false);
+    await rig.pass(100);
+    assert.deepEqual([rig.has('one'), rig.has('two')], [false, false]);
     rig.ledger.remove('trash', fileBytes);
-    rig.clock.advance(500);
+    await rig.pass(200);
     using room = await waiting;
     assert.equal(room.bytes, fileBytes);
+  });
+
+  it('waits ten seconds for a disk that deletes nothing, and lets no more go for it', async () => {
+    const rig = new Rig({ maxBytes: segmentBytes + 3 * fileBytes });
+    const names = ['one', 'two', 'three'];
+    for (const name of names) rig.putFile(name);
+    rig.deletesAtOnce = false;
+    for (let round = 0; round < 2; round += 1) {
+      const refusal = refusalOf(rig.evictor.reserve(fileBytes));
+      await rig.pass(9_000);
+      assert.ok(refusal.error === undefined);
+      await rig.pass(1_500);
+      const { error } = refusal as { error: unknown };
+      assert.ok(error instanceof CacheError && error.kind === 'busy', String(error));
+      assert.match(error.message, new RegExp(`${fileBytes} bytes that were deleted are still on the disk`));
+    }
+    assert.deepEqual(names.map((name) => rig.has(name)), [false, true, true]);
   });
 
   it('says how much is deleted and still on the disk, when that is what is missing', async () => {
     const rig = new Rig({ maxBytes: segmentBytes + 2 * fileBytes });
     for (const name of ['one', 'two']) rig.putFile(name);
     rig.deletesAtOnce = false;
+    rig.isTrashRead = true;
     const refusal = refusalOf(rig.evictor.reserve(fileBytes));
     await rig.pass(4_000);
     assert.ok(refusal.error instanceof CacheError && refusal.error.kind === 'busy', String(refusal.error));
@@ -212,8 +228,9 @@ describe('Evictor, room', () => {
     rig.putFile('old');
     rig.putFile('leased', rig.nowS);
     rig.deletesAtOnce = false;
+    rig.isTrashRead = true;
     const waiting = Promise.resolve(rig.evictor.reserve(fileBytes));
-    await rig.pass(2_000);
+    await rig.pass(1_500);
     rig.ledger.remove('trash', fileBytes);
     await rig.pass(200);
     using _room = await waiting;
@@ -249,7 +266,7 @@ describe('Evictor, room', () => {
     const oldest = rig.log.table.oldest('blob');
     assert.ok(oldest);
     rig.log.table.beginRead(oldest.ordinal);
-    const refused = assert.rejects(async () => rig.evictor.reserve(segmentBytes), { kind: 'unavailable' });
+    const refused = assert.rejects(async () => rig.evictor.reserve(segmentBytes), { kind: 'busy', message: /closing/ });
     while (oldest.state !== 'draining') await new Promise((resolve) => void setImmediate(resolve));
     await rig.evictor.close();
     await refused;
@@ -261,7 +278,7 @@ describe('Evictor, room', () => {
     const rig = new Rig({ maxBytes: segmentBytes + fileBytes });
     rig.putFile('one');
     const waiting = Promise.resolve(rig.evictor.reserve(fileBytes));
-    const refused = assert.rejects(waiting, { kind: 'unavailable' });
+    const refused = assert.rejects(waiting, { kind: 'busy', message: /closing/ });
     await rig.evictor.close();
     await refused;
   });

@@ -15,7 +15,7 @@ import { FruitlessRounds } from './fruitless-rounds.ts';
 import type { LeaseBook } from './lease-book.ts';
 import type { GivenUp, GiveUpLimits } from './recycle-step.ts';
 import { RoomLine } from './room-line.ts';
-import { deletionsHang, hardToGiveUp, heldByWrites, neverFits, storeIsFull, tooLargeForDisk } from './room-refusals.ts';
+import { closing, deletionsHang, hardToGiveUp, heldByWrites, neverFits, storeIsFull, tooLargeForDisk } from './room-refusals.ts';
 import { segmentHeaderBytes } from './segment-format.ts';
 import type { SegmentRow } from './segment-table.ts';
 import { SlowWaits } from './slow-waits.ts';
@@ -31,8 +31,8 @@ export interface EvictorPorts extends PressureParts {
   readonly supply: PressureParts['supply'] & { dropFree(): boolean };
   readonly recycler: { giveUp(row: SegmentRow, limits?: GiveUpLimits): Promise<GivenUp> };
   readonly writers: Readonly<Record<'blob' | 'value', { seal(): Promise<void> }>>;
-  readonly trash: { onFreed(freed: () => void): Disposable };
-  readonly uploads: PressureParts['uploads'] & { giveUpOldest(): boolean };
+  readonly trash: PressureParts['trash'] & { onFreed(freed: () => void): Disposable };
+  readonly uploads: PressureParts['uploads'] & { giveUpOldest(): Promise<boolean> };
   /** Of the disk, at the moment. */
   readonly freeBytes: () => Promise<number>;
   readonly nowS: () => number;
@@ -50,8 +50,9 @@ export interface SegmentOptions extends CallOptions {
 
 /** K1-07: how old a look at the disk may be, as long as there is room; and how often age and count are looked at. */
 const lookMs = 5_000;
-/** What is being deleted and does not become less meanwhile is still being read: it is not waited for. */
+/** How long deletions are waited for before it is looked what else there is; so often without any, and who waits is told to come again. */
 const trashWaitMs = 500;
+const trashWaitsMax = 20;
 /** How long room that deletions or writes under way will give back is waited for: so often, so long. */
 const busyWaitsMax = 20;
 const busyWaitMs = 100;
@@ -75,8 +76,8 @@ export class Evictor {
   /** Ends every wait that is under way. */
   readonly #wakers = new Set<() => void>();
   #isDiskKnown = false;
-  /** Trash that somebody reads. */
-  #stuckTrashBytes = 0;
+  /** How often deletions were waited for since the disk has given anything back, or somebody was refused. */
+  #trashWaits = 0;
   /** Of segments given up for room, and for the number of entries. */
   readonly #roomRounds = new FruitlessRounds();
   readonly #countRounds = new FruitlessRounds();
@@ -164,7 +165,7 @@ export class Evictor {
     this.#closing.abort();
     for (const wake of this.#wakers) wake();
     this.#timer?.[Symbol.dispose]();
-    this.#refuseAll(new CacheError('unavailable', 'the store is closing'));
+    this.#refuseAll(closing());
     await this.#running;
   }
 
@@ -189,16 +190,15 @@ export class Evictor {
     while (this.#line.serve()) await this.#ports.nextTurn();
     this.#refuseTooLarge();
     if (this.#closed) return { kind: 'enough' };
-    const { ledger, table, victims, leases, nowS } = this.#ports;
+    const { table, victims, leases, nowS } = this.#ports;
     const segments = table.countOf('blob') + table.countOf('value');
-    this.#stuckTrashBytes = Math.min(this.#stuckTrashBytes, ledger.bytesOf('trash'));
     const leaseFloorS = leases.leaseFloorS(nowS());
     const firstBytes = this.#line.firstBytes;
     const victim = this.#pressure.needsFile(firstBytes) ? await victims.find(leaseFloorS) : undefined;
     const candidateUseS = this.#failedFiles < failedFilesMax ? victim?.usedAtS : undefined;
     const isFruitless = this.#roomRounds.isFruitless(segments, leaseFloorS);
     const isCountFruitless = this.#countRounds.isFruitless(segments, leaseFloorS);
-    return nextEviction(this.#pressure.state(firstBytes, { leaseFloorS, candidateUseS, stuckTrashBytes: this.#stuckTrashBytes, isFruitless, isCountFruitless }));
+    return nextEviction(this.#pressure.state(firstBytes, { leaseFloorS, candidateUseS, isFruitless, isCountFruitless }));
   }
 
   /** For the low watermark alone no lease is shortened. */
@@ -229,7 +229,7 @@ export class Evictor {
         await this.#evictFile();
         return;
       case 'give_up_upload':
-        uploads.giveUpOldest();
+        await this.#patiently(uploads.giveUpOldest());
         return;
       case 'all_leased':
         await this.#breakPromises();
@@ -294,7 +294,7 @@ export class Evictor {
     this.#failedFiles += 1;
     if (evicted === undefined) return;
     this.#failedFiles = 0;
-    journal.evicted('file', evicted.sizeBytes, evicted.usedAtS);
+    journal.evicted('file', evicted.sizeBytes, evicted.usedAtS, () => evicted.digest);
     this.#wonRoom();
     this.#countRounds.won();
   }
@@ -305,16 +305,14 @@ export class Evictor {
   }
 
   async #waitForTrash(): Promise<void> {
-    const { ledger, trash } = this.#ports;
-    const before = ledger.bytesOf('trash');
     const freed = Promise.withResolvers<void>();
-    let isFreed = false;
-    using _heard = trash.onFreed(() => {
-      isFreed = true;
+    this.#trashWaits += 1;
+    using _heard = this.#ports.trash.onFreed(() => {
+      this.#trashWaits = 0;
       freed.resolve();
     });
     await this.#pass(trashWaitMs, freed.promise);
-    if (!isFreed && ledger.bytesOf('trash') >= before) this.#stuckTrashBytes = before;
+    if (this.#trashWaits >= trashWaitsMax) this.#refuseAll(deletionsHang(this.#ports));
   }
 
   /** Until so much time has passed, or `sooner`, or the store closes. */
@@ -330,7 +328,7 @@ export class Evictor {
     }
   }
 
-  /** All that is left is promised. What is being deleted comes free by itself: that is waited for first, for a while. */
+  /** All that is left is promised. What is deleted and still read comes free by itself: that is waited for first, for a while. */
   async #breakPromises(): Promise<void> {
     const { leases, nowS } = this.#ports;
     const missingBytes = this.#missingBytes();
@@ -368,7 +366,9 @@ export class Evictor {
   }
 
   #refuseAll(reason: CacheError): void {
-    this.#busyWaits = 0; // who comes next is waited for as long
+    // Who comes next is waited for as long.
+    this.#busyWaits = 0;
+    this.#trashWaits = 0;
     this.#line.refuseAll(reason);
   }
 

@@ -72,13 +72,11 @@ export class IdleUploads implements Disposable {
     if (this.#uploads.delete(upload.key)) this.#usedBytes -= sumOf(upload.space);
   }
 
-  /** False: there is none. */
-  giveUpOldest(): boolean {
+  /** It is not here any more. Undefined: there is none. */
+  takeOldest(): IdleUpload | undefined {
     const [first] = this.#uploads.values();
-    if (first === undefined || this.#isClosed) return false;
-    this.remove(first);
-    this.#giveUp(first, 'its room is needed for what is being stored, and nobody goes on with it');
-    return true;
+    if (first !== undefined) this.remove(first);
+    return first;
   }
 
   /** Nothing is given up from here on. */

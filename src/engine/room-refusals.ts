@@ -41,3 +41,8 @@ export function heldByWrites(): CacheError {
 export function hardToGiveUp(): CacheError {
   return RoomLine.busy('what is to go is still being read, or the disk is slow');
 }
+
+/** Segments that were asked for ahead are all that still waits then: no failure of the disk. */
+export function closing(): CacheError {
+  return RoomLine.busy('it is closing');
+}

@@ -21,8 +21,9 @@ export interface PressureParts {
   readonly table: SegmentTable;
   readonly entries: Pick<LiveEntries, 'count' | 'meanUseS'>;
   readonly leases: Pick<LeaseBook, 'leasedBytes'>;
-  /** See SegmentSupply, Uploads. */
+  /** See SegmentSupply, Trash, Uploads. */
   readonly supply: { readonly freeCount: number; readonly segmentBytes: number; readonly keptBytes: number };
+  readonly trash: { readonly comingBytes: number };
   readonly uploads: { readonly idleBytes: number };
   readonly nowS: () => number;
 }
@@ -30,8 +31,6 @@ export interface PressureParts {
 /** What is known to whoever evicts. */
 export interface EvictionView extends Pick<EvictionState, 'leaseFloorS' | 'isFruitless'> {
   readonly candidateUseS: number | undefined;
-  /** Of what is deleted, what will not be free soon. */
-  readonly stuckTrashBytes: number;
   /** As many segments as there are were given up for the number of entries, and all of them are promised. */
   readonly isCountFruitless: boolean;
 }
@@ -49,11 +48,10 @@ export class StorePressure {
   }
 
   /** @param firstBytes what the first in line waits for; undefined: nobody waits. */
-  state(firstBytes: number | undefined, { leaseFloorS, candidateUseS, stuckTrashBytes, isFruitless, isCountFruitless }: EvictionView): EvictionState {
-    const { ledger, supply, leases, uploads, nowS } = this.#parts;
+  state(firstBytes: number | undefined, { leaseFloorS, candidateUseS, isFruitless, isCountFruitless }: EvictionView): EvictionState {
+    const { ledger, supply, leases, trash, uploads, nowS } = this.#parts;
     return {
-      // Ahead of writes nothing goes in place of what will come free when it is not read any more.
-      neededBytes: this.#neededBytes(firstBytes) - (firstBytes === undefined ? stuckTrashBytes : 0),
+      neededBytes: this.#neededBytes(firstBytes),
       excessCount: isCountFruitless ? 0 : this.excessCount(),
       leaseFloorS,
       ageFloorS: this.ageFloorS(nowS()),
@@ -65,8 +63,7 @@ export class StorePressure {
       // As long as the store keeps to its bound, free files are kept for the log.
       spareSegments: firstBytes === undefined && !this.#isOver() ? 0 : supply.freeCount,
       hasDeadSegment: this.deadSegment() !== undefined,
-      trashBytes: Math.max(0, ledger.bytesOf('trash') - stuckTrashBytes),
-      isTrashStuck: stuckTrashBytes > 0,
+      trashBytes: firstBytes === undefined ? 0 : trash.comingBytes,
       idleUploadBytes: uploads.idleBytes,
       isFruitless,
     };
@@ -114,7 +111,9 @@ export class StorePressure {
     // Free files are room for the log, and become room for anything at once; but they take their place on the disk.
     const spareBytes = this.#isOver() ? 0 : supply.freeCount * supply.segmentBytes;
     const ahead = this.#limits.lowWatermarkBytes - spareBytes;
-    return ledger.usedBytes - ledger.boundBytes + (firstBytes ?? ahead);
+    const overBytes = ledger.usedBytes - ledger.boundBytes;
+    // Ahead of writes nothing goes in place of what comes free some time; who waits does not wait for what somebody reads.
+    return firstBytes === undefined ? overBytes + ahead - ledger.bytesOf('trash') : overBytes + firstBytes;
   }
 
   /** `max-size` was lowered, or the disk fills up. */

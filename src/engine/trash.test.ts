@@ -107,6 +107,34 @@ describe('the trash', () => {
       assert.deepEqual(heard, [2, 1, 0].map((steps) => steps * shrinkStepBytes));
     }));
 
+  it('knows what comes free by itself: neither what is read, nor what is refused as long as other files are deleted', () =>
+    on(async (machine) => {
+      const { trash, ledger } = await open(machine);
+      const read = Promise.withResolvers<void>();
+      const file = await fileOf(machine, ledger, 8_192);
+      const taking = trash.take({ ...file, unread: () => read.promise });
+      assert.equal(trash.comingBytes, 8_192, 'it is on its way');
+      await taking;
+      assert.equal(trash.comingBytes, 0);
+      machine.disk.fault = (operation, at) => (operation === 'remove' && at.includes('trash') ? 'EIO' : undefined);
+      read.resolve();
+      await trash.idle();
+      assert.equal(trash.comingBytes, 0);
+      for (let count = 1; count < 8; count += 1) {
+        await trash.take(await fileOf(machine, ledger, 4_096, `/data/objects/${count}`));
+        await trash.idle();
+        assert.equal(trash.comingBytes, count < 7 ? 0 : 8_192 + 7 * 4_096, 'in the end the disk deletes nothing');
+      }
+      machine.disk.fault = () => undefined;
+      await trash.take(await fileOf(machine, ledger, 4_096));
+      await trash.idle();
+      assert.equal(trash.comingBytes, 0);
+      assert.equal(ledger.bytesOf('trash'), 8_192 + 7 * 4_096);
+      machine.clock.advance(60_000);
+      await trash.idle();
+      assert.deepEqual([trash.comingBytes, ledger.usedBytes], [0, 0]);
+    }));
+
   it('tries again what the disk did not delete, and gives back what it takes', () =>
     on(async (machine) => {
       const { trash, ledger } = await open(machine);

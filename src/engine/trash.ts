@@ -28,9 +28,19 @@ export interface Taken {
   readonly unsynced: CacheError | undefined;
 }
 
+/**
+ *   read ── nobody reads it any more ──▶ going ── deleted ──▶ gone
+ *                                       │   ▲
+ *                         the disk refuses  a minute later
+ *                                       ▼   │
+ *                                      refused
+ */
+type DoomedState = 'read' | 'going' | 'refused';
+
 /** A file in here. */
 interface DoomedFile {
   readonly path: string;
+  state: DoomedState;
   /** As it counts in the ledger still. */
   leftBytes: number;
   /** How often the disk has not deleted it. */
@@ -51,6 +61,8 @@ export const shrinkStepBytes = 4 * 1_048_576;
 const shrinkPauseMs = 5;
 /** How soon what the disk did not delete is tried again. */
 const retryMs = 60_000;
+/** So many in a row: then the disk deletes nothing, and more of the same would not help. */
+const refusalsMax = 8;
 /** While it is made shorter. Its owner's, and by then nobody's but ours. */
 const writableMode = 0o600;
 const directoryName = 'trash';
@@ -64,6 +76,11 @@ export class Trash {
   readonly #running = new Set<Promise<void>>();
   readonly #listeners = new Set<() => void>();
   readonly #retries = new Set<Disposable>();
+  /** Of what is on its way here. */
+  #takenBytes = 0;
+  readonly #bytes: Record<DoomedState, number> = { read: 0, going: 0, refused: 0 };
+  /** Since the disk has deleted anything. */
+  #refusalsInRow = 0;
   /** Names of this run; those of runs before are gone. */
   #count = 0;
   #closing = false;
@@ -98,6 +115,7 @@ export class Trash {
    */
   async take(file: Discarded): Promise<Taken> {
     const { directories } = this.#ports;
+    using _taking = this.#taking(file);
     const path = await this.#move(file.path);
     let unsynced: CacheError | undefined;
     try {
@@ -106,20 +124,23 @@ export class Trash {
     } catch (thrown) {
       unsynced = CacheError.from(thrown);
     }
-    if (path === undefined) this.#free(file.allocatedBytes);
-    else this.#begin(path, file);
+    this.#taken(path, file);
     return { wasThere: path !== undefined, unsynced };
   }
 
   /** Throws away what no start would take for anything: a part of an upload. Never throws; what cannot be moved stays, and counts. */
   async drop(file: Discarded): Promise<void> {
+    using _taking = this.#taking(file);
     try {
-      const path = await this.#move(file.path);
-      if (path === undefined) this.#free(file.allocatedBytes);
-      else this.#begin(path, file);
+      this.#taken(await this.#move(file.path), file);
     } catch (thrown) {
       this.#ports.log.error('a file that is not needed any more could not be moved to the trash; the next start removes it', thrown, { path: file.path });
     }
+  }
+
+  /** What the disk will give back without anybody's doing: all that nobody reads. What a disk that deletes other files has refused is not waited for. */
+  get comingBytes(): number {
+    return this.#takenBytes + this.#bytes.going + (this.#refusalsInRow < refusalsMax ? 0 : this.#bytes.refused);
   }
 
   /** Resolves when all that was taken so far is gone from the disk, or has to be tried again. */
@@ -156,8 +177,16 @@ export class Trash {
     }
   }
 
-  #begin(path: string, { allocatedBytes: leftBytes, unread }: Discarded): void {
-    this.#run({ path, leftBytes, refusals: 0 }, unread());
+  #taking({ allocatedBytes }: Discarded): Disposable {
+    this.#takenBytes += allocatedBytes;
+    return { [Symbol.dispose]: () => void (this.#takenBytes -= allocatedBytes) };
+  }
+
+  /** @param path undefined: there was no file. */
+  #taken(path: string | undefined, { allocatedBytes: leftBytes, unread }: Discarded): void {
+    if (path === undefined) return this.#gaveBack(leftBytes);
+    this.#bytes.read += leftBytes;
+    this.#run({ path, state: 'read', leftBytes, refusals: 0 }, unread());
   }
 
   #run(doomed: DoomedFile, unread: Promise<void>): void {
@@ -168,7 +197,9 @@ export class Trash {
   }
 
   #deleteLater(doomed: DoomedFile, thrown: unknown): void {
+    this.#become(doomed, 'refused');
     doomed.refusals += 1;
+    this.#refusalsInRow += 1;
     if (doomed.refusals === 1) this.#ports.log.error('a file in the trash could not be deleted; it is tried again every minute, and by the next start', thrown, { path: doomed.path });
     if (this.#closing) return;
     const retry = this.#ports.timers.after(retryMs, () => {
@@ -180,15 +211,29 @@ export class Trash {
 
   async #delete(doomed: DoomedFile, unread: Promise<void>): Promise<void> {
     await unread;
+    this.#become(doomed, 'going');
     using _turn = await this.#lane.acquire();
     if (this.#closing) return;
     await this.#shrink(doomed);
     if (this.#closing) return;
     await io('delete a file', this.#ports.files.remove(doomed.path));
-    this.#free(doomed.leftBytes);
+    this.#refusalsInRow = 0;
+    this.#free(doomed, doomed.leftBytes);
   }
 
-  #free(bytes: number): void {
+  #become(doomed: DoomedFile, state: DoomedState): void {
+    this.#bytes[doomed.state] -= doomed.leftBytes;
+    this.#bytes[state] += doomed.leftBytes;
+    doomed.state = state;
+  }
+
+  #free(doomed: DoomedFile, bytes: number): void {
+    this.#bytes[doomed.state] -= bytes;
+    doomed.leftBytes -= bytes;
+    this.#gaveBack(bytes);
+  }
+
+  #gaveBack(bytes: number): void {
     this.#ports.ledger.remove('trash', bytes);
     for (const freed of this.#listeners) freed();
   }
@@ -204,9 +249,7 @@ export class Trash {
       while (sizeBytes > shrinkStepBytes && !this.#closing) {
         sizeBytes -= shrinkStepBytes;
         await file.truncate(sizeBytes);
-        const freedBytes = doomed.leftBytes - Math.min(doomed.leftBytes, allocatedBytes(sizeBytes));
-        doomed.leftBytes -= freedBytes;
-        this.#free(freedBytes);
+        this.#free(doomed, doomed.leftBytes - Math.min(doomed.leftBytes, allocatedBytes(sizeBytes)));
         await this.#pause();
       }
     } catch (thrown) {

@@ -5,8 +5,8 @@ import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import type { TestContext } from 'node:test';
 import { CacheError } from '../base/cache-error.ts';
+import { temporaryDirectory } from '../testing/temporary-directory.ts';
 import { HeldSyncs, WatchedLogFiles } from '../testing/watched-log-files.ts';
-import { temporaryDirectory } from '../testing/temporary-file-store.ts';
 import { objectPath, openUploads, patternOf as blob, renaming, takenBytes } from '../testing/temporary-uploads.ts';
 import type { OpenUploads, PatternBlob as Sent } from '../testing/temporary-uploads.ts';
 import { seededRandom } from '../testing/seeded-random.ts';
@@ -335,10 +335,10 @@ describe('limits of uploads', () => {
       await sendPart(opened, one, [0, pieceBytes + 1], random);
       opened.clock.advance(1_000);
     }
-    assert.equal(opened.uploads.giveUpOldest(), true);
+    assert.equal(await opened.uploads.giveUpOldest(), true);
     assert.deepEqual(sent.map(({ upload }) => opened.uploads.committedBytes(upload)), [0, pieceBytes]);
-    assert.equal(opened.uploads.giveUpOldest(), true);
-    assert.equal(opened.uploads.giveUpOldest(), false);
+    assert.equal(await opened.uploads.giveUpOldest(), true);
+    assert.equal(await opened.uploads.giveUpOldest(), false);
     await opened.uploads.close();
     assert.equal(opened.ledger.usedBytes, 0);
   });

@@ -95,7 +95,7 @@ export class Uploads {
     this.#site = site;
     this.#ports = ports;
     this.#parts = parts;
-    this.#idle = new IdleUploads(limits, ports, (upload, reason) => this.#giveUp(upload, reason));
+    this.#idle = new IdleUploads(limits, ports, (upload, reason) => void this.#giveUp(upload, reason));
   }
 
   /**
@@ -161,9 +161,12 @@ export class Uploads {
     }
   }
 
-  /** Lets go of the one that nobody has written to for longest: room is needed. False: there is none. */
-  giveUpOldest(): boolean {
-    return this.#idle.giveUpOldest();
+  /** Lets go of the one that nobody has written to for longest: room is needed. Resolves when its names are gone. False: there is none. */
+  async giveUpOldest(): Promise<boolean> {
+    const oldest = this.#idle.takeOldest();
+    if (oldest === undefined) return false;
+    await this.#giveUp(oldest, 'its room is needed for what is being stored, and nobody goes on with it');
+    return true;
   }
 
   /** Refuses new writers and waits for those there are, whose bytes are to end first. What is kept can be resumed after a start. */
@@ -186,7 +189,7 @@ export class Uploads {
       using room = new UploadRoom(ledger, await reserve(missingBytes, options), placedBytes);
       const opened = await this.#open(writing, options);
       if (opened.kind === 'lost') {
-        this.#giveUp(opened.before, opened.reason);
+        void this.#giveUp(opened.before, opened.reason);
         return 'lost';
       }
       writing.file = opened.file;
@@ -291,11 +294,11 @@ export class Uploads {
     await this.#leave(writing.key, space);
   }
 
-  /** A kept one goes. What it takes is counted on until it is gone. */
-  #giveUp(idle: IdleUpload, reason: string): void {
+  /** A kept one goes. What it takes is counted on until it is gone. Never throws. */
+  #giveUp(idle: IdleUpload, reason: string): Promise<void> {
     this.#ports.log.info('an upload that was interrupted is given up', { upload: idle.key, reason, committedBytes: idle.committedBytes });
     this.#parts.ledger.move('uploads', 'trash', idle.space.dataBytes);
-    void this.#tracked(this.#leave(idle.key, idle.space));
+    return this.#tracked(this.#leave(idle.key, idle.space));
   }
 
   /** Takes the names away, and nobody comes in between. Data counts as trash by now, a journal as an upload. Never throws. */

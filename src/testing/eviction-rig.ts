@@ -51,6 +51,8 @@ export class EvictionRig {
   diskBytes = Infinity;
   turns = 0;
   deletesAtOnce = true;
+  /** Somebody reads all that is deleted. */
+  isTrashRead = false;
   /** Of uploads that nobody writes to, all in one. */
   idleUploadsBytes = 0;
   removeFails = false;
@@ -64,7 +66,7 @@ export class EvictionRig {
       this.turns += 1;
       return new Promise<void>((resolve) => void setImmediate(resolve));
     };
-    const victims = new FileVictims({ order: this.order, entries, leases: this.leases, nextTurn, files: { isHeld: () => false, remove: (slot) => this.#remove(slot) } });
+    const victims = new FileVictims({ order: this.order, entries, leases: this.leases, nowS, nextTurn, files: { isHeld: () => false, remove: (slot) => this.#remove(slot) } });
     const freeCount = () => Math.max(0, this.freeCount - this.reservedCount);
     const supply = {
       segmentBytes,
@@ -89,31 +91,10 @@ export class EvictionRig {
         },
       },
       damage: { keep: () => Promise.resolve(true) },
-      onDropped: ({ head, bytes, usedAtS }) => this.journal.evicted(head.kind, bytes, usedAtS),
+      onDropped: ({ head, bytes, usedAtS }) => this.journal.evicted(head.kind, bytes, usedAtS, () => Buffer.from(head.hash).toString('hex')),
     });
     const writers = { blob: logs.blob, value: logs.value };
     const ports = { ledger: this.ledger, table, entries, victims, leases: this.leases, journal: this.journal, supply, recycler, writers, nowS, monotonicClock: this.clock, timers: this.clock, nextTurn, log: this.lines };
-    const trash = {
-      onFreed: (freed: () => void) => {
-        void Promise.resolve().then(() => {
-          if (!this.deletesAtOnce) return;
-          this.#delete();
-          freed();
-        });
-        return { [Symbol.dispose]() {} };
-      },
-    };
-    const idle = () => this.idleUploadsBytes;
-    const uploads = {
-      get idleBytes() {
-        return idle();
-      },
-      giveUpOldest: () => {
-        this.ledger.remove('uploads', this.idleUploadsBytes);
-        this.idleUploadsBytes = 0;
-        return true;
-      },
-    };
     // Segments count when they are begun; files that are free are taken first.
     this.log.onBegin = () => {
       if (this.freeCount === 0) {
@@ -123,7 +104,38 @@ export class EvictionRig {
       this.freeCount -= 1;
       this.ledger.move('free', 'segments', segmentBytes);
     };
-    this.evictor = new Evictor({ ...ports, trash, uploads, freeBytes: () => Promise.resolve(Math.max(0, this.diskBytes - this.ledger.placedBytes)) }, { ...noLimits, ...limits });
+    this.evictor = new Evictor({ ...ports, trash: this.#trash(), uploads: this.#uploads(), freeBytes: () => Promise.resolve(Math.max(0, this.diskBytes - this.ledger.placedBytes)) }, { ...noLimits, ...limits });
+  }
+
+  #trash() {
+    const coming = () => (this.isTrashRead ? 0 : this.ledger.bytesOf('trash'));
+    return {
+      get comingBytes() {
+        return coming();
+      },
+      onFreed: (freed: () => void) => {
+        void Promise.resolve().then(() => {
+          if (!this.deletesAtOnce) return;
+          this.#delete();
+          freed();
+        });
+        return { [Symbol.dispose]() {} };
+      },
+    };
+  }
+
+  #uploads() {
+    const idle = () => this.idleUploadsBytes;
+    return {
+      get idleBytes() {
+        return idle();
+      },
+      giveUpOldest: async () => {
+        this.ledger.remove('uploads', this.idleUploadsBytes);
+        this.idleUploadsBytes = 0;
+        return true;
+      },
+    };
   }
 
   get nowS(): number {

@@ -31,6 +31,7 @@ export const measures = {
   readyCpuMs: { head: 'CPU ms', unit: 'milliseconds of CPU from the start of the process until it serves', better: 'less', digits: 0 },
   residentMegabytes: { head: 'RSS MB', unit: 'megabytes (10^6 bytes) resident once it serves', better: 'less', digits: 0 },
   bytesPerBlob: { head: 'B/blob', unit: 'resident bytes more than with no blobs, per blob', better: 'less', digits: 0 },
+  cpuPerBlobUs: { head: 'CPU us/blob', unit: 'microseconds of CPU until it serves, more than with no blobs, per blob', better: 'less', digits: 2 },
   bytesPerEntry: { head: 'B/entry', unit: 'bytes of all buffers of a table per entry, at the worst moment', better: 'less', digits: 1 },
   growthMs: { head: 'growth CPU ms', unit: 'milliseconds of CPU of the longest insert that made a table grow', better: 'less', digits: 2 },
   hitShare: { head: 'hits %', unit: 'per cent of the requests for what was asked for before that found it', better: 'more', digits: 1 },

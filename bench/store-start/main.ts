@@ -19,6 +19,8 @@ const batchBlobs = 500;
 const batches = 4;
 /** Of what is there after a start, one in so many is read and compared. */
 const readEvery = 97;
+/** So many are asked for, in batches all over; with more of them a look at all takes minutes. */
+const askedMax = 2_000_000;
 /** A record has a head, and segments are not quite full. */
 const diskBytesPerBlob = numberedBlobBytes + 512;
 const maxBytesLeast = 8 * 1024 ** 3;
@@ -53,10 +55,13 @@ function digestOf(number: number): Digest {
   return Digest.ofChecked(sha256, numberedHash(number), numberedBlobBytes);
 }
 
-/** @throws Error when one of the blobs up to `to` is not there, or one that is read is not right. */
+/** @throws Error when one of the blobs up to `to` that are asked for is not there, or one that is read is not right. */
 async function check(blobs: BlobStore): Promise<void> {
-  for (let begin = 0; begin < to; begin += batchBlobs) {
-    const numbers = Array.from({ length: Math.min(batchBlobs, to - begin) }, (_, at) => begin + at);
+  const strideBlobs = batchBlobs * Math.ceil(to / askedMax);
+  // From the end on: what was stored last is what could be lost.
+  for (let end = to; end > 0; end -= strideBlobs) {
+    const begin = Math.max(0, end - batchBlobs);
+    const numbers = Array.from({ length: end - begin }, (_, at) => begin + at);
     const missing = await blobs.findMissing(DigestList.from(numbers.map(digestOf)));
     if (missing.length > 0) throw new Error(`${missing.length} blobs from number ${begin} on were acknowledged and are gone`);
     const read = numbers.filter((number) => number % readEvery === 0);

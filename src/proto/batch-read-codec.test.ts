@@ -2,25 +2,19 @@
 import { create, toBinary } from '@bufbuild/protobuf';
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import { receivedDigests } from '../testing/received-digests.ts';
 import { seededRandom } from '../testing/seeded-random.ts';
 import type { SeededRandom } from '../testing/seeded-random.ts';
 import { batchReadBlobsResponseCodec } from './batch-read-codec.ts';
-import { BatchReadBlobsResponseSchema, DigestSchema } from './gen/build/bazel/remote/execution/v2/remote_execution_pb.ts';
-import { StatusSchema } from './gen/google/rpc/status_pb.ts';
+import type { BatchReadAnswer } from './batch-read-codec.ts';
+import { BatchReadBlobsResponseSchema } from './gen/build/bazel/remote/execution/v2/remote_execution_pb.ts';
 
 const hashes = ['', 'a'.repeat(64), 'b'.repeat(128), 'c'.repeat(112), '\u2639', '\ud800', 'd'.repeat(300)];
-const sizes = [0n, 1n, 127n, 128n, 2n ** 53n - 1n, 2n ** 53n, -1n];
+const sizes = [0, 1, 127, 128, 2 ** 53 - 1, 2n ** 53n, -1];
 
-function entry(random: SeededRandom, usual: boolean) {
+function outcome(random: SeededRandom): BatchReadAnswer['outcomes'][number] {
   const length = random.pick([0, 1, 127, 128, 2047, 2048, 2049, 5000, 20_000]);
-  return {
-    digest: usual || random.integer(0, 9) > 0
-      ? create(DigestSchema, { hash: usual ? 'e'.repeat(64) : random.pick(hashes), sizeBytes: usual ? 5n : random.pick(sizes) })
-      : undefined,
-    data: new Uint8Array(length).fill(random.integer(0, 255)),
-    status: [undefined, create(StatusSchema, {}), create(StatusSchema, { code: 5, message: 'not in the cache \u263a' })][random.integer(0, 2)],
-    compressor: random.pick([0, 0, 1, 3] as const),
-  };
+  return random.pick([new Uint8Array(length).fill(random.integer(0, 255)), new Uint8Array(length), { code: 5, message: 'not in the cache \u263a' }, { code: 14, message: '', details: [] }]);
 }
 
 describe('BatchReadBlobsResponse by hand', () => {
@@ -28,23 +22,29 @@ describe('BatchReadBlobsResponse by hand', () => {
     const random = seededRandom(t);
     for (let round = 0; round < 500; round += 1) {
       const usual = random.integer(0, 1) === 0;
-      const responses = Array.from({ length: random.integer(0, 6) }, () => entry(random, usual));
+      const known = Array.from({ length: random.integer(0, 6) }, () => ({
+        hash: usual ? Buffer.from(random.bytes(32)).toString('hex') : random.pick(hashes),
+        sizeBytes: usual ? random.pick([0, 5, 1_024, 2 ** 28, 2 ** 40]) : random.pick(sizes),
+      }));
+      const digests = receivedDigests(known);
+      assert.equal(digests.words !== undefined, known.every(({ hash }) => hash.length === 64));
+      const outcomes = known.map(() => outcome(random));
       const headroomBytes = random.integer(0, 9);
-      const slices = batchReadBlobsResponseCodec.encode({ responses: responses.map(withoutUndefined) }, headroomBytes);
+      const slices = batchReadBlobsResponseCodec.encode({ digests, outcomes }, headroomBytes);
       assert.ok(slices[0].byteLength >= headroomBytes);
-      const expected = toBinary(BatchReadBlobsResponseSchema, create(BatchReadBlobsResponseSchema, { responses: responses.map(withoutUndefined) }));
+      const responses = known.map(({ hash, sizeBytes }, index) => {
+        const found = outcomes[index];
+        return { digest: { hash, sizeBytes: BigInt(sizeBytes) }, ...(found instanceof Uint8Array ? { data: found, status: {} } : { status: found ?? {} }) };
+      });
+      const expected = toBinary(BatchReadBlobsResponseSchema, create(BatchReadBlobsResponseSchema, { responses }));
       assert.ok(Buffer.concat(slices).subarray(headroomBytes).equals(expected), `round ${round}`);
     }
   });
 
   it('passes large data on without a copy', () => {
     const data = new Uint8Array(100_000);
-    const digest = { hash: 'e'.repeat(64), sizeBytes: 100_000n };
-    const slices = batchReadBlobsResponseCodec.encode({ responses: [{ digest, data }, { digest, data }] }, 5);
+    const digest = { hash: 'e'.repeat(64), sizeBytes: 100_000 };
+    const slices = batchReadBlobsResponseCodec.encode({ digests: receivedDigests([digest, digest]), outcomes: [data, data] }, 5);
     assert.equal(slices.filter((slice) => slice === data).length, 2);
   });
 });
-
-function withoutUndefined({ digest, data, status, compressor }: ReturnType<typeof entry>) {
-  return { ...(digest && { digest }), data, ...(status && { status }), compressor };
-}

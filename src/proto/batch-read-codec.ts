@@ -1,12 +1,12 @@
 // BatchReadBlobs by hand: the request into packed digests, the answer from slices (batch-entry-writer.ts).
 import { create, toBinary } from '@bufbuild/protobuf';
 import { behindHeadroom, encodeEntries, generatedEntries } from './batch-entry-writer.ts';
-import type { BatchEntry } from './batch-entry-writer.ts';
+import type { BatchEntries, EntryStatus } from './batch-entry-writer.ts';
 import { BatchReadBlobsResponseSchema } from './gen/build/bazel/remote/execution/v2/remote_execution_pb.ts';
 import type { MessageCodec } from './message-codec.ts';
-import { PackedDigests } from './packed-digests.ts';
 import type { ReceivedDigests } from './packed-digests.ts';
 import { WireReader, fieldSet, skipUnknown } from './wire-reader.ts';
+import { WordDigests } from './word-digests.ts';
 
 /** A BatchReadBlobsRequest. Which compressors the client takes is not looked at: it always takes none. */
 export interface BatchReadQuery {
@@ -16,9 +16,10 @@ export interface BatchReadQuery {
   readonly digestFunction: number;
 }
 
-/** A BatchReadBlobsResponse. */
-export interface BatchReadAnswer {
-  readonly responses: readonly BatchEntry[];
+/** A BatchReadBlobsResponse: an entry for each digest as it came. */
+export interface BatchReadAnswer extends BatchEntries {
+  /** The bytes of a blob, or why there are none. */
+  readonly outcomes: readonly (Uint8Array | EntryStatus)[];
 }
 
 /** Each makes an entry of the answer, which costs more than it does on the wire. */
@@ -34,7 +35,7 @@ export const batchReadBlobsRequestCodec: MessageCodec<BatchReadQuery, never> = {
   keepsViews: false,
   decode(bytes) {
     const reader = new WireReader(bytes);
-    const digests = new PackedDigests(digestsMax);
+    const digests = new WordDigests(digestsMax, bytes.byteLength);
     let instanceName = '';
     let digestFunction = 0;
     for (let tag = reader.tag(); tag !== 0; tag = reader.tag()) {
@@ -58,10 +59,10 @@ export const batchReadBlobsResponseCodec: MessageCodec<never, BatchReadAnswer> =
   decode() {
     throw new TypeError('Kiln does not receive BatchReadBlobsResponse');
   },
-  encode({ responses }, headroomBytes) {
-    const slices = encodeEntries(responses, statusTag, headroomBytes);
+  encode(answer, headroomBytes) {
+    const slices = encodeEntries(answer, statusTag, headroomBytes);
     if (slices !== undefined) return slices;
-    const message = create(BatchReadBlobsResponseSchema, { responses: generatedEntries(responses) });
+    const message = create(BatchReadBlobsResponseSchema, { responses: generatedEntries(answer) });
     return behindHeadroom(toBinary(BatchReadBlobsResponseSchema, message), headroomBytes);
   },
 };

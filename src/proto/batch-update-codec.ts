@@ -1,12 +1,12 @@
 // BatchUpdateBlobs by hand: the blobs of the request are views of its bytes, and the answer is written in one piece.
 import { create, toBinary } from '@bufbuild/protobuf';
 import { behindHeadroom, encodeEntries, generatedEntries } from './batch-entry-writer.ts';
-import type { BatchEntry } from './batch-entry-writer.ts';
+import type { BatchEntries, EntryStatus } from './batch-entry-writer.ts';
 import { BatchUpdateBlobsResponseSchema } from './gen/build/bazel/remote/execution/v2/remote_execution_pb.ts';
 import type { MessageCodec } from './message-codec.ts';
-import { PackedDigests } from './packed-digests.ts';
 import type { ReceivedDigests } from './packed-digests.ts';
 import { WireError, WireReader, fieldSet, skipUnknown } from './wire-reader.ts';
+import { WordDigests, wordDigestBytes } from './word-digests.ts';
 
 /** One blob of a BatchUpdateBlobsRequest. */
 export interface BatchUpdateItem {
@@ -28,13 +28,16 @@ export interface BatchUpdateQuery {
   readonly digestFunction: number;
 }
 
-/** A BatchUpdateBlobsResponse; its entries have no data. */
-export interface BatchUpdateAnswer {
-  readonly responses: readonly Pick<BatchEntry, 'digest' | 'status'>[];
+/** A BatchUpdateBlobsResponse. */
+export interface BatchUpdateAnswer extends BatchEntries {
+  /** Undefined: the blob is stored. */
+  readonly outcomes: readonly (undefined | EntryStatus)[];
 }
 
 /** Above what a message may have of blobs with digests; empty entries take two bytes and cost a hundred. */
 const requestsMax = 125_000;
+/** Most of the message is data; there is room for so many digests to begin with. */
+const likelyDigests = 128;
 const requestFields = fieldSet(1, 2, 5);
 const itemFields = fieldSet(1, 2, 3);
 const statusTag = 18;
@@ -45,7 +48,7 @@ export const batchUpdateBlobsRequestCodec: MessageCodec<BatchUpdateQuery, never>
   keepsViews: true,
   decode(bytes) {
     const reader = new WireReader(bytes);
-    const digests = new PackedDigests(requestsMax);
+    const digests = new WordDigests(requestsMax, Math.min(bytes.byteLength, likelyDigests * wordDigestBytes));
     const requests: BatchUpdateItem[] = [];
     let instanceName = '';
     let digestFunction = 0;
@@ -68,15 +71,15 @@ export const batchUpdateBlobsResponseCodec: MessageCodec<never, BatchUpdateAnswe
   decode() {
     throw new TypeError('Kiln does not receive BatchUpdateBlobsResponse');
   },
-  encode({ responses }, headroomBytes) {
-    const slices = encodeEntries(responses, statusTag, headroomBytes);
+  encode(answer, headroomBytes) {
+    const slices = encodeEntries(answer, statusTag, headroomBytes);
     if (slices !== undefined) return slices;
-    const message = create(BatchUpdateBlobsResponseSchema, { responses: generatedEntries(responses) });
+    const message = create(BatchUpdateBlobsResponseSchema, { responses: generatedEntries(answer) });
     return behindHeadroom(toBinary(BatchUpdateBlobsResponseSchema, message), headroomBytes);
   },
 };
 
-function readItem(reader: WireReader, digests: PackedDigests): BatchUpdateItem {
+function readItem(reader: WireReader, digests: WordDigests): BatchUpdateItem {
   const outerEnd = reader.enter();
   let digestIndex = -1;
   let data = noBytes;

@@ -33,7 +33,7 @@ export const findMissingBlobsRequestCodec: MessageCodec<FindMissingQuery, never>
   keepsViews: false,
   decode(bytes) {
     const reader = new WireReader(bytes);
-    const digests = new WordDigests(digestsMax);
+    const digests = new WordDigests(digestsMax, bytes.byteLength);
     let instanceName = '';
     let digestFunction = 0;
     for (let tag = reader.tag(); tag !== 0; tag = reader.tag()) {

@@ -2,6 +2,7 @@
 import { create, toBinary } from '@bufbuild/protobuf';
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import { receivedDigests } from '../testing/received-digests.ts';
 import { seededRandom } from '../testing/seeded-random.ts';
 import { batchUpdateBlobsResponseCodec } from './batch-update-codec.ts';
 import { writeResponseCodec } from './byte-stream-codec.ts';
@@ -15,14 +16,17 @@ describe('BatchUpdateBlobsResponse by hand', () => {
   it('encodes byte for byte what the generated code does, behind the headroom', (t) => {
     const random = seededRandom(t);
     for (let round = 0; round < 500; round += 1) {
-      const responses = Array.from({ length: random.integer(0, 6) }, () => ({
-        ...(random.integer(0, 9) > 0 && { digest: { hash: random.pick(hashes), sizeBytes: random.pick(sizes) } }),
-        status: random.pick([{}, { code: 0 }, { code: 3, message: 'x'.repeat(random.pick([1, 130])) }, { code: 14, message: '', details: [] }]),
-      }));
+      const known = Array.from({ length: random.integer(0, 6) }, () => ({ hash: random.pick(round % 2 === 0 ? hashes : ['a'.repeat(64)]), sizeBytes: random.pick(sizes) }));
+      // Entries that were sent without a digest have none in the answer.
+      const digestIndexes = known.flatMap((_, index) => (random.integer(0, 9) === 0 ? [index, -1] : [index]));
+      const outcomes = digestIndexes.map(() => (random.integer(0, 1) === 0 ? undefined : random.pick([{ code: 3, message: 'x'.repeat(random.pick([1, 130])) }, { code: 14, message: '', details: [] }])));
       const headroomBytes = random.integer(0, 9);
-      const bytes = Buffer.concat(batchUpdateBlobsResponseCodec.encode({ responses }, headroomBytes)).subarray(headroomBytes);
-      const message = responses.map(({ digest, status }) => ({ status, ...(digest && { digest: { ...digest, sizeBytes: BigInt(digest.sizeBytes) } }) }));
-      assert.ok(bytes.equals(toBinary(BatchUpdateBlobsResponseSchema, create(BatchUpdateBlobsResponseSchema, { responses: message }))), `round ${round}`);
+      const bytes = Buffer.concat(batchUpdateBlobsResponseCodec.encode({ digests: receivedDigests(known), digestIndexes, outcomes }, headroomBytes)).subarray(headroomBytes);
+      const responses = digestIndexes.map((digestIndex, index) => {
+        const digest = known[digestIndex];
+        return { status: outcomes[index] ?? {}, ...(digest && { digest: { hash: digest.hash, sizeBytes: BigInt(digest.sizeBytes) } }) };
+      });
+      assert.ok(bytes.equals(toBinary(BatchUpdateBlobsResponseSchema, create(BatchUpdateBlobsResponseSchema, { responses }))), `round ${round}`);
     }
   });
 });

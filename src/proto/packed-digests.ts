@@ -3,7 +3,7 @@ import { WireError, fieldSet, skipUnknown } from './wire-reader.ts';
 import type { WireReader } from './wire-reader.ts';
 
 /** `hash` and `size_bytes`. */
-export const digestFields = fieldSet(1, 2);
+const digestFields = fieldSet(1, 2);
 
 /** Digests that may be sent, in order; a DigestList is such a sequence. */
 export interface DigestSequence {

@@ -14,6 +14,11 @@ export class WireError extends Error {
  */
 const groupDepthMax = 50;
 
+/** Of a Digest without its size: tag and length of the hash, and its digits. */
+const wordDigestBytes = 2 + hashDigits;
+/** Of a number that needs no care about signs. */
+const smallVarintBytes = 4;
+
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
 /** What a byte adds to a text: nothing if it is a lower-case hex digit, the high bit if it is not ASCII. */
@@ -95,17 +100,20 @@ export class WireReader {
   }
 
   /**
-   * A hash of 64 lower-case hex digits as eight words, into `words` from `at` on. False, with nothing read, for any other:
-   * that is for `hash`.
+   * A Digest field as nearly all are written: a hash of 64 lower-case digits, as eight words into `words` from `at` on, and then
+   * a size. Gives the size; -1, with nothing read, for any other, which is for `enter` and `hash`.
    */
-  hashWords(words: Uint32Array, at: number): boolean {
+  wordDigest(words: Uint32Array, at: number): number {
+    const bytes = this.#bytes;
     const from = this.#at;
-    // Its length stands in one byte.
-    if (this.#end - from <= hashDigits || this.#bytes[from] !== hashDigits) return false;
-    this.#view ??= new DataView(this.#bytes.buffer, this.#bytes.byteOffset, this.#bytes.byteLength);
-    if (!readHexWords(this.#view, from + 1, words, { at, count: hashWordCount })) return false;
-    this.#at = from + 1 + hashDigits;
-    return true;
+    const length = bytes[from] ?? 0;
+    const end = from + 1 + length;
+    if (length < wordDigestBytes || length > wordDigestBytes + 1 + smallVarintBytes || end > this.#end || bytes[from + 1] !== 10 || bytes[from + 2] !== hashDigits) return -1;
+    this.#view ??= new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    if (!readHexWords(this.#view, from + 3, words, { at, count: hashWordCount })) return -1;
+    const size = length === wordDigestBytes ? 0 : sizeIn(bytes, from + 1 + wordDigestBytes, end);
+    if (size >= 0) this.#at = end;
+    return size;
   }
 
   /** Whether all that `hash` has read so far has lower-case hex digits only. */
@@ -263,6 +271,19 @@ export class WireReader {
     }
     throw new WireError('a number has more than ten bytes');
   }
+}
+
+/** The field `size_bytes` that is all of `bytes` from `from` to `end`, if it is small; -1 for anything else. */
+function sizeIn(bytes: Uint8Array, from: number, end: number): number {
+  if (bytes[from] !== 16 || (bytes[end - 1] ?? 0) >= 0x80) return -1;
+  let size = 0;
+  for (let at = from + 1, shift = 0; at < end; at += 1, shift += 7) {
+    const byte = bytes[at] ?? 0;
+    // A number that ends before the field does: something follows it.
+    if (byte < 0x80 && at < end - 1) return -1;
+    size |= (byte & 0x7f) << shift;
+  }
+  return size;
 }
 
 /** The fields that a message has, for `skipUnknown`; numbers below 32. */

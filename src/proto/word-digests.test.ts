@@ -38,7 +38,7 @@ describe('WordDigests', () => {
     for (let round = 0; round < 1_000; round += 1) {
       const oddness = random.pick([0, 0, 4]);
       const messages = Array.from({ length: random.integer(0, 40) }, () => digestMessage(random, random.integer(1, 4) <= oddness && random.integer(0, 9) === 0));
-      const [words, texts] = [new WordDigests(1_000), new PackedDigests(1_000)];
+      const [words, texts] = [new WordDigests(1_000, random.integer(0, 3_000)), new PackedDigests(1_000)];
       readAll(messages, words);
       readAll(messages, texts);
       if (words.words !== undefined) inWords += 1;
@@ -52,9 +52,9 @@ describe('WordDigests', () => {
 
   it('refuses more than its bound, and what is cut off', () => {
     const message = field(10, Buffer.from('a'.repeat(64)));
-    assert.throws(() => readAll([message, message, message], new WordDigests(2)), /more than 2 digests/);
+    assert.throws(() => readAll([message, message, message], new WordDigests(2, 0)), /more than 2 digests/);
     for (let length = 1; length < message.length; length += 1) {
-      assert.throws(() => readAll([message.subarray(0, length)], new WordDigests(2)), { name: 'WireError' }, `${length} bytes`);
+      assert.throws(() => readAll([message.subarray(0, length)], new WordDigests(2, 0)), { name: 'WireError' }, `${length} bytes`);
     }
   });
 });

@@ -1,22 +1,32 @@
 // The digests of a look-up as they stand in its message: hashes of 64 lower-case digits, as nearly all are, as words,
 // without a text for each. A call may have ten thousand.
-import { hashWordCount, hexOfWords } from '../base/hex-words.ts';
-import type { ReceivedDigests } from './packed-digests.ts';
-import { digestFields } from './packed-digests.ts';
-import { WireError, skipUnknown } from './wire-reader.ts';
+import { hashDigits, hashWordCount, hexOfWords, readHexText } from '../base/hex-words.ts';
+import { readDigest } from './packed-digests.ts';
+import type { ReceivedDigest, ReceivedDigests } from './packed-digests.ts';
+import { WireError } from './wire-reader.ts';
 import type { WireReader } from './wire-reader.ts';
+
+/** Of a digest on the wire at the least, its tag and length included. */
+export const wordDigestBytes = 4 + hashDigits;
+const lowerHexDigits = /^[0-9a-f]*$/;
 
 /** Collects the digests of one message, `countMax` at most. One hash that has no words turns all of them into texts. */
 export class WordDigests implements ReceivedDigests {
   readonly sizes: (number | bigint)[] = [];
   readonly #countMax: number;
   /** Eight for each; with room for more behind them. */
-  #words: Uint32Array | undefined = new Uint32Array(hashWordCount);
+  #words: Uint32Array | undefined;
   #texts: string[] | undefined;
   #lowerHex = true;
 
-  constructor(countMax: number) {
+  /** @param bytes of the part of the message that is digests: there is room for as many at once. */
+  constructor(countMax: number, bytes: number) {
     this.#countMax = countMax;
+    this.#words = new Uint32Array(hashWordCount * Math.max(1, Math.min(countMax, Math.floor(bytes / wordDigestBytes))));
+  }
+
+  get length(): number {
+    return this.sizes.length;
   }
 
   /** Undefined: there are only texts. Nothing more is read once somebody has them. */
@@ -34,31 +44,42 @@ export class WordDigests implements ReceivedDigests {
     return (this.#texts ??= this.#asTexts(this.#words, this.sizes.length));
   }
 
-  /** Reads the message of a Digest field. @throws WireError, also when there are too many. */
-  read(reader: WireReader): void {
+  /** Reads the message of a Digest field, and returns its index. @throws WireError, also when there are too many. */
+  read(reader: WireReader): number {
     const index = this.sizes.length;
     if (index === this.#countMax) throw new WireError(`it has more than ${this.#countMax} digests; ask for fewer at a time`);
-    const outerEnd = reader.enter();
-    let hasWords = false;
-    let text = '';
-    let size: number | bigint = 0;
-    for (let tag = reader.tag(); tag !== 0; tag = reader.tag()) {
-      if (tag === 10) {
-        hasWords = this.#words !== undefined && reader.hashWords(this.#roomFor(this.#words, index), index * hashWordCount);
-        if (!hasWords) text = reader.hash();
-      } else if (tag === 16) size = reader.size();
-      else skipUnknown(reader, tag, digestFields);
+    if (this.#words !== undefined) {
+      const size = reader.wordDigest(this.#roomFor(this.#words, index), index * hashWordCount);
+      if (size >= 0) {
+        this.sizes.push(size);
+        return index;
+      }
     }
-    reader.leave(outerEnd);
-    if (!hasWords) this.#addText(text, index, reader.onlyLowerHex);
-    this.sizes.push(size);
+    this.add(readDigest(reader, undefined));
+    return index;
   }
 
-  #addText(text: string, index: number, lowerHex: boolean): void {
-    if (this.#words !== undefined) this.#texts = this.#asTexts(this.#words, index);
-    this.#words = undefined;
-    this.#texts?.push(text);
-    if (!lowerHex) this.#lowerHex = false;
+  /** Reads the message of a Digest field again that occurs once: what it has comes in place of what it had. */
+  merge(index: number, reader: WireReader): void {
+    this.#set(index, readDigest(reader, { hash: this.hashes[index] ?? '', sizeBytes: this.sizes[index] ?? 0 }));
+  }
+
+  /** One more, however it was written. */
+  add(digest: ReceivedDigest): void {
+    this.#set(this.sizes.length, digest);
+  }
+
+  #set(index: number, { hash, sizeBytes }: ReceivedDigest): void {
+    const words = this.#words;
+    if (words !== undefined && readHexText(hash, this.#roomFor(words, index), index * hashWordCount)) {
+      this.#texts = undefined; // made anew for who asks
+    } else {
+      this.#texts = words === undefined ? (this.#texts ?? []) : this.#asTexts(words, this.sizes.length);
+      this.#texts[index] = hash;
+      this.#words = undefined;
+      if (!lowerHexDigits.test(hash)) this.#lowerHex = false;
+    }
+    this.sizes[index] = sizeBytes;
   }
 
   #asTexts(words: Uint32Array, count: number): string[] {

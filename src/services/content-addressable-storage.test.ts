@@ -216,6 +216,25 @@ describe('BatchUpdateBlobs', () => {
     assert.deepEqual(missingBlobDigests.map((digest) => digest.hash), asked.map((digest) => digest.hash));
   });
 
+  it('CAS-11, CAS-17: echoes digests as they came, however many have what a hash may not have', async (t) => {
+    await using cache = await serveCache();
+    const random = seededRandom(t);
+    const bytes = text('one that is there');
+    await cache.client.unary(batchUpdateBlobs, { requests: [{ digest: wire(Digest.of(bytes)), data: bytes }] });
+    for (let round = 0; round < 20; round += 1) {
+      const odd = [{ hash: 'A'.repeat(64), sizeBytes: 3n }, { hash: '', sizeBytes: 0n }, { hash: 'g'.repeat(64), sizeBytes: 5n }, { hash: 'f'.repeat(63), sizeBytes: -4n }];
+      const usual = [wire(Digest.of(bytes)), { hash: Buffer.from(random.bytes(32)).toString('hex'), sizeBytes: 7n }, wire(Digest.empty(sha256))];
+      const digests = Array.from({ length: random.integer(1, 30) }, () => random.pick(round % 2 === 0 ? usual : [...usual, ...usual, ...odd]));
+      const read = await cache.client.unary(batchReadBlobs, { digests });
+      assert.deepEqual(read.responses.map(({ digest }) => [digest?.hash, digest?.sizeBytes]), digests.map(({ hash, sizeBytes }) => [hash, sizeBytes]));
+      const { OK, NOT_FOUND, INVALID_ARGUMENT } = status;
+      assert.deepEqual(codesOf(read), digests.map((digest) => (odd.some((one) => one === digest) ? INVALID_ARGUMENT : digest === usual[1] ? NOT_FOUND : OK)));
+      const updated = await cache.client.unary(batchUpdateBlobs, { requests: digests.map((digest) => ({ digest, data: bytes })) });
+      assert.deepEqual(updated.responses.map(({ digest }) => [digest?.hash, digest?.sizeBytes]), digests.map(({ hash, sizeBytes }) => [hash, sizeBytes]));
+      assert.deepEqual(codesOf(updated), digests.map((digest) => (digest === usual[0] ? OK : INVALID_ARGUMENT)));
+    }
+  });
+
   it('DG-2: one malformed digest at the start does not decide about the function of the others', async () => {
     await using cache = await serveCache();
     const bytes = text('md5');

@@ -8,6 +8,7 @@ import type { ByteBudget } from '../base/byte-budget.ts';
 import type { CacheUsage } from '../base/cache-usage.ts';
 import { CacheError } from '../base/cache-error.ts';
 import type { NextTurn } from '../base/clock.ts';
+import { hashDigits } from '../base/hex-words.ts';
 import type { Log } from '../base/log.ts';
 import { isPromise } from '../base/maybe-promise.ts';
 import type { MaybePromise } from '../base/maybe-promise.ts';
@@ -20,13 +21,14 @@ import { parseInstanceName } from '../digest/instance-name.ts';
 import { packDetails } from '../grpc/outcome.ts';
 import { implementService } from '../grpc/service.ts';
 import type { CallContext, Handlers, ServiceImplementation } from '../grpc/service.ts';
-import { grpcStatusOf, okStatus } from '../grpc/status.ts';
+import { grpcStatusOf } from '../grpc/status.ts';
+import type { EntryStatus } from '../proto/batch-entry-writer.ts';
 import type { BatchReadAnswer, BatchReadQuery } from '../proto/batch-read-codec.ts';
 import type { BatchUpdateAnswer, BatchUpdateItem, BatchUpdateQuery } from '../proto/batch-update-codec.ts';
 import type { FindMissingAnswer, FindMissingQuery } from '../proto/find-missing-codec.ts';
 import { Compressor_Value, ContentAddressableStorage } from '../proto/gen/build/bazel/remote/execution/v2/remote_execution_pb.ts';
 import type { GetTreeRequest } from '../proto/gen/build/bazel/remote/execution/v2/remote_execution_pb.ts';
-import type { ReceivedDigest, ReceivedDigests } from '../proto/packed-digests.ts';
+import type { ReceivedDigests } from '../proto/packed-digests.ts';
 import type { ServiceLimits } from './limits.ts';
 import { batchDigestFunction, requestDigest } from './request-digest.ts';
 import { treePages } from './tree-pages.ts';
@@ -59,7 +61,6 @@ const utf8BytesMax = 3;
 const ofSixtyFourDigits = resolveDigestFunction(0, sha256.emptyHash);
 
 const identity: number = Compressor_Value.IDENTITY;
-const okEntry = { code: okStatus };
 const absentText = 'not in the cache';
 
 export function createContentAddressableStorageService(dependencies: ContentAddressableStorageDependencies): ServiceImplementation {
@@ -124,9 +125,9 @@ class ContentAddressableStorageService {
   async batchUpdate(request: BatchUpdateQuery, context: CallContext): Promise<BatchUpdateAnswer> {
     this.#require('write', request.instanceName, context);
     const { digests, requests } = request;
-    const digestFunction = batchDigestFunction(request.digestFunction, digests.hashes);
+    const digestFunction = batchFunctionOf(request.digestFunction, digests);
     this.#checkBatch(requests.reduce((sum, { data }) => sum + data.byteLength, 0), 'write large blobs by ByteStream');
-    const textCharsMax = this.#entryTextCharsMax(requests.length, digests.hashes, 0);
+    const textCharsMax = this.#entryTextCharsMax(requests.length, digests, 0);
     const checked = checkEach(digestFunction, digests);
     const outcomes = requests.map((entry): BlobBytes | CacheError => {
       if (entry.compressor !== identity) return compressed(entry);
@@ -138,10 +139,12 @@ class ContentAddressableStorageService {
     const results = accepted.length === 0 ? [] : await this.#blobs.putMany(accepted, context);
     let next = 0;
     return {
-      responses: outcomes.map((outcome, index) => {
+      // The client's own digests, so that it finds its entry whatever is wrong with it.
+      digests,
+      digestIndexes: requests.map(({ digestIndex }) => digestIndex),
+      outcomes: outcomes.map((outcome) => {
         const failure: PutResult = outcome instanceof CacheError ? outcome : results[next++];
-        // The client's own digest, so that it finds its entry whatever is wrong with it.
-        return { digest: echo(digests, requests[index]?.digestIndex ?? -1), status: failure === undefined ? okEntry : this.#failedEntry(failure, textCharsMax) };
+        return failure === undefined ? undefined : this.#failedEntry(failure, textCharsMax);
       }),
     };
   }
@@ -149,21 +152,20 @@ class ContentAddressableStorageService {
   batchRead(request: BatchReadQuery, context: CallContext): MaybePromise<BatchReadAnswer> {
     this.#require('read', request.instanceName, context);
     const { digests } = request;
-    const { hashes } = digests;
-    const digestFunction = batchDigestFunction(request.digestFunction, hashes);
-    this.#entryTextCharsMax(hashes.length, hashes, 0); // first, since each malformed digest makes an error
+    const { length } = digests.sizes;
+    const digestFunction = batchFunctionOf(request.digestFunction, digests);
+    this.#entryTextCharsMax(length, digests, 0); // first, since each malformed digest makes an error
     const { asked, refused } = checkEach(digestFunction, digests);
     this.#checkBatch(asked.totalBytes, 'read large blobs by ByteStream');
-    const textCharsMax = this.#entryTextCharsMax(hashes.length, hashes, asked.totalBytes);
+    const textCharsMax = this.#entryTextCharsMax(length, digests, asked.totalBytes);
     const answer = (found: readonly GetResult[]): BatchReadAnswer => {
       this.#countReads(found, request.instanceName, context);
       let next = 0;
-      return {
-        responses: hashes.map((_, index) => {
-          const result = refused.get(index) ?? found[next++];
-          return { digest: echo(digests, index), ...this.#readEntry(result, textCharsMax) };
-        }),
-      };
+      const outcomes = digests.sizes.map((_, index) => {
+        const result = refused.get(index) ?? found[next++];
+        return result instanceof Uint8Array ? result : this.#unreadEntry(result, textCharsMax);
+      });
+      return { digests, outcomes };
     };
     const found = asked.length === 0 ? [] : this.#blobs.getMany(asked, context);
     return isPromise(found) ? found.then(answer) : answer(found);
@@ -190,12 +192,11 @@ class ContentAddressableStorageService {
     this.#usage.of(context.tool, instanceName).reads.add(hits, misses);
   }
 
-  #readEntry(result: GetResult, textCharsMax: number) {
-    if (result === undefined) return { status: { code: grpcStatusOf.not_found, message: shortened(absentText, textCharsMax) } };
-    return result instanceof CacheError ? { status: this.#failedEntry(result, textCharsMax) } : { data: result, status: okEntry };
+  #unreadEntry(result: CacheError | undefined, textCharsMax: number): EntryStatus {
+    return result === undefined ? { code: grpcStatusOf.not_found, message: shortened(absentText, textCharsMax) } : this.#failedEntry(result, textCharsMax);
   }
 
-  #failedEntry(error: CacheError, textCharsMax: number) {
+  #failedEntry(error: CacheError, textCharsMax: number): EntryStatus {
     const { code, message } = error;
     // The call itself succeeds, so nobody else would hear of it.
     if (code === 'internal') this.#log.error('a blob of a batch failed for a reason that is a fault of this server', error);
@@ -224,10 +225,11 @@ class ContentAddressableStorageService {
    * counted, and each entry echoes its digest, a malformed one as long as it came.
    * @throws CacheError `invalid_argument` when the answer would be too large without any text.
    */
-  #entryTextCharsMax(count: number, hashes: Iterable<string | undefined>, dataBytes: number): number {
+  #entryTextCharsMax(count: number, digests: ReceivedDigests, dataBytes: number): number {
     const { answerBytesMax } = this.#limits;
     let boundBytes = dataBytes + count * entryOverheadBytes;
-    for (const hash of hashes) boundBytes += hash === undefined ? 0 : Buffer.byteLength(hash);
+    if (digests.words === undefined) for (const hash of digests.hashes) boundBytes += Buffer.byteLength(hash);
+    else boundBytes += digests.sizes.length * hashDigits;
     if (boundBytes <= answerBytesMax) {
       return Math.min(entryTextCharsMax, Math.floor((answerBytesMax - boundBytes) / utf8BytesMax / Math.max(1, count)));
     }
@@ -252,10 +254,10 @@ function functionOf(wireValue: number, digests: ReceivedDigests): DigestFunction
   return resolveDigestFunction(wireValue, digests.hashes[0]);
 }
 
-/** The digest as it came. */
-function echo({ hashes, sizes }: ReceivedDigests, index: number): ReceivedDigest | undefined {
-  const hash = hashes[index];
-  return hash === undefined ? undefined : { hash, sizeBytes: sizes[index] ?? 0 };
+/** As `batchDigestFunction`, in the same way. */
+function batchFunctionOf(wireValue: number, digests: ReceivedDigests): DigestFunction {
+  if (wireValue === 0 && digests.words !== undefined) return ofSixtyFourDigits;
+  return batchDigestFunction(wireValue, wireValue === 0 ? digests.hashes : []);
 }
 
 /** Digests of a batch, which are judged one by one. */

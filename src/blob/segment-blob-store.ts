@@ -13,10 +13,12 @@ import type { DigestFunction } from '../digest/digest-function.ts';
 import type { DigestList } from '../digest/digest-list.ts';
 import type { Slot } from '../engine/blob-index.ts';
 import { checkWhole, tooLong } from '../engine/digest-check.ts';
+import type { WantedBlob } from '../engine/record-reads.ts';
 import type { StoreEngine } from '../engine/store-engine.ts';
 import type { BlobBytes, BlobStore, BlobStoreCapabilities, GetOptions, GetResult, PutResult } from './blob-store.ts';
 import { FileStreams } from './file-streams.ts';
 import { checkAccepted, checkKnownSize, checkRange, wrongSize } from './known-blob.ts';
+import { PresentBlobs } from './present-blobs.ts';
 import { SeenDigests } from './seen-digests.ts';
 import type { WholeFiles } from './whole-files.ts';
 
@@ -92,28 +94,24 @@ export class SegmentBlobStore implements BlobStore {
   getMany(digests: DigestList, options?: CallOptions): MaybePromise<readonly GetResult[]> {
     const engine = this.#engine;
     const results: GetResult[] = new Array<GetResult>(digests.length).fill(undefined);
-    const [small, others]: [number[], number[]] = [[], []];
+    const [records, others]: [WantedBlob[], number[]] = [[], []];
     const nowS = engine.nowS();
     for (let index = 0; index < digests.length; index += 1) {
-      const slot = engine.findBlob(digests.function, digests.hashAt(index));
+      const slot = engine.findListed(digests, index);
       if (slot === -1) continue;
       if (engine.blobs.isFile(slot) || engine.blobs.sizeOf(slot) !== digests.sizeAt(index)) {
         others.push(index);
       } else {
         engine.touchBlob(slot, nowS);
-        small.push(index);
+        records.push(engine.wantedBlob(index, slot));
       }
     }
-    const records = small.length === 0 ? [] : engine.readBlobs(digests, small, options);
-    const place = (read: readonly GetResult[]): readonly GetResult[] => {
-      for (const [index, position] of small.entries()) results[position] = read[index];
-      return results;
-    };
-    if (others.length === 0) return isPromise(records) ? records.then(place) : place(records);
+    const reading = records.length === 0 ? undefined : engine.readBlobs(digests, records, results, options);
+    if (others.length === 0) return reading === undefined ? results : reading.then(() => results);
     const files = mapBounded(others, batchConcurrencyMax, async (position) => {
       results[position] = await outcome(() => this.#readAny(digests.at(position), options));
     });
-    return Promise.all([records, files]).then(([read]) => place(read));
+    return Promise.all([reading, files]).then(() => results);
   }
 
   async put(digest: Digest, bytes: AsyncIterable<Uint8Array>, options?: CallOptions): Promise<void> {
@@ -130,32 +128,43 @@ export class SegmentBlobStore implements BlobStore {
   }
 
   async putMany(blobs: readonly BlobBytes[], options?: CallOptions): Promise<readonly PutResult[]> {
+    const engine = this.#engine;
     const results: PutResult[] = new Array<PutResult>(blobs.length).fill(undefined);
-    const [small, others]: [Promise<void>[], number[]] = [[], []];
-    for (const [index, { digest, bytes }] of blobs.entries()) {
-      const slot = this.#engine.findBlob(digest.function, digest.hash);
-      if (slot !== -1 && this.#engine.blobs.sizeOf(slot) === digest.sizeBytes) this.#engine.touchBlob(slot, this.#engine.nowS());
-      else if (slot !== -1 || digest.sizeBytes > this.#engine.smallBytesMax) others.push(index);
-      else small.push(this.#putWhole(results, index, { digest, bytes }, options));
+    const present = new PresentBlobs(engine, blobs, results);
+    const [small, others]: [number[], number[]] = [[], []];
+    let index = 0;
+    for (const blob of blobs) {
+      const { digest } = blob;
+      const slot = engine.findBlob(digest.function, digest.hash);
+      if (slot !== -1 && engine.blobs.sizeOf(slot) === digest.sizeBytes) present.add(index, slot, blob);
+      else (slot !== -1 || digest.sizeBytes > engine.smallBytesMax ? others : small).push(index);
+      index += 1;
     }
+    const wronglyStored = present.check();
+    const each = async (position: number, put: (blob: BlobBytes) => Promise<void>): Promise<void> => {
+      const blob = blobs[position];
+      if (blob !== undefined) results[position] = await outcome(() => put(blob).then(() => undefined));
+    };
     // All small ones at once: they go into one write, and one sync.
     await Promise.all([
-      ...small,
-      mapBounded(others, batchConcurrencyMax, async (index) => {
-        const blob = blobs[index];
-        if (blob !== undefined) results[index] = await outcome(() => this.put(blob.digest, byteSourceOf(blob.bytes), options).then(() => undefined));
-      }),
+      ...small.map((position) => each(position, (blob) => this.#putWhole(blob, options))),
+      ...wronglyStored.map((position) => each(position, (blob) => this.#putInstead(blob, options))),
+      mapBounded(others, batchConcurrencyMax, (position) => each(position, ({ digest, bytes }) => this.put(digest, byteSourceOf(bytes), options))),
     ]);
     return results;
   }
 
   /** The bytes are the caller's until this resolves, and nobody writes to them before. */
-  async #putWhole(results: PutResult[], index: number, { digest, bytes }: BlobBytes, options?: CallOptions): Promise<void> {
-    results[index] = await outcome(async (): Promise<undefined> => {
-      checkAccepted(digest, this.capabilities);
-      checkWhole(digest, bytes);
-      await this.#engine.putSmall(digest, bytes, options);
-    });
+  async #putWhole({ digest, bytes }: BlobBytes, options?: CallOptions): Promise<void> {
+    checkAccepted(digest, this.capabilities);
+    checkWhole(digest, bytes);
+    await this.#engine.putSmall(digest, bytes, options);
+  }
+
+  /** Other bytes are stored, which a reader finds out and takes out of service. */
+  async #putInstead({ digest, bytes }: BlobBytes, options?: CallOptions): Promise<void> {
+    await this.#engine.readBlob(digest, options);
+    await this.#engine.putSmall(digest, bytes, options);
   }
 
   #slotOf(digest: Digest): Slot {

@@ -10,11 +10,11 @@ export interface WantedRecord {
 }
 
 /** One read, and what is in it, by offset. */
-export interface PlannedRead {
+export interface PlannedRead<Wanted extends WantedRecord = WantedRecord> {
   readonly segment: number;
   readonly offset: number;
   readonly bytes: number;
-  readonly records: readonly WantedRecord[];
+  readonly records: readonly Wanted[];
 }
 
 export interface ReadLimits {
@@ -25,9 +25,9 @@ export interface ReadLimits {
 }
 
 /** Reads that cover every record, each record whole in one of them; by segment and offset. */
-export function planReads(wanted: readonly WantedRecord[], limits: ReadLimits): readonly PlannedRead[] {
-  const reads: PlannedRead[] = [];
-  let open: { segment: number; offset: number; bytes: number; records: WantedRecord[] } | undefined;
+export function planReads<Wanted extends WantedRecord>(wanted: readonly Wanted[], limits: ReadLimits): readonly PlannedRead<Wanted>[] {
+  const reads: PlannedRead<Wanted>[] = [];
+  let open: { segment: number; offset: number; bytes: number; records: Wanted[] } | undefined;
   for (const record of inOrder(wanted)) {
     if (open !== undefined && fits(open, record, limits)) {
       open.bytes = Math.max(open.bytes, record.offset + record.bytes - open.offset);
@@ -47,10 +47,11 @@ function fits(read: { readonly segment: number; readonly offset: number; readonl
 }
 
 /** What was written together is asked for in that order more often than not, and needs no sorting. */
-function inOrder(wanted: readonly WantedRecord[]): readonly WantedRecord[] {
-  for (let index = 1; index < wanted.length; index += 1) {
-    const [before, record] = [wanted[index - 1], wanted[index]];
-    if (before !== undefined && record !== undefined && compare(before, record) > 0) return wanted.toSorted(compare);
+function inOrder<Wanted extends WantedRecord>(wanted: readonly Wanted[]): readonly Wanted[] {
+  let before: Wanted | undefined;
+  for (const record of wanted) {
+    if (before !== undefined && compare(before, record) > 0) return wanted.toSorted(compare);
+    before = record;
   }
   return wanted;
 }

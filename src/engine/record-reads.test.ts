@@ -6,8 +6,9 @@ import { sha256 } from '../digest/digest-function.ts';
 import { DigestList } from '../digest/digest-list.ts';
 import { HandSyncedLog } from '../testing/hand-synced-log.ts';
 import { RecordReads } from './record-reads.ts';
-import type { RecordReadsParts } from './record-reads.ts';
-import type { ReadRecord } from './segment-store.ts';
+import type { BlobResult, RecordReadsParts } from './record-reads.ts';
+import type { PlannedRead, WantedRecord } from './read-plan.ts';
+import type { RecordBytes } from './record-codec.ts';
 
 const nowS = 1_700_000_000;
 const right = Buffer.from('what was stored');
@@ -26,11 +27,10 @@ class Rig {
   readonly reads = new RecordReads({
     entries: this.log.entries,
     store: {
-      read: async (index: HandSyncedLog['entries']['blobs'], slot: number) => this.#later({ segment: index.segmentOf(slot), offset: index.offsetOf(slot), bytes: this.log.entries.recordBytes(index, slot) }),
-      readMany: async (plan: readonly { readonly records: readonly { readonly index: number; readonly segment: number; readonly offset: number; readonly bytes: number }[] }[]) => {
-        const outcomes: (ReadRecord | 'wrong')[] = [];
-        for (const { records } of plan) for (const record of records) outcomes[record.index] = await this.#later(record);
-        return outcomes;
+      read: async (index: HandSyncedLog['entries']['blobs'], slot: number) =>
+        this.#later(() => this.log.readAt({ segment: index.segmentOf(slot), offset: index.offsetOf(slot), bytes: this.log.entries.recordBytes(index, slot) })),
+      readMany: async (plan: readonly PlannedRead[], settle: (record: WantedRecord, read: RecordBytes) => void) => {
+        for (const { records } of plan) for (const record of records) settle(record, await this.#later(() => this.log.bytesAt(record)));
       },
     },
     quarantine: {
@@ -60,20 +60,27 @@ class Rig {
     for (let turn = 0; turn < 20; turn += 1) await Promise.resolve();
   }
 
-  async #later(place: { readonly segment: number; readonly offset: number; readonly bytes: number }): Promise<ReadRecord | 'wrong'> {
+  async #later<T>(read: () => T): Promise<T> {
     this.count += 1;
-    const record = this.log.readAt(place);
+    const result = read();
     const { promise, resolve } = Promise.withResolvers<void>();
     this.#waiting.push(resolve);
     await promise;
-    return record;
+    return result;
   }
 }
 
 /** As `blob`, and as one of many. */
 const ways: readonly (readonly [string, (rig: Rig) => Promise<unknown>])[] = [
   ['alone', async ({ reads }) => reads.blob(digest)],
-  ['among others', async ({ reads }) => (await reads.blobs(DigestList.of(digest), [0]))[0]],
+  [
+    'among others',
+    async ({ reads, log }) => {
+      const results: BlobResult[] = [undefined];
+      await reads.blobs(DigestList.of(digest), [reads.wanted(0, log.findBlob(hash))], results);
+      return results[0];
+    },
+  ],
 ];
 
 describe('RecordReads, late', () => {

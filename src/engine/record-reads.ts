@@ -1,6 +1,6 @@
 // Reads of blobs and values that are records, by name: looked up, read, checked, and followed where the record has moved
 // meanwhile. What is wrong is taken out of service and absent.
-import type { CacheError } from '../base/cache-error.ts';
+import { CacheError } from '../base/cache-error.ts';
 import type { CallOptions } from '../base/call-options.ts';
 import { isPromise } from '../base/maybe-promise.ts';
 import type { MaybePromise } from '../base/maybe-promise.ts';
@@ -13,11 +13,22 @@ import type { ValueIdentity } from './key-words.ts';
 import type { LiveEntries } from './live-entries.ts';
 import { planReads } from './read-plan.ts';
 import type { ReadLimits, WantedRecord } from './read-plan.ts';
+import { RecordBytes } from './record-codec.ts';
 import { decodePointer } from './record-payloads.ts';
 import type { RecordQuarantine, RecordSubject } from './record-quarantine.ts';
+import { recordIn } from './segment-store.ts';
 import type { ReadRecord, SegmentStore } from './segment-store.ts';
 import type { SmallPuts } from './small-puts.ts';
 import type { ValuePuts } from './value-puts.ts';
+
+/** A blob that is a record, by its index in a list of digests. */
+export interface WantedBlob extends WantedRecord {
+  /** Its hash was found right since the start. */
+  readonly isVerified: boolean;
+}
+
+/** The bytes of a blob; undefined: it is none, or corrupt and out of service now. */
+export type BlobResult = Uint8Array | undefined | CacheError;
 
 /** A value as it was found, or the blob that it is. */
 export interface FoundValue {
@@ -67,29 +78,44 @@ export class RecordReads {
     });
   }
 
-  /** As `blob` for those of `digests` at `positions`; results in that order. What cannot be read is a result too. */
-  blobs(digests: DigestList, positions: readonly number[], options?: CallOptions): MaybePromise<readonly (Uint8Array | undefined | CacheError)[]> {
-    const { entries, store } = this.#parts;
-    const wanted: WantedRecord[] = [];
-    for (const [index, position] of positions.entries()) {
-      const slot = this.#slotOf(digests, position);
-      if (slot === -1) continue;
-      wanted.push({ index, segment: entries.blobs.segmentOf(slot), offset: entries.blobs.offsetOf(slot), bytes: entries.recordBytes(entries.blobs, slot) });
-    }
-    const outcomes = store.readMany(planReads(wanted, readLimits), options);
-    const places: (Place | undefined)[] = [];
-    if (isPromise(outcomes)) for (const one of wanted) places[one.index] = one;
-    const gather = (read: Awaited<typeof outcomes>): MaybePromise<readonly (Uint8Array | undefined | CacheError)[]> => {
-      const late: Promise<void>[] = [];
-      const results: (Uint8Array | undefined | CacheError)[] = positions.map((position, index) => {
-        const result = this.#outcome(digests, position, { read: read[index], place: places[index] }, options);
-        if (!isPromise(result)) return result;
-        late.push(result.then((later) => void (results[index] = later)));
-        return undefined;
-      });
-      return late.length === 0 ? results : Promise.all(late).then(() => results);
+  /** What to read for the blob that is the record of `slot`, in this turn; `index` is its place in a list of digests. */
+  wanted(index: number, slot: Slot): WantedBlob {
+    const { entries } = this.#parts;
+    const { blobs } = entries;
+    return { index, segment: blobs.segmentOf(slot), offset: blobs.offsetOf(slot), bytes: entries.recordBytes(blobs, slot), isVerified: blobs.isVerified(slot) };
+  }
+
+  /**
+   * As `blob` for many, which were looked up in this turn: one result at the index of each, in `results`. What cannot be read is a
+   * result too. Undefined: all of them are there.
+   */
+  blobs(digests: DigestList, wanted: readonly WantedBlob[], results: BlobResult[], options?: CallOptions): Promise<void> | undefined {
+    const late: Promise<void>[] = [];
+    // Longer hashes than a key has are compared with the one of the record.
+    const isKnown = digests.function.hashBytes <= keyBytes;
+    let isLate = false;
+    const settle = (blob: WantedBlob, read: RecordBytes | CacheError): void => {
+      const { index } = blob;
+      const known = isKnown && blob.isVerified && !isLate && read instanceof RecordBytes ? read.payloadAt(blob.offset, blob.bytes) : undefined;
+      const result = known ?? this.#outcome(digests, blob, read, options);
+      if (isPromise(result)) late.push(result.then((later) => void (results[index] = later)));
+      else results[index] = result;
     };
-    return isPromise(outcomes) ? outcomes.then(gather) : gather(outcomes);
+    const reading = this.#parts.store.readMany(planReads(wanted, readLimits), settle, options);
+    isLate = true;
+    if (reading !== undefined) return reading.then(() => Promise.all(late)).then(() => undefined);
+    return late.length === 0 ? undefined : Promise.all(late).then(() => undefined);
+  }
+
+  /**
+   * Tells of each blob, which were looked up in this turn, whether its record has the `bytesOf` its index; undefined: that cannot be
+   * told without waiting. All in this call. Checksums are not looked at: equal bytes are right if those that are verified are.
+   */
+  compare(wanted: readonly WantedBlob[], bytesOf: (index: number) => Uint8Array | undefined, tell: (index: number, isSame: boolean | undefined) => void): void {
+    this.#parts.store.lookNow(planReads(wanted, readLimits), ({ index, offset, bytes }, read) => {
+      const sent = bytesOf(index);
+      tell(index, sent && read?.holds(offset, bytes, sent));
+    });
   }
 
   /** Right by its checksum; that is a use. Undefined: absent, or corrupt and out of service now. */
@@ -116,15 +142,16 @@ export class RecordReads {
     return right ?? this.blob(digest, options);
   }
 
-  /** @param place where it was read, if that was waited for. */
-  #outcome(digests: DigestList, position: number, { read, place }: ReadAt, options?: CallOptions): MaybePromise<Uint8Array | undefined | CacheError> {
-    if (read === undefined || read instanceof Error) return read;
-    // It may have moved while others were waited for; then it is read alone, and judged by that.
-    if (read === 'wrong') return this.blob(digests.at(position), options);
-    const slot = this.#slotOf(digests, position);
-    if (place !== undefined && !isAt(this.#parts.entries.blobs, slot, place)) return this.#elsewhere(digests.at(position), read, options);
-    if (slot !== -1 && this.#parts.entries.blobs.isVerified(slot) && digests.function.hashBytes <= keyBytes) return read.payload;
-    return this.#checkedBlob(digests.at(position), slot, read);
+  #outcome(digests: DigestList, wanted: WantedBlob, read: RecordBytes | CacheError, options?: CallOptions): MaybePromise<BlobResult> {
+    if (!(read instanceof RecordBytes)) return read;
+    const record = recordIn(read, wanted.offset, wanted.bytes);
+    const digest = digests.at(wanted.index);
+    return settled(() => {
+      // It may have moved while others were waited for; then it is read alone, and judged by that.
+      if (record === 'wrong') return this.blob(digest, options);
+      const slot = this.#blobSlot(digest);
+      return isAt(this.#parts.entries.blobs, slot, wanted) ? this.#checkedBlob(digest, slot, record) : this.#elsewhere(digest, record, options);
+    });
   }
 
   /** @param slot of the blob where the record was read; -1: it is not there any more, so nothing is said of it. */
@@ -186,21 +213,10 @@ export class RecordReads {
     return slot !== -1 && !orFile && blobs.isFile(slot) ? -1 : slot;
   }
 
-  #slotOf(digests: DigestList, position: number): Slot {
-    const { blobs } = this.#parts.entries;
-    const slot = this.#key.setHash(blobTag(digests.function.wireValue), digests.hashAt(position)) ? blobs.find(this.#key) : -1;
-    return slot !== -1 && blobs.isFile(slot) ? -1 : slot;
-  }
-
   #valueSlot(identity: ValueIdentity): Slot {
     this.#key.setValue(identity);
     return this.#parts.entries.values.find(this.#key);
   }
-}
-
-interface ReadAt {
-  readonly read: ReadRecord | 'wrong' | CacheError | undefined;
-  readonly place: Place | undefined;
 }
 
 interface Place {
@@ -215,4 +231,18 @@ function placeOf(index: BlobIndex, slot: Slot): Place {
 /** Whether the record that was read is still the one of the entry. */
 function isAt(index: BlobIndex, slot: Slot, { segment, offset }: Place): boolean {
   return slot !== -1 && index.segmentOf(slot) === segment && index.offsetOf(slot) === offset;
+}
+
+/** What `read` gives, or the CacheError that it fails with. */
+function settled<T>(read: () => MaybePromise<T>): MaybePromise<T | CacheError> {
+  const failure = (thrown: unknown): CacheError => {
+    if (thrown instanceof CacheError) return thrown;
+    throw thrown;
+  };
+  try {
+    const result = read();
+    return isPromise(result) ? result.catch(failure) : result;
+  } catch (thrown) {
+    return failure(thrown);
+  }
 }

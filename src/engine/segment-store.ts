@@ -12,7 +12,7 @@ import type { BlobIndex, Slot } from './blob-index.ts';
 import { KeyWords } from './key-words.ts';
 import type { LiveEntries } from './live-entries.ts';
 import type { PageCacheGuess } from './page-cache-guess.ts';
-import type { PlannedRead } from './read-plan.ts';
+import type { PlannedRead, WantedRecord } from './read-plan.ts';
 import { RecordBytes } from './record-codec.ts';
 import type { RecordHead } from './record-codec.ts';
 import { SegmentHandles } from './segment-handles.ts';
@@ -35,9 +35,6 @@ export interface ReadRecord {
   readonly payload: Buffer;
 }
 
-/** Of one record among many. Where it is `wrong` the caller looks its key up again: it may have moved meanwhile. */
-export type ReadOutcome = ReadRecord | 'wrong' | CacheError;
-
 export interface SegmentStorePorts {
   readonly files: Pick<LogFileSystem, 'openLog'>;
   readonly clock: MonotonicClock;
@@ -54,6 +51,9 @@ export interface SegmentStoreOptions {
   readonly waitingReadsMax: number;
 }
 
+/** Memory that is used again and again; as much as one read of many records takes. */
+const lentBytesMax = 262_144;
+
 /** Where records are. */
 export interface StoredEntries {
   readonly table: SegmentTable;
@@ -67,6 +67,7 @@ export class SegmentStore implements AsyncDisposable {
   readonly #guess: PageCacheGuess;
   readonly #handles: SegmentHandles;
   readonly #reads: Semaphore;
+  #lent: Buffer | undefined;
 
   constructor({ files, clock, guess }: SegmentStorePorts, { table, entries }: StoredEntries, options: SegmentStoreOptions) {
     this.#table = table;
@@ -124,19 +125,32 @@ export class SegmentStore implements AsyncDisposable {
   /** As `read`, for who knows a place that counts at the time of this call. */
   readAt(place: RecordPlace, options?: CallOptions): MaybePromise<ReadRecord | 'wrong'> {
     const file = this.#fileForNow(place);
-    return file === undefined ? this.#recordLater(place, options) : recordIn(this.#readNow(file, place), place);
+    return file === undefined ? this.#recordLater(place, options) : recordIn(this.#readNow(file, place, Buffer.allocUnsafe(place.bytes)), place.offset, place.bytes);
   }
 
-  /** One outcome per wanted record, by its `index`; the places count at the time of this call. What fails is an outcome too. */
-  readMany(plan: readonly PlannedRead[], options?: CallOptions): MaybePromise<readonly ReadOutcome[]> {
-    const outcomes: ReadOutcome[] = [];
+  /**
+   * Gives each record to `settle` with the bytes in which it stands at its offset, or why they could not be read; what stands there
+   * is not looked at. The places count at the time of this call. Undefined: all are settled, else they are when it resolves.
+   */
+  readMany<Wanted extends WantedRecord>(plan: readonly PlannedRead<Wanted>[], settle: (record: Wanted, read: RecordBytes | CacheError) => void, options?: CallOptions): Promise<void> | undefined {
     const later: Promise<void>[] = [];
     for (const read of plan) {
       const file = this.#fileForNow(read);
-      if (file === undefined) later.push(this.#fillLater(outcomes, read, options));
-      else fill(outcomes, read, this.#tryNow(file, read));
+      if (file === undefined) later.push(this.#readLater(read, options).catch(failureOf).then((bytes) => settleAll(read, bytes, settle)));
+      else settleAll(read, this.#tryNow(file, read, Buffer.allocUnsafe(read.bytes)), settle);
     }
-    return later.length === 0 ? outcomes : Promise.all(later).then(() => outcomes);
+    return later.length === 0 ? undefined : Promise.all(later).then(() => undefined);
+  }
+
+  /**
+   * As `readMany` as far as that can be done at once, else with undefined. What `look` is given is written to again when it returns.
+   */
+  lookNow<Wanted extends WantedRecord>(plan: readonly PlannedRead<Wanted>[], look: (record: Wanted, read: RecordBytes | undefined) => void): void {
+    for (const read of plan) {
+      const file = this.#fileForNow(read);
+      const bytes = file && this.#tryNow(file, read, this.#lentBytes(read.bytes));
+      for (const record of read.records) look(record, bytes instanceof CacheError ? undefined : bytes);
+    }
   }
 
   /** Waits for reads under way. */
@@ -149,8 +163,7 @@ export class SegmentStore implements AsyncDisposable {
   }
 
   /** Blocks the loop. The two looks at the clock cost less than a tenth of the read, and tell how wrong the guess is. */
-  #readNow(file: LogFile, { segment, offset, bytes }: RecordPlace): RecordBytes {
-    const into = Buffer.allocUnsafe(bytes);
+  #readNow(file: LogFile, { segment, offset, bytes }: RecordPlace, into: Buffer): RecordBytes {
     const beganMs = this.#clock.nowMs();
     const count = readNow(file, into, offset);
     const nowMs = this.#clock.nowMs();
@@ -159,12 +172,19 @@ export class SegmentStore implements AsyncDisposable {
     return new RecordBytes(into.subarray(0, count), offset, this.#table.at(segment).nonceCrc);
   }
 
-  #tryNow(file: LogFile, read: PlannedRead): RecordBytes | CacheError {
+  #tryNow(file: LogFile, read: RecordPlace, into: Buffer): RecordBytes | CacheError {
     try {
-      return this.#readNow(file, read);
+      return this.#readNow(file, read, into);
     } catch (thrown) {
       return failureOf(thrown);
     }
+  }
+
+  /** For what is looked at before anything else is read. */
+  #lentBytes(bytes: number): Buffer {
+    if (bytes > lentBytesMax) return Buffer.allocUnsafe(bytes);
+    this.#lent ??= Buffer.allocUnsafeSlow(lentBytesMax);
+    return this.#lent.subarray(0, bytes);
   }
 
   /** The segment counts as being read from the moment of this call, so its bytes stay what they are. */
@@ -184,19 +204,16 @@ export class SegmentStore implements AsyncDisposable {
   }
 
   async #recordLater(place: RecordPlace, options: CallOptions | undefined): Promise<ReadRecord | 'wrong'> {
-    return recordIn(await this.#readLater(place, options), place);
-  }
-
-  async #fillLater(outcomes: ReadOutcome[], read: PlannedRead, options: CallOptions | undefined): Promise<void> {
-    fill(outcomes, read, await this.#readLater(read, options).catch(failureOf));
+    return recordIn(await this.#readLater(place, options), place.offset, place.bytes);
   }
 }
 
-function fill(outcomes: ReadOutcome[], { records }: PlannedRead, read: RecordBytes | CacheError): void {
-  for (const record of records) outcomes[record.index] = read instanceof CacheError ? read : recordIn(read, record);
+function settleAll<Wanted extends WantedRecord>({ records }: PlannedRead<Wanted>, read: RecordBytes | CacheError, settle: (record: Wanted, read: RecordBytes | CacheError) => void): void {
+  for (const record of records) settle(record, read);
 }
 
-function recordIn(read: RecordBytes, { offset, bytes }: RecordPlace): ReadRecord | 'wrong' {
+/** The record of `bytes` at `offset` of its segment, if both its checksums are right. */
+export function recordIn(read: RecordBytes, offset: number, bytes: number): ReadRecord | 'wrong' {
   const payload = read.payloadAt(offset, bytes);
   return payload === undefined ? 'wrong' : new RightRecord(payload, read, offset);
 }

@@ -22,7 +22,7 @@ import type { ValueIdentity } from './key-words.ts';
 import { openEngine } from './open-engine.ts';
 import { recordBytes } from './record-codec.ts';
 import { encodePointer } from './record-payloads.ts';
-import type { FoundValue } from './record-reads.ts';
+import type { BlobResult, FoundValue, WantedBlob } from './record-reads.ts';
 import type { Uploads } from './uploads.ts';
 
 /** Of the offsets in a segment: together with the 24 bits of its ordinal a whole number. */
@@ -134,10 +134,27 @@ export class StoreEngine implements AsyncDisposable {
     return this.#trackedMaybe(this.#parts.reads.blob(digest, options));
   }
 
-  /** As `readBlob` for those of `digests` at `positions`, in that order; what cannot be read is a result too. */
-  readBlobs(digests: DigestList, positions: readonly number[], options?: CallOptions): MaybePromise<readonly (Uint8Array | undefined | CacheError)[]> {
+  /** What `readBlobs` takes for the blob that is the record of `slot`; both in this turn. */
+  wantedBlob(index: number, slot: Slot): WantedBlob {
+    return this.#parts.reads.wanted(index, slot);
+  }
+
+  /**
+   * As `readBlob` for many of `digests`: one result at the index of each, in `results`; what cannot be read is a result too.
+   * Undefined: all of them are there.
+   */
+  readBlobs(digests: DigestList, wanted: readonly WantedBlob[], results: BlobResult[], options?: CallOptions): Promise<void> | undefined {
     this.#checkOpen();
-    return this.#trackedMaybe(this.#parts.reads.blobs(digests, positions, options));
+    const reading = this.#parts.reads.blobs(digests, wanted, results, options);
+    return reading && this.#tracked(reading);
+  }
+
+  /**
+   * Tells of each blob that is a record, as `wantedBlob` gives it, whether it consists of the `bytesOf` its index; undefined: that
+   * cannot be told without waiting. All in this call.
+   */
+  compareBlobs(wanted: readonly WantedBlob[], bytesOf: (index: number) => Uint8Array | undefined, tell: (index: number, isSame: boolean | undefined) => void): void {
+    this.#parts.reads.compare(wanted, bytesOf, tell);
   }
 
   /** Right by its checksum; that is a use. Undefined: absent, or corrupt and out of service now. @throws as `readBlob`. */

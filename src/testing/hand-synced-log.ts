@@ -11,7 +11,7 @@ import { LiveEntries } from '../engine/live-entries.ts';
 import type { RoomClaim } from '../engine/log-claims.ts';
 import type { Appended, AppendRequest, LogWriter } from '../engine/log-writer.ts';
 import type { Settled } from '../engine/unsettled-records.ts';
-import { decodeHead, payloadIsRight, payloadOffset, recordBytes, writeHead } from '../engine/record-codec.ts';
+import { RecordBytes, decodeHead, payloadIsRight, payloadOffset, recordBytes, writeHead } from '../engine/record-codec.ts';
 import type { RecordKind } from '../engine/record-codec.ts';
 import { encodeTombstone } from '../engine/record-payloads.ts';
 import { RunningIntents } from '../engine/running-intents.ts';
@@ -158,6 +158,11 @@ export class HandSyncedLog {
     const at = offset + payloadOffset(decoded.head.hash.byteLength, Buffer.byteLength(decoded.head.instance));
     const payload = file.subarray(at, at + decoded.head.payloadBytes);
     return payloadIsRight(decoded.head, payload) ? { head: decoded.head, payload } : 'wrong';
+  }
+
+  /** What stands there now. */
+  bytesAt({ segment, offset, bytes }: RecordPlace): RecordBytes {
+    return new RecordBytes(Buffer.from(this.#fileOf(segment).subarray(offset, offset + bytes)), offset, this.table.at(segment).nonceCrc);
   }
 
   /** All that was appended is durable. */

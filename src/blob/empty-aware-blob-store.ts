@@ -28,6 +28,7 @@ export class EmptyAwareBlobStore implements BlobStore {
   }
 
   findMissing(digests: DigestList, options?: CallOptions): MaybePromise<DigestList> {
+    if (!digests.sizes.includes(0)) return this.#inner.findMissing(digests, options); // nearly always
     const others = digests.select((index) => digests.sizeAt(index) !== 0);
     return others.length === 0 ? others : this.#inner.findMissing(others, options);
   }
@@ -44,8 +45,8 @@ export class EmptyAwareBlobStore implements BlobStore {
   }
 
   getMany(digests: DigestList, options?: CallOptions): MaybePromise<readonly GetResult[]> {
+    if (!digests.sizes.includes(0)) return this.#inner.getMany(digests, options);
     const others = digests.select((index) => digests.sizeAt(index) !== 0);
-    if (others.length === digests.length) return this.#inner.getMany(digests, options);
     const weave = (found: readonly GetResult[]): readonly GetResult[] => {
       const next = found.values();
       return Array.from(digests.sizes, (sizeBytes) => (sizeBytes === 0 ? nothing : next.next().value));

@@ -161,15 +161,22 @@ export class DigestList implements Iterable<Digest> {
   /** The first `kept` stay, and the next one does not. */
   #selectWords(words: Uint32Array, kept: number, keep: (index: number) => boolean): DigestList {
     const sizes = this.sizes.slice(0, kept);
-    // Room for all that may come: most are kept, or few are looked at.
-    const selected = new Uint32Array((this.length - 1) * hashWordCount);
-    selected.set(words.subarray(0, kept * hashWordCount));
+    let selected: Uint32Array | undefined;
     for (let index = kept + 1; index < this.length; index += 1) {
       if (!keep(index)) continue;
+      selected ??= this.#roomFor(words, kept);
       for (let word = 0; word < hashWordCount; word += 1) selected[sizes.length * hashWordCount + word] = words[index * hashWordCount + word] ?? 0;
       sizes.push(this.sizeAt(index));
     }
-    return sizes.length === 0 ? DigestList.empty : new DigestList(this.function, selected, sizes);
+    if (sizes.length === 0) return DigestList.empty;
+    return new DigestList(this.function, selected ?? words, sizes);
+  }
+
+  /** For all that may come: most are kept, or few are looked at. The first `kept` of `words` are in it. */
+  #roomFor(words: Uint32Array, kept: number): Uint32Array {
+    const room = new Uint32Array((this.length - 1) * hashWordCount);
+    room.set(words.subarray(0, kept * hashWordCount));
+    return room;
   }
 
   /** Those from `from` on and before `to`. */

@@ -147,7 +147,8 @@ class Twin {
       index.segmentOf(slot) === known.segment && index.offsetOf(slot) === known.offset && index.sizeOf(slot) === known.sizeBytes &&
       index.usedAtS(slot) === known.usedAtS && index.sequenceOf(slot) === known.sequence && index.isFile(slot) === known.isFile &&
       index.isPointer(slot) === known.isPointer && index.isVerified(slot) === known.isVerified && index.wasUsed(slot) === known.wasUsed &&
-      index.wasTouched(slot) === known.wasTouched;
+      index.wasTouched(slot) === known.wasTouched &&
+      index.wasUsedAfter(slot, known.usedAtS - 1) === (known.wasUsed && known.wasTouched) && !index.wasUsedAfter(slot, known.usedAtS);
     if (!isRight) assert.deepEqual(entryAt(index, slot), known, `key ${number}`);
   }
 

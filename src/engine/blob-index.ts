@@ -252,6 +252,13 @@ export class BlobIndex {
     return this.#hasFlag(slot, touchedFlag);
   }
 
+  /** In one look, for every blob that is asked for: it was used later than that, and since it was written or moved. */
+  wasUsedAfter(slot: Slot, timeS: number): boolean {
+    const page = this.#pageOf(slot);
+    const at = this.#detailsOf(slot);
+    return ((page[at + 1] ?? 0) & (usedFlag | touchedFlag)) === (usedFlag | touchedFlag) && this.codec.usedAtS(page, at) > timeS;
+  }
+
   setVerified(slot: Slot): void {
     this.#setFlags(slot, verifiedFlag, 0);
   }

@@ -39,6 +39,7 @@ export class EntryUses {
 
   /** It was used now. */
   note(index: BlobIndex, slot: Slot, nowS: number): void {
+    if (index.wasUsedAfter(slot, nowS - this.#renewAfterS)) return; // nearly always
     const usedAtS = index.usedAtS(slot);
     if (nowS - usedAtS < this.#renewAfterS && index.wasTouched(slot)) {
       if (!index.wasUsed(slot)) index.setUsed(slot, usedAtS); // moved since: what is used goes another round

@@ -25,7 +25,7 @@ export const hintFlags = { pointer: 1, copy: 2, gone: 4 } as const;
 /** Words of an entry behind those of the key; `kinds`: kind of the record, function, flags, kind that it removes, a byte each, the first one lowest. */
 export const hintWord = { offset: 8, kinds: 9, size: 10, sequence: 12, usedAt: 14, bytes: 15 } as const;
 /** For so many entries at first. */
-const firstEntries = 1_024;
+const firstEntries = 64;
 const keyWordCount = 8;
 const headerWords = hintHeaderBytes / Uint32Array.BYTES_PER_ELEMENT;
 /** What the higher of two words counts. */

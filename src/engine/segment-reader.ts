@@ -56,7 +56,8 @@ export class SegmentReader {
   /** What was used later was used now. */
   readonly #nowS: number;
   readonly #key = new KeyWords();
-  readonly #piece = Buffer.allocUnsafeSlow(pieceBytes);
+  /** As long as what was read so far could use. */
+  #piece = Buffer.alloc(0);
   readonly #hints: HintFold;
 
   constructor(fold: RecoveryFold, entries: LiveEntries, nowS: number) {
@@ -96,6 +97,8 @@ export class SegmentReader {
 
   async #scan(segment: ScannedSegment, from: ScanStart): Promise<{ readonly end: Ended; readonly scannedBytes: number }> {
     let scannedBytes = 0;
+    const longestBytes = Math.min(pieceBytes, from.endOffset - from.offset);
+    if (this.#piece.byteLength < longestBytes) this.#piece = Buffer.allocUnsafeSlow(longestBytes);
     for (let start = from; ; ) {
       const scan = new RecordScan(start);
       for (let at = start.offset; at < start.endOffset && !scan.isEnded; ) {

@@ -4,8 +4,8 @@ import { attacks } from './workloads/attacks.ts';
 import { blobIndex } from './workloads/blob-tables.ts';
 import { largeWrites, smallUploads, smallWrites } from './workloads/durable-writes.ts';
 import { latency } from './workloads/latency.ts';
-import { actionResult, findMissingHundred, unary, unaryTls } from './workloads/lookups.ts';
-import { findMissingRandom, startUp } from './workloads/many-blobs.ts';
+import { actionResult, findMissingHot, findMissingHundred, unary, unaryTls } from './workloads/lookups.ts';
+import { findMissingRandom, manyBatches, startUp } from './workloads/many-blobs.ts';
 import { memoryGrowth } from './workloads/memory-growth.ts';
 import { policies } from './workloads/policies.ts';
 import { storeMixed } from './workloads/store-mixed.ts';
@@ -18,7 +18,9 @@ export const benchmarks: readonly Benchmark[] = [
   unary,
   unaryTls,
   findMissingHundred,
+  findMissingHot,
   findMissingRandom,
+  manyBatches,
   actionResult,
   batchRead,
   batchUpdate,

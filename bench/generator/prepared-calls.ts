@@ -3,15 +3,20 @@ import { createHash, randomUUID } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { encodeHeaders } from '../../src/h2/header-encoder.ts';
 import { SeededRandom } from '../../src/testing/seeded-random.ts';
-import { batchUpdateAnswer, batchUpdateRequest, chunksOf, digestOf, findMissingAnswer, findMissingRequest, uploadPieces, writeAnswer } from '../traffic/calls.ts';
+import { batchReadAnswer, batchReadRequest, batchUpdateAnswer, batchUpdateRequest, chunksOf, digestOf, findMissingAnswer, findMissingRequest, uploadPieces, writeAnswer } from '../traffic/calls.ts';
 import { framed } from '../traffic/grpc-frame.ts';
 import { grpcHeaders } from '../traffic/grpc-call.ts';
-import { numberedBlobBytes, numberedHash } from '../traffic/numbered-blobs.ts';
+import { numberedBlob, numberedBlobBytes, numberedHash } from '../traffic/numbered-blobs.ts';
 import type { GeneratorJob } from '../traffic/traffic.ts';
 import type { Call } from './exchange.ts';
 
 /** Random lookups repeat after so many digests, far more than any cache of a processor holds. */
 const lookupDigestsMax = 200_000;
+
+/** Calls with a hundred blobs each repeat after so many: what they hold is more than a cache of a processor does, too. */
+const batchCallsMax = 400;
+/** Numbered blobs that were stored in order have so many others between them: more than anybody reads along. */
+const scatterStride = 20;
 
 /** Gives the call of each number from 0 on. */
 export function prepareCalls(job: GeneratorJob): (index: number) => Call {
@@ -35,6 +40,20 @@ function makeCalls(job: GeneratorJob): readonly Call[] {
       const count = Math.min(operations, Math.ceil(lookupDigestsMax / traffic.digestsPerCall));
       return Array.from({ length: count }, () => ({ ...like, ...lookup(random, traffic) }));
     }
+    case 'batch-reads': {
+      const random = new SeededRandom(seed);
+      return Array.from({ length: Math.min(operations, batchCallsMax) }, () => {
+        const blobs = (traffic.scattered ? scatteredNumbers(random, traffic) : neighbours(random, traffic)).map(numberedBlob);
+        return { ...like, request: [framed(batchReadRequest(blobs.map(digestOf)))], answer: framed(batchReadAnswer(blobs)) };
+      });
+    }
+    case 'known-batches': {
+      const random = new SeededRandom(seed);
+      return Array.from({ length: Math.min(operations, batchCallsMax) }, () => {
+        const blobs = neighbours(random, traffic).map(numberedBlob);
+        return { ...like, request: [framed(batchUpdateRequest(blobs))], answer: framed(batchUpdateAnswer(blobs.map(digestOf))) };
+      });
+    }
     case 'unique-batches':
       return Array.from({ length: operations }, (_, call) => {
         const blobs = Array.from({ length: traffic.blobsPerCall }, (_unused, index) => uniqueBlob(traffic.blobBytes, [seed, call, index]));
@@ -56,6 +75,24 @@ function lookup(random: SeededRandom, { digestsPerCall, present }: { digestsPerC
   const digests = [...numbers].map((number) => ({ number, hash: numberedHash(number), sizeBytes: numberedBlobBytes }));
   const missing = digests.filter(({ number }) => number >= present);
   return { request: [framed(findMissingRequest(digests))], answer: framed(findMissingAnswer(missing)) };
+}
+
+interface Numbered {
+  readonly blobsPerCall: number;
+  readonly among: number;
+}
+
+/** Stored one behind the other. */
+function neighbours(random: SeededRandom, { blobsPerCall, among }: Numbered): readonly number[] {
+  const first = blobsPerCall * random.integer(0, Math.max(0, Math.floor(among / blobsPerCall) - 1));
+  return Array.from({ length: blobsPerCall }, (_, index) => first + index);
+}
+
+/** In no order; none of them twice. */
+function scatteredNumbers(random: SeededRandom, { blobsPerCall, among }: Numbered): readonly number[] {
+  const numbers = new Set<number>();
+  while (numbers.size < blobsPerCall) numbers.add(scatterStride * random.integer(0, Math.floor(among / scatterStride) - 1));
+  return [...numbers];
 }
 
 /** Blobs that share all chunks but the last, so that a thousand large ones take little memory and hashing. */

@@ -17,6 +17,10 @@ export type Traffic =
   | { readonly kind: 'steady'; readonly ratePerSecond: number }
   /** FindMissingBlobs of random numbered blobs, half of them among the `present` first ones. */
   | { readonly kind: 'lookups'; readonly digestsPerCall: number; readonly present: number }
+  /** BatchReadBlobs of numbered blobs below `among` that are there: neighbours, or far from each other. */
+  | { readonly kind: 'batch-reads'; readonly blobsPerCall: number; readonly among: number; readonly scattered: boolean }
+  /** BatchUpdateBlobs of such blobs, neighbours. */
+  | { readonly kind: 'known-batches'; readonly blobsPerCall: number; readonly among: number }
   /** BatchUpdateBlobs of blobs that nobody has yet. */
   | { readonly kind: 'unique-batches'; readonly blobsPerCall: number; readonly blobBytes: number }
   /** ByteStream.Write of a blob that nobody has yet. */

@@ -50,6 +50,18 @@ export const findMissingHundred = loadBenchmark('find-missing-100', 'FindMissing
   };
 });
 
+export const findMissingHot = loadBenchmark('find-missing-hot', 'FindMissingBlobs of 100 digests, all of them there', (): Workload => {
+  const present = randomBlobs(100, 1_024);
+  const fixture = unaryFixture(FindMissingBlobsResponseSchema, { path: paths.findMissing, request: findMissingRequest(present.map(digestOf)), answer: findMissingAnswer([]) });
+  return {
+    name: 'find-missing-hot',
+    title: 'FindMissingBlobs of 100 digests, all of them there, the same in every call',
+    protocol: 'cas',
+    fixture: { ...fixture, blobs: present },
+    shapes: [sameCall(4, 32)],
+  };
+});
+
 export const actionResult = loadBenchmark('action-result', 'GetActionResult, a hit with ten outputs', (): Workload => {
   const files = randomBlobs(10, 1_024);
   const action = digestOf(Buffer.from('the action of the benchmark'));

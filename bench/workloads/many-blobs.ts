@@ -1,5 +1,5 @@
-// A server that holds many blobs: how long it takes to start, what memory a blob costs, and how fast random digests
-// are looked up among them. The data directory is filled by a store in this process, which is the server's own.
+// A server that holds many blobs: how long it takes to start, what memory a blob costs, how fast random digests are looked
+// up among them, and batches of them are read and sent again. The data directory is filled by a store in this process, which is the server's own.
 import type { BlobBytes } from '../../src/blob/blob-store.ts';
 import { Digest } from '../../src/digest/digest.ts';
 import { sha256 } from '../../src/digest/digest-function.ts';
@@ -14,7 +14,8 @@ import { removeTree } from '../harness/processes.ts';
 import type { ServerProcess } from '../harness/processes.ts';
 import type { Result } from '../harness/report.ts';
 import { openEngine } from '../stores/open-stores.ts';
-import { numberedBlob, numberedHash } from '../traffic/numbered-blobs.ts';
+import { paths } from '../traffic/calls.ts';
+import { numberedBlob, numberedBlobBytes, numberedHash } from '../traffic/numbered-blobs.ts';
 import { oneMissing } from './lookups.ts';
 import { wideWindowBits } from './workload.ts';
 import type { Shape } from './workload.ts';
@@ -108,32 +109,59 @@ function lookups(digestsPerCall: number, present: number): Shape {
 
 const lookupTitle = (count: number): string => `FindMissingBlobs of random digests among ${count.toLocaleString('en-US')} blobs, half of those asked for there`;
 
-async function measureLookups(count: number, context: BenchContext): Promise<void> {
-  await using stack = new AsyncDisposableStack();
-  const data = `${context.newDirectory()}/data`;
-  await writeDataDirectory(data, count);
-  stack.defer(() => removeTree(data));
-  const subject = (server: ServerProcess, contender: Contender): Subject => ({
-    server,
-    run: {
-      // Each call has an answer of its own, which the generator makes.
-      ...written(context.newDirectory(), new Uint8Array(0), new Uint8Array(0)),
-      server,
-      protocol: 'cas',
-      path: oneMissing.path,
-      compare: contender.canonical ? 'bytes' : 'length',
-      core: context.pinning.generator,
-    },
-  });
-  const subjects = [subject(stack.use(await startOn(data, count, context)), kiln)];
-  // Ours only: nobody else can be filled with a million blobs in reasonable time and without knowing its files.
-  for (const reference of context.references.filter(({ canonical, filling }) => canonical && filling === 'api')) {
-    if (!reference.protocols.includes('cas')) continue;
-    const at = { directory: context.newDirectory(), core: context.pinning.server, numbered: count, files: new Map(), answer: oneMissing.answer, protocol: 'cas' } as const;
-    subjects.push(subject(stack.use(await reference.start(at)), reference));
+/** Servers with the numbered blobs from 0 to `count`, for loads whose calls all differ. Disposing it ends them. */
+class FilledServers implements AsyncDisposable {
+  readonly #context: BenchContext;
+  readonly #stack: AsyncDisposableStack;
+  readonly #servers: readonly { readonly server: ServerProcess; readonly contender: Contender }[];
+
+  private constructor(context: BenchContext, stack: AsyncDisposableStack, servers: readonly { readonly server: ServerProcess; readonly contender: Contender }[]) {
+    this.#context = context;
+    this.#stack = stack;
+    this.#servers = servers;
   }
-  const workload = { name: 'find-missing-random', title: lookupTitle(count), protocol: 'cas' } as const;
-  for (const shape of [lookups(1, count), lookups(100, count)]) await measureShape(workload, shape, { subjects, context });
+
+  static async start(count: number, context: BenchContext): Promise<FilledServers> {
+    await using stack = new AsyncDisposableStack();
+    const data = `${context.newDirectory()}/data`;
+    await writeDataDirectory(data, count);
+    stack.defer(() => removeTree(data));
+    const servers = [{ server: stack.use(await startOn(data, count, context)), contender: kiln }];
+    // Ours only: nobody else can be filled with a million blobs in reasonable time and without knowing its files.
+    for (const contender of context.references.filter(({ canonical, filling }) => canonical && filling === 'api')) {
+      if (!contender.protocols.includes('cas')) continue;
+      const at = { directory: context.newDirectory(), core: context.pinning.server, numbered: count, files: new Map(), answer: oneMissing.answer, protocol: 'cas' } as const;
+      servers.push({ server: stack.use(await contender.start(at)), contender });
+    }
+    return new FilledServers(context, stack.move(), servers);
+  }
+
+  async measure(load: { readonly name: string; readonly title: string; readonly path: string }, shape: Shape): Promise<void> {
+    const context = this.#context;
+    const subjects = this.#servers.map(({ server, contender }): Subject => ({
+      server,
+      run: {
+        // Each call has an answer of its own, which the generator makes.
+        ...written(context.newDirectory(), new Uint8Array(0), new Uint8Array(0)),
+        server,
+        protocol: 'cas',
+        path: load.path,
+        compare: contender.canonical ? 'bytes' : 'length',
+        core: context.pinning.generator,
+      },
+    }));
+    await measureShape({ ...load, protocol: 'cas' }, shape, { subjects, context });
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.#stack.disposeAsync();
+  }
+}
+
+async function measureLookups(count: number, context: BenchContext): Promise<void> {
+  await using servers = await FilledServers.start(count, context);
+  const load = { name: 'find-missing-random', title: lookupTitle(count), path: oneMissing.path };
+  for (const shape of [lookups(1, count), lookups(100, count)]) await servers.measure(load, shape);
 }
 
 export const findMissingRandom: Benchmark = {
@@ -142,3 +170,26 @@ export const findMissingRandom: Benchmark = {
   run: (context) => measureLookups(context.quick ? 1_000 : 1_000_000, context),
 };
 
+const blobsPerBatch = 99;
+/** Enough to be more than a cache of a processor holds, few enough to be read, and so verified, before anything is measured. */
+const neighboursAmong = 20_000;
+
+function batches(label: string, traffic: Shape['traffic']): Shape {
+  return { label, traffic, concurrency: { connections: 4, streams: 8, windowBits: wideWindowBits }, contentBytes: blobsPerBatch * numberedBlobBytes, operationsMax: 100_000 };
+}
+
+async function measureBatches(count: number, context: BenchContext): Promise<void> {
+  await using servers = await FilledServers.start(count, context);
+  const name = 'many-batches';
+  const blobs = `${blobsPerBatch} x 1 KiB, of ${count.toLocaleString('en-US')} that were read before`;
+  const among = Math.min(count, neighboursAmong);
+  await servers.measure({ name, title: `BatchReadBlobs of ${blobs}: neighbours in the log`, path: paths.batchRead }, batches('read together', { kind: 'batch-reads', blobsPerCall: blobsPerBatch, among, scattered: false }));
+  await servers.measure({ name, title: `BatchReadBlobs of ${blobs}: all over the log`, path: paths.batchRead }, batches('read scattered', { kind: 'batch-reads', blobsPerCall: blobsPerBatch, among: count, scattered: true }));
+  await servers.measure({ name, title: `BatchUpdateBlobs of ${blobs}: all of them there`, path: paths.batchUpdate }, batches('sent again', { kind: 'known-batches', blobsPerCall: blobsPerBatch, among }));
+}
+
+export const manyBatches: Benchmark = {
+  name: 'many-batches',
+  title: 'BatchReadBlobs of neighbours and of scattered blobs, BatchUpdateBlobs of blobs that are there; among 200,000',
+  run: (context) => measureBatches(context.quick ? 4_000 : 200_000, context),
+};

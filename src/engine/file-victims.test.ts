@@ -154,16 +154,16 @@ describe('FileVictims', () => {
     assert.deepEqual(await rig.evictAll(), [keyOf('stays').hex()]);
   });
 
-  it('looks at some thousands in one turn, and not again at once when it found none', async () => {
+  it('looks at a thousand or so in one turn, and not again at once when it found none', async () => {
     const rig = new Rig();
     for (let number = 0; number < 10_000; number += 1) rig.put(`file ${number}`, nowS);
     assert.equal(await rig.victims.find(floorS), undefined);
-    assert.ok(rig.turns >= 4);
+    assert.ok(rig.turns >= 16);
     rig.turns = 0;
     assert.equal(await rig.victims.find(floorS), undefined);
     assert.equal(rig.turns, 0);
     assert.equal(await rig.victims.find(floorS + 16), undefined);
-    assert.ok(rig.turns >= 4);
+    assert.ok(rig.turns >= 16);
   });
 
   it('takes what has fallen out of its lease at once, however the floor stands to the steps in which uses are known', async () => {

@@ -1,4 +1,4 @@
-// Which large file goes next: SIEVE's victim, looked for a few thousand at a time, and held until it is evicted, or used after all.
+// Which large file goes next: SIEVE's victim, looked for a thousand or so at a time, and held until it is evicted, or used after all.
 import type { NextTurn } from '../base/clock.ts';
 import { useStepS } from './entry-codec.ts';
 import type { Slot } from './blob-index.ts';
@@ -31,8 +31,8 @@ export interface FileVictim {
   readonly sizeBytes: number;
 }
 
-/** In one turn of the loop: about a millisecond. */
-const looksMax = 4_096;
+/** In one turn of the loop: about a millisecond, each in memory that nobody has touched for long. */
+const looksMax = 1_024;
 
 export class FileVictims {
   readonly #ports: FileVictimsPorts;

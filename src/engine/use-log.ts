@@ -145,7 +145,7 @@ export class UseLog {
     for (const row of before) await recycler.giveUp(row);
   }
 
-  /** Of each entry whose record tells an older time. A chunk of the index, at most some ten thousand entries, in one turn. */
+  /** Of each entry whose record tells an older time. A chunk of the index, at most some ten thousand entries, in one turn, a record in another. */
   async #writeAll(index: BlobIndex): Promise<void> {
     let touches: Touch[] = [];
     for (let chunk = 0; chunk < index.chunkCount; chunk += 1) {
@@ -154,8 +154,11 @@ export class UseLog {
         index.keyOf(slot, this.#key);
         touches.push({ low: this.#key.words[0] ?? 0, high: this.#key.words[1] ?? 0, usedAtS: index.usedAtS(slot) });
       }
-      for (; touches.length >= recordTouchesMax; touches = touches.slice(recordTouchesMax)) await this.#append(touches.slice(0, recordTouchesMax));
       await this.#ports.nextTurn();
+      for (; touches.length >= recordTouchesMax; touches = touches.slice(recordTouchesMax)) {
+        await this.#append(touches.slice(0, recordTouchesMax));
+        await this.#ports.nextTurn();
+      }
     }
     if (touches.length > 0) await this.#append(touches);
   }

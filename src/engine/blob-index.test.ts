@@ -163,6 +163,7 @@ class Twin {
     }
     let met = 0;
     for (let chunk = 0; chunk < this.index.chunkCount; chunk += 1) {
+      assert.deepEqual(this.index.filesOf(chunk), [...this.index.slotsOf(chunk)].filter((slot) => this.index.isFile(slot)));
       assert.equal(this.index.versionOf(chunk) % 2, 0);
       for (const slot of this.index.slotsOf(chunk)) {
         met += 1;

@@ -289,6 +289,17 @@ export class BlobIndex {
     }
   }
 
+  /** As `slotsOf`, of files alone: a start looks for them among all entries. */
+  filesOf(chunk: number): readonly Slot[] {
+    const slots: Slot[] = [];
+    for (const [number, page] of this.#chunk(chunk).pages.entries()) {
+      for (let place = 0, at = this.codec.detailsAt(0) + 1; place < pageSlots; place += 1, at += this.codec.recordWords) {
+        if (((page[at] ?? 0) & fileFlag) !== 0 && page[place] !== 0) slots.push((chunk << slotBits) | (number << pageSlotBits) | place);
+      }
+    }
+    return slots;
+  }
+
   /** Even while nothing changes the chunk; see chunk-control.ts. */
   versionOf(chunk: number): number {
     return this.#control.version(chunk);

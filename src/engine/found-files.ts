@@ -13,8 +13,7 @@ export function takeInFiles({ blobs, filesCount }: LiveEntries, ledger: SpaceLed
   const byUse = new Map<number, number[]>();
   let bytes = 0;
   for (let chunk = 0; chunk < blobs.chunkCount; chunk += 1) {
-    for (const slot of blobs.slotsOf(chunk)) {
-      if (!blobs.isFile(slot)) continue;
+    for (const slot of blobs.filesOf(chunk)) {
       bytes += allocatedBytes(blobs.sizeOf(slot));
       blobs.keyOf(slot, key);
       // The order says it better. With a mark each would have a round more than what comes from now on, which would go first.

@@ -309,6 +309,27 @@ describe('Evictor, what is promised', () => {
     assert.equal(room.bytes, fileBytes);
   });
 
+  it('does not leave leases short for as long as writers never stop', async () => {
+    const rig = new Rig({ maxBytes: segmentBytes + 6 * fileBytes });
+    const names = ['one', 'two', 'three'];
+    for (const name of names) rig.putFile(name, rig.nowS);
+    rig.ledger.place('uploads', 3 * fileBytes);
+    rig.deletesAtOnce = false;
+    const isShort = () => rig.leases.leaseFloorS(rig.nowS) > rig.nowS - leaseS + 1;
+    assert.equal(isShort(), false);
+    const waiting = Promise.resolve(rig.evictor.reserve(fileBytes));
+    await rig.pass(5_000);
+    rig.free(0);
+    await rig.pass(4_000);
+    assert.deepEqual([isShort(), rig.evictor.waiting], [true, 1]);
+    await rig.pass(2_000);
+    assert.deepEqual([isShort(), rig.evictor.waiting], [false, 1]);
+    rig.free(fileBytes);
+    await rig.pass(1_000);
+    using _room = await waiting;
+    assert.deepEqual(names.map((name) => rig.has(name)), [false, true, true]);
+  });
+
   it('shortens no lease for the low watermark alone', async () => {
     const rig = new Rig({ maxBytes: 4 * segmentBytes, limits: { lowWatermarkBytes: 3 * segmentBytes } });
     for (const name of ['one', 'two']) rig.putFile(name, rig.nowS);

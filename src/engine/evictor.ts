@@ -7,6 +7,7 @@ import type { MonotonicClock, NextTurn, Timers } from '../base/clock.ts';
 import type { Log } from '../base/log.ts';
 import type { MaybePromise } from '../base/maybe-promise.ts';
 import { ReportLimit } from '../base/report-limit.ts';
+import { BoundedWaits } from './bounded-waits.ts';
 import type { EvictionJournal } from './eviction-journal.ts';
 import { nextEviction } from './eviction-policy.ts';
 import type { EvictionStep, RecycleReason } from './eviction-policy.ts';
@@ -56,6 +57,8 @@ const trashWaitsMax = 20;
 /** How long room that deletions or writes under way will give back is waited for: so often, so long. */
 const busyWaitsMax = 20;
 const busyWaitMs = 100;
+/** So long leases stay as short as they had to be made, while writers never stop; then it is looked again what must go. */
+const shortLeasesMs = 10_000;
 /** For one segment or file; then who waits is told to come again. */
 const patienceMs = 10_000;
 /** Of lines about failures. */
@@ -73,8 +76,7 @@ export class Evictor {
   #timer: Disposable | undefined;
   #closed = false;
   readonly #closing = new AbortController();
-  /** Ends every wait that is under way. */
-  readonly #wakers = new Set<() => void>();
+  readonly #waits: BoundedWaits;
   #isDiskKnown = false;
   /** How often deletions were waited for since the disk has given anything back, or somebody was refused. */
   #trashWaits = 0;
@@ -88,6 +90,8 @@ export class Evictor {
   #servedBefore = 0;
   /** Files that could not be removed, in a row. */
   #failedFiles = 0;
+  /** Leases are shortened until then; Infinity: they are not. */
+  #shortUntilMs = Infinity;
 
   constructor(ports: EvictorPorts, limits: EvictionLimits) {
     this.#ports = ports;
@@ -95,6 +99,7 @@ export class Evictor {
     this.#line = new RoomLine(ports.ledger, ports.supply);
     this.#reports = new ReportLimit(ports.monotonicClock, reportPeriodMs);
     this.#slowWaits = new SlowWaits(ports);
+    this.#waits = new BoundedWaits(ports.timers);
   }
 
   /** Looks now, and from now on every five seconds. */
@@ -163,7 +168,7 @@ export class Evictor {
   async close(): Promise<void> {
     this.#closed = true;
     this.#closing.abort();
-    for (const wake of this.#wakers) wake();
+    this.#waits.close();
     this.#timer?.[Symbol.dispose]();
     this.#refuseAll(closing());
     await this.#running;
@@ -177,7 +182,7 @@ export class Evictor {
         await this.#take(step);
         await this.#ports.nextTurn();
       }
-      this.#ports.leases.restore();
+      this.#restoreLeases();
     } catch (thrown) {
       this.#refuseAll(new CacheError('unavailable', 'no room can be made: giving up what is stored failed', { cause: thrown }));
       if (!this.#closed && this.#reports.next() !== undefined) this.#ports.log.error('no room can be made: giving up what is stored failed', thrown);
@@ -191,6 +196,7 @@ export class Evictor {
     this.#refuseTooLarge();
     if (this.#closed) return { kind: 'enough' };
     const { table, victims, leases, nowS } = this.#ports;
+    if (this.#ports.monotonicClock.nowMs() >= this.#shortUntilMs) this.#restoreLeases();
     const segments = table.countOf('blob') + table.countOf('value');
     const leaseFloorS = leases.leaseFloorS(nowS());
     const firstBytes = this.#line.firstBytes;
@@ -281,7 +287,7 @@ export class Evictor {
     const mark = (): void => void (isDone = true);
     const done = giving.then(mark, mark); // what it failed with is told by `giving` alone
     for (;;) {
-      await this.#pass(patienceMs, done);
+      await this.#waits.pass(patienceMs, done);
       if (isDone || this.#closed) return giving;
       this.#refuseAll(hardToGiveUp());
     }
@@ -311,21 +317,8 @@ export class Evictor {
       this.#trashWaits = 0;
       freed.resolve();
     });
-    await this.#pass(trashWaitMs, freed.promise);
+    await this.#waits.pass(trashWaitMs, freed.promise);
     if (this.#trashWaits >= trashWaitsMax) this.#refuseAll(deletionsHang(this.#ports));
-  }
-
-  /** Until so much time has passed, or `sooner`, or the store closes. */
-  async #pass(durationMs: number, ...sooner: readonly Promise<void>[]): Promise<void> {
-    if (this.#closed) return;
-    const { promise: passed, resolve } = Promise.withResolvers<void>();
-    this.#wakers.add(resolve);
-    try {
-      using _timer = this.#ports.timers.after(durationMs, resolve);
-      await Promise.race([passed, ...sooner]);
-    } finally {
-      this.#wakers.delete(resolve);
-    }
   }
 
   /** All that is left is promised. What is deleted and still read comes free by itself: that is waited for first, for a while. */
@@ -333,8 +326,14 @@ export class Evictor {
     const { leases, nowS } = this.#ports;
     const missingBytes = this.#missingBytes();
     if (missingBytes > 0 && missingBytes <= this.#deletedBytes() && (await this.#waitABit())) return;
-    if (leases.shorten(nowS())) this.#wonRoom();
-    else await this.#refuse();
+    if (!leases.shorten(nowS())) return this.#refuse();
+    this.#shortUntilMs = this.#ports.monotonicClock.nowMs() + shortLeasesMs;
+    this.#wonRoom();
+  }
+
+  #restoreLeases(): void {
+    this.#shortUntilMs = Infinity;
+    this.#ports.leases.restore();
   }
 
   /** Nothing more can go. What comes free by itself is waited for, for a while. */
@@ -361,7 +360,7 @@ export class Evictor {
     this.#servedBefore = this.#line.servedCount;
     if (this.#busyWaits >= busyWaitsMax) return false;
     this.#busyWaits += 1;
-    await this.#pass(busyWaitMs);
+    await this.#waits.pass(busyWaitMs);
     return true;
   }
 

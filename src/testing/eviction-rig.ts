@@ -51,6 +51,7 @@ export class EvictionRig {
   diskBytes = Infinity;
   turns = 0;
   deletesAtOnce = true;
+  readonly #listeners = new Set<() => void>();
   /** Somebody reads all that is deleted. */
   isTrashRead = false;
   /** Of uploads that nobody writes to, all in one. */
@@ -119,7 +120,8 @@ export class EvictionRig {
           this.#delete();
           freed();
         });
-        return { [Symbol.dispose]() {} };
+        this.#listeners.add(freed);
+        return { [Symbol.dispose]: () => void this.#listeners.delete(freed) };
       },
     };
   }
@@ -152,6 +154,12 @@ export class EvictionRig {
     this.log.entries.remove(this.log.entries.blobs, slot);
     if (this.deletesAtOnce) this.#delete();
     return Promise.resolve(true);
+  }
+
+  /** The disk has deleted so much more, or something that it does not tell of. */
+  free(bytes: number): void {
+    this.ledger.remove('trash', bytes);
+    for (const freed of this.#listeners) freed();
   }
 
   putFile(name: string, usedAtS = this.nowS - 2 * leaseS): void {

@@ -143,19 +143,32 @@ export class SegmentStore implements AsyncDisposable {
   }
 
   /**
-   * As `readMany` as far as that can be done at once, else with undefined. What `look` is given is written to again when it returns.
+   * As `readMany` as far as that can be done at once, else with undefined; a segment that is not open will be the next time. What
+   * `look` is given is written to again when it returns.
    */
   lookNow<Wanted extends WantedRecord>(plan: readonly PlannedRead<Wanted>[], look: (record: Wanted, read: RecordBytes | undefined) => void): void {
     for (const read of plan) {
-      const file = this.#fileForNow(read);
-      const bytes = file && this.#tryNow(file, read, this.#lentBytes(read.bytes));
-      for (const record of read.records) look(record, bytes instanceof CacheError ? undefined : bytes);
+      const { segment, offset, bytes } = read;
+      const isLikely = this.#guess.isLikely(segment, offset, bytes);
+      const file = isLikely ? this.#handles.fileNow(segment) : undefined;
+      if (isLikely && file === undefined) void this.#openSoon(segment);
+      const found = file && this.#tryNow(file, read, this.#lentBytes(bytes));
+      for (const record of read.records) look(record, found instanceof CacheError ? undefined : found);
     }
   }
 
   /** Waits for reads under way. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#handles[Symbol.asyncDispose]();
+  }
+
+  /** Who wants nothing but that it is open is not told why it cannot be; whoever reads is. */
+  async #openSoon(segment: number): Promise<void> {
+    try {
+      using _open = await this.#handles.open(segment);
+    } catch (thrown) {
+      failureOf(thrown);
+    }
   }
 
   #fileForNow({ segment, offset, bytes }: RecordPlace): LogFile | undefined {

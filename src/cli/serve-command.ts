@@ -14,7 +14,6 @@ import { removeStaleReadyFile, writeReadyFile } from '../platform/ready-file.ts'
 import { readSmallFile } from '../platform/small-file.ts';
 import { openSupervisor } from '../platform/systemd-supervisor.ts';
 import type { RunningServer } from '../wiring/running-server.ts';
-import { startServer } from '../wiring/start-server.ts';
 import { ConfigurationReload } from './configuration-reload.ts';
 import { endOfServe } from './end-of-serve.ts';
 import { credentialFacts, endpointsOf, startUpText } from './start-up-text.ts';
@@ -43,6 +42,7 @@ export async function serve(start: ProcessStart, terminal: Terminal, { hangUps, 
   const reload = new ConfigurationReload(configuration, { start, log, supervisor });
   hangUps.listen(() => reload.request());
   const inheritedSockets = takeInheritedSockets(start.environment, start.pid);
+  const { startServer } = await import('../wiring/start-server.ts'); // a mistake in the configuration is told before all that is loaded
   const starting = startServer(options, { log, version, pid: start.pid, startedAt: start.startedAt, supervisor, inheritedSockets });
   // A start may take as long as there is much to take in. Whatever it is at, it may be broken off: see docs/crash-points.md.
   const early = await Promise.race([starting.then(() => undefined), stop.requested]);

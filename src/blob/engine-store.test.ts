@@ -243,7 +243,7 @@ describe('EngineStore', () => {
     const { blobs } = opened.store;
     const wanted = await put(blobs, content(5_000));
     const wantedFile = await put(blobs, content(500_000));
-    for (let round = 0; round < 25; round += 1) {
+    for (let round = 0; round < 15; round += 1) {
       await Promise.all(Array.from({ length: 40 }, () => put(blobs, content(random.integer(1, 65_536)))));
       await put(blobs, content(random.integer(65_537, 2_000_000)));
       assert.equal((await blobs.findMissing(DigestList.of(wanted, wantedFile))).length, 0, `round ${round}`);
@@ -251,7 +251,7 @@ describe('EngineStore', () => {
       const { usedBytes, reservedBytes, maxBytes } = opened.store.usage;
       assert.ok(usedBytes + reservedBytes <= maxBytes + (1 << 20), `${usedBytes} and ${reservedBytes} of ${maxBytes} bytes`);
     }
-    assert.ok(opened.store.usage.evictedCount > 200, `${opened.store.usage.evictedCount} were evicted`);
+    assert.ok(opened.store.usage.evictedCount > 50, `${opened.store.usage.evictedCount} were evicted`);
     assert.ok(await read(blobs, wanted));
     assert.ok(await read(blobs, wantedFile));
   });
@@ -317,8 +317,8 @@ describe('EngineStore', () => {
     for (const maxBytes of [1, 16].map((mib) => mib << 20)) {
       await using opened = await temporaryEngineStore({ maxBytes });
       const { blobs, values } = opened.store;
-      for (let round = 0; round < 40; round += 1) {
-        await Promise.all(Array.from({ length: 8 }, () => put(blobs, Buffer.alloc(random.integer(1, maxBytes / 100), random.bytes(16)))));
+      for (let round = 0; round < 15; round += 1) {
+        await Promise.all(Array.from({ length: 16 }, () => put(blobs, Buffer.alloc(random.integer(1, maxBytes / 100), random.bytes(16)))));
         await values.put({ ...key, hash: random.integer(0, 999).toString(16).padStart(64, '0') }, byteSourceOf(random.bytes(500)));
         const { usedBytes } = opened.store.usage;
         assert.ok(usedBytes <= maxBytes * 1.1, `${usedBytes} of ${maxBytes} bytes`);

@@ -10,7 +10,7 @@ import { SeededRandom } from './seeded-random.ts';
 const hash = 'e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855';
 const samples: Samples = { hash: [hash, hash.toUpperCase(), '', 'f'.repeat(128), 'häsh', 'xyz'], instance_name: ['', 'main', 'ä/b'] };
 const seeds = [1, 2, 3, 20_261_121];
-const roundsPerSeed = 400;
+const roundsPerSeed = 150;
 
 export interface ComparedDecoder<D extends DescMessage> {
   readonly schema: D;

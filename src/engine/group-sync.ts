@@ -13,6 +13,12 @@ export interface GroupSyncOptions {
   readonly onSync?: (microseconds: number) => void;
 }
 
+/** Of those who came before it began. */
+interface RunningSync {
+  readonly tickets: ((outcome: SyncOutcome) => void)[];
+  readonly outcome: Promise<SyncOutcome>;
+}
+
 const durable: SyncOutcome = { kind: 'durable' };
 
 export class GroupSync implements AsyncDisposable {
@@ -68,19 +74,29 @@ export class GroupSync implements AsyncDisposable {
   }
 
   async #run(): Promise<void> {
-    while (this.#tickets.length > 0) {
-      let tickets = this.#tickets;
-      this.#tickets = [];
-      const outcome = await this.#sync();
+    for (let running = this.#begin(); running !== undefined; ) {
+      const outcome = await running.outcome;
+      let { tickets } = running;
       if (outcome.kind === 'failed') {
         this.#failure = outcome;
         // Those that came meanwhile fail too: the next sync would succeed without what this one lost.
         tickets = [...tickets, ...this.#tickets];
         this.#tickets = [];
       }
+      // First, so that the disk does not wait for what those do who are told.
+      running = this.#begin();
       for (const settled of tickets) settled(outcome);
+      running ??= this.#begin();
     }
     this.#running = undefined;
+  }
+
+  /** The sync of all who came; undefined: nobody did. */
+  #begin(): RunningSync | undefined {
+    if (this.#tickets.length === 0) return undefined;
+    const tickets = this.#tickets;
+    this.#tickets = [];
+    return { tickets, outcome: this.#sync() };
   }
 
   async #sync(): Promise<SyncOutcome> {

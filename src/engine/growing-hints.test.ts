@@ -76,10 +76,13 @@ class World {
     const payload = kind === 'tombstone' ? encodeTombstone({ removed: isValue ? 'opaque' : 'commit', isGone: !isValue && random.fraction() < 0.5 }) : random.bytes(kind === 'intent' || kind === 'commit' ? 0 : random.integer(1, 60_000));
     this.#sequence += 1;
     const bytes = recordBytes(32, instance.length, payload.byteLength);
-    const head = { kind, functionNumber: 1, isPointer: false, isCopy: random.fraction() < 0.5, hash, instance, logicalBytes: payload.byteLength, sequence: this.#sequence, offset: row.endOffset, usedAtS: usedAtS + random.integer(0, 99) };
+    const record: PlacedRecord = {
+      segment: row.ordinal, bytes, payload, payloadBytes: payload.byteLength, payloadCrc: crc32(payload), durableMark: 0,
+      kind, functionNumber: 1, isPointer: false, isCopy: random.fraction() < 0.5, hash, instance, logicalBytes: payload.byteLength, sequence: this.#sequence, offset: row.endOffset, usedAtS: usedAtS + random.integer(0, 99),
+    };
     row.endOffset += bytes;
     row.records += 1;
-    return { head, payload, payloadCrc: crc32(payload), bytes };
+    return record;
   }
 
   sync(row: SegmentRow): void {

@@ -38,11 +38,11 @@ export class GrowingHints {
   written(row: SegmentRow, records: readonly PlacedRecord[]): void {
     const { stream } = row;
     if (stream === 'touch') return;
-    const growing = this.#growing.get(row) ?? (records[0]?.head.offset === segmentHeaderBytes ? this.#begin(row, stream) : undefined);
+    const growing = this.#growing.get(row) ?? (records[0]?.offset === segmentHeaderBytes ? this.#begin(row, stream) : undefined);
     if (growing === undefined) return;
-    for (const { head, bytes, payload } of records) {
-      const entry = hintEntryOf(head, bytes, payload);
-      if (entry === undefined || !this.#key.setRecord(head, entry.target)) continue; // none that goes into this stream
+    for (const record of records) {
+      const entry = hintEntryOf(record, record.bytes, record.payload);
+      if (entry === undefined || !this.#key.setRecord(record, entry.target)) continue; // none that goes into this stream
       growing.add(this.#key, entry);
     }
   }

@@ -91,10 +91,14 @@ export class LogClaims {
     return this.#lines.internal.size + this.#lines.external.size;
   }
 
+  /** Whether a claim of so much would be given at once, if it is used in the same turn of the loop. */
+  isFree(bytes: number, who: Asker): boolean {
+    return this.#isNext(who) && this.#fits(this.#with(bytes), who);
+  }
+
   /** At once where it fits and nobody is before. @throws CacheError `busy`, `cancelled`. */
   claim(bytes: number, who: Asker, options: CallOptions | undefined): MaybePromise<RoomClaim> {
-    if (this.#isNext(who) && this.#fits(this.#with(bytes), who)) return this.#give(bytes, who);
-    return this.#wait(bytes, who, options?.signal);
+    return this.isFree(bytes, who) ? this.#give(bytes, who) : this.#wait(bytes, who, options?.signal);
   }
 
   /**

@@ -1,6 +1,7 @@
 // Writes one stream: records get their place and number at once, are written together when the turn ends, and count when
 // they are durable. Nothing that was appended later is ever durable before what was appended earlier: what is behind a
 // write or a sync that failed fails with it, and the next segment gets its first record when the one before is sealed.
+import { crc32 } from 'node:zlib';
 import { assert } from '../base/assert.ts';
 import { CacheError } from '../base/cache-error.ts';
 import type { CallOptions } from '../base/call-options.ts';
@@ -115,9 +116,9 @@ export class LogWriter {
       signal: this.#waitingForSegments.signal,
     });
     this.#claims = new LogClaims((room, who) => this.#fits(room, who));
-    this.#records = new UnsettledRecords(({ segment, record }) => {
-      segment.settled(record);
-      if (record.head.kind === 'tombstone') parts.table.addTombstone(segment.row.ordinal);
+    this.#records = new UnsettledRecords((writer, record) => {
+      writer.settled(record);
+      if (record.kind === 'tombstone') parts.table.addTombstone(record.segment);
     });
     this.#failures = new LogFailures(ports, options.stream, () => void this.#tryAgain());
     parts.supply.onReserve(() => this.#look());
@@ -169,17 +170,15 @@ export class LogWriter {
    */
   append(claim: RoomClaim, request: AppendRequest, settled?: Settled): Appended {
     const bytes = bytesOfRecord(request);
-    const { kind, functionNumber, hash, instance, logicalBytes, usedAtS, payload, isPointer = false, copyOf } = request;
-    const sequence = copyOf?.sequence ?? request.sequence ?? this.#parts.sequences.take();
-    if (!this.#claims.use(claim, bytes)) return this.#appendNowhere(bytes, sequence, settled);
-    const segment = this.#line.tailFor(bytes);
-    const offset = segment.place(bytes);
-    const head = { kind, functionNumber, isPointer, isCopy: copyOf !== undefined, hash, instance, logicalBytes, sequence, offset, usedAtS };
-    const isStrict = this.#options.durability === 'durable' || this.#claims.whoHas(claim) === 'internal';
-    this.#records.add({ segment, record: { head, payload, payloadCrc: copyOf?.payloadCrc, bytes }, isStrict, settled });
-    if (this.#records.unwrittenBytes >= gatheredBytesMax && segment === this.#line.first) this.#write(segment);
-    this.#flushSoon();
-    return { segment: segment.row.ordinal, offset, bytes, sequence };
+    if (!this.#claims.use(claim, bytes)) return this.#appendNowhere(bytes, this.#sequenceOf(request), settled);
+    return this.#append(request, bytes, this.#claims.whoHas(claim), settled);
+  }
+
+  /** As `claim` of an `external` asker and `append` in one, where there is room and nobody in line; undefined: nothing was appended. */
+  appendNow(request: AppendRequest, settled?: Settled): Appended | undefined {
+    const bytes = bytesOfRecord(request);
+    assert(bytes <= this.claimBytesMax, 'a record fits into a segment');
+    return this.#claims.isFree(bytes, 'external') ? this.#append(request, bytes, 'external', settled) : undefined;
   }
 
   /** Resolves when all that was appended so far is durable. @throws CacheError `unavailable`, `disk_full`: some of it does not count. */
@@ -234,6 +233,24 @@ export class LogWriter {
       // A start would only seal it.
       await this.#parts.supply.giveBack(empty.row).catch((thrown: unknown) => this.#ports.log.warn('a segment without records stays', { reason: String(thrown) }));
     }
+  }
+
+  #append(request: AppendRequest, bytes: number, who: Asker, settled: Settled | undefined): Appended {
+    const { kind, functionNumber, hash, instance, logicalBytes, usedAtS, payload, isPointer = false, copyOf } = request;
+    const writer = this.#line.tailFor(bytes);
+    const record: PlacedRecord = {
+      segment: writer.row.ordinal, offset: writer.place(bytes), bytes, sequence: this.#sequenceOf(request), durableMark: 0,
+      kind, functionNumber, isPointer, isCopy: copyOf !== undefined, hash, instance, logicalBytes, usedAtS,
+      payload, payloadBytes: payload.byteLength, payloadCrc: copyOf?.payloadCrc ?? crc32(payload), // now: who hashed it left it in the cache of the processor
+    };
+    this.#records.add({ writer, record, isStrict: this.#options.durability === 'durable' || who === 'internal', settled });
+    if (this.#records.unwrittenBytes >= gatheredBytesMax && writer === this.#line.first) this.#write(writer);
+    this.#flushSoon();
+    return record;
+  }
+
+  #sequenceOf({ copyOf, sequence }: AppendRequest): number {
+    return copyOf?.sequence ?? sequence ?? this.#parts.sequences.take();
   }
 
   #fits(room: ClaimedRoom, who: Asker): boolean {

@@ -1,17 +1,17 @@
 // Makes the bytes of records that are written together: heads and short payloads in memory that is used again, long
 // payloads as they are. They are to be written before the next are gathered.
-import { crc32 } from 'node:zlib';
-import { aligned, payloadOffset, recordBytes, writeHead } from './record-codec.ts';
+import { aligned, recordBytes, writeHead } from './record-codec.ts';
 import type { RecordHead } from './record-codec.ts';
 
-/** A record with its place. */
-export interface PlacedRecord {
-  readonly head: Omit<RecordHead, 'durableMark' | 'payloadBytes' | 'payloadCrc'>;
+/** A record with its place: one object for all that is done with it, since there is one for each small blob (docs/benchmarks.md). */
+export interface PlacedRecord extends RecordHead {
+  /** Ordinal in the SegmentTable. */
+  readonly segment: number;
   readonly payload: Uint8Array;
-  /** Known of a copy; undefined: it is summed up. */
-  readonly payloadCrc: number | undefined;
   /** Of the whole record. */
   readonly bytes: number;
+  /** Set when it is written. */
+  durableMark: number;
 }
 
 /** Copying so much costs less than a slice of its own in a gathered write. */
@@ -31,9 +31,10 @@ export class RecordGather {
     const slices: Uint8Array[] = [];
     let from = 0;
     let at = 0;
-    for (const { head, payload, payloadCrc } of records) {
-      const payloadBytes = payload.byteLength;
-      at = writeHead(memory, at, { ...head, durableMark, payloadBytes, payloadCrc: payloadCrc ?? crc32(payload) }, nonceCrc);
+    for (const record of records) {
+      const { payload, payloadBytes } = record;
+      record.durableMark = durableMark;
+      at = writeHead(memory, at, record, nonceCrc);
       if (isCopied(payload)) {
         memory.set(payload, at);
         at += payloadBytes;
@@ -41,9 +42,7 @@ export class RecordGather {
         slices.push(memory.subarray(from, at), payload);
         from = at;
       }
-      const padding = aligned(payloadBytes) - payloadBytes;
-      memory.fill(0, at, at + padding);
-      at += padding;
+      for (const end = at + aligned(payloadBytes) - payloadBytes; at < end; at += 1) memory[at] = 0; // a call of `fill` costs more than up to seven bytes
     }
     if (at > from) slices.push(memory.subarray(from, at));
     return slices;
@@ -51,10 +50,7 @@ export class RecordGather {
 
   #roomFor(records: readonly PlacedRecord[]): Buffer {
     let bytes = 0;
-    for (const { head, payload } of records) {
-      const headBytes = payloadOffset(head.hash.byteLength, Buffer.byteLength(head.instance));
-      bytes += headBytes + (isCopied(payload) ? aligned(payload.byteLength) : aligned(payload.byteLength) - payload.byteLength);
-    }
+    for (const record of records) bytes += isCopied(record.payload) ? record.bytes : record.bytes - record.payloadBytes;
     if (this.#memory.byteLength < bytes) this.#memory = Buffer.allocUnsafe(2 ** Math.ceil(Math.log2(bytes)));
     return this.#memory;
   }

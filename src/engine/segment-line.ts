@@ -69,6 +69,8 @@ export class SegmentLine {
 
   /** Whether claims of that much find their places, however they are cut into records. */
   fits({ bytes, largestBytes }: ClaimedRoom, who: Asker): boolean {
+    const { tail } = this;
+    if (tail !== undefined && bytes <= tail.roomBytes && this.#isOpenTo(who, tail)) return true; // as nearly always
     return roomIn(this.#openTo(who, this.#tail), largestBytes) >= bytes;
   }
 
@@ -150,11 +152,15 @@ export class SegmentLine {
   /** Free bytes of the segments from there on, in order, as far as they are for that asker. */
   #openTo(who: Asker, from: number): readonly number[] {
     const rooms: number[] = [];
-    for (const { isReserved, roomBytes } of this.#segments.slice(from)) {
-      if (isReserved && who === 'external' && !this.#parts.supply.hasReserve) break;
-      rooms.push(roomBytes);
+    for (const segment of this.#segments.slice(from)) {
+      if (!this.#isOpenTo(who, segment)) break;
+      rooms.push(segment.roomBytes);
     }
     return rooms;
+  }
+
+  #isOpenTo(who: Asker, { isReserved }: SegmentWriter): boolean {
+    return !isReserved || who === 'internal' || this.#parts.supply.hasReserve;
   }
 }
 

@@ -68,16 +68,16 @@ export class SegmentWriter {
   write(records: readonly PlacedRecord[]): void {
     assert(!this.#sync.hasFailed, 'a segment that failed is not written');
     const [first] = records;
-    assert(first?.head.offset === this.#writtenEnd, 'records are written without a gap');
+    assert(first?.offset === this.#writtenEnd, 'records are written without a gap');
     this.#file.writeNow(this.#gather.gather(records, this.row.durableOffset, this.row.nonceCrc), this.#writtenEnd);
     for (const { bytes } of records) this.#writtenEnd += bytes;
   }
 
   /** That record counts, and those before it do. */
-  settled({ head, bytes }: PlacedRecord): void {
-    this.#settledEnd = head.offset + bytes;
+  settled({ offset, bytes, usedAtS }: PlacedRecord): void {
+    this.#settledEnd = offset + bytes;
     this.#settledRecords += 1;
-    this.row.youngestUseS = Math.max(this.row.youngestUseS, head.usedAtS);
+    this.row.youngestUseS = Math.max(this.row.youngestUseS, usedAtS);
   }
 
   /** A write or a sync failed: what counts by now counts, nothing else. */
@@ -133,10 +133,14 @@ export class SegmentWriter {
   }
 
   async #writeSeal(sequence: number): Promise<SyncOutcome> {
-    const { records, endOffset } = this.row;
-    const head = { kind: 'seal', functionNumber: 0, isPointer: false, isCopy: false, hash: noBytes, instance: '', logicalBytes: records, sequence, offset: endOffset, usedAtS: 0 } as const;
+    const { ordinal, records, endOffset, durableOffset } = this.row;
     try {
-      this.write([{ head, payload: noBytes, payloadCrc: undefined, bytes: sealBytes }]);
+      this.write([
+        {
+          segment: ordinal, kind: 'seal', functionNumber: 0, isPointer: false, isCopy: false, hash: noBytes, instance: '', logicalBytes: records, sequence, offset: endOffset,
+          durableMark: durableOffset, usedAtS: 0, payload: noBytes, payloadBytes: 0, payloadCrc: 0, bytes: sealBytes,
+        },
+      ]);
     } catch (cause) {
       return { kind: 'failed', cause };
     }

@@ -10,7 +10,7 @@ import type { SegmentWriter } from './segment-writer.ts';
 export type Settled = (outcome: SyncOutcome) => void;
 
 export interface UnsettledRecord {
-  readonly segment: SegmentWriter;
+  readonly writer: SegmentWriter;
   readonly record: PlacedRecord;
   /** Settled when it is durable, not already when it is written. */
   readonly isStrict: boolean;
@@ -19,7 +19,8 @@ export interface UnsettledRecord {
 
 /** Without a record: somebody who wants to know about all before. */
 interface Entry {
-  readonly written: Pick<UnsettledRecord, 'segment' | 'record'> | undefined;
+  readonly writer: SegmentWriter | undefined;
+  readonly record: PlacedRecord | undefined;
   /** Settled when so many bytes are. */
   readonly end: number;
   readonly isStrict: boolean;
@@ -30,7 +31,7 @@ interface Entry {
 const durable: SyncOutcome = { kind: 'durable' };
 
 export class UnsettledRecords {
-  readonly #onSettled: (entry: Pick<UnsettledRecord, 'segment' | 'record'>) => void;
+  readonly #onSettled: (writer: SegmentWriter, record: PlacedRecord) => void;
   /** At most what the bound of unsynced bytes lets in, and those who wait for it. */
   #entries: Entry[] = [];
   /** Index of the first that is not written. */
@@ -40,7 +41,7 @@ export class UnsettledRecords {
   #durableBytes = 0;
 
   /** `onSettled` is told of every record that counts, before whoever appended it. */
-  constructor(onSettled: (entry: Pick<UnsettledRecord, 'segment' | 'record'>) => void) {
+  constructor(onSettled: (writer: SegmentWriter, record: PlacedRecord) => void) {
     this.#onSettled = onSettled;
   }
 
@@ -57,9 +58,9 @@ export class UnsettledRecords {
     return this.#writtenBytes;
   }
 
-  add({ segment, record, isStrict, settled }: UnsettledRecord): void {
+  add({ writer, record, isStrict, settled }: UnsettledRecord): void {
     this.#appendedBytes += record.bytes;
-    this.#entries.push({ written: { segment, record }, end: this.#appendedBytes, isStrict, settled, lost: undefined });
+    this.#entries.push({ writer, record, end: this.#appendedBytes, isStrict, settled, lost: undefined });
   }
 
   /** `settled` is told of everything before; at once if nothing is unsettled. */
@@ -69,31 +70,31 @@ export class UnsettledRecords {
       return;
     }
     const lost = this.#entries.find((entry) => entry.lost !== undefined)?.lost;
-    this.#entries.push({ written: undefined, end: this.#appendedBytes, isStrict: true, settled, lost });
+    this.#entries.push({ writer: undefined, record: undefined, end: this.#appendedBytes, isStrict: true, settled, lost });
   }
 
   /** A record without a place: settled as failed once everything before it is settled, by a call of `settle`. */
   addLost(lost: CacheError, settled: Settled | undefined): void {
-    this.#entries.push({ written: undefined, end: this.#appendedBytes, isStrict: true, settled, lost });
+    this.#entries.push({ writer: undefined, record: undefined, end: this.#appendedBytes, isStrict: true, settled, lost });
   }
 
   /** Of the first record that is not written. */
   get nextSegment(): SegmentWriter | undefined {
     for (let index = this.#unwritten; index < this.#entries.length; index += 1) {
-      const segment = this.#entries[index]?.written?.segment;
-      if (segment !== undefined) return segment;
+      const writer = this.#entries[index]?.writer;
+      if (writer !== undefined) return writer;
     }
     return undefined;
   }
 
   /** The next records, if they go into that segment, which are written from now on; no more once they have so many bytes. */
-  takeFor(segment: SegmentWriter, bytesMax: number): readonly PlacedRecord[] {
+  takeFor(writer: SegmentWriter, bytesMax: number): readonly PlacedRecord[] {
     const records: PlacedRecord[] = [];
     let bytes = 0;
     for (; this.#unwritten < this.#entries.length && bytes < bytesMax; this.#unwritten += 1) {
-      const next = this.#entries[this.#unwritten]?.written;
-      if (next === undefined) continue;
-      if (next.segment !== segment) break;
+      const next = this.#entries[this.#unwritten];
+      if (next?.record === undefined) continue;
+      if (next.writer !== writer) break;
       records.push(next.record);
       bytes += next.record.bytes;
     }
@@ -116,8 +117,8 @@ export class UnsettledRecords {
       count += 1;
     }
     // Out of the list before anybody is told: who is told may append.
-    for (const { written, settled, lost } of this.#take(count)) {
-      if (written !== undefined) this.#onSettled(written);
+    for (const { writer, record, settled, lost } of this.#take(count)) {
+      if (writer !== undefined && record !== undefined) this.#onSettled(writer, record);
       settled?.(lost === undefined ? durable : { kind: 'failed', cause: lost });
     }
   }

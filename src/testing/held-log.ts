@@ -20,12 +20,14 @@ interface Waiting {
 }
 
 /** All records go to one segment. */
-export class HeldLog implements Pick<LogWriter, 'claim' | 'append'> {
+export class HeldLog implements Pick<LogWriter, 'claim' | 'append' | 'appendNow'> {
   readonly segment: number;
   /** Everything that was appended. */
   readonly appended: AppendRequest[] = [];
   /** Whether claims have to wait for `giveRoom`. */
   isFull = false;
+  /** What claims fail with that would have to wait. */
+  refusal: CacheError | undefined;
   #offset = segmentHeaderBytes;
   #sequence = 1;
   #held: Held[] = [];
@@ -48,6 +50,7 @@ export class HeldLog implements Pick<LogWriter, 'claim' | 'append'> {
 
   claim(bytes: number, _who: 'external' | 'internal', options?: CallOptions): Claim | Promise<Claim> {
     if (!this.isFull) return this.#claimOf(bytes);
+    if (this.refusal !== undefined) throw this.refusal;
     const claim = Promise.withResolvers<Claim>();
     const waiting = { bytes, claim };
     this.#waiting.push(waiting);
@@ -59,15 +62,11 @@ export class HeldLog implements Pick<LogWriter, 'claim' | 'append'> {
   }
 
   append(_claim: Claim, request: AppendRequest, settled?: Settled): Appended {
-    const { hash, instance, payload } = request;
-    const bytes = recordBytes(hash.byteLength, Buffer.byteLength(instance), payload.byteLength);
-    const offset = this.#offset;
-    this.#offset += bytes;
-    const sequence = request.copyOf?.sequence ?? request.sequence ?? this.#sequence;
-    this.#sequence += 1;
-    this.appended.push(request);
-    this.#held.push({ request, settled });
-    return { segment: this.segment, offset, bytes, sequence };
+    return this.#append(request, settled);
+  }
+
+  appendNow(request: AppendRequest, settled?: Settled): Appended | undefined {
+    return this.isFull ? undefined : this.#append(request, settled);
   }
 
   giveRoom(): void {
@@ -78,6 +77,18 @@ export class HeldLog implements Pick<LogWriter, 'claim' | 'append'> {
   /** Settles everything that was appended so far, in order. */
   settle(outcome: SyncOutcome = { kind: 'durable' }): void {
     for (const { settled } of this.#held.splice(0)) settled?.(outcome);
+  }
+
+  #append(request: AppendRequest, settled: Settled | undefined): Appended {
+    const { hash, instance, payload } = request;
+    const bytes = recordBytes(hash.byteLength, Buffer.byteLength(instance), payload.byteLength);
+    const offset = this.#offset;
+    this.#offset += bytes;
+    const sequence = request.copyOf?.sequence ?? request.sequence ?? this.#sequence;
+    this.#sequence += 1;
+    this.appended.push(request);
+    this.#held.push({ request, settled });
+    return { segment: this.segment, offset, bytes, sequence };
   }
 
   #claimOf(bytes: number): Claim {

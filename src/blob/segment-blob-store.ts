@@ -14,11 +14,13 @@ import type { DigestList } from '../digest/digest-list.ts';
 import type { Slot } from '../engine/blob-index.ts';
 import { checkWhole, tooLong } from '../engine/digest-check.ts';
 import type { WantedBlob } from '../engine/record-reads.ts';
+import type { PutSettled } from '../engine/small-puts.ts';
 import type { StoreEngine } from '../engine/store-engine.ts';
 import type { BlobBytes, BlobStore, BlobStoreCapabilities, GetOptions, GetResult, PutResult } from './blob-store.ts';
 import { FileStreams } from './file-streams.ts';
 import { checkAccepted, checkKnownSize, checkRange, wrongSize } from './known-blob.ts';
 import { PresentBlobs } from './present-blobs.ts';
+import { PutBatch } from './put-batch.ts';
 import { SeenDigests } from './seen-digests.ts';
 import type { WholeFiles } from './whole-files.ts';
 
@@ -27,6 +29,14 @@ export interface SegmentBlobStoreLimits {
   /** What the engine keeps of what it is told is there. */
   readonly leaseMs: number;
   readonly survives: 'process_crash' | 'power_loss';
+}
+
+/** Of one call, by index: where something else is stored, and what is not for the log or has another size. */
+interface OtherPuts {
+  readonly blobs: readonly BlobBytes[];
+  readonly results: PutResult[];
+  readonly wronglyStored: readonly number[];
+  readonly others: readonly number[];
 }
 
 /** Read in one piece and checked before the first byte goes out; larger files are checked in passing. */
@@ -129,36 +139,43 @@ export class SegmentBlobStore implements BlobStore {
 
   async putMany(blobs: readonly BlobBytes[], options?: CallOptions): Promise<readonly PutResult[]> {
     const engine = this.#engine;
-    const results: PutResult[] = new Array<PutResult>(blobs.length).fill(undefined);
-    const present = new PresentBlobs(engine, blobs, results);
-    const [small, others]: [number[], number[]] = [[], []];
+    const batch = new PutBatch(blobs.length);
+    const { results } = batch;
+    let present: PresentBlobs | undefined;
+    const others: number[] = [];
     let index = 0;
     for (const blob of blobs) {
       const { digest } = blob;
       const slot = engine.findBlob(digest.function, digest.hash);
-      if (slot !== -1 && engine.blobs.sizeOf(slot) === digest.sizeBytes) present.add(index, slot, blob);
-      else (slot !== -1 || digest.sizeBytes > engine.smallBytesMax ? others : small).push(index);
+      if (slot !== -1 && engine.blobs.sizeOf(slot) === digest.sizeBytes) (present ??= new PresentBlobs(engine, blobs, results)).add(index, slot, blob);
+      else if (slot !== -1 || digest.sizeBytes > engine.smallBytesMax) others.push(index);
+      else batch.begin(index, (settled) => this.#beginPut(blob, settled, options));
       index += 1;
     }
-    const wronglyStored = present.check();
+    // All small ones at once: they go into one write, and one sync.
+    const small = batch.end();
+    const wronglyStored = present?.check() ?? [];
+    if (wronglyStored.length + others.length > 0) await this.#putOthers({ blobs, results, wronglyStored, others }, options);
+    await small;
+    return results;
+  }
+
+  async #putOthers({ blobs, results, wronglyStored, others }: OtherPuts, options?: CallOptions): Promise<void> {
     const each = async (position: number, put: (blob: BlobBytes) => Promise<void>): Promise<void> => {
       const blob = blobs[position];
       if (blob !== undefined) results[position] = await outcome(() => put(blob).then(() => undefined));
     };
-    // All small ones at once: they go into one write, and one sync.
     await Promise.all([
-      ...small.map((position) => each(position, (blob) => this.#putWhole(blob, options))),
       ...wronglyStored.map((position) => each(position, (blob) => this.#putInstead(blob, options))),
       mapBounded(others, batchConcurrencyMax, (position) => each(position, ({ digest, bytes }) => this.put(digest, byteSourceOf(bytes), options))),
     ]);
-    return results;
   }
 
-  /** The bytes are the caller's until this resolves, and nobody writes to them before. */
-  async #putWhole({ digest, bytes }: BlobBytes, options?: CallOptions): Promise<void> {
+  /** The bytes are the caller's until `settled` is told, and nobody writes to them before. */
+  #beginPut({ digest, bytes }: BlobBytes, settled: PutSettled, options?: CallOptions): void {
     checkAccepted(digest, this.capabilities);
     checkWhole(digest, bytes);
-    await this.#engine.putSmall(digest, bytes, options);
+    this.#engine.beginPut(digest, bytes, settled, options);
   }
 
   /** Other bytes are stored, which a reader finds out and takes out of service. */

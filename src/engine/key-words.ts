@@ -121,6 +121,19 @@ export class KeyWords {
     for (let word = 0; word < wordCount; word += 1) into.writeUInt32LE(this.words[word] ?? 0, at + word * wordBytes);
   }
 
+  /** The 32 bytes of the key, in memory of their own. */
+  bytes(): Uint8Array {
+    const bytes = new Uint8Array(keyBytes);
+    for (let word = 0, at = 0; word < wordCount; word += 1, at += wordBytes) {
+      const value = this.words[word] ?? 0;
+      bytes[at] = value;
+      bytes[at + 1] = value >>> 8;
+      bytes[at + 2] = value >>> 16;
+      bytes[at + 3] = value >>> 24;
+    }
+    return bytes;
+  }
+
   readFrom(from: DataView, at: number, tag: number): void {
     this.tag = tag;
     for (let word = 0; word < wordCount; word += 1) this.words[word] = from.getUint32(at + word * wordBytes, true);

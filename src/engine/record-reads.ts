@@ -186,7 +186,7 @@ export class RecordReads {
       instance: '',
       logicalBytes: entries.blobs.sizeOf(slot),
       label: `${digest.function.name}/${digest.hash}`,
-      isBack: () => smallPuts.isUnderWay(digest.key) || this.#blobSlot(digest, true) !== -1,
+      isBack: () => smallPuts.isUnderWay(digest) || this.#blobSlot(digest, true) !== -1,
     };
     await quarantine.take(entries.blobs, slot, subject, reason);
   }

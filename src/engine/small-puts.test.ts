@@ -1,6 +1,7 @@
 // Puts of small blobs over a log that a test settles, fails and holds up.
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import { CacheError } from '../base/cache-error.ts';
 import { Digest } from '../digest/digest.ts';
 import { HeldLog, heldSegment } from '../testing/held-log.ts';
 import { BlobIndex } from './blob-index.ts';
@@ -22,7 +23,7 @@ function open() {
   const entries = new LiveEntries({ blobs: new BlobIndex({ ...index, hasSequences: false }), values: new BlobIndex({ ...index, hasSequences: true }), segments, ages: new UseAges(100), nowS });
   const log = new HeldLog(ordinal);
   const places: RecordPlace[] = [];
-  const puts = new SmallPuts({ entries, writer: log, nowS, written: (place) => places.push(place) });
+  const puts = new SmallPuts({ entries, writer: log, nowS, written: ({ segment, offset, bytes: length }) => places.push({ segment, offset, bytes: length }) });
   const key = new KeyWords();
   const slotOf = (of: Digest) => (key.setHash(blobTag(of.function.wireValue), of.hash), entries.blobs.find(key));
   return { puts, log, entries, segments, places, slotOf };
@@ -36,7 +37,7 @@ describe('SmallPuts', () => {
     const put = puts.put(digest, bytes);
     assert.equal(log.appended.length, 1, 'appended in the turn of the call');
     assert.equal(slotOf(digest), -1);
-    assert.equal(puts.isUnderWay(digest.key), true);
+    assert.equal(puts.isUnderWay(digest), true);
     log.settle();
     const slot = slotOf(digest);
     assert.equal(entries.blobs.sizeOf(slot), 5);
@@ -44,7 +45,7 @@ describe('SmallPuts', () => {
     assert.equal(segments.liveBytesOf('blob'), entries.recordBytes(entries.blobs, slot));
     assert.deepEqual(places, [{ segment: log.segment, offset: entries.blobs.offsetOf(slot), bytes: 96 }]);
     await put;
-    assert.equal(puts.isUnderWay(digest.key), false);
+    assert.equal(puts.isUnderWay(digest), false);
     assert.equal(log.claims, 0);
   });
 
@@ -88,5 +89,37 @@ describe('SmallPuts', () => {
     await second;
     assert.equal(log.appended.length, 1);
     assert.notEqual(slotOf(digest), -1);
+  });
+
+  it('is idle when nobody puts, waits for room or waits for somebody else', async () => {
+    const { puts, log } = open();
+    await puts.idle();
+    const waits = new AbortController();
+    log.isFull = true;
+    const first = puts.put(digest, bytes, { signal: waits.signal });
+    const second = puts.put(digest, bytes);
+    let isIdle = false;
+    const idle = puts.idle().then(() => (isIdle = true));
+    waits.abort();
+    await assert.rejects(first, { code: 'cancelled' });
+    await turn();
+    assert.equal(isIdle, false, 'it is the turn of the second');
+    log.giveRoom();
+    await turn();
+    log.settle();
+    await Promise.all([second, idle]);
+  });
+
+  it('tells of a refusal, once, where it was asked to tell', async () => {
+    const { puts, log } = open();
+    const refusal = new CacheError('disk_full', 'there is no room');
+    log.isFull = true;
+    log.refusal = refusal;
+    const told: unknown[] = [];
+    puts.begin(digest, bytes, (failure) => told.push(failure));
+    await turn();
+    assert.deepEqual(told, [refusal]);
+    assert.equal(puts.isUnderWay(digest), false);
+    assert.equal(log.appended.length, 0);
   });
 });

@@ -23,6 +23,7 @@ import { openEngine } from './open-engine.ts';
 import { recordBytes } from './record-codec.ts';
 import { encodePointer } from './record-payloads.ts';
 import type { BlobResult, FoundValue, WantedBlob } from './record-reads.ts';
+import type { PutSettled } from './small-puts.ts';
 import type { Uploads } from './uploads.ts';
 
 /** Of the offsets in a segment: together with the 24 bits of its ordinal a whole number. */
@@ -103,11 +104,19 @@ export class StoreEngine implements AsyncDisposable {
    * @throws CacheError `busy`, `disk_full`, `unavailable`, `cancelled`.
    */
   async putSmall(digest: Digest, bytes: Uint8Array, options?: CallOptions): Promise<void> {
-    const { leases, smallPuts } = this.#parts;
     const slot = this.findBlob(digest.function, digest.hash);
     if (slot !== -1) return this.touchBlob(slot, this.nowS());
-    leases.admit(bytes.byteLength, this.nowS());
-    return this.#tracked(smallPuts.put(digest, bytes, options));
+    this.#parts.leases.admit(bytes.byteLength, this.nowS());
+    return this.#parts.smallPuts.put(digest, bytes, options);
+  }
+
+  /**
+   * As `putSmall`, of one of many, in the turn in which `findBlob` has not found it: no promise each. `settled` is told as by
+   * `SmallPuts.begin`. @throws CacheError `disk_full`: then nothing is begun, and it is told nothing.
+   */
+  beginPut(digest: Digest, bytes: Uint8Array, settled: PutSettled, options?: CallOptions): void {
+    this.#parts.leases.admit(bytes.byteLength, this.nowS());
+    this.#parts.smallPuts.begin(digest, bytes, settled, options);
   }
 
   /** Stores a blob of any size as a file, in pieces as they come, checked in passing. @throws as `putSmall`; `invalid_argument`. */
@@ -229,6 +238,7 @@ export class StoreEngine implements AsyncDisposable {
   async #close(): Promise<void> {
     await Promise.resolve(); // whoever asks from now on is refused
     while (this.#running.size > 0) await Promise.allSettled(this.#running);
+    await this.#parts.smallPuts.idle();
     await this.#parts.end.disposeAsync();
   }
 

@@ -79,6 +79,12 @@ interface Start {
   readonly trace: readonly string[];
 }
 
+interface LifeKind {
+  readonly works: boolean;
+  /** Its cuts are wanted: an image is kept before each change. */
+  readonly isCut: boolean;
+}
+
 interface Life<Facts> {
   readonly facts: Facts;
   readonly cuts: readonly Cut[];
@@ -148,7 +154,7 @@ export class CrashPoints<Facts extends CrashFacts<Facts>> {
     let [image, facts, nowMs] = [emptyDisk, this.#program.facts(), startMs];
     for (let number = 0; ; number += 1) {
       const name = `${seed}.${number}`;
-      const life = await this.#live({ name, image, nowMs, trace: [] }, facts, true);
+      const life = await this.#live({ name, image, nowMs, trace: [] }, facts, { works: true, isCut: true });
       this.#cuts += life.cuts.length;
       await each(name, life);
       if (number === last) return life;
@@ -178,22 +184,24 @@ export class CrashPoints<Facts extends CrashFacts<Facts>> {
     this.#points += 1;
     const random = randomOf(name);
     const before = [...trace.slice(0, cut.traceLength), `-- ${name}`];
-    const life = await this.#live({ name, image: leftBy(cut, random), nowMs: cut.nowMs + random.integer(1, 100_000), trace: before }, facts.afterCrash(cut.mark), false);
-    if (depth === depthMax || random.fraction() >= shareCutAgain) return;
+    const start: Start = { name, image: leftBy(cut, random), nowMs: cut.nowMs + random.integer(1, 100_000), trace: before };
+    const isCutAgain = depth < depthMax && random.fraction() < shareCutAgain;
+    const life = await this.#live(start, facts.afterCrash(cut.mark), { works: false, isCut: isCutAgain });
+    if (!isCutAgain) return;
     // The end counts for as much as all the rest: what a start has shown to others must last.
     const again = random.fraction() < 0.5 ? life.cuts.length - 1 : random.integer(0, life.cuts.length - 1);
     await this.#point(`${name}.${again}.0`, life, again, depth + 1);
   }
 
-  async #live({ name, image, nowMs, trace }: Start, facts: Facts, work: boolean): Promise<Life<Facts>> {
+  async #live({ name, image, nowMs, trace }: Start, facts: Facts, { works, isCut }: LifeKind): Promise<Life<Facts>> {
     using machine = new SimulatedMachine(seedOf(name), image, nowMs);
     const { disk, clock } = machine;
     const before = trace.slice(-traceMax);
     const cuts: Cut[] = [];
     const cut = (): void => void cuts.push({ image: disk.image(), mark: facts.mark, nowMs: clock.nowMs(), traceLength: before.length + disk.trace.length });
-    disk.beforeChange = cut;
+    if (isCut) disk.beforeChange = cut;
     try {
-      await machine.finish(this.#program.live(machine, facts, work));
+      await machine.finish(this.#program.live(machine, facts, works));
       if (disk.violations.length > 0) throw new Error(disk.violations.join('; '));
     } catch (thrown) {
       throw new PointError(name, thrown, [...before, ...disk.trace].slice(-2 * traceMax));

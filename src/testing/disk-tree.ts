@@ -32,11 +32,13 @@ export class DiskTree {
 
   find(path: string): NodeNumber | undefined {
     let number: NodeNumber | undefined = rootNumber;
-    for (const name of path.split('/')) {
-      if (name === '') continue;
+    for (let from = 1; from < path.length; ) {
+      const slash = path.indexOf('/', from);
+      const to = slash === -1 ? path.length : slash;
       const node: DiskNode | undefined = number === undefined ? undefined : this.#nodes.get(number);
       if (node?.kind !== 'directory') return undefined;
-      number = node.cached.get(name);
+      number = node.cached.get(path.slice(from, to));
+      from = to + 1;
     }
     return number;
   }

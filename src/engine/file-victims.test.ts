@@ -184,7 +184,7 @@ describe('FileVictims', () => {
   });
 
   it('K2-04: a pin that ends while it is asked for keeps the file once more: it was in use until then', async () => {
-    for (const asked of [1, 2, 3]) {
+    for (const asked of [1, 2, 3, 4]) {
       const rig = new Rig();
       rig.put('file');
       let asks = 0;

@@ -59,8 +59,7 @@ export class Hint {
     const flags = (kinds >>> 16) & 0xff;
     const removed = recordKindOf(kinds >>> 24);
     const target = isRemovedKind(removed) ? removed : undefined;
-    key.tag = tagOf(target ?? kind, functionNumber);
-    for (let word = 0; word < key.words.length; word += 1) key.words[word] = words[at + word] ?? 0;
+    key.setWords(tagOf(target ?? kind, functionNumber), words, at);
     return {
       kind,
       target,

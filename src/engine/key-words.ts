@@ -134,11 +134,6 @@ export class KeyWords {
     return bytes;
   }
 
-  readFrom(from: DataView, at: number, tag: number): void {
-    this.tag = tag;
-    for (let word = 0; word < wordCount; word += 1) this.words[word] = from.getUint32(at + word * wordBytes, true);
-  }
-
   /** For people and for names: 64 hex digits. */
   hex(): string {
     const bytes = Buffer.allocUnsafe(keyBytes);

@@ -70,11 +70,20 @@ export function writeHexWords(words: Uint32Array, at: number, into: Uint8Array, 
   }
 }
 
-const scratch = Buffer.alloc(hashDigits);
+/** As `digitPairs`, in the order of this machine, to be written two digits at a time. */
+const nativePairs = new Uint16Array(Uint8Array.from({ length: 2 * 256 }, (_, digit) => ((digitPairs[digit >> 1] ?? 0) >>> (8 * (digit & 1))) & 0xff).buffer);
+const scratchPairs = new Uint16Array(hashDigits / 2);
+const scratch = Buffer.from(scratchPairs.buffer);
 
 /** The hash in the eight words from `at` on, as text. */
 export function hexOfWords(words: Uint32Array, at: number): string {
-  writeHexWords(words, at, scratch, 0);
+  for (let word = 0; word < hashWordCount; word += 1) {
+    const value = words[at + word] ?? 0;
+    scratchPairs[4 * word] = nativePairs[value & 0xff] ?? 0;
+    scratchPairs[4 * word + 1] = nativePairs[(value >>> 8) & 0xff] ?? 0;
+    scratchPairs[4 * word + 2] = nativePairs[(value >>> 16) & 0xff] ?? 0;
+    scratchPairs[4 * word + 3] = nativePairs[value >>> 24] ?? 0;
+  }
   return scratch.toString('latin1');
 }
 

@@ -32,6 +32,13 @@ export interface GetOptions extends CallOptions {
 export interface BlobBytes {
   readonly digest: Digest;
   readonly bytes: Uint8Array;
+  /** Where the digest stands, if it is one of a list; see listed-blob.ts. */
+  readonly listed?: ListedDigest | undefined;
+}
+
+export interface ListedDigest {
+  readonly digests: DigestList;
+  readonly index: number;
 }
 
 /** One digest's outcome of `getMany`: its bytes, absent, or why it could not be told. */

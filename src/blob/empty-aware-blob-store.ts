@@ -10,6 +10,7 @@ import type { DigestList } from '../digest/digest-list.ts';
 import { DigestCheck, checkWhole } from '../engine/digest-check.ts';
 import type { BlobBytes, BlobStore, BlobStoreCapabilities, GetOptions, GetResult, PutResult } from './blob-store.ts';
 import { checkRange } from './known-blob.ts';
+import { sizeOfBlob } from './listed-blob.ts';
 import { CacheError } from '../base/cache-error.ts';
 
 const nothing = new Uint8Array(0);
@@ -64,7 +65,7 @@ export class EmptyAwareBlobStore implements BlobStore {
   }
 
   async putMany(blobs: readonly BlobBytes[], options?: CallOptions): Promise<readonly PutResult[]> {
-    const others = blobs.filter(({ digest }) => digest.sizeBytes !== 0);
+    const others = blobs.filter((blob) => sizeOfBlob(blob) !== 0);
     if (others.length === blobs.length) return this.#inner.putMany(blobs, options);
     const next = (others.length === 0 ? [] : await this.#inner.putMany(others, options)).values();
     return blobs.map(({ digest, bytes }) => (digest.sizeBytes === 0 ? emptyPut(digest, bytes) : next.next().value));

@@ -10,6 +10,7 @@ import type { Digest } from '../digest/digest.ts';
 import type { DigestFunction } from '../digest/digest-function.ts';
 import type { DigestList } from '../digest/digest-list.ts';
 import type { BlobBytes, BlobStore, BlobStoreCapabilities, GetOptions, GetResult, PutResult } from './blob-store.ts';
+import { sizeOfBlob } from './listed-blob.ts';
 
 const duration: MetricDefinition = {
   name: 'kiln_blob_operation_duration_seconds',
@@ -67,22 +68,22 @@ export class MeteredBlobStore implements BlobStore {
     try {
       await this.#timed('put', this.#inner.put(digest, bytes, options));
     } catch (thrown) {
-      this.#countPut(digest, CacheError.from(thrown));
+      this.#countPut(digest.sizeBytes, CacheError.from(thrown));
       throw thrown;
     }
-    this.#countPut(digest, undefined);
+    this.#countPut(digest.sizeBytes, undefined);
   }
 
   async putMany(blobs: readonly BlobBytes[], options?: CallOptions): Promise<readonly PutResult[]> {
     const results = await this.#timed('put_many', this.#inner.putMany(blobs, options));
-    for (const [index, { digest }] of blobs.entries()) this.#countPut(digest, results[index]);
+    for (const [index, blob] of blobs.entries()) this.#countPut(sizeOfBlob(blob), results[index]);
     return results;
   }
 
-  #countPut(digest: Digest, result: PutResult): void {
+  #countPut(sizeBytes: number, result: PutResult): void {
     if (result === undefined) {
       this.#putOk.add();
-      this.#putBytes.add(digest.sizeBytes);
+      this.#putBytes.add(sizeBytes);
     } else if (isFault(result)) this.#putFailed.add();
     else this.#putRefused.add();
   }

@@ -7,6 +7,7 @@ import { keyBytes } from '../engine/key-words.ts';
 import type { WantedBlob } from '../engine/record-reads.ts';
 import type { StoreEngine } from '../engine/store-engine.ts';
 import type { BlobBytes, PutResult } from './blob-store.ts';
+import { sizeOfBlob } from './listed-blob.ts';
 
 /**
  * Compares them with what is stored where that is verified and at hand, which is as good as a hash of them and costs a third of
@@ -29,10 +30,11 @@ export class PresentBlobs {
   }
 
   /** The blob of that index is there, with the size of its digest. Of a hash that is longer than a key, it may be another one. */
-  add(index: number, slot: Slot, { digest, bytes }: BlobBytes): void {
+  add(index: number, slot: Slot, blob: BlobBytes): void {
     const { blobs } = this.#engine;
     this.#slots[index] = slot;
-    if (digest.function.hashBytes <= keyBytes && blobs.isVerified(slot) && !blobs.isFile(slot) && bytes.byteLength === digest.sizeBytes) this.#comparable.push(this.#engine.wantedBlob(index, slot));
+    const { hashBytes } = (blob.listed?.digests ?? blob.digest).function;
+    if (hashBytes <= keyBytes && blobs.isVerified(slot) && !blobs.isFile(slot) && blob.bytes.byteLength === sizeOfBlob(blob)) this.#comparable.push(this.#engine.wantedBlob(index, slot));
     else this.#hashed.push(index);
   }
 

@@ -19,6 +19,7 @@ import type { StoreEngine } from '../engine/store-engine.ts';
 import type { BlobBytes, BlobStore, BlobStoreCapabilities, GetOptions, GetResult, PutResult } from './blob-store.ts';
 import { FileStreams } from './file-streams.ts';
 import { checkAccepted, checkKnownSize, checkRange, wrongSize } from './known-blob.ts';
+import { sizeOfBlob } from './listed-blob.ts';
 import { PresentBlobs } from './present-blobs.ts';
 import { PutBatch } from './put-batch.ts';
 import { SeenDigests } from './seen-digests.ts';
@@ -145,10 +146,11 @@ export class SegmentBlobStore implements BlobStore {
     const others: number[] = [];
     let index = 0;
     for (const blob of blobs) {
-      const { digest } = blob;
-      const slot = engine.findBlob(digest.function, digest.hash);
-      if (slot !== -1 && engine.blobs.sizeOf(slot) === digest.sizeBytes) (present ??= new PresentBlobs(engine, blobs, results)).add(index, slot, blob);
-      else if (slot !== -1 || digest.sizeBytes > engine.smallBytesMax) others.push(index);
+      const { listed } = blob;
+      const sizeBytes = sizeOfBlob(blob);
+      const slot = listed === undefined ? this.#slotOf(blob.digest) : engine.findListed(listed.digests, listed.index);
+      if (slot !== -1 && engine.blobs.sizeOf(slot) === sizeBytes) (present ??= new PresentBlobs(engine, blobs, results)).add(index, slot, blob);
+      else if (slot !== -1 || sizeBytes > engine.smallBytesMax) others.push(index);
       else batch.begin(index, (settled) => this.#beginPut(blob, settled, options));
       index += 1;
     }

@@ -13,6 +13,7 @@ import type { Log } from '../base/log.ts';
 import { isPromise } from '../base/maybe-promise.ts';
 import type { MaybePromise } from '../base/maybe-promise.ts';
 import type { BlobBytes, BlobStore, GetResult, PutResult } from '../blob/blob-store.ts';
+import { ListedBlob } from '../blob/listed-blob.ts';
 import { Digest } from '../digest/digest.ts';
 import { resolveDigestFunction, sha256 } from '../digest/digest-function.ts';
 import type { DigestFunction } from '../digest/digest-function.ts';
@@ -132,8 +133,7 @@ class ContentAddressableStorageService {
     const outcomes = requests.map((entry): BlobBytes | CacheError => {
       if (entry.compressor !== identity) return compressed(entry);
       if (entry.digestIndex < 0) return new CacheError('invalid_argument', 'digest is not set');
-      const digest = checked.at(entry.digestIndex);
-      return digest instanceof CacheError ? digest : { digest, bytes: entry.data };
+      return checked.blob(entry.digestIndex, entry.data);
     });
     const accepted = outcomes.filter((outcome): outcome is BlobBytes => !(outcome instanceof CacheError));
     const results = accepted.length === 0 ? [] : await this.#blobs.putMany(accepted, context);
@@ -266,17 +266,22 @@ interface CheckedDigests {
   readonly asked: DigestList;
   /** Why the others are not, by their index. */
   readonly refused: ReadonlyMap<number, CacheError>;
-  at(index: number): Digest | CacheError;
+  /** The blob of the digest of that index. */
+  blob(index: number, bytes: Uint8Array): BlobBytes | CacheError;
 }
 
 function checkEach(digestFunction: DigestFunction, digests: ReceivedDigests): CheckedDigests {
   const all = settled(() => DigestList.check(digestFunction, digests));
-  if (all instanceof DigestList) return { asked: all, refused: new Map(), at: (index) => all.at(index) }; // nearly always
+  if (all instanceof DigestList) return { asked: all, refused: new Map(), blob: (index, bytes) => new ListedBlob(all, index, bytes) }; // nearly always
   const outcomes = digests.hashes.map((hash, index) => settled(() => Digest.parse(digestFunction, hash, digests.sizes[index] ?? 0)));
   const refused = new Map<number, CacheError>();
   for (const [index, outcome] of outcomes.entries()) if (outcome instanceof CacheError) refused.set(index, outcome);
   const asked = DigestList.from(outcomes.filter((outcome): outcome is Digest => !(outcome instanceof CacheError)));
-  return { asked, refused, at: (index) => outcomes[index] ?? all };
+  const blob = (index: number, bytes: Uint8Array): BlobBytes | CacheError => {
+    const digest = outcomes[index] ?? all;
+    return digest instanceof CacheError ? digest : { digest, bytes };
+  };
+  return { asked, refused, blob };
 }
 
 /** The value, or the CacheError that `compute` threw; anything else is our bug and ends the call. */

@@ -315,6 +315,26 @@ describe('a range of a file that is streamed', () => {
   });
 });
 
+describe('a blob that is written out to a file', () => {
+  it('K1-14: is the same whether it stands in a segment or is a file: one byte below the limit, at it, and above', async (t) => {
+    const random = seededRandom(t);
+    const limit = 65_536;
+    await using opened = await temporaryEngineStore({ smallBytesMax: limit });
+    await using out = await temporaryDirectory();
+    const objects = new Set<string>();
+    for (const size of [limit - 1, limit, limit + 1]) {
+      const bytes = random.bytes(size);
+      const digest = await put(opened.store.blobs, bytes);
+      const source = await opened.store.blobs.get(digest);
+      const path = join(out.path, digest.hash);
+      await writeFile(path, source ?? assert.fail('it is there'));
+      assert.ok((await readFile(path)).equals(bytes), `${size} bytes`);
+      for (const name of await readdir(join(opened.directory, 'objects'), { recursive: true }).catch(() => [])) if (name.endsWith(digest.hash)) objects.add(`${size}`);
+    }
+    assert.deepEqual([...objects], [String(limit + 1)], 'only what is above the limit is a file of its own');
+  });
+});
+
 async function turn(): Promise<void> {
   await new Promise((resolve) => setImmediate(resolve));
 }

@@ -32,6 +32,7 @@ import type { LargeSyncs } from './large-syncs.ts';
 import type { LiveEntries } from './live-entries.ts';
 import type { LogWriter } from './log-writer.ts';
 import type { ObjectLayout } from './object-layout.ts';
+import { PieceMemory } from './piece-memory.ts';
 import type { Quarantine } from './quarantine.ts';
 import type { RunningIntents } from './running-intents.ts';
 import type { SegmentStore } from './segment-store.ts';
@@ -93,6 +94,7 @@ export class LargeFiles {
   readonly #reads: FileReads;
   readonly #removals: FileRemovals;
   readonly #uses = new FileUses();
+  readonly #memory = new PieceMemory();
   readonly #running = new Set<Promise<unknown>>();
   /** Names of this run; the start has removed those of runs before. */
   #uploadCount = 0;
@@ -182,9 +184,9 @@ export class LargeFiles {
     const hasher = stack.use(this.#ports.hashes.begin(digest.function.name, digest.sizeBytes)); // before there is a file that nobody would throw away
     options?.onStep?.('create');
     const file = stack.use(await io('create a file in the data directory', this.#ports.files.createLog(path, fileMode)));
-    const writer = new BodyWriter(file, 0, hasher, this.#parts.largeSyncs);
+    const writer = new BodyWriter(file, 0, { hasher, syncs: this.#parts.largeSyncs, memory: this.#memory });
+    stack.defer(() => writer.end()); // a file is not closed under its sync
     await this.#receive({ digest, path, room }, { writer, hasher }, bytes, options);
-    stack.defer(() => writer.lastSync.catch(() => undefined)); // a file is not closed under its sync
     await this.publisher.publish({ digest, path, room, sync: () => writer.durable(options) }, options);
   }
 
@@ -204,7 +206,7 @@ export class LargeFiles {
       const hash = await hasher.hex();
       if (hash !== digest.hash) throw wrongHash(digest, hash);
     } catch (thrown) {
-      await writer.lastSync.catch(() => undefined);
+      await writer.end();
       const written = allocatedBytes(Math.min(writer.endOffset, digest.sizeBytes));
       room.settle('trash', written);
       await this.#parts.trash.drop({ path, allocatedBytes: written, unread: () => Promise.resolve() });

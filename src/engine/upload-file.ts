@@ -9,6 +9,7 @@ import { allocatedBytes } from './allocated-bytes.ts';
 import { BodyWriter } from './body-writer.ts';
 import type { DurableDirectories } from './durable-directories.ts';
 import type { LargeSyncs } from './large-syncs.ts';
+import type { PieceMemory } from './piece-memory.ts';
 import { io } from './storage-error.ts';
 import { decodeUploadJournal, encodeJournalEntry, encodeJournalHeader, journalEntryBytes, journalHeaderBytes, pieceBytes } from './upload-journal-format.ts';
 import type { UploadJournalHeader } from './upload-journal-format.ts';
@@ -30,6 +31,8 @@ export interface UploadSite {
   readonly smallSyncs: SyncPort;
   readonly largeSyncs: Pick<LargeSyncs, 'sync'>;
   readonly hashes: HashPort<DigestFunctionName>;
+  /** Of all uploads. */
+  readonly memory: PieceMemory;
 }
 
 /** What is on the disk of an upload, and open. */
@@ -95,7 +98,7 @@ export class UploadFile implements AsyncDisposable {
     this.#journal = opened.journal;
     this.#committedBytes = opened.committedBytes;
     this.#endOffset = opened.committedBytes;
-    this.#writer = new BodyWriter(opened.data, opened.committedBytes, opened.hasher, site.largeSyncs);
+    this.#writer = new BodyWriter(opened.data, opened.committedBytes, { hasher: opened.hasher, syncs: site.largeSyncs, memory: site.memory });
   }
 
   /** Begins with nothing. @throws CacheError `unavailable` (something is left of an upload of that name, or the disk is sick), `disk_full`. */
@@ -167,6 +170,7 @@ export class UploadFile implements AsyncDisposable {
    * @returns false: nothing can be counted on, and both files are to be given up.
    */
   async cutToCommitted(): Promise<boolean> {
+    await this.#writer.end();
     const ended = await Promise.allSettled([this.#commit, this.#writer.lastSync]);
     // After a failed sync nobody knows what the file holds, and the next one would succeed.
     if (this.#committedBytes === 0 || ended.some(({ status }) => status === 'rejected')) return false;
@@ -181,7 +185,7 @@ export class UploadFile implements AsyncDisposable {
 
   /** Waits for what is under way: its files stay open as long. Never throws. */
   async [Symbol.asyncDispose](): Promise<void> {
-    await Promise.allSettled([this.#commit, this.#writer.lastSync]);
+    await Promise.allSettled([this.#commit, this.#writer.end()]);
     this.#hasher[Symbol.dispose]();
     await this.#data[Symbol.asyncDispose]();
     await this.#journal?.file[Symbol.asyncDispose]();

@@ -11,6 +11,7 @@ import type { Digest } from '../digest/digest.ts';
 import type { FilePublisher } from './file-publisher.ts';
 import { IdleUploads } from './idle-uploads.ts';
 import type { IdlePorts, IdleUpload, UploadLimits } from './idle-uploads.ts';
+import { PieceMemory } from './piece-memory.ts';
 import { recoverUploads } from './recover-uploads.ts';
 import { reopenUpload } from './reopen-upload.ts';
 import type { SpaceLedger, SpaceReservation } from './space-ledger.ts';
@@ -30,7 +31,7 @@ export const uploadIdleMsMaxDefault = 24 * 60 * 60 * 1_000;
 /** Of the store. */
 export const uploadIdleShareDefault = 0.1;
 
-export interface UploadsPorts extends Omit<UploadSite, 'path'>, IdlePorts {
+export interface UploadsPorts extends Omit<UploadSite, 'path' | 'memory'>, IdlePorts {
   readonly log: Log;
 }
 
@@ -104,7 +105,7 @@ export class Uploads {
    * @throws CacheError `unavailable`, `disk_full`.
    */
   static async open(root: string, limits: UploadLimits, ports: UploadsPorts, parts: UploadsSurroundings): Promise<Uploads> {
-    const site: UploadSite = { ...ports, path: join(root, uploadsDirectoryName) };
+    const site: UploadSite = { ...ports, path: join(root, uploadsDirectoryName), memory: new PieceMemory() };
     await site.directories.ensure(site.path);
     const opened = new Uploads(site, ports, limits, parts);
     const found = await recoverUploads(site, ports.log, { nowMs: ports.time.nowMs(), isStored: parts.isStored });

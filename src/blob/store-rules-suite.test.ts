@@ -31,7 +31,7 @@ const shown: readonly (readonly [topic: string, file: string, name: string])[] =
   ['range', 'testing/blob-store-conformance.ts', 'K1-13: returns exactly the range asked for around powers of two'],
   ['a writer that never stops', 'engine/evictor.test.ts', 'is never without room while anything unleased can go, and never above the bound by more than a segment'],
   ['concurrent stress', 'blob/store-rules.test.ts', 'K1-19: stays readable while it is leased or pinned, in a store that is written over and over'],
-  ['who is told of evictions', 'engine/eviction-journal.test.ts', 'K2-10: warns of what was used less than 120 s ago, and tells the rest at debug'],
+  ['who is told of evictions', 'engine/eviction-journal.test.ts', 'K2-10, K11-04: warns of what was used less than 120 s ago, and tells the rest at debug'],
 ];
 
 describe('K2-11: the tests of a cache', () => {

@@ -54,7 +54,7 @@ async function measure({ load, benchmark, shape, description, callers, notes }: 
   const directory = context.newDirectory();
   try {
     // On all cores: the threads of a store share them with it, as in a server.
-    const words = [process.execPath, program, load, String(context.rounds), context.quick ? 'quick' : 'full', directory];
+    const words = [process.execPath, '--expose-gc', program, load, String(context.rounds), context.quick ? 'quick' : 'full', directory];
     const { status, output, complaint } = await runToEnd(words, timeoutMsLeast + timeoutMsPerRound * context.rounds);
     if (status !== 0) throw new Error(/^\w*Error.*$/m.exec(complaint)?.[0] ?? `status ${status}: ${complaint}`);
     const results: Result[] = Object.entries(JSON.parse(output) as WriteReport).map(([server, turns]) => ({ server, measured: summed(turns.map((turn) => sampleOf(turn, callers))) }));

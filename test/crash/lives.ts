@@ -27,6 +27,8 @@ export interface LivesOptions {
 const knownChecked = 3_000;
 const knownRead = 20;
 
+/** In each life, before it is ended: on a machine with much else to do a moment is too short for anything. */
+const acknowledgedLeast = 5;
 const pollMs = 100;
 
 /** What happened so far. */
@@ -65,7 +67,8 @@ export class Lives {
     const client = new BuildClient({ port: daemon.port, ledger: this.ledger, random: this.#random, pool: this.#pool });
     await this.#check(client);
     await checkAccounts(daemon, data, maxBytes);
-    return new Life(daemon, client, this.#options.workers);
+    const least = this.ledger.blobs.size + acknowledgedLeast;
+    return new Life(daemon, client, { workers: this.#options.workers, isEnough: () => this.ledger.blobs.size >= least });
   }
 
   /** One that is killed before it may be ready. */
@@ -115,23 +118,32 @@ export class Lives {
   }
 }
 
+interface LifeOptions {
+  readonly workers: number;
+  readonly isEnough: () => boolean;
+}
+
+/** Short, so that it is no particular moment. */
+const briefMs = 3;
+
 /** A daemon, and clients that work with it. */
 export class Life {
   readonly daemon: Daemon;
   readonly client: BuildClient;
-  readonly #workers: number;
+  readonly #options: LifeOptions;
 
-  constructor(daemon: Daemon, client: BuildClient, workers: number) {
+  constructor(daemon: Daemon, client: BuildClient, options: LifeOptions) {
     this.daemon = daemon;
     this.client = client;
-    this.#workers = workers;
+    this.#options = options;
   }
 
-  /** Works for some time, and then, while it still does, ends what `end` ends. */
+  /** Works for some time, and until it is enough, and then, while it still does, ends what `end` ends. */
   async work(forMs: number, end: () => Promise<void>): Promise<void> {
     let isOver = false;
-    const work = Promise.all(Array.from({ length: this.#workers }, (_, worker) => this.client.workUntil(() => isOver, worker)));
+    const work = Promise.all(Array.from({ length: this.#options.workers }, (_, worker) => this.client.workUntil(() => isOver, worker)));
     await Promise.race([delay(forMs), work]); // the work ends before only if something is wrong
+    while (!this.#options.isEnough()) await Promise.race([delay(briefMs), work]);
     isOver = true;
     await end();
     await work;

@@ -275,7 +275,7 @@ export class WireReader {
 
 /** The field `size_bytes` that is all of `bytes` from `from` to `end`, if it is small; -1 for anything else. */
 function sizeIn(bytes: Uint8Array, from: number, end: number): number {
-  if (bytes[from] !== 16 || (bytes[end - 1] ?? 0) >= 0x80) return -1;
+  if (bytes[from] !== 16 || end - from < 2 || (bytes[end - 1] ?? 0) >= 0x80) return -1;
   let size = 0;
   for (let at = from + 1, shift = 0; at < end; at += 1, shift += 7) {
     const byte = bytes[at] ?? 0;

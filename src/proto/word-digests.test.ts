@@ -56,5 +56,6 @@ describe('WordDigests', () => {
     for (let length = 1; length < message.length; length += 1) {
       assert.throws(() => readAll([message.subarray(0, length)], new WordDigests(2, 0)), { name: 'WireError' }, `${length} bytes`);
     }
+    assert.throws(() => readAll([Buffer.concat([message, Buffer.from([16])])], new WordDigests(2, 0)), { name: 'WireError' }, 'a size without its number');
   });
 });

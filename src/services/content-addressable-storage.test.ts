@@ -12,7 +12,7 @@ import { MemoryBlobStore } from '../blob/memory-blob-store.ts';
 import { Digest } from '../digest/digest.ts';
 import { blake3, digestFunctions, md5, sha1, sha256 } from '../digest/digest-function.ts';
 import { DigestList } from '../digest/digest-list.ts';
-import type { FindMissingAnswer } from '../proto/find-missing-codec.ts';
+import type { FindMissingAnswer, FindMissingQuery } from '../proto/find-missing-codec.ts';
 import {
   BatchReadBlobsResponseSchema,
   Compressor_Value,
@@ -21,6 +21,7 @@ import {
   FindMissingBlobsResponseSchema,
 } from '../proto/gen/build/bazel/remote/execution/v2/remote_execution_pb.ts';
 import { blobStoreWith } from '../testing/blob-store-with.ts';
+import { receivedDigests } from '../testing/received-digests.ts';
 import { seededRandom } from '../testing/seeded-random.ts';
 import { authorizerOf, serveCache } from '../testing/serve-cache.ts';
 import { RecordedLog } from '../testing/recorded-log.ts';
@@ -50,6 +51,24 @@ const malformed: readonly (readonly [string, { hash: string; sizeBytes: bigint }
   ['the empty hash with a size', { hash: sha256.emptyHash, sizeBytes: 5n }, /hash of no bytes/],
   ['no hash', { hash: '', sizeBytes: 5n }, /0 characters/],
 ];
+
+/** Of an empty store, which answers at once. */
+function missingAtOnce(query: FindMissingQuery): FindMissingAnswer['missing'] {
+  const service = createContentAddressableStorageService({
+    blobs: new MemoryBlobStore(),
+    authorizer: authorizerOf(['read']),
+    limits: defaultServiceLimits,
+    walkLimits,
+    nextTurn: async () => {},
+    usage: noCacheUsage,
+    log: new RecordedLog(),
+  });
+  const handler = service.handlers['findMissingBlobs'];
+  assert.ok(typeof handler === 'function');
+  const answer: unknown = handler(query, { caller: anonymous });
+  assert.ok(!isPromise(answer));
+  return (answer as FindMissingAnswer).missing;
+}
 
 describe('FindMissingBlobs', () => {
   it('CAS-5: gives the absent digests in order, each once', async (t) => {
@@ -143,22 +162,15 @@ describe('FindMissingBlobs', () => {
   });
 
   it('answers in the same turn when the store does', () => {
-    const service = createContentAddressableStorageService({
-      blobs: new MemoryBlobStore(),
-      authorizer: authorizerOf(['read']),
-      limits: defaultServiceLimits,
-      walkLimits,
-      nextTurn: async () => {},
-      usage: noCacheUsage,
-      log: new RecordedLog(),
-    });
-    const handler = service.handlers['findMissingBlobs'];
-    assert.ok(typeof handler === 'function');
     const asked = DigestList.from([Digest.of(Buffer.from('a')), Digest.of(Buffer.from('b'))]);
     const digests = { hashes: [...asked].map(({ hash }) => hash), sizes: asked.sizes, lowerHex: true };
-    const answer: unknown = handler({ instanceName: '', digestFunction: 0, digests }, { caller: anonymous });
-    assert.ok(!isPromise(answer));
-    assert.equal((answer as FindMissingAnswer).missing.length, 2);
+    assert.equal(missingAtOnce({ instanceName: '', digestFunction: 0, digests }).length, 2);
+  });
+
+  it('makes no texts of hashes that came as words, whether their function is named or not', () => {
+    const { words, sizes } = receivedDigests([Digest.of(Buffer.from('a')), Digest.of(Buffer.from('b'))]);
+    const digests = { words, sizes, lowerHex: true, get hashes(): readonly string[] { return assert.fail('nobody needs them'); } };
+    for (const digestFunction of [0, sha256.wireValue, blake3.wireValue]) assert.equal(missingAtOnce({ instanceName: '', digestFunction, digests }).length, 2);
   });
 
   it('ERR-5, ERR-8: lacking rights and a sick store are no misses', async () => {

@@ -251,7 +251,7 @@ function compressed({ compressor }: BatchUpdateItem): CacheError {
 /** As `resolveDigestFunction`, without making texts of hashes for their length alone. */
 function functionOf(wireValue: number, digests: ReceivedDigests): DigestFunction {
   if (wireValue === 0 && digests.words !== undefined && digests.sizes.length > 0) return ofSixtyFourDigits;
-  return resolveDigestFunction(wireValue, digests.hashes[0]);
+  return resolveDigestFunction(wireValue, wireValue === 0 ? digests.hashes[0] : undefined);
 }
 
 /** As `batchDigestFunction`, in the same way. */

@@ -12,7 +12,7 @@ import { Digest } from '../digest/digest.ts';
 import type { DigestFunction } from '../digest/digest-function.ts';
 import type { DigestList } from '../digest/digest-list.ts';
 import type { Slot } from '../engine/blob-index.ts';
-import { checkWhole, tooLong } from '../engine/digest-check.ts';
+import { checkWhole, tooLong, wrongLength } from '../engine/digest-check.ts';
 import type { WantedBlob } from '../engine/record-reads.ts';
 import type { PutSettled } from '../engine/small-puts.ts';
 import type { StoreEngine } from '../engine/store-engine.ts';
@@ -20,7 +20,6 @@ import type { BlobBytes, BlobStore, BlobStoreCapabilities, GetOptions, GetResult
 import { FileStreams } from './file-streams.ts';
 import { checkAccepted, checkKnownSize, checkRange, wrongSize } from './known-blob.ts';
 import { sizeOfBlob } from './listed-blob.ts';
-import { PresentBlobs } from './present-blobs.ts';
 import { PutBatch } from './put-batch.ts';
 import { SeenDigests } from './seen-digests.ts';
 import type { WholeFiles } from './whole-files.ts';
@@ -32,11 +31,10 @@ export interface SegmentBlobStoreLimits {
   readonly survives: 'process_crash' | 'power_loss';
 }
 
-/** Of one call, by index: where something else is stored, and what is not for the log or has another size. */
+/** Of one call, by index: what is not for the log, or there with another size. */
 interface OtherPuts {
   readonly blobs: readonly BlobBytes[];
   readonly results: PutResult[];
-  readonly wronglyStored: readonly number[];
   readonly others: readonly number[];
 }
 
@@ -142,35 +140,37 @@ export class SegmentBlobStore implements BlobStore {
     const engine = this.#engine;
     const batch = new PutBatch(blobs.length);
     const { results } = batch;
-    let present: PresentBlobs | undefined;
+    let nowS: number | undefined;
     const others: number[] = [];
     let index = 0;
     for (const blob of blobs) {
       const { listed } = blob;
       const sizeBytes = sizeOfBlob(blob);
       const slot = listed === undefined ? this.#slotOf(blob.digest) : engine.findListed(listed.digests, listed.index);
-      if (slot !== -1 && engine.blobs.sizeOf(slot) === sizeBytes) (present ??= new PresentBlobs(engine, blobs, results)).add(index, slot, blob);
+      // What is there is not hashed again: nothing of it is kept (docs/formats/segments.md).
+      if (slot !== -1 && engine.blobs.sizeOf(slot) === sizeBytes && blob.bytes.byteLength === sizeBytes) engine.touchBlob(slot, (nowS ??= engine.nowS()));
       else if (slot !== -1 || sizeBytes > engine.smallBytesMax) others.push(index);
       else batch.begin(index, (settled) => this.#beginPut(blob, settled, options));
       index += 1;
     }
     // All small ones at once: they go into one write, and one sync.
     const small = batch.end();
-    const wronglyStored = present?.check() ?? [];
-    if (wronglyStored.length + others.length > 0) await this.#putOthers({ blobs, results, wronglyStored, others }, options);
+    if (others.length > 0) await this.#putOthers({ blobs, results, others }, options);
     await small;
     return results;
   }
 
-  async #putOthers({ blobs, results, wronglyStored, others }: OtherPuts, options?: CallOptions): Promise<void> {
-    const each = async (position: number, put: (blob: BlobBytes) => Promise<void>): Promise<void> => {
+  async #putOthers({ blobs, results, others }: OtherPuts, options?: CallOptions): Promise<void> {
+    await mapBounded(others, batchConcurrencyMax, async (position) => {
       const blob = blobs[position];
-      if (blob !== undefined) results[position] = await outcome(() => put(blob).then(() => undefined));
-    };
-    await Promise.all([
-      ...wronglyStored.map((position) => each(position, (blob) => this.#putInstead(blob, options))),
-      mapBounded(others, batchConcurrencyMax, (position) => each(position, ({ digest, bytes }) => this.put(digest, byteSourceOf(bytes), options))),
-    ]);
+      if (blob !== undefined) results[position] = await outcome(() => this.#putOther(blob, options).then(() => undefined));
+    });
+  }
+
+  /** Room is made for what its digest says, so that is what is looked at first. */
+  async #putOther({ digest, bytes }: BlobBytes, options?: CallOptions): Promise<void> {
+    if (bytes.byteLength !== digest.sizeBytes) throw wrongLength(digest, bytes.byteLength);
+    await this.put(digest, byteSourceOf(bytes), options);
   }
 
   /** The bytes are the caller's until `settled` is told, and nobody writes to them before. */
@@ -178,12 +178,6 @@ export class SegmentBlobStore implements BlobStore {
     checkAccepted(digest, this.capabilities);
     checkWhole(digest, bytes);
     this.#engine.beginPut(digest, bytes, settled, options);
-  }
-
-  /** Other bytes are stored, which a reader finds out and takes out of service. */
-  async #putInstead({ digest, bytes }: BlobBytes, options?: CallOptions): Promise<void> {
-    await this.#engine.readBlob(digest, options);
-    await this.#engine.putSmall(digest, bytes, options);
   }
 
   #slotOf(digest: Digest): Slot {

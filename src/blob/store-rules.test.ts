@@ -250,6 +250,19 @@ describe('what is acknowledged', () => {
     assert.deepEqual(await uploads.resume({ instance: '', uploadId: 'again', digest: Digest.of(large) }, 0, byteSourceOf(large)), { kind: 'stored' });
     assert.deepEqual(await filesOf(opened.directory), before);
   });
+
+  it('K1-16: a batch does not hash it again, and whatever is sent for it changes nothing', async (t) => {
+    const random = seededRandom(t);
+    await using opened = await temporaryEngineStore();
+    const { blobs } = opened.store;
+    const stored = [1_000, 100_000].map((size) => random.bytes(size));
+    await blobs.putMany(stored.map((bytes) => ({ digest: Digest.of(bytes), bytes })));
+    const others = stored.map((bytes) => ({ digest: Digest.of(bytes), bytes: Buffer.alloc(bytes.byteLength) }));
+    assert.deepEqual(await blobs.putMany(others), [undefined, undefined]);
+    const shorter = stored.map((bytes) => ({ digest: Digest.of(bytes), bytes: bytes.subarray(1) }));
+    assert.deepEqual((await blobs.putMany(shorter)).map((result) => result?.code), ['invalid_argument', 'invalid_argument']);
+    for (const bytes of stored) assert.ok((await read(blobs, Digest.of(bytes)))?.equals(bytes));
+  });
 });
 
 describe('what is reported present', () => {

@@ -186,13 +186,6 @@ export class RecordBytes {
     const payload = all.subarray(payloadAt, payloadAt + payloadBytes);
     return crc32(payload) === fields.getUint32(at + 48, true) ? payload : undefined;
   }
-
-  /** Whether the record of `bytes` at `offset` has this payload. Nothing else of it is looked at. */
-  holds(offset: number, bytes: number, payload: Uint8Array): boolean {
-    const end = offset - this.#offset + bytes;
-    const at = end - aligned(payload.byteLength);
-    return end <= this.#bytes.byteLength && at >= 0 && this.#bytes.compare(payload, 0, payload.byteLength, at, at + payload.byteLength) === 0;
-  }
 }
 
 /** True when the payload is what the record was written with. */

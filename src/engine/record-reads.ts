@@ -107,17 +107,6 @@ export class RecordReads {
     return late.length === 0 ? undefined : Promise.all(late).then(() => undefined);
   }
 
-  /**
-   * Tells of each blob, which were looked up in this turn, whether its record has the `bytesOf` its index; undefined: that cannot be
-   * told without waiting. All in this call. Checksums are not looked at: equal bytes are right if those that are verified are.
-   */
-  compare(wanted: readonly WantedBlob[], bytesOf: (index: number) => Uint8Array | undefined, tell: (index: number, isSame: boolean | undefined) => void): void {
-    this.#parts.store.lookNow(planReads(wanted, readLimits), ({ index, offset, bytes }, read) => {
-      const sent = bytesOf(index);
-      tell(index, sent && read?.holds(offset, bytes, sent));
-    });
-  }
-
   /** Right by its checksum; that is a use. Undefined: absent, or corrupt and out of service now. */
   value(identity: ValueIdentity, options?: CallOptions): MaybePromise<FoundValue | undefined> {
     const slot = this.#valueSlot(identity);

@@ -181,32 +181,6 @@ describe('SegmentStore', () => {
     assert.equal(world.reads.now, 2);
   }));
 
-  it('looks at once at what is likely at hand, and opens a segment for the next time', (t) => onDisk(t, async (world) => {
-    const contents = ['one', 'two', 'three'];
-    const ordinal = await world.segment(1, contents);
-    const look = (): readonly (boolean | undefined)[] => {
-      const found: (boolean | undefined)[] = [];
-      world.store.lookNow(planReads(contents.map((content, index): WantedRecord => ({ index, ...world.place(content) })), planLimits), ({ index, offset, bytes }, read) => {
-        found[index] = read?.holds(offset, bytes, Buffer.from(contents[index] === 'two' ? 'tow' : (contents[index] ?? '')));
-      });
-      return found;
-    };
-    assert.deepEqual(look(), [undefined, undefined, undefined]);
-    assert.deepEqual(world.opened, [], 'it may not be at hand');
-    for (const content of contents) world.store.written(world.place(content));
-    assert.deepEqual(look(), [undefined, undefined, undefined]);
-    await world.parts.segments.whenUnused(ordinal);
-    assert.deepEqual(look(), [true, false, true]);
-    assert.deepEqual(world.reads, { now: 1, later: 0 });
-    world.machine.disk.fault = (operation) => (operation === 'read' ? 'EIO' : undefined);
-    assert.deepEqual(look(), [undefined, undefined, undefined]);
-    world.machine.disk.fault = (operation) => (operation === 'open' ? 'EMFILE' : undefined);
-    await world.store.forget(ordinal);
-    for (const content of contents) world.store.written(world.place(content));
-    assert.deepEqual(look(), [undefined, undefined, undefined]);
-    await world.parts.segments.whenUnused(ordinal);
-  }));
-
   it('says that a record is wrong, or that it moved while it was read', (t) => onDisk(t, async (world) => {
     await world.segment(1, ['one', 'two']);
     const other = await world.segment(2, ['three']);

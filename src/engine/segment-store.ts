@@ -51,9 +51,6 @@ export interface SegmentStoreOptions {
   readonly waitingReadsMax: number;
 }
 
-/** Memory that is used again and again; as much as one read of many records takes. */
-const lentBytesMax = 262_144;
-
 /** Where records are. */
 export interface StoredEntries {
   readonly table: SegmentTable;
@@ -67,7 +64,6 @@ export class SegmentStore implements AsyncDisposable {
   readonly #guess: PageCacheGuess;
   readonly #handles: SegmentHandles;
   readonly #reads: Semaphore;
-  #lent: Buffer | undefined;
 
   constructor({ files, clock, guess }: SegmentStorePorts, { table, entries }: StoredEntries, options: SegmentStoreOptions) {
     this.#table = table;
@@ -142,33 +138,9 @@ export class SegmentStore implements AsyncDisposable {
     return later.length === 0 ? undefined : Promise.all(later).then(() => undefined);
   }
 
-  /**
-   * As `readMany` as far as that can be done at once, else with undefined; a segment that is not open will be the next time. What
-   * `look` is given is written to again when it returns.
-   */
-  lookNow<Wanted extends WantedRecord>(plan: readonly PlannedRead<Wanted>[], look: (record: Wanted, read: RecordBytes | undefined) => void): void {
-    for (const read of plan) {
-      const { segment, offset, bytes } = read;
-      const isLikely = this.#guess.isLikely(segment, offset, bytes);
-      const file = isLikely ? this.#handles.fileNow(segment) : undefined;
-      if (isLikely && file === undefined) void this.#openSoon(segment);
-      const found = file && this.#tryNow(file, read, this.#lentBytes(bytes));
-      for (const record of read.records) look(record, found instanceof CacheError ? undefined : found);
-    }
-  }
-
   /** Waits for reads under way. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#handles[Symbol.asyncDispose]();
-  }
-
-  /** Who wants nothing but that it is open is not told why it cannot be; whoever reads is. */
-  async #openSoon(segment: number): Promise<void> {
-    try {
-      using _open = await this.#handles.open(segment);
-    } catch (thrown) {
-      failureOf(thrown);
-    }
   }
 
   #fileForNow({ segment, offset, bytes }: RecordPlace): LogFile | undefined {
@@ -191,13 +163,6 @@ export class SegmentStore implements AsyncDisposable {
     } catch (thrown) {
       return failureOf(thrown);
     }
-  }
-
-  /** For what is looked at before anything else is read. */
-  #lentBytes(bytes: number): Buffer {
-    if (bytes > lentBytesMax) return Buffer.allocUnsafe(bytes);
-    this.#lent ??= Buffer.allocUnsafeSlow(lentBytesMax);
-    return this.#lent.subarray(0, bytes);
   }
 
   /** The segment counts as being read from the moment of this call, so its bytes stay what they are. */

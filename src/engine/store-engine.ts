@@ -158,14 +158,6 @@ export class StoreEngine implements AsyncDisposable {
     return reading && this.#tracked(reading);
   }
 
-  /**
-   * Tells of each blob that is a record, as `wantedBlob` gives it, whether it consists of the `bytesOf` its index; undefined: that
-   * cannot be told without waiting. All in this call.
-   */
-  compareBlobs(wanted: readonly WantedBlob[], bytesOf: (index: number) => Uint8Array | undefined, tell: (index: number, isSame: boolean | undefined) => void): void {
-    this.#parts.reads.compare(wanted, bytesOf, tell);
-  }
-
   /** Right by its checksum; that is a use. Undefined: absent, or corrupt and out of service now. @throws as `readBlob`. */
   readValue(identity: ValueIdentity, options?: CallOptions): MaybePromise<FoundValue | undefined> {
     this.#checkOpen();

@@ -201,6 +201,26 @@ describe('LogWriter on a disk that fails while somebody waits', () => {
     await writer.close();
   });
 
+  it('K1-08: relaxed: tells nobody of a write that failed that it counts, though one before it in the same turn did not', async () => {
+    await using log = await openTemporaryLog({ segmentBytes: 4 * shortSegmentBytes });
+    const writer = log.writer({ durability: 'relaxed' });
+    await putLarge(writer, 1);
+    await writer.durable();
+    let writes = 0;
+    let inFirst: number | undefined;
+    log.files.fault = (operation, name) => (operation === 'write' && name.endsWith('.blob') && (writes += 1) > 1 ? 'EIO' : undefined);
+    const [told, expected]: [string[], string[]] = [[], []];
+    while (writes < 2) {
+      assert.notEqual(writer.appendNow(blobRecord(large), ({ kind }) => told.push(kind)), undefined);
+      expected.push('failed');
+      if (writes === 1) expected.fill('durable', 0, (inFirst ??= expected.length));
+    }
+    await assert.rejects(writer.durable(), { code: 'unavailable' });
+    assert.deepEqual(told, expected);
+    log.files.fault = () => undefined;
+    await writer.close();
+  });
+
   it('closes though room that was lost long ago is used at that moment', async () => {
     await using log = await openTemporaryLog();
     const writer = log.writer();

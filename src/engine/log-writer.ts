@@ -313,6 +313,7 @@ export class LogWriter {
     if (segment.isEnding) return;
     const records = this.#records.takeFor(segment, gatheredBytesMax);
     if (records.length === 0) return;
+    const { writtenEnd: writtenBefore } = segment;
     try {
       segment.write(records);
     } catch (cause) {
@@ -321,8 +322,9 @@ export class LogWriter {
       return;
     }
     this.#options.onWritten?.(segment.row, records);
-    const { writtenBytes } = this.#records;
     const { writtenEnd } = segment;
+    this.#records.wrote(writtenEnd - writtenBefore);
+    const { writtenBytes } = this.#records;
     segment.whenDurable((outcome) => {
       if (segment !== this.#line.first) return; // given up meanwhile, with all that was written to it
       if (outcome.kind === 'failed') this.#failed(segment, outcome.cause);

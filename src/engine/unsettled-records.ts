@@ -87,7 +87,7 @@ export class UnsettledRecords {
     return undefined;
   }
 
-  /** The next records, if they go into that segment, which are written from now on; no more once they have so many bytes. */
+  /** The next records, if they go into that segment, no more once they have so many bytes. Their caller writes them and tells `wrote`, or fails all. */
   takeFor(writer: SegmentWriter, bytesMax: number): readonly PlacedRecord[] {
     const records: PlacedRecord[] = [];
     let bytes = 0;
@@ -98,8 +98,12 @@ export class UnsettledRecords {
       records.push(next.record);
       bytes += next.record.bytes;
     }
-    this.#writtenBytes += bytes;
     return records;
+  }
+
+  /** What was taken last, so many bytes, is written: not before, since there may be those who are told by then. */
+  wrote(bytes: number): void {
+    this.#writtenBytes += bytes;
   }
 
   /** What was written when `writtenBytes` was so much is durable. */

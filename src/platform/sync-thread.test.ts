@@ -225,6 +225,11 @@ describe('SyncThread', () => {
     await assert.rejects(thread.sync(1, 'data'), { code: 'unavailable' });
   });
 
+  it('fails what is asked where no thread can be started, and again for the same file, and closes', async () => {
+    await using thread = new SyncThread('test', { entry: new URL('http://nowhere.invalid/at/all.ts'), whenAsked: true });
+    for (let tries = 0; tries < 2; tries += 1) await assert.rejects(thread.sync(1, 'data'), { code: 'unavailable', message: /could not be started/ });
+  });
+
   it('K1-03: loses no wake-up and answers for all that was written before, in any order of writes and pauses', async (t) => {
     const random = seededRandom(t);
     const gate = new Gate(openWide);

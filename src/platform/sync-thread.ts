@@ -89,16 +89,27 @@ export class SyncThread implements SyncPort {
     return life;
   }
 
+  /** Undefined: the system refuses another thread, as those who wait are told. The next request tries again. */
+  #tryStart(): Life | undefined {
+    try {
+      return this.#start();
+    } catch (cause) {
+      this.#fail(new CacheError('unavailable', 'the thread that syncs files could not be started, and nothing was synced; look at the limits of the process', { cause }));
+      return undefined;
+    }
+  }
+
   /** Gives the thread what waits, oldest first, as far as there are places. */
   #handOver(): void {
     for (const [fd, request] of this.#joined) {
       if (this.#handed.size === ringPlaces) return;
       if (this.#handed.has(fd)) continue;
-      this.#life ??= this.#start();
-      if (this.#handed.size === 0) this.#life.worker.ref();
+      const life = (this.#life ??= this.#tryStart());
+      if (life === undefined) return;
+      if (this.#handed.size === 0) life.worker.ref();
       this.#joined.delete(fd);
       this.#handed.set(fd, request);
-      this.#life.ring.ask(fd, request.target === 'names');
+      life.ring.ask(fd, request.target === 'names');
     }
   }
 
@@ -129,10 +140,14 @@ export class SyncThread implements SyncPort {
   #lost(life: Life): void {
     this.#settle(life);
     this.#life = undefined;
+    this.#fail(new CacheError('unavailable', 'the thread that syncs files has ended unexpectedly; what it was asked may not be on disk', { cause: life.cause }));
+  }
+
+  /** All that is open. */
+  #fail(failure: CacheError): void {
     const open = [...this.#handed.values(), ...this.#joined.values()];
     this.#handed.clear();
     this.#joined.clear();
-    const failure = new CacheError('unavailable', 'the thread that syncs files has ended unexpectedly; what it was asked may not be on disk', { cause: life.cause });
     for (const { outcome } of open) outcome.reject(failure);
   }
 }

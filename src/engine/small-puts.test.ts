@@ -15,8 +15,7 @@ import { UseAges } from './use-ages.ts';
 const bytes = Buffer.from('hello');
 const digest = Digest.of(bytes);
 
-function open() {
-  const nowS = () => 1_000_000;
+function open({ nowS = (): number => 1_000_000 } = {}) {
   const segments = new SegmentTable();
   const { ordinal } = segments.add({ ...heldSegment, id: 1, stream: 'blob' });
   const index = { salt: [1, 2] as const, startS: nowS() };
@@ -89,6 +88,20 @@ describe('SmallPuts', () => {
     await second;
     assert.equal(log.appended.length, 1);
     assert.notEqual(slotOf(digest), -1);
+  });
+
+  it('was used when it got room, however long it waited', async () => {
+    let now = 1_000_000;
+    const { puts, log, entries, slotOf } = open({ nowS: () => now });
+    log.isFull = true;
+    const put = puts.put(digest, bytes);
+    now += 600;
+    log.giveRoom();
+    await turn();
+    assert.equal(log.appended[0]?.usedAtS, now);
+    log.settle();
+    await put;
+    assert.ok(entries.blobs.usedAtS(slotOf(digest)) >= now);
   });
 
   it('is idle when nobody puts, waits for room or waits for somebody else', async () => {

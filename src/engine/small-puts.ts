@@ -41,7 +41,8 @@ class SmallPut implements AppendRequest, KeyedPut<SmallPut> {
   readonly hash: Uint8Array;
   readonly instance = '';
   readonly logicalBytes: number;
-  readonly usedAtS: number;
+  /** Since it is appended: its lease begins then, however long it waited for room. */
+  usedAtS = 0;
   readonly payload: Uint8Array;
   readonly digest: Digest;
   readonly number: number;
@@ -53,11 +54,10 @@ class SmallPut implements AppendRequest, KeyedPut<SmallPut> {
   #later: PromiseWithResolvers<void> | undefined;
 
   /** `key` is that of the digest. */
-  constructor({ digest, bytes, settled }: NewPut, key: KeyWords, usedAtS: number) {
+  constructor({ digest, bytes, settled }: NewPut, key: KeyWords) {
     this.functionNumber = digest.function.wireValue;
     this.hash = digest.function.hashBytes === keyBytes ? key.bytes() : Buffer.from(digest.hash, 'hex');
     this.logicalBytes = bytes.byteLength;
-    this.usedAtS = usedAtS;
     this.payload = bytes;
     this.digest = digest;
     this.number = numberOf(key);
@@ -123,7 +123,7 @@ export class SmallPuts {
   begin(digest: Digest, bytes: Uint8Array, settled: PutSettled, options?: CallOptions): void {
     this.#openCount += 1;
     const other = this.#find(digest);
-    const put = new SmallPut({ digest, bytes, settled }, this.#key, this.#nowS());
+    const put = new SmallPut({ digest, bytes, settled }, this.#key);
     if (other === undefined) this.#begin(put, options);
     else void this.#beginLater(put, other, options);
   }
@@ -136,6 +136,7 @@ export class SmallPuts {
 
   #begin(put: SmallPut, options?: CallOptions): void {
     this.#underWay.add(put);
+    put.usedAtS = this.#nowS();
     put.place = this.#writer.appendNow(put, (outcome) => this.#settled(put, outcome));
     if (put.place === undefined) void this.#appendLater(put, options);
   }
@@ -144,6 +145,7 @@ export class SmallPuts {
   async #appendLater(put: SmallPut, options?: CallOptions): Promise<void> {
     try {
       using room = await this.#writer.claim(recordBytes(put.hash.byteLength, 0, put.logicalBytes), 'external', options);
+      put.usedAtS = this.#nowS();
       put.place = this.#writer.append(room, put, (outcome) => this.#settled(put, outcome));
     } catch (thrown) {
       this.#ended(put, CacheError.from(thrown));

@@ -185,6 +185,18 @@ describe('SegmentBlobStore', () => {
     await untilPut('stored');
   });
 
+  it('makes no room for a blob of a batch that is shorter than its digest says', async () => {
+    await using opened = await temporaryEngineStore({ maxBytes: 16 << 20, leaseMs: 0 });
+    const { blobs } = opened.store;
+    for (let count = 0; count < 8; count += 1) {
+      const bytes = Buffer.alloc(1 << 20, `${count}`);
+      await blobs.put(Digest.of(bytes), byteSourceOf(bytes));
+    }
+    const [refused] = await blobs.putMany([{ digest: Digest.parse(sha256, smallDigest.hash, 12 << 20), bytes: small }]);
+    assert.equal(refused?.code, 'invalid_argument');
+    assert.equal(opened.store.usage.evictedCount, 0);
+  });
+
   it('K2-04: keeps what is pinned, whatever has to go', async (t) => {
     const seeded = seededRandom(t);
     await using opened = await temporaryEngineStore({ maxBytes: 16 << 20, leaseMs: 0 });

@@ -18,7 +18,7 @@ export interface ReadBudgetLimits {
   readonly wholeBytesMax: number;
 }
 
-/** Those of `FileBlobStore`. */
+/** Those of `SegmentBlobStore`. */
 export const readBudgetLimits: ReadBudgetLimits = { pieceBytes: 256 * 1024, wholeBytesMax: 1024 * 1024 };
 
 /**

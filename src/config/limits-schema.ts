@@ -162,7 +162,7 @@ export const limitsGroup = group(
       default: { text: '64MiB' },
     }),
     'hot-memory': key(byteSize({ min: '0B', max: '1TiB' }), {
-      help: 'Memory for values and for blobs of up to 1 MiB that were used lately.',
+      help: 'Memory for blobs of up to 1 MiB that are a file each and were used lately; those of more than 64 KiB have half of it. Smaller blobs and values are left to the page cache of the system.',
       example: '128MiB',
       default: { text: '128MiB' },
     }),
@@ -177,12 +177,12 @@ export const limitsGroup = group(
       default: { text: '256MiB' },
     }),
     'open-reads': key(count(files), {
-      help: 'Files open for reading at a time; more reads wait.',
+      help: 'Large files open for reading at a time; more reads wait. Small blobs and values need none.',
       example: '512',
       default: { text: '512' },
     }),
     'open-writes': key(count(files), {
-      help: 'Files open for writing at a time; more writes wait. An eighth of them is for small blobs and values that have come whole, so that these need not wait for slow uploads.',
+      help: 'Large files open for writing at a time; more writes wait. Small blobs and values need none.',
       example: '256',
       default: { text: '256' },
     }),

@@ -40,6 +40,14 @@ async function feed(body: BodyHasher, bytes: Uint8Array): Promise<string> {
 }
 
 describe('HashPool', () => {
+  it('hashes a body where it is when no thread can be started', async () => {
+    const { pool } = gatedPool(-1, { entry: new URL('http://nowhere.invalid/at/all.ts') });
+    await using _ = pool;
+    const bytes = Buffer.alloc(2 * mib, 'x');
+    assert.equal(await feed(pool.begin('sha256', bytes.byteLength), bytes), hash('sha256', bytes));
+    assert.equal(pool.lentRings, 0);
+  });
+
   it('takes a MiB of a body and no more before its thread has read, and goes on with each piece', async () => {
     const { pool, permit } = gatedPool(0);
     await using _ = pool;

@@ -60,8 +60,8 @@ export class HashPool<FunctionName extends string> implements HashPort<FunctionN
   /** @throws CacheError `unavailable` once this is disposed. */
   begin(functionName: FunctionName, expectedBytes: number): BodyHasher {
     if (this.#closed) throw new CacheError('unavailable', 'the server stops');
-    if (expectedBytes < threadedBytesMin || this.#lentRings === this.#options.ringsMax) return new LocalHasher(this.#options.createHasher(functionName));
-    const thread = this.#pick();
+    const thread = expectedBytes < threadedBytesMin || this.#lentRings === this.#options.ringsMax ? undefined : this.#pick();
+    if (thread === undefined) return new LocalHasher(this.#options.createHasher(functionName));
     const id = (this.#bodyCount += 1);
     const ring = this.#spareRings.pop() ?? new SharedArrayBuffer(RingHasher.ringBytes);
     this.#lentRings += 1;
@@ -78,11 +78,16 @@ export class HashPool<FunctionName extends string> implements HashPort<FunctionN
     await Promise.all([...this.#threads].map(({ worker }) => worker.terminate()));
   }
 
-  /** The thread with the fewest bodies, or a new one while all have some. */
-  #pick(): HashThread {
+  /** The thread with the fewest bodies, or a new one while all have some. Undefined: there is none, and the system refuses one. */
+  #pick(): HashThread | undefined {
     let best: HashThread | undefined;
     for (const thread of this.#threads) if (best === undefined || thread.bodies.size < best.bodies.size) best = thread;
-    return best !== undefined && (best.bodies.size === 0 || this.#threads.size === this.#options.threadsMax) ? best : this.#start();
+    if (best !== undefined && (best.bodies.size === 0 || this.#threads.size === this.#options.threadsMax)) return best;
+    try {
+      return this.#start();
+    } catch {
+      return best; // a limit of threads; the body is hashed all the same
+    }
   }
 
   #start(): HashThread {

@@ -147,7 +147,7 @@ export class SegmentBlobStore implements BlobStore {
       const { listed } = blob;
       const sizeBytes = sizeOfBlob(blob);
       const slot = listed === undefined ? this.#slotOf(blob.digest) : engine.findListed(listed.digests, listed.index);
-      // What is there is not hashed again: nothing of it is kept (docs/formats/segments.md).
+      // What was sent for what is there is thrown away, so nobody needs to know whether it is right.
       if (slot !== -1 && engine.blobs.sizeOf(slot) === sizeBytes && blob.bytes.byteLength === sizeBytes) engine.touchBlob(slot, (nowS ??= engine.nowS()));
       else if (slot !== -1 || sizeBytes > engine.smallBytesMax) others.push(index);
       else batch.begin(index, (settled) => this.#beginPut(blob, settled, options));

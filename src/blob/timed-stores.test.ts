@@ -99,6 +99,7 @@ describe('the times of a store', () => {
     await using opened = await temporaryEngineStore();
     const timed = new Timed();
     const store = timed.blobs(opened.store.blobs);
+    await opened.store.blobs.put(Digest.of(Buffer.from('before')), byteSourceOf(Buffer.from('before'))); // the first one waits for a segment
     await store.put(digest, byteSourceOf(content));
     await (await store.get(digest))?.[Symbol.asyncDispose]();
     for (const reason of ['permit', 'room', 'lock', 'directory_sync']) assert.deepEqual(timed.waits('write', reason), [], reason);

@@ -90,6 +90,24 @@ describe('SmallPuts', () => {
     assert.notEqual(slotOf(digest), -1);
   });
 
+  it('K11-05: says that it waits for room, and when that is over', async () => {
+    const { puts, log } = open();
+    const steps: string[] = [];
+    const options = { onStep: (step: string) => void steps.push(step) };
+    const atOnce = puts.put(digest, bytes, options);
+    log.settle();
+    await atOnce;
+    assert.deepEqual(steps, []);
+    log.isFull = true;
+    const put = puts.put(Digest.of(Buffer.from('another')), Buffer.from('another'), options);
+    assert.deepEqual(steps, ['room in the log']);
+    log.giveRoom();
+    await turn();
+    assert.deepEqual(steps, ['room in the log', 'sync']);
+    log.settle();
+    await put;
+  });
+
   it('was used when it got room, however long it waited', async () => {
     let now = 1_000_000;
     const { puts, log, entries, slotOf } = open({ nowS: () => now });

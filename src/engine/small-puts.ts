@@ -144,7 +144,9 @@ export class SmallPuts {
   /** Once there is room. */
   async #appendLater(put: SmallPut, options?: CallOptions): Promise<void> {
     try {
+      options?.onStep?.('room in the log');
       using room = await this.#writer.claim(recordBytes(put.hash.byteLength, 0, put.logicalBytes), 'external', options);
+      options?.onStep?.('sync');
       put.usedAtS = this.#nowS();
       put.place = this.#writer.append(room, put, (outcome) => this.#settled(put, outcome));
     } catch (thrown) {

@@ -92,6 +92,26 @@ describe('ValuePuts', () => {
     }
   });
 
+  it('K11-05: says that it waits for room, and when that is over', async () => {
+    const { puts, log } = open();
+    const steps: string[] = [];
+    const options = { onStep: (step: string) => void steps.push(step) };
+    const atOnce = puts.put(value('first'), options);
+    await turn();
+    log.settle();
+    await atOnce;
+    assert.deepEqual(steps, []);
+    log.isFull = true;
+    const put = puts.put(value('second'), options);
+    await turn();
+    assert.deepEqual(steps, ['room in the log']);
+    log.giveRoom();
+    await turn();
+    assert.deepEqual(steps, ['room in the log', 'sync']);
+    log.settle();
+    await put;
+  });
+
   it('looks again at what came while it waited for room, and holds none meanwhile', async () => {
     const { puts, log } = open();
     log.isFull = true;

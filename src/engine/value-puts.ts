@@ -2,6 +2,7 @@
 // the turn of the loop in which it is appended whether that still is the last.
 import { assert } from '../base/assert.ts';
 import type { CallOptions } from '../base/call-options.ts';
+import { isPromise } from '../base/maybe-promise.ts';
 import { unlessCancelled } from '../base/unless-cancelled.ts';
 import { KeyWords } from './key-words.ts';
 import type { ValueIdentity } from './key-words.ts';
@@ -81,9 +82,14 @@ export class ValuePuts {
     }
   }
 
-  #claim({ identity, payload }: ValueRecord, options?: CallOptions): Promise<RoomClaim> {
+  async #claim({ identity, payload }: ValueRecord, options?: CallOptions): Promise<RoomClaim> {
     const bytes = recordBytes(identity.digestFunction.hashBytes, Buffer.byteLength(identity.instance), payload.byteLength);
-    return Promise.try(() => this.#writer.claim(bytes, 'external', options));
+    const claim = this.#writer.claim(bytes, 'external', options);
+    if (!isPromise(claim)) return claim;
+    options?.onStep?.('room in the log');
+    const given = await claim;
+    options?.onStep?.('sync');
+    return given;
   }
 
   /** Ends the claim at once: what waits for it does not wait for a sync as well. */

@@ -121,14 +121,15 @@ class FilledServers implements AsyncDisposable {
     this.#servers = servers;
   }
 
-  static async start(count: number, context: BenchContext): Promise<FilledServers> {
+  /** @param references those of `context` that know the numbered blobs; they hold none of them, so none can be read. */
+  static async start(count: number, context: BenchContext, references: BenchContext['references']): Promise<FilledServers> {
     await using stack = new AsyncDisposableStack();
     const data = `${context.newDirectory()}/data`;
     await writeDataDirectory(data, count);
     stack.defer(() => removeTree(data));
     const servers = [{ server: stack.use(await startOn(data, count, context)), contender: kiln }];
     // Ours only: nobody else can be filled with a million blobs in reasonable time and without knowing its files.
-    for (const contender of context.references.filter(({ canonical, filling }) => canonical && filling === 'api')) {
+    for (const contender of references.filter(({ canonical, filling }) => canonical && filling === 'api')) {
       if (!contender.protocols.includes('cas')) continue;
       const at = { directory: context.newDirectory(), core: context.pinning.server, numbered: count, files: new Map(), answer: oneMissing.answer, protocol: 'cas' } as const;
       servers.push({ server: stack.use(await contender.start(at)), contender });
@@ -159,7 +160,7 @@ class FilledServers implements AsyncDisposable {
 }
 
 async function measureLookups(count: number, context: BenchContext): Promise<void> {
-  await using servers = await FilledServers.start(count, context);
+  await using servers = await FilledServers.start(count, context, context.references);
   const load = { name: 'find-missing-random', title: lookupTitle(count), path: oneMissing.path };
   for (const shape of [lookups(1, count), lookups(100, count)]) await servers.measure(load, shape);
 }
@@ -179,7 +180,7 @@ function batches(label: string, traffic: Shape['traffic']): Shape {
 }
 
 async function measureBatches(count: number, context: BenchContext): Promise<void> {
-  await using servers = await FilledServers.start(count, context);
+  await using servers = await FilledServers.start(count, context, []);
   const name = 'many-batches';
   const blobs = `${blobsPerBatch} x 1 KiB, of ${count.toLocaleString('en-US')} that were read before`;
   const among = Math.min(count, neighboursAmong);

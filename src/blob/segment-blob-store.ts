@@ -31,13 +31,6 @@ export interface SegmentBlobStoreLimits {
   readonly survives: 'process_crash' | 'power_loss';
 }
 
-/** Of one call, by index: what is not for the log, or there with another size. */
-interface OtherPuts {
-  readonly blobs: readonly BlobBytes[];
-  readonly results: PutResult[];
-  readonly others: readonly number[];
-}
-
 /** Read in one piece and checked before the first byte goes out; larger files are checked in passing. */
 const wholeBytesMax = 1024 * 1024;
 /** A blob up to here is taken in however little memory is left. */
@@ -141,6 +134,7 @@ export class SegmentBlobStore implements BlobStore {
     const batch = new PutBatch(blobs.length);
     const { results } = batch;
     let nowS: number | undefined;
+    /** Not for the log, or there with another size. */
     const others: number[] = [];
     let index = 0;
     for (const blob of blobs) {
@@ -155,16 +149,14 @@ export class SegmentBlobStore implements BlobStore {
     }
     // All small ones at once: they go into one write, and one sync.
     const small = batch.end();
-    if (others.length > 0) await this.#putOthers({ blobs, results, others }, options);
+    if (others.length > 0) {
+      await mapBounded(others, batchConcurrencyMax, async (position) => {
+        const blob = blobs[position];
+        if (blob !== undefined) results[position] = await outcome(() => this.#putOther(blob, options).then(() => undefined));
+      });
+    }
     await small;
     return results;
-  }
-
-  async #putOthers({ blobs, results, others }: OtherPuts, options?: CallOptions): Promise<void> {
-    await mapBounded(others, batchConcurrencyMax, async (position) => {
-      const blob = blobs[position];
-      if (blob !== undefined) results[position] = await outcome(() => this.#putOther(blob, options).then(() => undefined));
-    });
   }
 
   /** Room is made for what its digest says, so that is what is looked at first. */

@@ -122,6 +122,18 @@ describe('UseAges', () => {
     assert.equal(ages.totalBytes, 0);
   });
 
+  it('looks at few steps, however long the lease is', () => {
+    const leaseS = 486 * 86_400;
+    const ages = new UseAges(leaseS);
+    for (let day = 0; day <= 486; day += 1) ages.add(1_000, beganS + day * 86_400);
+    const nowS = beganS + leaseS;
+    // To go through all steps each time would take hours.
+    for (let round = 0; round < 200_000; round += 1) {
+      assert.equal(ages.leasedBytes(nowS), 486_000);
+      assert.equal(ages.leaseFloorS(nowS, 400_000), beganS + 86 * 86_400 + 1);
+    }
+  });
+
   it('refuses to take back what was not added, and what is no whole number', () => {
     const ages = new UseAges(100);
     ages.add(10, beganS);

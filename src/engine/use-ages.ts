@@ -1,12 +1,14 @@
 // How many bytes were used how long ago, in steps of 16 seconds: enough to say what is leased, and how far leases must be
-// shortened so that no more than a given number of bytes is. Times are seconds since 1970 and never in the future.
+// shortened so that no more than a given number of bytes is. Times are seconds since 1970 and never in the future. Nothing
+// asked or changed looks at more than some twenty numbers, for a lease of a year too: each put and each step of eviction asks.
 import { assert } from '../base/assert.ts';
 import { useStepS } from './entry-codec.ts';
+import { PrefixSums } from './prefix-sums.ts';
 
 export class UseAges {
   readonly leaseS: number;
   /** Bytes by step of use, a ring; a step is the 16 seconds up to and with its number times 16. */
-  readonly #ring: Float64Array;
+  readonly #ring: PrefixSums;
   /** The ring has this step and those before it. */
   #newestStep = 0;
   /** Bytes used before all steps of the ring: no lease reaches there. */
@@ -16,7 +18,7 @@ export class UseAges {
   constructor(leaseS: number) {
     assert(Number.isSafeInteger(leaseS) && leaseS >= 0, 'a lease is a whole number of seconds');
     this.leaseS = leaseS;
-    this.#ring = new Float64Array(Math.ceil(leaseS / useStepS) + 2);
+    this.#ring = new PrefixSums(Math.ceil(leaseS / useStepS) + 2);
   }
 
   get totalBytes(): number {
@@ -49,12 +51,14 @@ export class UseAges {
    */
   leaseFloorS(nowS: number, bytesMax: number): number {
     const floorS = nowS - this.leaseS + 1;
-    let leasedBytes = 0;
-    for (let step = this.#newestStep; step * useStepS >= floorS && this.#isInRing(step); step -= 1) {
-      leasedBytes += this.#ring[this.#placeOf(step)] ?? 0;
-      if (leasedBytes > bytesMax) return step * useStepS + 1;
-    }
-    return floorS;
+    if (this.#bytesSince(floorS) <= bytesMax) return floorS;
+    const sums = this.#ring;
+    const newest = this.#placeOf(this.#newestStep);
+    const beyond = sums.before(newest + 1) - bytesMax;
+    // The last place from which on too much was used: up to the newest one, or behind it, where the ring goes on with older ones.
+    const place = beyond > 0 ? sums.lastBelow(beyond) : sums.lastBelow(sums.total + beyond);
+    const back = (newest - place + sums.length) % sums.length;
+    return (this.#newestStep - back) * useStepS + 1;
   }
 
   /** How long a lease is at the moment, for people: the full one unless it would take more than `bytesMax`; 0 to `leaseS`. */
@@ -64,19 +68,25 @@ export class UseAges {
 
   /** Bytes used within the whole lease. */
   leasedBytes(nowS: number): number {
-    const floorS = nowS - this.leaseS + 1;
-    let leasedBytes = 0;
-    for (let step = this.#newestStep; step * useStepS >= floorS && this.#isInRing(step); step -= 1) leasedBytes += this.#ring[this.#placeOf(step)] ?? 0;
-    return leasedBytes;
+    return this.#bytesSince(nowS - this.leaseS + 1);
+  }
+
+  /** Bytes used at that time or later, as far back as the ring goes. */
+  #bytesSince(floorS: number): number {
+    const sums = this.#ring;
+    const step = Math.max(Math.ceil(floorS / useStepS), this.#newestStep - sums.length + 1, 0);
+    if (step > this.#newestStep) return 0;
+    const [first, newest] = [this.#placeOf(step), this.#placeOf(this.#newestStep)];
+    const bytes = sums.before(newest + 1) - sums.before(first);
+    return first <= newest ? bytes : sums.total + bytes;
   }
 
   #change(step: number, bytes: number): void {
     assert(step <= this.#newestStep, 'only what was added is taken back');
     if (this.#isInRing(step)) {
       const place = this.#placeOf(step);
-      const changed = (this.#ring[place] ?? 0) + bytes;
-      assert(changed >= 0, 'only what was added is taken back');
-      this.#ring[place] = changed;
+      assert(bytes >= 0 || this.#ring.at(place) + bytes >= 0, 'only what was added is taken back');
+      this.#ring.add(place, bytes);
     } else {
       assert(this.#olderBytes + bytes >= 0, 'only what was added is taken back');
       this.#olderBytes += bytes;
@@ -85,15 +95,22 @@ export class UseAges {
     assert(Number.isSafeInteger(this.#totalBytes), 'bytes are counted exactly');
   }
 
-  /** Makes room for newer steps: the oldest ones become one. */
+  /** Makes room for newer steps: the oldest ones become one. A look at each step that has passed since the one before. */
   #advance(newestStep: number): void {
-    const passed = Math.min(newestStep - this.#newestStep, this.#ring.length);
-    for (let number = 1; number <= passed; number += 1) {
-      const place = this.#placeOf(newestStep - passed + number);
-      this.#olderBytes += this.#ring[place] ?? 0;
-      this.#ring[place] = 0;
+    if (newestStep - this.#newestStep >= this.#ring.length) {
+      this.#olderBytes += this.#ring.total;
+      this.#ring.clear();
+    } else {
+      for (let step = this.#newestStep + 1; step <= newestStep; step += 1) this.#drop(this.#placeOf(step));
     }
     this.#newestStep = newestStep;
+  }
+
+  #drop(place: number): void {
+    const bytes = this.#ring.at(place);
+    if (bytes === 0) return;
+    this.#olderBytes += bytes;
+    this.#ring.add(place, -bytes);
   }
 
   #isInRing(step: number): boolean {

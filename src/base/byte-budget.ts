@@ -291,6 +291,20 @@ export class ByteBudget {
   }
 }
 
+/** A small body is taken in however little memory is left. */
+const littleBytesMax = 4 * 1024;
+
+/**
+ * Memory for a body that is waited for as a whole; the caller disposes it.
+ * @throws CacheError `busy` with `retry_after`: requests may not grow.
+ */
+export function holdBody(budget: ByteBudget, bytes: number): HeldBytes {
+  if (bytes > littleBytesMax && budget.refusesGrowth) throw budget.refusal();
+  const held = new HeldBytes(budget);
+  held.set(bytes);
+  return held;
+}
+
 /** For tests, and for who is no server: counts, and bounds nothing. */
 export function unboundedByteBudget(): ByteBudget {
   return new ByteBudget({ maxBytes: Infinity, waitersMax: 0 });

@@ -1,5 +1,5 @@
 // Blobs in segments, and large ones as files. What survives, and how, is engine/store-engine.ts.
-import { HeldBytes } from '../base/byte-budget.ts';
+import { holdBody } from '../base/byte-budget.ts';
 import type { ByteBudget } from '../base/byte-budget.ts';
 import { byteSourceOf } from '../base/byte-source.ts';
 import type { ByteSource } from '../base/byte-source.ts';
@@ -33,8 +33,6 @@ export interface SegmentBlobStoreLimits {
 
 /** Read in one piece and checked before the first byte goes out; larger files are checked in passing. */
 const wholeBytesMax = 1024 * 1024;
-/** A blob up to here is taken in however little memory is left. */
-const littleBytesMax = 4 * 1024;
 /** Files of one call that are read or written at the same time: enough to fill the thread pool and share syncs. */
 const batchConcurrencyMax = 16;
 
@@ -121,9 +119,7 @@ export class SegmentBlobStore implements BlobStore {
     checkAccepted(digest, this.capabilities);
     if (digest.sizeBytes > this.#engine.smallBytesMax) return this.#engine.putFile(digest, bytes, options);
     // A small one is waited for in memory: a slow sender then holds no room in the log.
-    if (digest.sizeBytes > littleBytesMax && this.#budget.refusesGrowth) throw this.#budget.refusal();
-    using held = new HeldBytes(this.#budget);
-    held.set(digest.sizeBytes);
+    using _held = holdBody(this.#budget, digest.sizeBytes);
     const whole = await receive(digest, bytes, options);
     checkWhole(digest, whole);
     await this.#engine.putSmall(digest, whole, options);

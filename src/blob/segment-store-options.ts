@@ -1,5 +1,4 @@
 // What a store of segments is opened with, and what is taken where nothing is said.
-import type { ByteBudget } from '../base/byte-budget.ts';
 import type { EngineOptions, EnginePorts } from '../engine/engine-options.ts';
 
 /** Everything has a default, but where the store is. */
@@ -19,8 +18,6 @@ export interface EngineStoreOptions extends Defaulted {
 export interface EngineStorePorts extends EnginePorts {
   /** Takes sole ownership of the directory, until disposed. @throws CacheError `failed_precondition` that names the owner. */
   readonly lock: (directory: string) => Promise<AsyncDisposable>;
-  /** Of what is in memory while it is read or written; without a bound, if left out. */
-  readonly budget?: ByteBudget | undefined;
 }
 
 /** Every option that the stores themselves go by. */

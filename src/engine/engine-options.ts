@@ -1,4 +1,5 @@
 // What the segment engine is told and given. Plain values and ports; where they come from is not its business.
+import type { ByteBudget } from '../base/byte-budget.ts';
 import type { NextTurn, MonotonicClock, Timers, WallClock } from '../base/clock.ts';
 import type { HashPort, LogFileSystem, SyncPort } from '../base/log-files.ts';
 import type { Log } from '../base/log.ts';
@@ -55,4 +56,6 @@ export interface EnginePorts {
   readonly nextTurn: NextTurn;
   readonly log: Log;
   readonly meter: Meter;
+  /** Of what is in memory while it is read or written; without a bound, if left out. */
+  readonly budget?: ByteBudget | undefined;
 }

@@ -1,6 +1,7 @@
 // Puts the engine together, in the order in which its parts need each other, and makes it ready: the log is read and mended,
 // what uploads and removals left in the middle is settled, and only then anything is served.
 import { join } from 'node:path';
+import { unboundedByteBudget } from '../base/byte-budget.ts';
 import type { CallOptions } from '../base/call-options.ts';
 import type { MaybePromise } from '../base/maybe-promise.ts';
 import { Semaphore } from '../base/semaphore.ts';
@@ -215,6 +216,7 @@ async function openFiles({ directory, openReadsMax, openWritesMax }: EngineOptio
       isStored: (digest) => slotOf(digest) !== -1,
       admit: (bytes) => leases.admit(bytes, nowS()),
       smallBytesMax,
+      budget: ports.budget ?? unboundedByteBudget(),
       async putSmall(digest, bytes, putOptions) {
         const slot = slotOf(digest);
         if (slot === -1) await smallPuts.put(digest, bytes, putOptions);

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
+import { ByteBudget } from '../base/byte-budget.ts';
 import { CacheError } from '../base/cache-error.ts';
 import { temporaryDirectory } from '../testing/temporary-directory.ts';
 import { openUploads, patternOf as blob, takenBytes } from '../testing/temporary-uploads.ts';
@@ -57,6 +58,50 @@ describe('uploads of blobs that are records', () => {
     go.resolve();
     assert.deepEqual(await first, { kind: 'stored' });
     assert.deepEqual([opened.small.size, opened.uploads.idleCount, opened.ledger.usedBytes], [1, 0, 0]);
+  });
+});
+
+describe('uploads of small blobs and what they take', () => {
+  const smallBytesMax = 65_536;
+
+  it('is memory of the budget while they come, and no file that may be open', async () => {
+    await using directory = await temporaryDirectory();
+    const budget = new ByteBudget({ maxBytes: 1_000_000, waitersMax: 10 });
+    await using opened = await openUploads(directory.path, { smallBytesMax, budget, writesMax: 1 });
+    const go = Promise.withResolvers<void>();
+    const running = [10_000, 20_000, 2_000_000].map(async (size) => {
+      const { upload, bytes } = blob(size, size);
+      return opened.uploads.resume(
+        upload,
+        0,
+        (async function* () {
+          await go.promise;
+          yield* chunks(bytes);
+        })(),
+      );
+    });
+    const { upload, bytes } = blob(30_000, 3);
+    assert.deepEqual(await opened.uploads.resume(upload, 0, chunks(bytes)), { kind: 'stored' }, 'who waits stands in the way of nobody');
+    assert.equal(budget.usedBytes, 30_000);
+    await assert.rejects(opened.uploads.resume(upload, 0, chunks(bytes.subarray(0, 5), cutOff)), cutOff);
+    go.resolve();
+    assert.deepEqual(await Promise.all(running), [{ kind: 'stored' }, { kind: 'stored' }, { kind: 'stored' }]);
+    assert.equal(budget.usedBytes, 0);
+  });
+
+  it('is refused, and no byte asked for, where requests may not grow; a little always is taken', async () => {
+    await using directory = await temporaryDirectory();
+    const budget = new ByteBudget({ maxBytes: 1_000_000, waitersMax: 10 });
+    budget.take(900_000);
+    await using opened = await openUploads(directory.path, { smallBytesMax, budget });
+    const { upload } = blob(10_000);
+    const unread = (async function* (): AsyncGenerator<Uint8Array> {
+      yield assert.fail('nobody asks for the bytes');
+    })();
+    await assert.rejects(opened.uploads.resume(upload, 0, unread), { kind: 'busy' });
+    const little = blob(4_096, 2);
+    assert.deepEqual(await opened.uploads.resume(little.upload, 0, chunks(little.bytes)), { kind: 'stored' });
+    assert.equal(budget.usedBytes, 900_000);
   });
 });
 

@@ -2,6 +2,8 @@
 // much of it is right and durable. Blobs that fit into a record have no file, and nothing of them is kept. docs/formats/uploads.md
 import { join } from 'node:path';
 import { assert, assertNever } from '../base/assert.ts';
+import { holdBody } from '../base/byte-budget.ts';
+import type { ByteBudget } from '../base/byte-budget.ts';
 import { CacheError } from '../base/cache-error.ts';
 import type { CallOptions } from '../base/call-options.ts';
 import type { Log } from '../base/log.ts';
@@ -49,6 +51,8 @@ export interface UploadsSurroundings {
   readonly admit: (bytes: number) => void;
   /** Blobs up to here are records. */
   readonly smallBytesMax: number;
+  /** Of what those take while they come. */
+  readonly budget: ByteBudget;
   /** Stores one of those, whose hash is right; does nothing but note a use where it is there. @throws as `reserve`. */
   readonly putSmall: (digest: Digest, bytes: Uint8Array, options?: CallOptions) => Promise<void>;
 }
@@ -87,7 +91,7 @@ export class Uploads {
   readonly #ports: UploadsPorts;
   readonly #parts: UploadsSurroundings;
   readonly #idle: IdleUploads;
-  /** Bounded by the permits for writes and those in line for one. */
+  /** Bounded by the permits for writes and those in line for one, and, of small blobs, by the streams there may be. */
   readonly #busy = new Map<string, Busy>();
   readonly #running = new Set<Promise<unknown>>();
   #closing = false;
@@ -183,8 +187,8 @@ export class Uploads {
     const placedBytes = writing.before === undefined ? 0 : sumOf(writing.before.space);
     try {
       if (!isStored(writing.digest)) admit(writing.digest.sizeBytes);
-      using _permit = await writes.acquire(options);
       if (placedBytes === 0 && writing.digest.sizeBytes <= smallBytesMax) return await this.#writeSmall(sent, options);
+      using _permit = await writes.acquire(options);
       options?.onStep?.('wait for room');
       const missingBytes = Math.max(0, sumOf(spaceOfWhole(writing.digest.sizeBytes)) - placedBytes);
       using room = new UploadRoom(ledger, await reserve(missingBytes, options), placedBytes);
@@ -203,6 +207,7 @@ export class Uploads {
   /** A file would be one more for the system to keep, and stand in the way of a put of the same blob as a record. */
   async #writeSmall(sent: SentBytes, options?: CallOptions): Promise<UploadOutcome> {
     const { digest } = sent.upload;
+    using _held = holdBody(this.#parts.budget, digest.sizeBytes);
     const taken = await takeInMemory(sent, options);
     switch (taken.kind) {
       case 'whole':

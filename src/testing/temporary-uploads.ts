@@ -2,6 +2,8 @@
 // what is given up is removed at once.
 import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
+import { unboundedByteBudget } from '../base/byte-budget.ts';
+import type { ByteBudget } from '../base/byte-budget.ts';
 import { CacheError } from '../base/cache-error.ts';
 import type { BodyHasher, HashPort, LogFileSystem, SyncPort } from '../base/log-files.ts';
 import type { Log } from '../base/log.ts';
@@ -39,6 +41,7 @@ export interface OpenUploadsOptions {
   readonly admit?: UploadsSurroundings['admit'];
   /** Default: 0, all blobs are files. */
   readonly smallBytesMax?: number;
+  readonly budget?: ByteBudget;
 }
 
 export interface OpenUploads extends AsyncDisposable {
@@ -114,6 +117,7 @@ export async function openUploads(root: string, options: OpenUploadsOptions = {}
       isStored: options.isStored ?? (() => false),
       admit: options.admit ?? (() => undefined),
       smallBytesMax: options.smallBytesMax ?? 0,
+      budget: options.budget ?? unboundedByteBudget(),
       putSmall: async ({ hash }, bytes) => void small.set(hash, bytes),
     },
   );

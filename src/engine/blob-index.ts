@@ -86,6 +86,12 @@ export class BlobIndex {
     return slot < 0 ? -1 : (number << slotBits) | slot;
   }
 
+  /** A number of 32 bits with a sign that belongs to the key as long as this index does, and that nobody foresees who chooses keys. */
+  numberOf({ words }: KeyWords): number {
+    this.#mix.of(words[0] ?? 0, words[1] ?? 0);
+    return this.#mix.table;
+  }
+
   /** First entry whose key begins with these two words, whatever its tag; for records that keep no more of a key. */
   findPrefix(low: number, high: number): Slot {
     this.#mix.of(low, high);

@@ -32,7 +32,10 @@ describe('PutsUnderWay', () => {
     const puts = new PutsUnderWay<Put>();
     const model = new Map<string, Put>();
     const digests = Array.from({ length: 40 }, (_, index) => Digest.of(Buffer.from(String(index))));
+    const many = Array.from({ length: 3_000 }, (_, index) => putOf(Digest.of(Buffer.from(`many ${index}`)), index * 7)); // so that it grows, with what is in it
     for (let round = 0; round < 5_000; round += 1) {
+      const added = many[round];
+      if (added !== undefined) puts.add(added);
       const index = random.integer(0, digests.length - 1);
       const digest = digests[index];
       assert.ok(digest);
@@ -47,5 +50,18 @@ describe('PutsUnderWay', () => {
         model.delete(digest.key);
       }
     }
+    for (const put of many) assert.equal(puts.find(put.digest, put.number), put);
+    for (const put of many) puts.remove(put);
+    for (const put of many) assert.equal(puts.find(put.digest, put.number), undefined);
+    for (const [index, digest] of digests.entries()) assert.equal(puts.find(digest, index % 5), model.get(digest.key));
+  });
+
+  it('lets what has ended point to nothing', () => {
+    const puts = new PutsUnderWay<Put>();
+    const all = [0, 1, 2].map((index) => putOf(Digest.of(Buffer.from(String(index))), 7));
+    for (const put of all) puts.add(put);
+    assert.equal(all[2]?.next, all[1]);
+    for (const put of all) puts.remove(put);
+    assert.deepEqual(all.map(({ next }) => next), [undefined, undefined, undefined]);
   });
 });

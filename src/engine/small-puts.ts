@@ -53,14 +53,14 @@ class SmallPut implements AppendRequest, KeyedPut<SmallPut> {
   /** Of those who came later with the same blob. */
   #later: PromiseWithResolvers<void> | undefined;
 
-  /** `key` is that of the digest. */
-  constructor({ digest, bytes, settled }: NewPut, key: KeyWords) {
+  /** `key` is that of the digest, `number` that of the key. */
+  constructor({ digest, bytes, settled }: NewPut, key: KeyWords, number: number) {
     this.functionNumber = digest.function.wireValue;
     this.hash = digest.function.hashBytes === keyBytes ? key.bytes() : Buffer.from(digest.hash, 'hex');
     this.logicalBytes = bytes.byteLength;
     this.payload = bytes;
     this.digest = digest;
-    this.number = numberOf(key);
+    this.number = number;
     this.settled = settled;
   }
 
@@ -123,7 +123,7 @@ export class SmallPuts {
   begin(digest: Digest, bytes: Uint8Array, settled: PutSettled, options?: CallOptions): void {
     this.#openCount += 1;
     const other = this.#find(digest);
-    const put = new SmallPut({ digest, bytes, settled }, this.#key);
+    const put = new SmallPut({ digest, bytes, settled }, this.#key, this.#entries.blobs.numberOf(this.#key));
     if (other === undefined) this.#begin(put, options);
     else void this.#beginLater(put, other, options);
   }
@@ -131,7 +131,7 @@ export class SmallPuts {
   /** Sets the key. */
   #find(digest: Digest): SmallPut | undefined {
     assert(this.#key.setHash(blobTag(digest.function.wireValue), digest.hash), 'a digest has a hash of its function');
-    return this.#underWay.find(digest, numberOf(this.#key));
+    return this.#underWay.find(digest, this.#entries.blobs.numberOf(this.#key));
   }
 
   #begin(put: SmallPut, options?: CallOptions): void {
@@ -186,10 +186,6 @@ export class SmallPuts {
     this.#openCount -= 1;
     if (this.#openCount === 0) this.#idle?.resolve();
   }
-}
-
-function numberOf({ words }: KeyWords): number {
-  return (words[0] ?? 0) | 0; // a whole number of 32 bits with a sign needs no memory of its own
 }
 
 /** What it fails with; undefined: it does not. */

@@ -61,12 +61,28 @@ describe('LeaseBook, leases', () => {
   it('refuses what is new instead, if leases are strict', () => {
     const { ages, book } = rig({ leases: 'strict' });
     ages.add(450_000, nowS - 1_600);
-    book.admit(50_000, nowS);
+    book.admit(50_000, nowS)?.[Symbol.dispose]();
     assert.throws(() => book.admit(50_001, nowS), { kind: 'disk_full', code: 'resource_exhausted' });
     ages.add(450_000, nowS);
     assert.equal(book.leaseFloorS(nowS), nowS - leaseS + 1);
     assert.equal(book.shorten(nowS), false);
     book.admit(50_000, nowS + leaseS - 1_000 + 16 + 500_000);
+  });
+
+  it('counts what was let in until it has ended, so that many at once are not all let in', () => {
+    const { ages, book } = rig({ leases: 'strict' });
+    ages.add(100_000, nowS);
+    const first = book.admit(200_000, nowS);
+    const second = book.admit(200_000, nowS);
+    assert.throws(() => book.admit(1, nowS), { kind: 'disk_full', message: /^500000 bytes are leased/ });
+    first?.[Symbol.dispose]();
+    first?.[Symbol.dispose]();
+    using _third = book.admit(200_000, nowS);
+    assert.throws(() => book.admit(1, nowS), { kind: 'disk_full' });
+    ages.add(200_000, nowS); // the second is stored
+    second?.[Symbol.dispose]();
+    assert.throws(() => book.admit(1, nowS), { kind: 'disk_full' });
+    assert.equal(book.leasedBytes(nowS), 300_000);
   });
 
   it('refuses nothing if they are not', () => {

@@ -72,6 +72,8 @@ export class LeaseBook {
   #pinnedBytes = 0;
   #unpinnedCount = 0;
   #share = leasedShare;
+  /** Of what was let in and has not ended. */
+  #admittedBytes = 0;
 
   constructor(ports: LeaseBookPorts, options: LeaseBookOptions) {
     this.#ports = ports;
@@ -101,15 +103,25 @@ export class LeaseBook {
   }
 
   /**
-   * Before something new is taken in, and promised to stay.
+   * Before something new is taken in, and promised to stay. Where leases are strict it counts as leased from here on, or a batch
+   * would be let in as a whole: until the caller disposes what this gives, once what is stored is counted, or nothing is.
    * @throws CacheError `disk_full`: leases are strict, and what is leased takes its share already.
    */
-  admit(bytes: number, nowS: number): void {
-    if (!this.isStrict) return;
-    const leasedBytes = this.leasedBytes(nowS);
+  admit(bytes: number, nowS: number): Disposable | undefined {
+    if (!this.isStrict) return undefined;
+    const leasedBytes = this.leasedBytes(nowS) + this.#admittedBytes;
     const maxBytes = leasedShare * this.#ports.ledger.boundBytes;
-    if (leasedBytes + bytes <= maxBytes) return;
-    throw new CacheError('disk_full', `${leasedBytes} bytes are leased, of ${Math.floor(maxBytes)} that may be: wait for leases to end, raise --max-size or lower --lease, or let leases be shortened`);
+    if (leasedBytes + bytes > maxBytes) {
+      throw new CacheError('disk_full', `${leasedBytes} bytes are leased, of ${Math.floor(maxBytes)} that may be: wait for leases to end, raise --max-size or lower --lease, or let leases be shortened`);
+    }
+    this.#admittedBytes += bytes;
+    let isHeld = true;
+    return {
+      [Symbol.dispose]: () => {
+        if (isHeld) this.#admittedBytes -= bytes;
+        isHeld = false;
+      },
+    };
   }
 
   /** There is nothing left to evict: half as much may be leased from now on, in the end nothing. False: leases are not shortened any more. */

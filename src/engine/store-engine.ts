@@ -106,8 +106,7 @@ export class StoreEngine implements AsyncDisposable {
   async putSmall(digest: Digest, bytes: Uint8Array, options?: CallOptions): Promise<void> {
     const slot = this.findBlob(digest.function, digest.hash);
     if (slot !== -1) return this.touchBlob(slot, this.nowS());
-    this.#parts.leases.admit(bytes.byteLength, this.nowS());
-    return this.#parts.smallPuts.put(digest, bytes, options);
+    return this.#admitted(bytes.byteLength, () => this.#parts.smallPuts.put(digest, bytes, options));
   }
 
   /**
@@ -115,15 +114,14 @@ export class StoreEngine implements AsyncDisposable {
    * `SmallPuts.begin`. @throws CacheError `disk_full`: then nothing is begun, and it is told nothing.
    */
   beginPut(digest: Digest, bytes: Uint8Array, settled: PutSettled, options?: CallOptions): void {
-    this.#parts.leases.admit(bytes.byteLength, this.nowS());
-    this.#parts.smallPuts.begin(digest, bytes, settled, options);
+    const admitted = this.#parts.leases.admit(bytes.byteLength, this.nowS());
+    this.#parts.smallPuts.begin(digest, bytes, admitted === undefined ? settled : ending(admitted, settled), options);
   }
 
   /** Stores a blob of any size as a file, in pieces as they come, checked in passing. @throws as `putSmall`; `invalid_argument`. */
   async putFile(digest: Digest, bytes: AsyncIterable<Uint8Array>, options?: CallOptions): Promise<void> {
     this.#checkOpen();
-    this.#parts.leases.admit(digest.sizeBytes, this.nowS());
-    return this.#tracked(this.#parts.files.put(digest, bytes, options));
+    return this.#tracked(this.#admitted(digest.sizeBytes, () => this.#parts.files.put(digest, bytes, options)));
   }
 
   /**
@@ -133,8 +131,7 @@ export class StoreEngine implements AsyncDisposable {
    */
   async putValue(identity: ValueIdentity, bytes: Uint8Array, { over }: { readonly over?: number | undefined }, options?: CallOptions): Promise<boolean> {
     this.#checkOpen();
-    this.#parts.leases.admit(bytes.byteLength, this.nowS());
-    return this.#tracked(this.#putValue(identity, bytes, over, options));
+    return this.#tracked(this.#admitted(bytes.byteLength, () => this.#putValue(identity, bytes, over, options)));
   }
 
   /** A blob that is a record, right; undefined: it is none, or corrupt and out of service now. @throws CacheError `unavailable`, `busy`, `cancelled`. */
@@ -276,6 +273,12 @@ export class StoreEngine implements AsyncDisposable {
     if (this.#closed !== undefined) throw new CacheError('unavailable', 'the store is shutting down', { details: [{ kind: 'retry_after', delayMs: closingRetryMs }] });
   }
 
+  /** @throws CacheError `disk_full`: `work` is not begun. */
+  #admitted<T>(bytes: number, work: () => Promise<T>): Promise<T> {
+    const admitted = this.#parts.leases.admit(bytes, this.nowS());
+    return admitted === undefined ? work() : work().finally(() => admitted[Symbol.dispose]());
+  }
+
   #trackedMaybe<T>(work: MaybePromise<T>): MaybePromise<T> {
     return isPromise(work) ? this.#tracked(work) : work;
   }
@@ -286,4 +289,11 @@ export class StoreEngine implements AsyncDisposable {
     work.then(done, done);
     return work;
   }
+}
+
+function ending(admitted: Disposable, settled: PutSettled): PutSettled {
+  return (failure) => {
+    admitted[Symbol.dispose]();
+    settled(failure);
+  };
 }

@@ -47,8 +47,8 @@ export interface UploadsSurroundings {
   /** @throws CacheError `disk_full`, `busy`, `unavailable`, `cancelled`. */
   readonly reserve: (bytes: number, options?: CallOptions) => MaybePromise<SpaceReservation>;
   readonly isStored: (digest: Digest) => boolean;
-  /** Asked before so many bytes are taken in that are not stored. @throws CacheError `disk_full`: they may not be promised to stay. */
-  readonly admit: (bytes: number) => void;
+  /** Asked before so many bytes are taken in that are not stored; disposed when they are, or are not. @throws CacheError `disk_full`: they may not be promised to stay. */
+  readonly admit: (bytes: number) => Disposable | undefined;
   /** Blobs up to here are records. */
   readonly smallBytesMax: number;
   /** Of what those take while they come. */
@@ -186,7 +186,7 @@ export class Uploads {
     const { ledger, reserve, writes, admit, isStored, smallBytesMax } = this.#parts;
     const placedBytes = writing.before === undefined ? 0 : sumOf(writing.before.space);
     try {
-      if (!isStored(writing.digest)) admit(writing.digest.sizeBytes);
+      using _admitted = isStored(writing.digest) ? undefined : admit(writing.digest.sizeBytes);
       if (placedBytes === 0 && writing.digest.sizeBytes <= smallBytesMax) return await this.#writeSmall(sent, options);
       using _permit = await writes.acquire(options);
       options?.onStep?.('wait for room');

@@ -16,7 +16,7 @@ import { KeyWords, blobTag } from './key-words.ts';
 import type { KeyedLock } from './keyed-lock.ts';
 import type { LiveEntries } from './live-entries.ts';
 import type { RoomClaim } from './log-claims.ts';
-import type { Appended } from './log-writer.ts';
+import type { Appended } from './append-request.ts';
 import type { ObjectLayout } from './object-layout.ts';
 import type { RunningIntents } from './running-intents.ts';
 import type { SieveOrder } from './sieve-order.ts';

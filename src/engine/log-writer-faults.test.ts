@@ -7,7 +7,8 @@ import { seededRandom } from '../testing/seeded-random.ts';
 import type { SeededRandom } from '../testing/seeded-random.ts';
 import { blobRecord, bytesOfBlob, openTemporaryLog, shortSegmentBytes } from '../testing/temporary-log.ts';
 import type { TemporaryLog } from '../testing/temporary-log.ts';
-import type { Appended, LogWriter } from './log-writer.ts';
+import type { Appended } from './append-request.ts';
+import type { LogWriter } from './log-writer.ts';
 import { segmentFileName, segmentHeaderBytes } from './segment-format.ts';
 
 interface Written {

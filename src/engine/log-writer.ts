@@ -7,11 +7,11 @@ import { CacheError } from '../base/cache-error.ts';
 import type { CallOptions } from '../base/call-options.ts';
 import { isPromise } from '../base/maybe-promise.ts';
 import type { MaybePromise } from '../base/maybe-promise.ts';
+import type { AppendRequest, Appended } from './append-request.ts';
 import type { EnginePorts } from './engine-options.ts';
 import { LogClaims } from './log-claims.ts';
 import type { ClaimedRoom, RoomClaim } from './log-claims.ts';
 import { LogFailures } from './log-failures.ts';
-import type { RecordKind } from './record-codec.ts';
 import { bytesOfRecord, RecordGather } from './record-gather.ts';
 import type { PlacedRecord } from './record-gather.ts';
 import { SegmentLine } from './segment-line.ts';
@@ -22,33 +22,6 @@ import { SegmentWriter } from './segment-writer.ts';
 import type { SequenceNumbers } from './sequence-numbers.ts';
 import { UnsettledRecords } from './unsettled-records.ts';
 import type { Settled } from './unsettled-records.ts';
-
-export interface AppendRequest {
-  readonly kind: Exclude<RecordKind, 'seal'>;
-  /** 0 where there is no hash. */
-  readonly functionNumber: number;
-  /** May not change until the record is settled, as `payload`. */
-  readonly hash: Uint8Array;
-  readonly instance: string;
-  readonly logicalBytes: number;
-  /** Seconds since the Unix epoch. */
-  readonly usedAtS: number;
-  readonly payload: Uint8Array;
-  readonly isPointer?: boolean;
-  /** The record that is moved on: it keeps its number, and its payload is not summed up again. */
-  readonly copyOf?: { readonly sequence: number; readonly payloadCrc: number };
-  /** Of commits and ends of intents: the number of the intent. Otherwise a new one is taken. */
-  readonly sequence?: number;
-}
-
-export interface Appended {
-  /** Ordinal in the SegmentTable. */
-  readonly segment: number;
-  readonly offset: number;
-  /** Of the whole record. */
-  readonly bytes: number;
-  readonly sequence: number;
-}
 
 export interface LogWriterParts {
   readonly table: SegmentTable;

@@ -1,7 +1,7 @@
 // The intents of uploads that run: their records count, and are moved on with what else counts, until the upload has a
 // commit or has ended without a file. Otherwise nothing would tell a later start of a name that came to be without one.
 import { assert } from '../base/assert.ts';
-import type { Appended } from './log-writer.ts';
+import type { Appended } from './append-request.ts';
 import type { SegmentTable } from './segment-table.ts';
 
 /** Where a record stands and what it takes there. */

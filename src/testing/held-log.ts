@@ -2,7 +2,8 @@
 import type { CallOptions } from '../base/call-options.ts';
 import { CacheError } from '../base/cache-error.ts';
 import type { SyncOutcome } from '../engine/group-sync.ts';
-import type { Appended, AppendRequest, LogWriter } from '../engine/log-writer.ts';
+import type { Appended, AppendRequest } from '../engine/append-request.ts';
+import type { LogWriter } from '../engine/log-writer.ts';
 import { recordBytes } from '../engine/record-codec.ts';
 import { segmentHeaderBytes } from '../engine/segment-format.ts';
 

@@ -6,7 +6,7 @@ import type { LogFileSystem, SyncPort } from '../base/log-files.ts';
 import { recoverLog } from '../engine/log-recovery.ts';
 import type { RecoveredLog } from '../engine/log-recovery.ts';
 import { LogWriter } from '../engine/log-writer.ts';
-import type { Appended } from '../engine/log-writer.ts';
+import type { Appended } from '../engine/append-request.ts';
 import { recordBytes } from '../engine/record-codec.ts';
 import { SegmentSupply } from '../engine/segment-supply.ts';
 import { SequenceNumbers } from '../engine/sequence-numbers.ts';

@@ -11,7 +11,7 @@ import type { SyncOutcome } from '../engine/group-sync.ts';
 import { hintEntryOf } from '../engine/hint-format.ts';
 import type { HintEntry } from '../engine/hint-format.ts';
 import type { RoomClaim } from '../engine/log-claims.ts';
-import type { Appended, AppendRequest } from '../engine/log-writer.ts';
+import type { Appended, AppendRequest } from '../engine/append-request.ts';
 import { decodeHead, payloadIsRight, recordBytes, writeHead } from '../engine/record-codec.ts';
 import type { RecordHead } from '../engine/record-codec.ts';
 import { nonceCrc, segmentHeaderBytes } from '../engine/segment-format.ts';

@@ -14,7 +14,7 @@ import { KeyWords, blobTag } from '../engine/key-words.ts';
 import { LargeFiles } from '../engine/large-files.ts';
 import { LargeSyncs } from '../engine/large-syncs.ts';
 import { LiveEntries } from '../engine/live-entries.ts';
-import type { AppendRequest } from '../engine/log-writer.ts';
+import type { AppendRequest } from '../engine/append-request.ts';
 import { ObjectLayout } from '../engine/object-layout.ts';
 import { settleOrphans } from '../engine/settle-orphans.ts';
 import type { OrphanedFile } from '../engine/orphaned-files.ts';

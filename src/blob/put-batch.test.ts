@@ -15,13 +15,31 @@ describe('PutBatch', () => {
     batch.begin(1, (settled) => settled()); // at once
     batch.begin(3, (settled) => void open.push(settled));
     let isOver = false;
-    const all = batch.end().then(() => (isOver = true));
+    const all = batch.end();
+    void all.then(() => (isOver = true));
     open[1]?.(busy);
     await Promise.resolve();
     assert.equal(isOver, false);
     open[0]?.();
-    await all;
-    assert.deepEqual(batch.results, [undefined, undefined, undefined, busy]);
+    assert.deepEqual(await all, [undefined, undefined, undefined, busy]);
+  });
+
+  it('waits for others, and rejects as they do', async () => {
+    const batch = new PutBatch(2);
+    const others = Promise.withResolvers<void>();
+    batch.add(others.promise);
+    batch.begin(0, (settled) => settled());
+    let isOver = false;
+    const all = batch.end();
+    void all.then(() => (isOver = true));
+    await new Promise((resolve) => setImmediate(resolve));
+    assert.equal(isOver, false);
+    batch.results[1] = busy;
+    others.resolve();
+    assert.deepEqual(await all, [undefined, busy]);
+    const mistaken = new PutBatch(1);
+    mistaken.add(Promise.reject(new TypeError('oh')));
+    await assert.rejects(mistaken.end(), TypeError);
   });
 
   it('takes a refusal that is thrown for the outcome, and is over at once with nothing', async () => {

@@ -1,4 +1,5 @@
-// Puts of one call that are waited for together: one promise for all of them (docs/benchmarks.md, store-small-writes).
+// Puts of one call that are waited for together: one promise for all of them, the one that the call returns
+// (docs/benchmarks.md, store-small-writes).
 import { CacheError } from '../base/cache-error.ts';
 import type { PutSettled } from '../engine/small-puts.ts';
 import type { PutResult } from './blob-store.ts';
@@ -9,7 +10,7 @@ export class PutBatch {
   readonly results: PutResult[];
   /** Not settled, and one more until all are begun. */
   #openCount = 1;
-  readonly #all = Promise.withResolvers<void>();
+  readonly #all = Promise.withResolvers<readonly PutResult[]>();
 
   constructor(count: number) {
     this.results = new Array<PutResult>(count).fill(undefined);
@@ -30,14 +31,20 @@ export class PutBatch {
     }
   }
 
-  /** None follows. Resolves when all have settled. */
-  end(): Promise<void> {
+  /** What puts otherwise: it writes their results itself. What it rejects with is what `end` rejects with. */
+  add(others: Promise<void>): void {
+    this.#openCount += 1;
+    others.then(() => this.#settledOne(), this.#all.reject);
+  }
+
+  /** None follows. Resolves to `results` when all have settled. */
+  end(): Promise<readonly PutResult[]> {
     this.#settledOne();
     return this.#all.promise;
   }
 
   #settledOne(): void {
     this.#openCount -= 1;
-    if (this.#openCount === 0) this.#all.resolve();
+    if (this.#openCount === 0) this.#all.resolve(this.results);
   }
 }

@@ -125,10 +125,18 @@ export class SegmentBlobStore implements BlobStore {
     await this.#engine.putSmall(digest, whole, options);
   }
 
-  async putMany(blobs: readonly BlobBytes[], options?: CallOptions): Promise<readonly PutResult[]> {
+  putMany(blobs: readonly BlobBytes[], options?: CallOptions): Promise<readonly PutResult[]> {
+    try {
+      return this.#putMany(blobs, options);
+    } catch (thrown) {
+      return Promise.reject(thrown);
+    }
+  }
+
+  /** Not `async`: that is a second promise, and what it waits with, for each call. */
+  #putMany(blobs: readonly BlobBytes[], options?: CallOptions): Promise<readonly PutResult[]> {
     const engine = this.#engine;
     const batch = new PutBatch(blobs.length);
-    const { results } = batch;
     let nowS: number | undefined;
     /** Not for the log, or there with another size. */
     const others: number[] = [];
@@ -143,16 +151,16 @@ export class SegmentBlobStore implements BlobStore {
       else batch.begin(index, (settled) => this.#beginPut(blob, settled, options));
       index += 1;
     }
-    // All small ones at once: they go into one write, and one sync.
-    const small = batch.end();
-    if (others.length > 0) {
-      await mapBounded(others, batchConcurrencyMax, async (position) => {
-        const blob = blobs[position];
-        if (blob !== undefined) results[position] = await outcome(() => this.#putOther(blob, options).then(() => undefined));
-      });
-    }
-    await small;
-    return results;
+    if (others.length > 0) batch.add(this.#putOthers(blobs, others, batch.results, options));
+    return batch.end();
+  }
+
+  /** The outcome of each of those at `positions` goes to its place in `results`. */
+  async #putOthers(blobs: readonly BlobBytes[], positions: readonly number[], results: PutResult[], options?: CallOptions): Promise<void> {
+    await mapBounded(positions, batchConcurrencyMax, async (position) => {
+      const blob = blobs[position];
+      if (blob !== undefined) results[position] = await outcome(() => this.#putOther(blob, options).then(() => undefined));
+    });
   }
 
   /** Room is made for what its digest says, so that is what is looked at first. */

@@ -18,6 +18,7 @@ import { tooLong, wrongHash, wrongLength } from './digest-check.ts';
 import type { DurableDirectories } from './durable-directories.ts';
 import type { OpenFile } from './file-byte-source.ts';
 import { FileHistory } from './file-history.ts';
+import { CutNames } from './cut-names.ts';
 import { FileNames } from './file-names.ts';
 import { FilePublisher } from './file-publisher.ts';
 import type { WholeUpload } from './file-publisher.ts';
@@ -105,7 +106,7 @@ export class LargeFiles {
     this.#parts = parts;
     const locks = new KeyedLock();
     const history = new FileHistory(parts.blobLog, parts.nowS);
-    this.#names = new FileNames(parts.entries, parts.records);
+    this.#names = new FileNames(parts.entries, parts.records, new CutNames(ports.files, parts.layout));
     this.#removals = new FileRemovals({ ...parts, ...ports, history, locks, uses: this.#uses });
     this.publisher = new FilePublisher({ ...parts, ...ports, history, locks, removals: this.#removals });
     this.#reads = new FileReads({ ...parts, ...ports, uses: this.#uses, removals: this.#removals }, limits);

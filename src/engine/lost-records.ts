@@ -5,6 +5,7 @@ import type { NextTurn } from '../base/clock.ts';
 import type { Log } from '../base/log.ts';
 import { digestFunctionNumbered } from '../digest/digest-function.ts';
 import type { BlobIndex, Slot } from './blob-index.ts';
+import type { CutNames } from './cut-names.ts';
 import { KeyWords, functionNumberOf, keyBytes } from './key-words.ts';
 import type { LeaseBook } from './lease-book.ts';
 import type { LiveEntries } from './live-entries.ts';
@@ -14,6 +15,7 @@ import type { SegmentRow } from './segment-table.ts';
 
 export interface LostRecordsPorts {
   readonly entries: LiveEntries;
+  readonly names: Pick<CutNames, 'find'>;
   readonly logs: { readonly blob: Pick<LogWriter, 'claim' | 'append' | 'durable'> };
   readonly leases: Pick<LeaseBook, 'isPinned' | 'leaseFloorS'>;
   readonly nowS: () => number;
@@ -86,26 +88,34 @@ export class LostRecords {
     entries.remove(index, now);
   }
 
-  /** False: its name is longer than its key, and only the record had it. Then the file stays where it is, counted and of no use. */
+  /** False: its name is longer than its key, only the record had all of it, and there is no such file, or one too many. */
   async #commitAnew(row: SegmentRow, key: EntryKey): Promise<boolean> {
     const { logs, entries, nowS } = this.#ports;
     const { blobs } = entries;
-    const functionNumber = functionNumberOf(key.tag);
-    const hashBytes = digestFunctionNumbered(functionNumber)?.hashBytes ?? Infinity;
-    if (hashBytes > keyBytes) return false;
-    using claim = await logs.blob.claim(recordBytes(hashBytes, 0, 0), 'internal');
+    const hash = await this.#hashOf(row, key);
+    if (hash === undefined) return false;
+    using claim = await logs.blob.claim(recordBytes(hash.byteLength, 0, 0), 'internal');
     // As with a copy: the entry is looked at and the record appended in one turn, so whatever becomes of it later stands behind.
     const slot = this.#slotIn(blobs, row, key);
     if (slot === -1) return true;
-    const hash = Buffer.alloc(keyBytes);
-    this.#key.writeTo(hash, 0);
     const offset = blobs.offsetOf(slot);
-    const request = { kind: 'commit' as const, functionNumber, hash: hash.subarray(0, hashBytes), instance: '', logicalBytes: blobs.sizeOf(slot), usedAtS: Math.min(nowS(), blobs.usedAtS(slot)), payload: nothing };
+    const request = { kind: 'commit' as const, functionNumber: functionNumberOf(key.tag), hash, instance: '', logicalBytes: blobs.sizeOf(slot), usedAtS: Math.min(nowS(), blobs.usedAtS(slot)), payload: nothing };
     const to = logs.blob.append(claim, request, (outcome) => {
       const now = outcome.kind === 'durable' ? this.#slotIn(blobs, row, key) : -1;
       if (now !== -1 && blobs.offsetOf(now) === offset) entries.moveTo(blobs, now, to.segment, to.offset);
     });
     return true;
+  }
+
+  /** The whole hash of a file. */
+  async #hashOf(row: SegmentRow, key: EntryKey): Promise<Uint8Array | undefined> {
+    const { names, entries } = this.#ports;
+    const slot = this.#slotIn(entries.blobs, row, key);
+    const hashBytes = digestFunctionNumbered(functionNumberOf(key.tag))?.hashBytes;
+    if (slot === -1 || hashBytes === undefined) return undefined;
+    if (hashBytes <= keyBytes) return this.#key.bytes().subarray(0, hashBytes);
+    const digest = await names.find(this.#key, entries.blobs.sizeOf(slot));
+    return digest && Buffer.from(digest.hash, 'hex');
   }
 
   /** -1: it is gone, or elsewhere by now. `this.#key` is that of the entry afterwards. */

@@ -85,9 +85,13 @@ export class ObjectLayout {
     return `${parts.kind === 'blob' ? parts.functionName : parts.kind}-${parts.name}`;
   }
 
+  /** Where a blob stands whose hash begins so. */
+  shard(functionName: string, beginning: string): string {
+    return join(this.root, 'objects', functionName, beginning.slice(0, shardNameLength));
+  }
+
   #directory(parts: KeyParts): string {
-    const space = parts.kind === 'blob' ? join('objects', parts.functionName) : join('values', parts.kind);
-    return join(this.root, space, parts.name.slice(0, shardNameLength));
+    return parts.kind === 'blob' ? this.shard(parts.functionName, parts.name) : join(this.root, 'values', parts.kind, parts.name.slice(0, shardNameLength));
   }
 }
 

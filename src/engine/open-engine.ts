@@ -7,6 +7,7 @@ import type { MaybePromise } from '../base/maybe-promise.ts';
 import { Semaphore } from '../base/semaphore.ts';
 import type { Digest } from '../digest/digest.ts';
 import type { Slot } from './blob-index.ts';
+import { CutNames } from './cut-names.ts';
 import { digestText } from './digest-text.ts';
 import { layGround } from './engine-ground.ts';
 import type { EngineGround } from './engine-ground.ts';
@@ -237,7 +238,7 @@ interface Upkeep {
 }
 
 function openUpkeep(options: EngineOptions, ports: EnginePorts, { ground, found, leases, log, files, end }: Opening & { readonly leases: LeaseBook; readonly log: OpenedLog; readonly files: OpenedFiles }): Upkeep {
-  const { ledger, table, entries, uses, sieve, intents, nowS } = ground;
+  const { ledger, table, entries, uses, sieve, intents, layout, nowS } = ground;
   const { store, supply, writers, trash, room } = log;
   const { monotonicClock, timers, nextTurn } = ports;
   const evictions = new EvictionJournal({ monotonicClock, log: ports.log, nowS });
@@ -249,6 +250,7 @@ function openUpkeep(options: EngineOptions, ports: EnginePorts, { ground, found,
     entries,
     intents,
     isBeingPut: (key) => valuePuts.isKeyUnderWay(key),
+    names: new CutNames(ports.files, layout),
     leases,
     damage: found.quarantine,
     onDropped: ({ head, bytes, usedAtS }) => evictions.evicted(head.kind === 'blob' ? 'blob' : 'value', bytes, usedAtS, () => digestText(head.functionNumber, Buffer.from(head.hash).toString('hex'))),

@@ -4,6 +4,7 @@ import { assert } from '../base/assert.ts';
 import { CacheError } from '../base/cache-error.ts';
 import type { Log } from '../base/log.ts';
 import { unlessCancelled } from '../base/unless-cancelled.ts';
+import type { CutNames } from './cut-names.ts';
 import { keepDamaged } from './damaged-bytes.ts';
 import { KeyedLock } from './keyed-lock.ts';
 import type { LeaseBook } from './lease-book.ts';
@@ -24,6 +25,7 @@ export interface RecyclerPorts extends Omit<RecyclePorts, 'store' | 'isPinned'> 
   readonly supply: { giveBack(row: SegmentRow): Promise<void> };
   readonly damage: { keep(name: string, bytes: Uint8Array): Promise<unknown> };
   readonly leases: Pick<LeaseBook, 'isPinned' | 'leaseFloorS'>;
+  readonly names: Pick<CutNames, 'find'>;
   readonly nowS: () => number;
   readonly log: Log;
 }

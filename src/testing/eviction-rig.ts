@@ -82,7 +82,7 @@ export class EvictionRig {
       },
     };
     const recycler = new SegmentRecycler({
-      table, store, logs, entries, intents: this.log.intents, isBeingPut: () => false, leases: this.leases, nowS, nextTurn, log: this.lines,
+      table, store, logs, entries, intents: this.log.intents, isBeingPut: () => false, names: { find: async () => undefined }, leases: this.leases, nowS, nextTurn, log: this.lines,
       hints: { drop: () => Promise.resolve() },
       supply: {
         giveBack: async (row) => {

@@ -1,6 +1,7 @@
 // Segments of a log in memory that is synced by hand, and what gives them up.
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
+import type { Digest } from '../digest/digest.ts';
 import type { KeyWords } from '../engine/key-words.ts';
 import type { GivenUp, GiveUpLimits } from '../engine/recycle-step.ts';
 import type { DroppedEntry } from '../engine/recycle-pass.ts';
@@ -36,6 +37,8 @@ export class RecyclingRig {
   /** Why nothing more can be kept. */
   keepsNothing: Error | undefined;
   readonly hintsDropped: number[] = [];
+  /** What files are called whose hashes are longer than these keys. */
+  readonly names = new Map<string, Digest>();
   readonly lines = new RecordedLog();
   /** Segments that were given back and whose files are not to be used again. */
   discarded = 0;
@@ -60,6 +63,7 @@ export class RecyclingRig {
         return this.kept.push({ name, bytes: bytes.byteLength }) > 0;
       },
     },
+    names: { find: async (key) => this.names.get(key.hex()) },
     leases: { isPinned: (key) => this.isPinned(key), leaseFloorS: (nowS) => nowS - leaseS + 1 },
     isBeingPut: (key) => {
       this.putsSeen -= 1;

@@ -43,6 +43,11 @@ export class GroupSync implements AsyncDisposable {
     return this.#failure !== undefined;
   }
 
+  /** Somebody waits. */
+  get isRunning(): boolean {
+    return this.#running !== undefined;
+  }
+
   /**
    * Calls `settled` once, when it is known of all that was written to the file before this call; at once if a sync has
    * failed before. It must not throw.

@@ -7,6 +7,8 @@ import type { RoomClaim } from './log-claims.ts';
 import type { LogWriter } from './log-writer.ts';
 
 const large = new Uint8Array(64_000);
+/** Two of them are enough for a sync of their own where syncs are fast. */
+const half = new Uint8Array(32_700);
 
 /** With a segment to write to. */
 async function begin(writer: LogWriter): Promise<void> {
@@ -77,5 +79,50 @@ describe('LogWriter.appendNow', () => {
     assert.deepEqual(told, ['failed']);
     log.files.fault = () => undefined;
     await writer.close();
+  });
+
+  it('lets the disk begin before the turn is over, once, with as much as takes as long to come as the last sync took', async () => {
+    await using log = await openTemporaryLog();
+    const took = { microseconds: 0 };
+    const asked: PromiseWithResolvers<number>[] = [];
+    const sync = (): Promise<number> => {
+      const answer = Promise.withResolvers<number>();
+      asked.push(answer);
+      return answer.promise;
+    };
+    const writer = log.writer({}, { sync, [Symbol.asyncDispose]: () => Promise.resolve() });
+    const settle = async (): Promise<void> => {
+      const durable = writer.durable();
+      while (writer.unsyncedBytes > 0) {
+        asked.shift()?.resolve(took.microseconds);
+        await new Promise((resolve) => setImmediate(resolve));
+      }
+      await durable;
+    };
+    using claim = await writer.claim(bytesOfBlob('first'), 'external');
+    writer.append(claim, blobRecord('first'));
+    await settle();
+    const writes = (): number => log.files.events.filter((event) => /^write .*\.blob/.test(event)).length;
+    const before = writes();
+    const append = (): boolean => writer.appendNow(blobRecord(half)) !== undefined;
+    assert.ok(append());
+    assert.deepEqual([writes() - before, asked.length], [0, 0], 'little waits for the end of the turn');
+    assert.ok(append());
+    assert.deepEqual([writes() - before, asked.length], [1, 1]);
+    for (let count = 0; count < 8; count += 1) assert.ok(append());
+    assert.deepEqual([writes() - before, asked.length], [1, 1], 'what comes while the disk works goes into the next write');
+    took.microseconds = 2_000; // 256,000 bytes come meanwhile
+    await settle();
+    const slow = writes();
+    for (let count = 0; count < 7; count += 1) assert.ok(append());
+    assert.deepEqual([writes() - slow, asked.length], [0, 0]);
+    assert.ok(append());
+    assert.deepEqual([writes() - slow, asked.length], [1, 1]);
+    took.microseconds = 0;
+    await settle();
+    const closing = writer.close();
+    const end = setInterval(() => asked.shift()?.resolve(0), 1);
+    await closing;
+    clearInterval(end);
   });
 });

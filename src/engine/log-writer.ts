@@ -49,6 +49,11 @@ export interface LogWriterOptions {
 const unsyncedBytesMost = 8 * 2 ** 20;
 /** Of it for `internal` alone: those for whom others wait need not wait for others. */
 const internalShare = 1 / 8;
+/**
+ * Written and synced before the turn is over, if nothing is being synced: the disk works while the rest of the turn is hashed.
+ * More where syncs take longer, about as much as is hashed meanwhile: else who comes later waits for two of them.
+ */
+const earlyBytes = { least: 65_536, segmentShare: 1 / 16, perSyncMicrosecond: 128 } as const;
 /** Written at once, and at most in one turn: longer writes would hold up the loop. */
 const gatheredBytesMax = 2 ** 20;
 /** Of a segment, for one claim: what is left empty at the end of a segment may be almost as much. */
@@ -68,6 +73,7 @@ export class LogWriter {
   /** The last time that nobody waited for it, a segment could be had. */
   #isAskingAhead = true;
   #syncsCount = 0;
+  #earlyBytes: number;
   #isClosing = false;
   #closed: Promise<void> | undefined;
 
@@ -76,9 +82,12 @@ export class LogWriter {
     this.#options = options;
     this.#parts = parts;
     this.#ports = ports;
+    const earlyLeast = Math.min(earlyBytes.least, parts.supply.segmentBytes * earlyBytes.segmentShare);
+    this.#earlyBytes = earlyLeast;
     const gather = new RecordGather();
     const onSync = (microseconds: number): void => {
       this.#syncsCount += 1;
+      this.#earlyBytes = Math.max(earlyLeast, microseconds * earlyBytes.perSyncMicrosecond);
       options.onSync?.(microseconds);
     };
     this.#line = new SegmentLine({
@@ -217,7 +226,7 @@ export class LogWriter {
       payload, payloadBytes: payload.byteLength, payloadCrc: copyOf?.payloadCrc ?? crc32(payload), // now: who hashed it left it in the cache of the processor
     };
     this.#records.add({ writer, record, isStrict: this.#options.durability === 'durable' || who === 'internal', settled });
-    if (this.#records.unwrittenBytes >= gatheredBytesMax && writer === this.#line.first) this.#write(writer);
+    if (writer === this.#line.first && this.#records.unwrittenBytes >= (writer.isSyncing ? gatheredBytesMax : this.#earlyBytes)) this.#write(writer);
     this.#flushSoon();
     return record;
   }

@@ -55,6 +55,11 @@ export class SegmentWriter {
     return this.#writtenEnd;
   }
 
+  /** Something that was written is not durable yet, or nobody was told. */
+  get isSyncing(): boolean {
+    return this.#sync.isRunning;
+  }
+
   /** Gives the next record its place. */
   place(bytes: number): number {
     assert(bytes <= this.roomBytes, 'a record has a place where there is room for it');

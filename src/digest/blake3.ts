@@ -1,19 +1,22 @@
 // BLAKE3, native where a prebuilt addon fits this machine, otherwise in plain JavaScript with the same results.
 // Native is some hundred times faster; the fallback is for platforms the addon was not built for.
-import { blake3 as portable } from '@noble/hashes/blake3.js';
 
-interface Blake3 {
+export interface Blake3 {
   hex(bytes: Uint8Array): string;
   create(): { update(bytes: Uint8Array): void; hex(): string };
 }
 
-export const portableBlake3: Blake3 = {
-  hex: (bytes) => toHex(portable(bytes)),
-  create() {
-    const state = portable.create();
-    return { update: (bytes) => void state.update(bytes), hex: () => toHex(state.digest()) };
-  },
-};
+/** The implementation in plain JavaScript; loaded only where it is needed. */
+export async function portableBlake3(): Promise<Blake3> {
+  const { blake3 } = await import('@noble/hashes/blake3.js');
+  return {
+    hex: (bytes) => toHex(blake3(bytes)),
+    create() {
+      const state = blake3.create();
+      return { update: (bytes) => void state.update(bytes), hex: () => toHex(state.digest()) };
+    },
+  };
+}
 
 /** The native implementation, or undefined where the addon does not load. */
 export const nativeBlake3: Blake3 | undefined = await import('@napi-rs/blake-hash').then(
@@ -27,7 +30,7 @@ export const nativeBlake3: Blake3 | undefined = await import('@napi-rs/blake-has
   () => undefined,
 );
 
-const chosen = nativeBlake3 ?? portableBlake3;
+const chosen = nativeBlake3 ?? (await portableBlake3());
 
 /** Lower-case hex of the 32-byte BLAKE3 hash. */
 export function blake3Hex(bytes: Uint8Array): string {

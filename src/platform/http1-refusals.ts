@@ -1,7 +1,7 @@
 // What HTTP/1.1 is refused before any handler sees it, and in which words.
-import { METHODS } from 'node:http';
 import type { IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
+import { nodeHttp } from './node-http-module.ts';
 
 /** Why a request was refused, or its connection closed; few, since they are counted. */
 export type Http1Refusal =
@@ -80,7 +80,7 @@ function isForeign(socket: Socket, { code, rawPacket }: ParserError): boolean {
   if (code !== 'HPE_INVALID_METHOD' || rawPacket === undefined || socket.bytesRead > rawPacket.byteLength) return false;
   const [line, ...rest] = rawPacket.toString('latin1').split('\n', 2);
   if (line === undefined || rest.length === 0 || line.includes(' HTTP/')) return false;
-  return !METHODS.includes(line.trimEnd().split(' ', 1)[0] ?? '');
+  return !nodeHttp.METHODS.includes(line.trimEnd().split(' ', 1)[0] ?? '');
 }
 
 /** A whole answer of HTTP/1.1 that ends the connection. */

@@ -1,6 +1,5 @@
 // Requests to one server with node:http or node:https, over connections that are kept. One request is an OutgoingExchange.
-import { Agent, request as openRequest } from 'node:http';
-import type { RequestOptions } from 'node:http';
+import type { Agent, RequestOptions } from 'node:http';
 import { Agent as SecureAgent, request as openSecureRequest } from 'node:https';
 import { createSecureContext } from 'node:tls';
 import type { SecureContext } from 'node:tls';
@@ -12,6 +11,7 @@ import type { ListenAddress } from '../base/listen-address.ts';
 import { connectFailure } from './connect-failure.ts';
 import { errorCodeOf } from './error-code-of.ts';
 import { systemAuthorities } from './node-connector.ts';
+import { nodeHttp } from './node-http-module.ts';
 import { OutgoingExchange } from './outgoing-exchange.ts';
 import type { OutgoingLimits } from './outgoing-exchange.ts';
 
@@ -35,7 +35,7 @@ export class NodeHttpClient implements HttpClient {
   readonly #target: RequestOptions;
   readonly #server: ListenAddress;
   readonly #isSecure: boolean;
-  readonly #open: typeof openRequest;
+  readonly #open: typeof nodeHttp.request;
   readonly #limits: NodeHttpClientLimits;
 
   /**
@@ -48,8 +48,8 @@ export class NodeHttpClient implements HttpClient {
     this.#isSecure = tls !== undefined;
     // Idle connections do not keep the process alive; the agent sees to that.
     const pool = { keepAlive: true, maxSockets: limits.connectionsMax, maxFreeSockets: limits.connectionsMax };
-    this.#agent = tls === undefined ? new Agent(pool) : new SecureAgent({ ...pool, secureContext: contextOf(tls) });
-    this.#open = tls === undefined ? openRequest : openSecureRequest;
+    this.#agent = tls === undefined ? new nodeHttp.Agent(pool) : new SecureAgent({ ...pool, secureContext: contextOf(tls) });
+    this.#open = tls === undefined ? nodeHttp.request : openSecureRequest;
     this.#target = server.kind === 'unix' ? { socketPath: server.path } : { host: server.host, port: server.port };
     this.#limits = limits;
   }

@@ -1,6 +1,5 @@
 // HTTP/1.1 by node:http for sockets that somebody else has accepted. It speaks the protocol and bounds what a peer
 // can do; what is answered is the handler's.
-import { createServer } from 'node:http';
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import type { ConnectionCredentials } from '../base/authorizer.ts';
@@ -15,6 +14,7 @@ import { lastWordsTo, rawAnswer, unservable } from './http1-refusals.ts';
 import type { Http1Refusal, ParserError, UnservableRequest } from './http1-refusals.ts';
 import { NodeHttpExchange } from './node-http-exchange.ts';
 import type { NodeHttpExchangeLimits } from './node-http-exchange.ts';
+import { nodeHttp } from './node-http-module.ts';
 import { sentBytes } from './sent-bytes.ts';
 
 /** Stalls count while a body is waited for that a client has announced, or while it has to take an answer. */
@@ -133,7 +133,7 @@ class AdoptingServer implements Http1Server, InputGate {
     this.#limits = limits;
     this.#parts = parts;
     this.#budget = parts.budget ?? unboundedByteBudget();
-    const server = createServer({
+    const server = nodeHttp.createServer({
       // A large upload over a slow line may take its time as long as bytes come, which is watched here.
       requestTimeout: 0,
       requireHostHeader: false, // refused below, with a text

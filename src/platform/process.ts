@@ -79,6 +79,8 @@ function writerTo(stream: () => NodeJS.WriteStream): (text: string) => void {
  */
 export function cacheCompiledCode(directory: string): void {
   enableCompileCache(directory);
+  // A thread does not take it over from the process, but reads this: without it each would load the compiler that takes types away.
+  process.env['NODE_COMPILE_CACHE'] ??= directory;
 }
 
 /** Writes what was compiled; happens by itself at a regular end, but not when the process is killed. */

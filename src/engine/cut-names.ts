@@ -5,6 +5,7 @@ import { Digest } from '../digest/digest.ts';
 import { digestFunctionNumbered } from '../digest/digest-function.ts';
 import { functionNumberOf } from './key-words.ts';
 import type { KeyWords } from './key-words.ts';
+import { isBlobName } from './object-layout.ts';
 import type { ObjectLayout } from './object-layout.ts';
 import { io } from './storage-error.ts';
 
@@ -24,7 +25,7 @@ export class CutNames {
     const beginning = key.hex().slice(0, digestFunction.hexLength);
     const directory = this.#layout.shard(digestFunction.name, beginning);
     const names = (await io('look for the name of a file', this.#files.list(directory))) ?? [];
-    const found = names.filter(({ name, kind }) => kind === 'file' && name.length === digestFunction.hexLength && name.startsWith(beginning) && !/[^0-9a-f]/.test(name));
+    const found = names.filter(({ name, kind }) => kind === 'file' && isBlobName(name, { beginning, length: digestFunction.hexLength }));
     return found.length === 1 && found[0] !== undefined ? Digest.ofChecked(digestFunction, found[0].name, sizeBytes) : undefined;
   }
 }

@@ -50,9 +50,10 @@ export class FileHistory {
     return this.#append(claim, { ...this.#about(digest), kind: 'intent', payload: nothing }, settled);
   }
 
-  /** The file is there, whole and durable. */
-  commit(claim: RoomClaim, digest: Digest, intentSequence: number, settled?: Settled): Written {
-    return this.#append(claim, { ...this.#about(digest), kind: 'commit', payload: nothing, sequence: intentSequence }, settled);
+  /** The file is there, whole and durable. Without an intent, where that is lost, with a number of its own. */
+  commit(claim: RoomClaim, digest: Digest, intentSequence: number | undefined, settled?: Settled): Written {
+    const about = { ...this.#about(digest), kind: 'commit', payload: nothing } as const;
+    return this.#append(claim, intentSequence === undefined ? about : { ...about, sequence: intentSequence }, settled);
   }
 
   /** The upload of that intent has ended without a file. Nobody waits for it: a start finds that out once more. */

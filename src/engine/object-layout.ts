@@ -44,8 +44,12 @@ export function isShardName(name: string): boolean {
 
 export function classifyName(space: Space, shard: string, name: string): NameKind {
   if (name.endsWith(partialSuffix)) return { kind: 'partial' };
-  if (name.length === space.nameLength && name.startsWith(shard) && isLowerHex(name)) return { kind: 'stored', key: space.keyOf(name) };
-  return { kind: 'foreign' };
+  return isBlobName(name, { beginning: shard, length: space.nameLength }) ? { kind: 'stored', key: space.keyOf(name) } : { kind: 'foreign' };
+}
+
+/** Of a blob whose hash has so many digits and begins so. */
+export function isBlobName(name: string, { beginning, length }: { readonly beginning: string; readonly length: number }): boolean {
+  return name.length === length && name.startsWith(beginning) && isLowerHex(name);
 }
 
 /** What a key names. */

@@ -41,6 +41,7 @@ import { SmallPuts } from './small-puts.ts';
 import type { SpaceReservation } from './space-ledger.ts';
 import { Trash } from './trash.ts';
 import { uploadsDirectoryName } from './upload-names.ts';
+import { takeInUnnamed } from './unnamed-files.ts';
 import { Uploads, uploadIdleMsMaxDefault, uploadIdleShareDefault } from './uploads.ts';
 import { UseLog } from './use-log.ts';
 import { ValuePuts } from './value-puts.ts';
@@ -175,7 +176,9 @@ async function openFiles({ directory, openReadsMax, openWritesMax }: EngineOptio
   const { store, trash, writers, room, smallPuts, smallBytesMax } = log;
   const { orphans, report } = found.recovered;
   const history = new FileHistory(writers.blob, nowS);
-  await settleOrphans(orphans, report.isBlobStreamDamaged, { files, hashes, log: ports.log }, { directories, layout, entries, history, ledger, sieve, nowS });
+  const orphanParts = { directories, layout, entries, history, ledger, sieve, nowS };
+  await settleOrphans(orphans, report.isBlobStreamDamaged, { files, hashes, log: ports.log }, orphanParts);
+  if (report.isBlobStreamDamaged) await takeInUnnamed({ files, log: ports.log }, orphanParts);
   const writes = new Semaphore('open files to write', { permitsMax: openWritesMax, waitersMax });
   const reserve = (bytes: number, options?: CallOptions): MaybePromise<SpaceReservation> => room.reserve(bytes, options);
   const large = new LargeFiles(

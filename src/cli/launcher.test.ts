@@ -21,7 +21,7 @@ async function temporaryDirectory(t: TestContext): Promise<string> {
 }
 
 /** What a clone and a package start from. */
-const source = join('src', 'cli', 'main.ts');
+const source = join('scripts', 'run-source.ts');
 const compiled = join('dist', 'cli', 'main.js');
 
 /** The launcher at `root` with `programs`, which are empty files; without dependencies. */

@@ -1,6 +1,7 @@
 // The sending side of one connection: everything that goes out passes here, is put into frames, kept within the
 // peer's windows, shared fairly among the streams and gathered into one batch.
 import type { ByteBudget } from '../base/byte-budget.ts';
+import type { LentMemory } from '../base/reused-memory.ts';
 import { FrameWriter } from './frame-writer.ts';
 import { windowAfter } from './flow-control.ts';
 import { frameBytesDefault, windowBytesDefault } from './frames.ts';
@@ -50,6 +51,14 @@ export interface QueuedSender {
   readonly endsWithData: boolean;
   /** The queue has become empty. */
   onQueueSent(): void;
+}
+
+/** See `OpenStream.sendData`. */
+interface OutgoingData {
+  readonly slices: readonly Uint8Array[];
+  /** Of all of them. */
+  readonly bytes: number;
+  readonly lent: LentMemory | undefined;
 }
 
 /** Sends the frames of one connection. */
@@ -176,8 +185,8 @@ export class Outlet {
     this.touch();
   }
 
-  /** Sends `bytes` in one frame if they may all go out now, and says whether it did. */
-  tryData(stream: QueuedSender, slices: readonly Uint8Array[], bytes: number, endStream: boolean): boolean {
+  /** Sends the content in one frame if all of it may go out now, and says whether it did. */
+  tryData(stream: QueuedSender, { slices, bytes, lent }: OutgoingData, endStream: boolean): boolean {
     if (bytes > 0) {
       const fits = bytes <= this.#windowBytes && bytes <= stream.sendWindowBytes && bytes <= this.#frameBytesMax;
       if (!fits || this.#isBackedUp()) return false;
@@ -189,6 +198,7 @@ export class Outlet {
     if (endStream) this.#earnedResets += 1;
     this.frames.dataHeader(stream.id, bytes, endStream);
     for (const slice of slices) this.#batch.append(slice);
+    if (lent !== undefined) this.#batch.hold(lent);
     this.touch();
     return true;
   }

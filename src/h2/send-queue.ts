@@ -1,10 +1,13 @@
 // DATA that one stream may not send yet.
 import { assert } from '../base/assert.ts';
+import type { LentMemory } from '../base/reused-memory.ts';
 import type { OutputBatch } from './output-batch.ts';
 
 /** Slices in order, taken off by frames of any size. Whoever fills it watches `bytes`: that is its backpressure. */
 export class SendQueue {
   readonly #slices: Uint8Array[] = [];
+  /** What goes back once the slice at the same place, the last in it, has been written. */
+  readonly #lent: (LentMemory | undefined)[] = [];
   /** Where the next frame begins: this slice, from this offset on. */
   #first = 0;
   #offset = 0;
@@ -14,8 +17,14 @@ export class SendQueue {
     return this.#bytes;
   }
 
-  push(slices: readonly Uint8Array[], bytes: number): void {
-    for (const slice of slices) if (slice.length > 0) this.#slices.push(slice);
+  /** `lent`: what all slices stand in. */
+  push(slices: readonly Uint8Array[], bytes: number, lent?: LentMemory): void {
+    for (const slice of slices) {
+      if (slice.length === 0) continue;
+      this.#slices.push(slice);
+      this.#lent.push(undefined);
+    }
+    if (lent !== undefined) this.#lent[this.#lent.length - 1] = lent;
     this.#bytes += bytes;
   }
 
@@ -34,6 +43,8 @@ export class SendQueue {
       }
       batch.append(this.#offset === 0 ? slice : slice.subarray(this.#offset));
       left -= available;
+      const lent = this.#lent[this.#first];
+      if (lent !== undefined) batch.hold(lent);
       this.#dropFirst();
     }
   }
@@ -43,6 +54,7 @@ export class SendQueue {
     this.#first++;
     if (this.#first * 2 < this.#slices.length) return;
     this.#slices.splice(0, this.#first);
+    this.#lent.splice(0, this.#first);
     this.#first = 0;
   }
 }

@@ -1,6 +1,7 @@
 // One stream, between the handler above and the connection below, as far as both ends of a connection treat it alike:
 // its state, its windows, its queue. How headers come in is the role's: request-stream.ts, response-stream.ts.
 import { assert } from '../base/assert.ts';
+import type { LentMemory } from '../base/reused-memory.ts';
 import type { RoomShare } from '../base/room-share.ts';
 import type { ClosedHow } from './closed-streams.ts';
 import { errorCode } from './error-code.ts';
@@ -123,16 +124,16 @@ export abstract class StreamCore implements OpenStream, QueuedSender, TableEntry
     if (endStream) this.#endLocal();
   }
 
-  sendData(slices: readonly Uint8Array[], endStream: boolean): void {
+  sendData(slices: readonly Uint8Array[], endStream: boolean, lent?: LentMemory): void {
     if (!this.#maySend()) return;
     let bytes = 0;
     for (const slice of slices) bytes += slice.length;
-    if (this.queue.bytes === 0 && this.#owner.outlet.tryData(this, slices, bytes, endStream)) {
+    if (this.queue.bytes === 0 && this.#owner.outlet.tryData(this, { slices, bytes, lent }, endStream)) {
       if (endStream) this.#endLocal();
       return;
     }
     if (this.queue === nothingQueued) this.queue = new SendQueue();
-    this.queue.push(slices, bytes);
+    this.queue.push(slices, bytes, lent);
     this.#owner.outlet.onQueued(bytes);
     if (endStream) this.#ending = 'end';
     this.#owesDrained = false; // nothing is told from within this call

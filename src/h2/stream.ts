@@ -1,5 +1,6 @@
 // The seam between the HTTP/2 engine and what is spoken on it (gRPC, HTTP exchanges): one stream, seen from
 // both sides. Calls down go to the engine and only fill its output batch; calls up come from `receive`.
+import type { LentMemory } from '../base/reused-memory.ts';
 import type { RoomShare } from '../base/room-share.ts';
 
 /**
@@ -107,8 +108,11 @@ export interface OpenStream {
   readonly queuedBytes: number;
   /** True once both sides are done or the stream was reset. */
   readonly closed: boolean;
-  /** Slices in order; not copied, so they must not change any more. Queues what the windows do not let out. */
-  sendData(slices: readonly Uint8Array[], endStream: boolean): void;
+  /**
+   * Slices in order; not copied, so they must not change any more. Queues what the windows do not let out. `lent`: what all of
+   * them stand in, none of them empty. It is given back once they are written, and left to the collector if they never are.
+   */
+  sendData(slices: readonly Uint8Array[], endStream: boolean, lent?: LentMemory): void;
   /** Ends our side with trailers, after all queued data. A server has sent its headers before. */
   sendTrailers(headers: OutgoingHeaders | PreparedHeaders): void;
   /** Ends the stream at once with RST_STREAM; queued data is dropped. */

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { seededRandom } from '../testing/seeded-random.ts';
-import { hashDigits, hashWordCount, hexOfWords, readHexWords, sameWords, writeHexWords } from './hex-words.ts';
+import { hashDigits, hashWordCount, hexOfWords, readHexWords, sameWords, writeHexWords, writeViewedHex } from './hex-words.ts';
 
 function read(text: string, words: Uint32Array, at: number): boolean {
   const digits = Buffer.from(text, 'latin1');
@@ -22,6 +22,9 @@ describe('hex words', () => {
       const into = Buffer.alloc(hashDigits + 2, '.');
       writeHexWords(words, 8, into, 1);
       assert.equal(into.toString('latin1'), `.${text}.`);
+      const viewed = Buffer.alloc(hashDigits + 2, '.');
+      writeViewedHex(words, 8, new DataView(viewed.buffer, viewed.byteOffset, viewed.byteLength), 1);
+      assert.deepEqual(viewed, into);
     }
   });
 

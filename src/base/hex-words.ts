@@ -70,6 +70,15 @@ export function writeHexWords(words: Uint32Array, at: number, into: Uint8Array, 
   }
 }
 
+/** As `writeHexWords`, through a view: two digits at a time. */
+export function writeViewedHex(words: Uint32Array, at: number, into: DataView, from: number): void {
+  for (let word = 0, digit = from; word < hashWordCount; word += 1, digit += 2 * digitsPerRead) {
+    const value = words[at + word] ?? 0;
+    into.setUint32(digit, (digitPairs[value & 0xff] ?? 0) | ((digitPairs[(value >>> 8) & 0xff] ?? 0) << 16), true);
+    into.setUint32(digit + digitsPerRead, (digitPairs[(value >>> 16) & 0xff] ?? 0) | ((digitPairs[value >>> 24] ?? 0) << 16), true);
+  }
+}
+
 /** As `digitPairs`, in the order of this machine, to be written two digits at a time. */
 const nativePairs = new Uint16Array(Uint8Array.from({ length: 2 * 256 }, (_, digit) => ((digitPairs[digit >> 1] ?? 0) >>> (8 * (digit & 1))) & 0xff).buffer);
 const scratchPairs = new Uint16Array(hashDigits / 2);

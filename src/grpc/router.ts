@@ -7,9 +7,11 @@ import type { ByteBudget } from '../base/byte-budget.ts';
 import type { Timers } from '../base/clock.ts';
 import type { Log } from '../base/log.ts';
 import type { MaybePromise } from '../base/maybe-promise.ts';
+import type { ReusedMemory } from '../base/reused-memory.ts';
 import { RunningCount } from '../base/running-count.ts';
 import type { HeaderBlock, ServerStream, StreamAcceptor, StreamHandler } from '../h2/stream.ts';
 import { hotCodecs } from '../proto/hot-codecs.ts';
+import { newAnswerMemory } from './answer-memory.ts';
 import { observeRefusal } from './call-observation.ts';
 import type { CallObservation } from './call-observation.ts';
 import type { CodecTable } from './codec.ts';
@@ -50,6 +52,7 @@ interface SharedByVariants {
   readonly deadlines: Deadlines;
   readonly budget: ByteBudget;
   readonly inflater: MessageInflater;
+  readonly answers: ReusedMemory;
 }
 
 function registered(services: readonly ServiceImplementation[], codecs: CodecTable, budget: ByteBudget): SharedByVariants {
@@ -61,7 +64,7 @@ function registered(services: readonly ServiceImplementation[], codecs: CodecTab
     names.add(name);
     for (const method of methodsOf(service, codecs)) methods.set(method.path, method);
   }
-  return { methods, services: names, running: new RunningCount(), deadlines: new Deadlines(), budget, inflater: new MessageInflater() };
+  return { methods, services: names, running: new RunningCount(), deadlines: new Deadlines(), budget, inflater: new MessageInflater(), answers: newAnswerMemory() };
 }
 
 /**
@@ -75,6 +78,7 @@ export class GrpcRouter implements StreamAcceptor, CallHost {
   readonly deadlines: Deadlines;
   readonly budget: ByteBudget;
   readonly inflater: MessageInflater;
+  readonly answers: ReusedMemory;
   readonly #options: GrpcRouterOptions;
   readonly #authenticator: Authenticator;
   readonly observed: CallObservation | undefined;
@@ -96,6 +100,7 @@ export class GrpcRouter implements StreamAcceptor, CallHost {
     this.deadlines = this.#shared.deadlines;
     this.budget = this.#shared.budget;
     this.inflater = this.#shared.inflater;
+    this.answers = this.#shared.answers;
   }
 
   /** The same services, for messages up to another size. Handlers at work count for all variants of a router together. */

@@ -9,6 +9,7 @@ import type { Log } from '../base/log.ts';
 import type { LoopTurn } from '../base/loop-turns.ts';
 import { isPromise } from '../base/maybe-promise.ts';
 import type { MaybePromise } from '../base/maybe-promise.ts';
+import type { ReusedMemory } from '../base/reused-memory.ts';
 import type { Span } from '../base/tracer.ts';
 import { errorCode } from '../h2/error-code.ts';
 import { prepareHeaders } from '../h2/header-encoder.ts';
@@ -18,6 +19,7 @@ import type { CallObservation } from './call-observation.ts';
 import type { EndedCall } from './call-observer.ts';
 import type { DeadlineOwner, Deadlines } from './deadlines.ts';
 import type { GrpcLimits } from './limits.ts';
+import { placedBytesMax } from './answer-memory.ts';
 import { frameMessage } from './message-frame.ts';
 import type { MessageInflater } from './message-inflater.ts';
 import type { CompressedMessage } from './message-reader.ts';
@@ -40,6 +42,8 @@ export interface CallHost {
   /** Of what is kept between turns of the loop. */
   readonly budget: ByteBudget;
   readonly inflater: MessageInflater;
+  /** Of answers on their way out. */
+  readonly answers: ReusedMemory;
   /** Who makes the call. @throws CacheError `unauthenticated` or `unavailable`, then or by the promise. */
   callerOf(head: RequestHead): MaybePromise<Caller>;
   /** Who is told of calls; undefined when nobody wants to know. */
@@ -350,10 +354,29 @@ export abstract class ServerCall implements StreamHandler, CallContext, Deadline
   }
 
   #sendMessage(message: unknown): void {
+    if (this.#sendPlaced(message)) return;
     const slices = frameMessage(this.method.response, message); // first, since it may throw
     for (const { byteLength } of slices) this.sentBytes += byteLength;
     if (!this.#headersSent) this.#sendHeaders();
     this.stream.sendData(slices, false);
+  }
+
+  /** In memory that is used again, for what is copied into it anyway. */
+  #sendPlaced(message: unknown): boolean {
+    const { answerWriter } = this.#head.method;
+    if (answerWriter === undefined) return false;
+    const bytesMax = answerWriter.bytesMax(message);
+    if (bytesMax > placedBytesMax) return false;
+    const memory = this.host.answers.take(bytesMax);
+    const end = answerWriter.write(message, memory.bytes, 0);
+    if (end < 0) {
+      memory.giveBack();
+      return false;
+    }
+    this.sentBytes += end;
+    if (!this.#headersSent) this.#sendHeaders();
+    this.stream.sendData([new Uint8Array(memory.bytes.buffer, memory.bytes.byteOffset, end)], false, memory);
+    return true;
   }
 
   #sendHeaders(): void {

@@ -2,7 +2,7 @@
 // generated code copies every blob several times while its buffer grows (500 of 4 KiB: 4.9 ms against 0.4).
 import { create, toBinary } from '@bufbuild/protobuf';
 import { hashDigits, hashWordCount } from '../base/hex-words.ts';
-import { digestOverheadBytes, varintBytes, writeDigest, writeSlackBytes, writeVarint, writeWordDigest } from './digest-writer.ts';
+import { digestOverheadBytes, varintBytes, writeDigest, writeSlackBytes, writeVarint, writeViewedDigest, writeWordDigest } from './digest-writer.ts';
 import { StatusSchema } from './gen/google/rpc/status_pb.ts';
 import type { Status } from './gen/google/rpc/status_pb.ts';
 import type { ReceivedDigests } from './packed-digests.ts';
@@ -29,6 +29,11 @@ export interface BatchEntries {
 const copiedBytesMax = 2048;
 /** Tags, and lengths of up to five bytes, of an entry, its data and its status. */
 const entryOverheadBytes = 6 + 6 + 6;
+
+/** Tag and length or number of a field of a status. */
+const statusFieldBytes = 11;
+/** Per UTF-16 code unit of a text. */
+const utf8BytesMax = 3;
 
 const emptyData = new Uint8Array(0);
 const okStatus = new Uint8Array(0);
@@ -70,6 +75,56 @@ export function encodeEntries(entries: BatchEntries, statusTag: number, headroom
     writer.end(data, status);
   }
   return writer.finish();
+}
+
+/** An upper bound of what `writeEntries` writes. */
+export function entriesBytesMax({ digests, digestIndexes, outcomes }: BatchEntries): number {
+  const hashes = digests.words === undefined ? digests.hashes : undefined;
+  let bytes = writeSlackBytes + outcomes.length * (entryOverheadBytes + digestOverheadBytes + hashDigits);
+  for (let index = 0; index < outcomes.length; index += 1) {
+    const outcome = outcomes[index];
+    if (hashes !== undefined) bytes += hashes[digestIndexes?.[index] ?? index]?.length ?? 0;
+    if (outcome instanceof Uint8Array) bytes += outcome.byteLength;
+    else if (outcome !== undefined) bytes += statusBytesMax(outcome);
+  }
+  return bytes;
+}
+
+/**
+ * The entries as `encodeEntries` has them, all data copied, to `into` from `from` on, where there is room for `entriesBytesMax`.
+ * Returns where they end; -1 for what only the generated code writes.
+ */
+export function writeEntries({ digests, digestIndexes, outcomes }: BatchEntries, statusTag: number, into: Buffer, from: number): number {
+  const { words, sizes } = digests;
+  const hashes = words === undefined ? digests.hashes : undefined;
+  const statuses = new Map<EntryStatus, Uint8Array>();
+  const view = new DataView(into.buffer, into.byteOffset, into.byteLength);
+  let at = from;
+  for (let index = 0; index < outcomes.length; index += 1) {
+    const outcome = outcomes[index];
+    const digestIndex = digestIndexes === undefined ? index : (digestIndexes[index] ?? -1);
+    const size = Number(sizes[digestIndex] ?? -1);
+    if (!(size >= 0 && size <= Number.MAX_SAFE_INTEGER)) return -1;
+    const data = outcome instanceof Uint8Array ? outcome : emptyData;
+    const status = outcome === undefined || outcome instanceof Uint8Array ? okStatus : statusOf(outcome, statuses);
+    const hash = hashes === undefined ? undefined : (hashes[digestIndex] ?? '');
+    const dataBytes = data.byteLength === 0 ? 0 : 1 + varintBytes(data.byteLength) + data.byteLength;
+    into[at] = entryTag;
+    at = writeVarint(into, at + 1, 2 + digestLength(hash?.length ?? hashDigits, size) + dataBytes + 1 + varintBytes(status.byteLength) + status.byteLength);
+    at = words !== undefined ? writeViewedDigest(view, at, digestTag, { words, at: digestIndex * hashWordCount, size }) : writeDigest({ into, at, tag: digestTag }, hash ?? '', size);
+    if (at < 0) return -1;
+    if (data.byteLength > 0) {
+      into[at] = dataTag;
+      at = writeVarint(into, at + 1, data.byteLength);
+      into.set(data, at);
+      at += data.byteLength;
+    }
+    into[at] = statusTag;
+    at = writeVarint(into, at + 1, status.byteLength);
+    if (status.byteLength > 0) into.set(status, at);
+    at += status.byteLength;
+  }
+  return at;
 }
 
 /** Fills one buffer, and cuts it into slices where data goes between them. */
@@ -144,9 +199,20 @@ function digestLength(hashBytes: number, size: number): number {
 
 /** Encoded, once for each of `known`. */
 function statusOf(status: EntryStatus, known: Map<EntryStatus, Uint8Array>): Uint8Array {
-  const encoded = known.get(status) ?? toBinary(StatusSchema, create(StatusSchema, { code: 0, message: '', details: [], ...status }));
+  const encoded = known.get(status) ?? encodeStatus(status);
   known.set(status, encoded);
   return encoded;
+}
+
+/** Of a status on the wire, at the most. */
+function statusBytesMax({ message = '', details = [] }: EntryStatus): number {
+  let bytes = 2 * statusFieldBytes + utf8BytesMax * message.length;
+  for (const { typeUrl, value } of details) bytes += 3 * statusFieldBytes + utf8BytesMax * typeUrl.length + value.byteLength;
+  return bytes;
+}
+
+function encodeStatus(status: EntryStatus): Uint8Array {
+  return toBinary(StatusSchema, create(StatusSchema, { code: 0, message: '', details: [], ...status }));
 }
 
 /** Entries as the generated code wants them. */

@@ -17,6 +17,25 @@ function outcome(random: SeededRandom): BatchReadAnswer['outcomes'][number] {
   return random.pick([new Uint8Array(length).fill(random.integer(0, 255)), new Uint8Array(length), { code: 5, message: 'not in the cache \u263a' }, { code: 14, message: '', details: [] }]);
 }
 
+/** Written where it leaves from it is the same, or is left to `encode`; only then is anybody done with the blobs. */
+function assertPlaced(answer: BatchReadAnswer, expected: Uint8Array, usual: boolean): void {
+  const { placed } = batchReadBlobsResponseCodec;
+  assert.ok(placed !== undefined);
+  let doneCount = 0;
+  const whole = { ...answer, done: () => void (doneCount += 1) };
+  const bytesMax = placed.bytesMax(whole);
+  assert.equal(doneCount, 0);
+  const into = Buffer.alloc(bytesMax + 20, '.');
+  const end = placed.write(whole, into.subarray(0, bytesMax + 7), 7);
+  assert.equal(doneCount, end < 0 ? 0 : 1);
+  if (end < 0) {
+    assert.ok(!usual);
+    return;
+  }
+  assert.ok(into.subarray(7, end).equals(expected) && end <= bytesMax + 7);
+  assert.equal(into.toString('latin1', 0, 7) + into.toString('latin1', bytesMax + 7), '.'.repeat(20));
+}
+
 describe('BatchReadBlobsResponse by hand', () => {
   it('encodes byte for byte what the generated code does, behind the headroom', (t) => {
     const random = seededRandom(t);
@@ -38,6 +57,7 @@ describe('BatchReadBlobsResponse by hand', () => {
       });
       const expected = toBinary(BatchReadBlobsResponseSchema, create(BatchReadBlobsResponseSchema, { responses }));
       assert.ok(Buffer.concat(slices).subarray(headroomBytes).equals(expected), `round ${round}`);
+      assertPlaced({ digests, outcomes }, expected, usual);
     }
   });
 

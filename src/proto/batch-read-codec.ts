@@ -1,6 +1,6 @@
 // BatchReadBlobs by hand: the request into packed digests, the answer from slices (batch-entry-writer.ts).
 import { create, toBinary } from '@bufbuild/protobuf';
-import { behindHeadroom, encodeEntries, generatedEntries } from './batch-entry-writer.ts';
+import { behindHeadroom, encodeEntries, entriesBytesMax, generatedEntries, writeEntries } from './batch-entry-writer.ts';
 import type { BatchEntries, EntryStatus } from './batch-entry-writer.ts';
 import { BatchReadBlobsResponseSchema } from './gen/build/bazel/remote/execution/v2/remote_execution_pb.ts';
 import type { MessageCodec } from './message-codec.ts';
@@ -20,6 +20,8 @@ export interface BatchReadQuery {
 export interface BatchReadAnswer extends BatchEntries {
   /** The bytes of a blob, or why there are none. */
   readonly outcomes: readonly (Uint8Array | EntryStatus)[];
+  /** Nobody needs the bytes of the blobs any more: called once they were copied, and not where they are passed on. */
+  readonly done?: (() => void) | undefined;
 }
 
 /** Each makes an entry of the answer, which costs more than it does on the wire. */
@@ -58,6 +60,14 @@ export const batchReadBlobsResponseCodec: MessageCodec<never, BatchReadAnswer> =
   keepsViews: false,
   decode() {
     throw new TypeError('Kiln does not receive BatchReadBlobsResponse');
+  },
+  placed: {
+    bytesMax: entriesBytesMax,
+    write(answer, into, at) {
+      const end = writeEntries(answer, statusTag, into, at);
+      if (end >= 0) answer.done?.();
+      return end;
+    },
   },
   encode(answer, headroomBytes) {
     const slices = encodeEntries(answer, statusTag, headroomBytes);

@@ -1,5 +1,5 @@
 // Digests and lengths in protobuf's wire format, for the encoders written by hand.
-import { hashDigits, writeHexWords } from '../base/hex-words.ts';
+import { hashDigits, writeHexWords, writeViewedHex } from '../base/hex-words.ts';
 
 /** Bytes of a Digest field beside its hash: tags and lengths of the digest and its two fields, and the size. */
 export const digestOverheadBytes = 2 + 2 + 1 + 8;
@@ -38,6 +38,9 @@ export function writeDigest(place: { into: Buffer; at: number; tag: number }, ha
   return at;
 }
 
+/** Of field 1, a hash of 64 digits. */
+const hashTagAndLength = 10 | (hashDigits << 8);
+
 /**
  * As `writeDigest`, for the hash in the eight words from `wordsAt` on and a size that is a safe integer from 0 on.
  * `into` has room for `digestOverheadBytes` and the digits.
@@ -55,6 +58,27 @@ export function writeWordDigest(place: { into: Buffer; at: number; tag: number }
   }
   into[start] = tag;
   into[start + 1] = at - start - 2;
+  return at;
+}
+
+/** As `writeWordDigest`, through a view of the buffer: half the time, for who writes many. */
+export function writeViewedDigest(into: DataView, from: number, tag: number, { words, at: wordsAt, size }: { readonly words: Uint32Array; readonly at: number; readonly size: number }): number {
+  into.setUint16(from + 2, hashTagAndLength, true);
+  writeViewedHex(words, wordsAt, into, from + 4);
+  let at = from + 4 + hashDigits;
+  if (size > 0) {
+    into.setUint8(at, 16);
+    at += 1;
+    let rest = size;
+    for (; rest >= 0x80; at += 1) {
+      into.setUint8(at, (rest % 0x80) | 0x80);
+      rest = Math.floor(rest / 0x80);
+    }
+    into.setUint8(at, rest);
+    at += 1;
+  }
+  into.setUint8(from, tag);
+  into.setUint8(from + 1, at - from - 2);
   return at;
 }
 

@@ -43,6 +43,14 @@ export interface ListedDigest {
 
 /** One digest's outcome of `getMany`: its bytes, absent, or why it could not be told. */
 export type GetResult = Uint8Array | undefined | CacheError;
+/** Outcomes of `getMany`, in the order of the digests. */
+export type GetResults = readonly GetResult[] & {
+  /**
+   * Whoever has all of them, and needs the bytes of none any more, may say so, once: their memory is written to again. Nobody who
+   * keeps a result, or gives one to somebody who may, says it; the collector finds what was not said.
+   */
+  readonly done?: () => void;
+};
 /** One blob's outcome of `putMany`: stored, or why not. */
 export type PutResult = undefined | CacheError;
 
@@ -79,7 +87,7 @@ export interface BlobStore {
    * Whole blobs, one result per digest in the order given, duplicates answered each. The caller has bounded the
    * sum of the sizes: all of it is held in memory. Never throws for a single blob's failure.
    */
-  getMany(digests: DigestList, options?: CallOptions): MaybePromise<readonly GetResult[]>;
+  getMany(digests: DigestList, options?: CallOptions): MaybePromise<GetResults>;
 
   /**
    * Stores exactly `digest.sizeBytes` bytes; resolves once they survive what `capabilities.survives` names.

@@ -8,7 +8,7 @@ import type { MaybePromise } from '../base/maybe-promise.ts';
 import type { Digest } from '../digest/digest.ts';
 import type { DigestFunction } from '../digest/digest-function.ts';
 import type { DigestList } from '../digest/digest-list.ts';
-import type { BlobBytes, BlobStore, BlobStoreCapabilities, GetOptions, GetResult, PutResult } from './blob-store.ts';
+import type { BlobBytes, BlobStore, BlobStoreCapabilities, GetOptions, GetResults, PutResult } from './blob-store.ts';
 import { heldSource } from './observed-byte-source.ts';
 
 export interface ReadBudgetLimits {
@@ -66,10 +66,10 @@ export class BudgetedBlobStore implements BlobStore {
     return this.#budget.tryReserve(bytes) ? read() : this.#budget.reserve(bytes, options).then(read);
   }
 
-  getMany(digests: DigestList, options?: CallOptions): MaybePromise<readonly GetResult[]> {
+  getMany(digests: DigestList, options?: CallOptions): MaybePromise<GetResults> {
     const bytes = digests.totalBytes;
     const awaitedBytes = Math.min(bytes, Math.floor(this.#budget.maxBytes * awaitedShare));
-    const read = (): MaybePromise<readonly GetResult[]> => {
+    const read = (): MaybePromise<GetResults> => {
       this.#budget.take(bytes - awaitedBytes);
       try {
         const results = this.#inner.getMany(digests, options);

@@ -8,7 +8,7 @@ import { Digest } from '../digest/digest.ts';
 import type { DigestFunction } from '../digest/digest-function.ts';
 import type { DigestList } from '../digest/digest-list.ts';
 import { DigestCheck, checkWhole } from '../engine/digest-check.ts';
-import type { BlobBytes, BlobStore, BlobStoreCapabilities, GetOptions, GetResult, PutResult } from './blob-store.ts';
+import type { BlobBytes, BlobStore, BlobStoreCapabilities, GetOptions, GetResult, GetResults, PutResult } from './blob-store.ts';
 import { checkRange } from './known-blob.ts';
 import { sizeOfBlob } from './listed-blob.ts';
 import { CacheError } from '../base/cache-error.ts';
@@ -45,7 +45,7 @@ export class EmptyAwareBlobStore implements BlobStore {
     return byteSourceOf(nothing);
   }
 
-  getMany(digests: DigestList, options?: CallOptions): MaybePromise<readonly GetResult[]> {
+  getMany(digests: DigestList, options?: CallOptions): MaybePromise<GetResults> {
     if (!digests.sizes.includes(0)) return this.#inner.getMany(digests, options);
     const others = digests.select((index) => digests.sizeAt(index) !== 0);
     const weave = (found: readonly GetResult[]): readonly GetResult[] => {

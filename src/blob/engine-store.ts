@@ -31,11 +31,11 @@ export class EngineStore implements AsyncDisposable {
 
   private constructor(engine: StoreEngine, lock: AsyncDisposable, options: EngineStoreOptions, { budget = unboundedByteBudget() }: Pick<EngineStorePorts, 'budget'>) {
     const { leaseMs, durability } = engineOptions(options);
-    const { blobBytesMax, valueBytesMax, hotBytesMax } = storeLimits(options);
+    const { blobBytesMax, valueBytesMax, hotFileBytesMax } = storeLimits(options);
     const survives = durability === 'durable' ? 'power_loss' : 'process_crash';
     this.#engine = engine;
     this.#lock = lock;
-    this.#hot = new HotContents(hotBytesMax);
+    this.#hot = new HotContents(hotFileBytesMax, hotFileBytesMax);
     const files = new WholeFiles(engine, this.#hot);
     this.blobs = new SegmentBlobStore(engine, files, { blobBytesMax, leaseMs, survives }, budget);
     this.values = new SegmentValueStore(engine, files, { valueBytesMax, survives }, budget);
@@ -80,7 +80,8 @@ export class EngineStore implements AsyncDisposable {
   }
 
   get usage(): StoreUsage {
-    return { ...this.#engine.usage, hotBytes: this.#hot.usedBytes, hotBytesMax: this.#hot.bytesMax };
+    const { usage } = this.#engine;
+    return { ...usage, hotBytes: usage.hotBytes + this.#hot.usedBytes, hotBytesMax: usage.hotBytesMax + this.#hot.bytesMax };
   }
 
   /** Refuses new calls, finishes writes, writes down the order of use and lets go of the directory. Idempotent. */

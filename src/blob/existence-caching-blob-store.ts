@@ -9,7 +9,7 @@ import type { MaybePromise } from '../base/maybe-promise.ts';
 import type { Digest, DigestKey } from '../digest/digest.ts';
 import type { DigestFunction } from '../digest/digest-function.ts';
 import { DigestList } from '../digest/digest-list.ts';
-import type { BlobBytes, BlobStore, BlobStoreCapabilities, GetOptions, GetResult, PutResult } from './blob-store.ts';
+import type { BlobBytes, BlobStore, BlobStoreCapabilities, GetOptions, GetResult, GetResults, PutResult } from './blob-store.ts';
 import { wrongSize } from './known-blob.ts';
 
 /** What was present: until when that may be repeated without asking, and which size it has. */
@@ -59,7 +59,7 @@ export class ExistenceCachingBlobStore implements BlobStore {
     return this.#noteLoss(digest, source);
   }
 
-  getMany(digests: DigestList, options?: CallOptions): MaybePromise<readonly GetResult[]> {
+  getMany(digests: DigestList, options?: CallOptions): MaybePromise<GetResults> {
     const results = this.#inner.getMany(digests, options);
     if (isPromise(results)) return results.then((found) => this.#noteLosses(digests, found));
     return this.#noteLosses(digests, results);

@@ -9,7 +9,7 @@ import type { MaybePromise } from '../base/maybe-promise.ts';
 import type { Digest } from '../digest/digest.ts';
 import type { DigestFunction } from '../digest/digest-function.ts';
 import type { DigestList } from '../digest/digest-list.ts';
-import type { BlobBytes, BlobStore, BlobStoreCapabilities, GetOptions, GetResult, PutResult } from './blob-store.ts';
+import type { BlobBytes, BlobStore, BlobStoreCapabilities, GetOptions, GetResult, GetResults, PutResult } from './blob-store.ts';
 
 /** Digests that one line names. A question may have ten thousand, and a line of a megabyte is read by nobody. */
 const namedDigestsMax = 50;
@@ -47,7 +47,7 @@ export class LoggedBlobStore implements BlobStore {
     return told(source, (found) => this.#log.debug('get', { digest: digest.toString(), offset: range?.offset, length: range?.length, found: found !== undefined, inMemory: found?.inMemory !== undefined }));
   }
 
-  getMany(digests: DigestList, options?: CallOptions): MaybePromise<readonly GetResult[]> {
+  getMany(digests: DigestList, options?: CallOptions): MaybePromise<GetResults> {
     const results = this.#inner.getMany(digests, options);
     if (!this.#log.debugEnabled) return results;
     return told(results, (found) => {

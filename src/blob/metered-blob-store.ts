@@ -9,7 +9,7 @@ import type { Counter, Histogram, Meter, MetricDefinition } from '../base/metric
 import type { Digest } from '../digest/digest.ts';
 import type { DigestFunction } from '../digest/digest-function.ts';
 import type { DigestList } from '../digest/digest-list.ts';
-import type { BlobBytes, BlobStore, BlobStoreCapabilities, GetOptions, GetResult, PutResult } from './blob-store.ts';
+import type { BlobBytes, BlobStore, BlobStoreCapabilities, GetOptions, GetResults, PutResult } from './blob-store.ts';
 import { sizeOfBlob } from './listed-blob.ts';
 
 const duration: MetricDefinition = {
@@ -59,7 +59,7 @@ export class MeteredBlobStore implements BlobStore {
     return isPromise(source) ? this.#timed('get', source) : source;
   }
 
-  getMany(digests: DigestList, options?: CallOptions): MaybePromise<readonly GetResult[]> {
+  getMany(digests: DigestList, options?: CallOptions): MaybePromise<GetResults> {
     const results = this.#inner.getMany(digests, options);
     return isPromise(results) ? this.#timed('get_many', results) : results;
   }

@@ -1,7 +1,7 @@
 // Blobs in segments and files beyond the contract: what costs no promise, what is held in memory, and what somebody else did to
 // the files.
 import assert from 'node:assert/strict';
-import { chmod, mkdir, rm, truncate } from 'node:fs/promises';
+import { chmod, mkdir, readdir, rm, truncate } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { ByteBudget } from '../base/byte-budget.ts';
@@ -52,6 +52,43 @@ describe('SegmentBlobStore', () => {
       const asked = Array.from({ length: 200 }, () => seeded.pick(blobs));
       const results = await store.blobs.getMany(DigestList.from(asked.map((bytes) => Digest.of(bytes))));
       for (const [index, result] of results.entries()) assert.ok(result instanceof Uint8Array && Buffer.from(result).equals(asked[index] ?? small));
+    }
+  });
+
+  it('K1-10: serves small blobs from memory once they were read again and again, whatever becomes of the disk, and no others', async (t) => {
+    const seeded = seededRandom(t);
+    await using opened = await temporaryEngineStore();
+    const blobs = Array.from({ length: 120 }, () => seeded.bytes(1_000));
+    const asked = DigestList.from(blobs.map((bytes) => Digest.of(bytes)));
+    const { store, directory } = opened;
+    await store.blobs.putMany(blobs.map((bytes) => ({ digest: Digest.of(bytes), bytes })));
+    for (let reads = 0; reads < 4; reads += 1) await store.blobs.getMany(asked);
+    assert.ok(store.usage.hotBytes > 120_000 && store.usage.hotBytes <= store.usage.hotBytesMax);
+    const rare = seeded.bytes(1_000);
+    await store.blobs.putMany([{ digest: Digest.of(rare), bytes: rare }]);
+    for (const name of await readdir(join(directory, 'segments'))) await truncate(join(directory, 'segments', name), 4_096);
+    const results = store.blobs.getMany(asked);
+    assert.ok(!isPromise(results));
+    for (const [index, result] of results.entries()) assert.deepEqual(result, new Uint8Array(blobs[index] ?? []));
+    assert.deepEqual(await store.blobs.getMany(DigestList.of(Digest.of(rare))), [undefined]);
+    assert.equal(store.usage.corruptCount, 1);
+  });
+
+  it('gives results that stay as they are until their reader says that it is done', async (t) => {
+    const seeded = seededRandom(t);
+    await using opened = await temporaryEngineStore({ hotBytesMax: 0 });
+    const { blobs } = opened.store;
+    const batches = Array.from({ length: 6 }, () => Array.from({ length: 20 }, () => seeded.bytes(900)));
+    for (const batch of batches) await blobs.putMany(batch.map((bytes) => ({ digest: Digest.of(bytes), bytes })));
+    const readings = [];
+    for (let round = 0; round < 60; round += 1) {
+      const batch = seeded.pick(batches);
+      const results = await blobs.getMany(DigestList.from(batch.map((bytes) => Digest.of(bytes))));
+      readings.push({ batch, results });
+      if (readings.length > 4) readings.shift()?.results.done?.();
+      for (const reading of readings) {
+        for (const [index, result] of reading.results.entries()) assert.ok(result instanceof Uint8Array && Buffer.compare(result, reading.batch[index] ?? small) === 0);
+      }
     }
   });
 

@@ -13,10 +13,10 @@ import type { DigestFunction } from '../digest/digest-function.ts';
 import type { DigestList } from '../digest/digest-list.ts';
 import type { Slot } from '../engine/blob-index.ts';
 import { checkWhole, tooLong, wrongLength } from '../engine/digest-check.ts';
-import type { WantedBlob } from '../engine/record-reads.ts';
+import type { BlobResults, WantedBlob } from '../engine/record-reads.ts';
 import type { PutSettled } from '../engine/small-puts.ts';
 import type { StoreEngine } from '../engine/store-engine.ts';
-import type { BlobBytes, BlobStore, BlobStoreCapabilities, GetOptions, GetResult, PutResult } from './blob-store.ts';
+import type { BlobBytes, BlobStore, BlobStoreCapabilities, GetOptions, GetResult, GetResults, PutResult } from './blob-store.ts';
 import { FileStreams } from './file-streams.ts';
 import { checkAccepted, checkKnownSize, checkRange, wrongSize } from './known-blob.ts';
 import { sizeOfBlob } from './listed-blob.ts';
@@ -91,9 +91,9 @@ export class SegmentBlobStore implements BlobStore {
     return isPromise(bytes) ? bytes.then((read) => sourceOf(read, options)) : sourceOf(bytes, options);
   }
 
-  getMany(digests: DigestList, options?: CallOptions): MaybePromise<readonly GetResult[]> {
+  getMany(digests: DigestList, options?: CallOptions): MaybePromise<GetResults> {
     const engine = this.#engine;
-    const results: GetResult[] = new Array<GetResult>(digests.length).fill(undefined);
+    const results: BlobResults = new Array<GetResult>(digests.length).fill(undefined);
     const [records, others]: [WantedBlob[], number[]] = [[], []];
     const nowS = engine.nowS();
     for (let index = 0; index < digests.length; index += 1) {
@@ -103,7 +103,9 @@ export class SegmentBlobStore implements BlobStore {
         others.push(index);
       } else {
         engine.touchBlob(slot, nowS);
-        records.push(engine.wantedBlob(index, slot));
+        const inMemory = engine.blobInMemory(digests, slot);
+        if (inMemory === undefined) records.push(engine.wantedBlob(index, slot));
+        else results[index] = inMemory;
       }
     }
     const reading = records.length === 0 ? undefined : engine.readBlobs(digests, records, results, options);

@@ -11,7 +11,7 @@ export interface EngineStoreOptions extends Defaulted {
   readonly blobBytesMax?: number | undefined;
   /** Largest value taken; a value is held in memory while it is put, and a long one while it is read. Default: 64 MiB. */
   readonly valueBytesMax?: number | undefined;
-  /** Memory for files of up to 1 MiB that were used lately. Default: 128 MiB. */
+  /** Memory for blobs that were used lately: half of it for records, half for files of up to 1 MiB. Default: 128 MiB. */
   readonly hotBytesMax?: number | undefined;
 }
 
@@ -24,12 +24,15 @@ export interface EngineStorePorts extends EnginePorts {
 export interface StoreLimits {
   readonly blobBytesMax: number;
   readonly valueBytesMax: number;
-  readonly hotBytesMax: number;
+  /** Of files of up to 1 MiB that were used lately. */
+  readonly hotFileBytesMax: number;
 }
 
 /** ccache keeps whole compilation results as values; larger ones are rare enough to miss. */
 const valueBytesMaxDefault = 64 * 1024 * 1024;
 const hotBytesMaxDefault = 128 * 1024 * 1024;
+/** Of what is kept in memory, for records; the rest is for files. */
+const hotRecordShare = 1 / 2;
 /** As a share of the machine's memory that is not ours; the default fits a small machine. */
 const pageCacheBytesDefault = 1024 * 1024 * 1024;
 /** Together well below the 1,048,576 descriptors a Linux process may usually have, and the 10,240 of macOS. */
@@ -53,6 +56,7 @@ export function engineOptions(options: EngineStoreOptions): EngineOptions {
     lowWatermarkShare: options.lowWatermarkShare,
     ageMaxMs: options.ageMaxMs ?? 0,
     countMax: options.countMax ?? 0,
+    hotRecordBytes: options.hotRecordBytes ?? Math.floor(hotBytesOf(options) * hotRecordShare),
     pageCacheBytes: options.pageCacheBytes ?? pageCacheBytesDefault,
     openReadsMax: options.openReadsMax ?? openReadsMaxDefault,
     openWritesMax: options.openWritesMax ?? openWritesMaxDefault,
@@ -60,11 +64,15 @@ export function engineOptions(options: EngineStoreOptions): EngineOptions {
   };
 }
 
+function hotBytesOf({ hotBytesMax = hotBytesMaxDefault }: EngineStoreOptions): number {
+  return hotBytesMax;
+}
+
 /** See `engineOptions`. */
 export function storeLimits(options: EngineStoreOptions): StoreLimits {
   return {
     blobBytesMax: options.blobBytesMax ?? Number.MAX_SAFE_INTEGER,
     valueBytesMax: options.valueBytesMax ?? valueBytesMaxDefault,
-    hotBytesMax: options.hotBytesMax ?? hotBytesMaxDefault,
+    hotFileBytesMax: Math.ceil(hotBytesOf(options) * (1 - hotRecordShare)),
   };
 }

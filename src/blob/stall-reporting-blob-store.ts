@@ -7,7 +7,7 @@ import type { MaybePromise } from '../base/maybe-promise.ts';
 import type { Digest } from '../digest/digest.ts';
 import type { DigestFunction } from '../digest/digest-function.ts';
 import type { DigestList } from '../digest/digest-list.ts';
-import type { BlobBytes, BlobStore, BlobStoreCapabilities, GetOptions, GetResult, PutResult } from './blob-store.ts';
+import type { BlobBytes, BlobStore, BlobStoreCapabilities, GetOptions, GetResults, PutResult } from './blob-store.ts';
 import { observedSource } from './observed-byte-source.ts';
 import { blobsFields, digestFields, listFields } from './operation-fields.ts';
 import type { OperationWatch } from './operation-watch.ts';
@@ -41,7 +41,7 @@ export class StallReportingBlobStore implements BlobStore {
     return found.then((opened) => opened && this.#streamed(digest, opened, options));
   }
 
-  getMany(digests: DigestList, options?: CallOptions): MaybePromise<readonly GetResult[]> {
+  getMany(digests: DigestList, options?: CallOptions): MaybePromise<GetResults> {
     const results = this.#inner.getMany(digests, options);
     return isPromise(results) ? this.#watched('get_many', options, () => listFields(digests), results) : results;
   }

@@ -7,7 +7,7 @@ import type { MaybePromise } from '../base/maybe-promise.ts';
 import type { Digest } from '../digest/digest.ts';
 import type { DigestFunction } from '../digest/digest-function.ts';
 import type { DigestList } from '../digest/digest-list.ts';
-import type { BlobBytes, BlobStore, BlobStoreCapabilities, GetOptions, GetResult, PutResult } from './blob-store.ts';
+import type { BlobBytes, BlobStore, BlobStoreCapabilities, GetOptions, GetResults, PutResult } from './blob-store.ts';
 import { blobsFields, digestFields } from './operation-fields.ts';
 import { steppedOptions } from './stall-reporting-blob-store.ts';
 import { StepTiming } from './step-timing.ts';
@@ -45,7 +45,7 @@ export class TimedBlobStore implements BlobStore {
     return isPromise(source) ? this.#waited(timing, source) : source;
   }
 
-  getMany(digests: DigestList, options?: CallOptions): MaybePromise<readonly GetResult[]> {
+  getMany(digests: DigestList, options?: CallOptions): MaybePromise<GetResults> {
     return this.#inner.getMany(digests, options);
   }
 

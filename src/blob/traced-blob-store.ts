@@ -8,7 +8,7 @@ import type { Span, SpanAttributes } from '../base/tracer.ts';
 import type { Digest } from '../digest/digest.ts';
 import type { DigestFunction } from '../digest/digest-function.ts';
 import type { DigestList } from '../digest/digest-list.ts';
-import type { BlobBytes, BlobStore, BlobStoreCapabilities, GetOptions, GetResult, PutResult } from './blob-store.ts';
+import type { BlobBytes, BlobStore, BlobStoreCapabilities, GetOptions, GetResults, PutResult } from './blob-store.ts';
 import { observedSource } from './observed-byte-source.ts';
 
 /** Calls that carry no span pass as they are. */
@@ -47,7 +47,7 @@ export class TracedBlobStore implements BlobStore {
     return tracedSource(trace, 'blob.get', source, { ...digestAttributes(digest), 'kiln.range.offset': range?.offset, 'kiln.range.length': range?.length });
   }
 
-  getMany(digests: DigestList, options?: CallOptions): MaybePromise<readonly GetResult[]> {
+  getMany(digests: DigestList, options?: CallOptions): MaybePromise<GetResults> {
     const results = this.#inner.getMany(digests, options);
     const trace = options?.trace;
     if (trace === undefined) return results;

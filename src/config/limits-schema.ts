@@ -162,7 +162,7 @@ export const limitsGroup = group(
       default: { text: '64MiB' },
     }),
     'hot-memory': key(byteSize({ min: '0B', max: '1TiB' }), {
-      help: 'Memory for blobs of up to 1 MiB that are a file each and were used lately; those of more than 64 KiB have half of it. Smaller blobs and values are left to the page cache of the system.',
+      help: 'Memory for blobs that were used lately: half of it for small ones that are read again and again, half for those of up to 1 MiB that are a file each. The rest, and values, are left to the page cache of the system.',
       example: '128MiB',
       default: { text: '128MiB' },
     }),

@@ -31,6 +31,8 @@ export interface EngineOptions {
   readonly countMax: number;
   /** What the system's page cache can be expected to hold of the log; a wrong guess costs slow reads. */
   readonly pageCacheBytes: number;
+  /** Memory for records that are read again and again. Default: none. */
+  readonly hotRecordBytes?: number | undefined;
   /** Large files open for reading at the same time. */
   readonly openReadsMax: number;
   /** Large files being written at the same time. */

@@ -5,6 +5,7 @@ import type { DigestFunctionName } from '../digest/digest-function.ts';
 import type { EntryUses } from './entry-uses.ts';
 import type { EvictionJournal } from './eviction-journal.ts';
 import type { Evictor } from './evictor.ts';
+import type { HotRecords } from './hot-records.ts';
 import type { LargeFiles } from './large-files.ts';
 import type { LeaseBook } from './lease-book.ts';
 import type { LiveEntries } from './live-entries.ts';
@@ -37,6 +38,7 @@ export interface EngineParts {
   readonly uses: EntryUses;
   readonly leases: LeaseBook;
   readonly store: SegmentStore;
+  readonly hot: HotRecords;
   readonly supply: SegmentSupply;
   readonly writers: Readonly<Record<StreamName, LogWriter>>;
   readonly smallPuts: SmallPuts;

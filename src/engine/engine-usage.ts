@@ -2,8 +2,8 @@
 import type { EngineParts } from './engine-parts.ts';
 import type { StoreUsage } from './store-usage.ts';
 
-/** All but what its callers keep in memory. */
-export type EngineUsage = Omit<StoreUsage, 'hotBytes' | 'hotBytesMax'>;
+/** Of what is kept in memory only what the engine does. */
+export type EngineUsage = StoreUsage;
 
 export function usageOf(parts: EngineParts): EngineUsage {
   return { ...spaceUsage(parts), ...entryUsage(parts), ...accessUsage(parts) };
@@ -47,8 +47,10 @@ function entryUsage({ entries, evictions, leases, recordQuarantine, recycler, co
   };
 }
 
-function accessUsage({ files, writes }: EngineParts) {
+function accessUsage({ files, hot, writes }: EngineParts) {
   return {
+    hotBytes: hot.usedBytes,
+    hotBytesMax: hot.bytesMax,
     openReads: files.usage.openReads,
     openReadsMax: files.usage.openReadsMax,
     waitingReads: files.usage.waitingReads,

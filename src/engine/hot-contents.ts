@@ -9,8 +9,6 @@ import type { RecencyLinks } from './recency-list.ts';
 const smallBytesMax = 64 * 1024;
 /** Above that it is kept when it is read again, up to here: a file of that size is read in one piece anyway. */
 const largeBytesMax = 1024 * 1024;
-/** What large contents may take of all. A hundred small ones fit in the place of one, and each of them is asked for. */
-const largeShare = 0.5;
 /** So many large contents are remembered to have been read once. */
 const seenOnceMax = 4096;
 
@@ -43,10 +41,11 @@ export class HotContents<K> {
   #largeSum = 0;
   #uses = 0;
 
-  constructor(bytesMax: number) {
-    assert(bytesMax >= 0, 'a bound in bytes is not negative');
+  /** @param largeBytesSumMax what large contents may take of all. Default: half. A hundred small ones fit in the place of one, and each of them is asked for. */
+  constructor(bytesMax: number, largeBytesSumMax = Math.floor(bytesMax / 2)) {
+    assert(bytesMax >= 0 && largeBytesSumMax <= bytesMax, 'a bound in bytes is not negative');
     this.bytesMax = bytesMax;
-    this.#largeSumMax = Math.floor(bytesMax * largeShare);
+    this.#largeSumMax = largeBytesSumMax;
   }
 
   get size(): number {

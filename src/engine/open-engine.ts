@@ -20,6 +20,7 @@ import { FileHistory } from './file-history.ts';
 import { FileVictims } from './file-victims.ts';
 import { takeInFiles } from './found-files.ts';
 import { HintWriter } from './hint-writer.ts';
+import { HotRecords } from './hot-records.ts';
 import { KeyWords, blobTag } from './key-words.ts';
 import { LargeFiles } from './large-files.ts';
 import { LeaseBook } from './lease-book.ts';
@@ -105,6 +106,7 @@ function openLeases({ leases }: EngineOptions, { monotonicClock, log }: EnginePo
 interface OpenedLog {
   readonly hints: HintWriter;
   readonly store: SegmentStore;
+  readonly hot: HotRecords;
   readonly trash: Trash;
   readonly supply: SegmentSupply;
   readonly writers: Readonly<Record<StreamName, LogWriter>>;
@@ -121,14 +123,15 @@ interface Opening {
   readonly end: AsyncDisposableStack;
 }
 
-async function openLog({ directory, durability, pageCacheBytes, segmentBytes, smallBytesMax }: EngineOptions, ports: EnginePorts, { ground, found, end }: Opening): Promise<OpenedLog> {
+async function openLog({ directory, durability, pageCacheBytes, hotRecordBytes = 0, segmentBytes, smallBytesMax }: EngineOptions, ports: EnginePorts, { ground, found, end }: Opening): Promise<OpenedLog> {
   const { files, scans, monotonicClock: clock, timers, log } = ports;
   const { directories, ledger, entries, table, largeSyncs, pacer, nowS } = ground;
   const { recovered, maxBytes } = found;
   const segments = segmentsOf(directory);
+  const hot = new HotRecords(hotRecordBytes);
   const store = end.use(
     new SegmentStore(
-      { files, clock, guess: new PageCacheGuess(pageCacheBytes) },
+      { files, clock, guess: new PageCacheGuess(pageCacheBytes), hot },
       { table, entries },
       { directory: segments, openFilesMax: openSegmentsMax, readsMax: recordReadsMax, waitingReadsMax: waitersMax },
     ),
@@ -157,7 +160,7 @@ async function openLog({ directory, durability, pageCacheBytes, segmentBytes, sm
     await hints.finish();
   });
   return {
-    hints, store, trash, supply, writers, room,
+    hints, store, hot, trash, supply, writers, room,
     smallPuts: new SmallPuts({ entries, writer: writers.blob, nowS, written: store.written.bind(store) }),
     smallBytesMax: Math.min(smallBytesMax, writers.blob.claimBytesMax - recordHeadRoom),
   };
@@ -302,7 +305,7 @@ interface Opened extends Opening {
 
 function assemble({ leaseMs }: EngineOptions, { hashes, log }: EnginePorts, opened: Opened): EngineParts {
   const { ledger, table, entries, uses, nowS, time, renewAfterS } = opened.ground;
-  const { store, supply, writers, smallPuts, smallBytesMax } = opened.log;
+  const { store, hot, supply, writers, smallPuts, smallBytesMax } = opened.log;
   const { quarantine } = opened.found;
   const { large, uploads, writes } = opened.files;
   const { valuePuts } = opened.upkeep;
@@ -323,7 +326,8 @@ function assemble({ leaseMs }: EngineOptions, { hashes, log }: EnginePorts, open
     supply,
     writers,
     smallPuts,
-    reads: new RecordReads({ entries, store, quarantine: recordQuarantine, smallPuts, valuePuts, useValue }),
+    hot,
+    reads: new RecordReads({ entries, store, hot, quarantine: recordQuarantine, smallPuts, valuePuts, useValue }),
     files: large,
     uploads,
     writes,

@@ -2,6 +2,7 @@
 // from a torn tail needs more than one record: record-scan.ts. docs/formats/segments.md
 import { crc32 } from 'node:zlib';
 import { assert } from '../base/assert.ts';
+import { shortCrc32 } from './short-crc.ts';
 import { writeWide } from './wide-integers.ts';
 
 /** On disk for ever. */
@@ -58,6 +59,8 @@ const version = 1;
 const flagBits = { pointer: 1, copy: 2 } as const;
 const knownFlags = flagBits.pointer | flagBits.copy;
 const hashBytesMax = 64;
+/** With the longest instance name. */
+const recordHeadBytesMax = recordFixedBytes + hashBytesMax + 0xffff;
 /** The upper halves of numbers below 2^53 are. */
 const upperHalfRange = 2 ** 21;
 const none: DecodedRecord = { kind: 'none' };
@@ -128,7 +131,7 @@ export function headBytesAt(buffer: Buffer, at: number): number | undefined {
  */
 export function decodeHead(buffer: Buffer, at: number, offset: number, nonceCrc: number): DecodedRecord {
   if (at + recordFixedBytes > buffer.byteLength) return none;
-  const fields = new DataView(buffer.buffer, buffer.byteOffset + at, recordFixedBytes);
+  const fields = new DataView(buffer.buffer, buffer.byteOffset + at, Math.min(buffer.byteLength - at, recordHeadBytesMax));
   const end = endOfHead(buffer, { fields, from: 0, at }, offset, nonceCrc);
   if (end === undefined) return none;
   const kind = kindOfNumber[fields.getUint8(9)];
@@ -154,36 +157,50 @@ export function decodeHead(buffer: Buffer, at: number, offset: number, nonceCrc:
   return { kind: 'record', head, bytes: aligned(end - at) + aligned(payloadBytes) };
 }
 
+/** Where the bytes of records stand, from `from` up to `to` of the memory that `view` shows all of. */
+export interface RecordMemory {
+  readonly view: DataView;
+  readonly from: number;
+  readonly to: number;
+}
+
 /** Bytes in which many records are looked at, each at its place. */
 export class RecordBytes {
-  readonly #bytes: Buffer;
+  readonly #memory: Buffer;
   readonly #offset: number;
   readonly #nonceCrc: number;
   /** One for all: making one costs as much as a checksum. */
-  readonly #fields: DataView;
+  readonly #view: DataView;
+  readonly #from: number;
+  readonly #to: number;
 
-  /** @param offset where `bytes` begin in their segment. */
-  constructor(bytes: Buffer, offset: number, nonceCrc: number) {
-    this.#bytes = bytes;
+  /**
+   * @param offset where the bytes begin in their segment.
+   * @param part the bytes, if they are not all of `memory`.
+   */
+  constructor(memory: Buffer, offset: number, nonceCrc: number, part?: RecordMemory) {
+    this.#memory = memory;
     this.#offset = offset;
     this.#nonceCrc = nonceCrc;
-    this.#fields = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    this.#view = part?.view ?? new DataView(memory.buffer, memory.byteOffset, memory.byteLength);
+    this.#from = part?.from ?? 0;
+    this.#to = part?.to ?? memory.byteLength;
   }
 
   /** See `decodeHead`. */
   headAt(offset: number): DecodedRecord {
-    return decodeHead(this.#bytes, offset - this.#offset, offset, this.#nonceCrc);
+    return decodeHead(this.#memory.subarray(0, this.#to), this.#from + offset - this.#offset, offset, this.#nonceCrc);
   }
 
   /** The payload of the record of `bytes` at `offset`, a view, if all of the record is right: half the time of decoding its head too. */
   payloadAt(offset: number, bytes: number): Buffer | undefined {
-    const [all, fields, at] = [this.#bytes, this.#fields, offset - this.#offset];
-    if (at + bytes > all.byteLength || bytes < recordFixedBytes) return undefined;
-    const end = endOfHead(all, { fields, from: at, at }, offset, this.#nonceCrc);
+    const [memory, fields, at] = [this.#memory, this.#view, this.#from + offset - this.#offset];
+    if (at + bytes > this.#to || bytes < recordFixedBytes) return undefined;
+    const end = endOfHead(memory, { fields, from: at, at }, offset, this.#nonceCrc);
     const payloadBytes = fields.getUint32(at + 44, true);
     if (end === undefined || hasUnknownPart(fields, at) || aligned(end - at) + aligned(payloadBytes) !== bytes) return undefined;
     const payloadAt = at + aligned(end - at);
-    const payload = all.subarray(payloadAt, payloadAt + payloadBytes);
+    const payload = memory.subarray(payloadAt, payloadAt + payloadBytes);
     return crc32(payload) === fields.getUint32(at + 48, true) ? payload : undefined;
   }
 }
@@ -202,7 +219,7 @@ function endOfHead(buffer: Buffer, { fields, from, at }: { readonly fields: Data
   if (end > buffer.byteLength) return undefined;
   // What no writer of this version makes is told without its checksum: bytes that only look like records are cheap.
   if (fields.getUint8(from + 8) === version && !isPlausible(fields, from, offset)) return undefined;
-  return crc32(buffer.subarray(at + 4, end), nonceCrc) === fields.getUint32(from, true) ? end : undefined;
+  return shortCrc32(fields, from + 4, from + (end - at), nonceCrc) === fields.getUint32(from, true) ? end : undefined;
 }
 
 function isPlausible(fields: DataView, from: number, offset: number): boolean {

@@ -5,6 +5,7 @@ import { Digest } from '../digest/digest.ts';
 import { sha256 } from '../digest/digest-function.ts';
 import { DigestList } from '../digest/digest-list.ts';
 import { HandSyncedLog } from '../testing/hand-synced-log.ts';
+import { HotRecords } from './hot-records.ts';
 import { RecordReads } from './record-reads.ts';
 import type { BlobResult, RecordReadsParts } from './record-reads.ts';
 import type { PlannedRead, WantedRecord } from './read-plan.ts';
@@ -39,6 +40,7 @@ class Rig {
         this.log.entries.remove(index, slot);
       },
     },
+    hot: new HotRecords(0),
     smallPuts: { isUnderWay: () => false },
     valuePuts: { isUnderWay: () => false },
     useValue: () => undefined,

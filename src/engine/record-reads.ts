@@ -4,15 +4,18 @@ import { CacheError } from '../base/cache-error.ts';
 import type { CallOptions } from '../base/call-options.ts';
 import { isPromise } from '../base/maybe-promise.ts';
 import type { MaybePromise } from '../base/maybe-promise.ts';
+import { ReusedMemory, lentBytesMax } from '../base/reused-memory.ts';
+import type { LentMemory } from '../base/reused-memory.ts';
 import { Digest } from '../digest/digest.ts';
 import { digestFunctionNumbered } from '../digest/digest-function.ts';
 import type { DigestList } from '../digest/digest-list.ts';
 import type { BlobIndex, Slot } from './blob-index.ts';
+import type { HotRecords } from './hot-records.ts';
 import { KeyWords, blobTag, keyBytes } from './key-words.ts';
 import type { ValueIdentity } from './key-words.ts';
 import type { LiveEntries } from './live-entries.ts';
 import { planReads } from './read-plan.ts';
-import type { ReadLimits, WantedRecord } from './read-plan.ts';
+import type { PlannedRead, ReadLimits, WantedRecord } from './read-plan.ts';
 import { RecordBytes } from './record-codec.ts';
 import { decodePointer } from './record-payloads.ts';
 import type { RecordQuarantine, RecordSubject } from './record-quarantine.ts';
@@ -30,6 +33,12 @@ export interface WantedBlob extends WantedRecord {
 /** The bytes of a blob; undefined: it is none, or corrupt and out of service now. */
 export type BlobResult = Uint8Array | undefined | CacheError;
 
+/** One result for each digest of a list, in its order. */
+export interface BlobResults extends Array<BlobResult> {
+  /** See `GetResults`. */
+  done?: () => void;
+}
+
 /** A value as it was found, or the blob that it is. */
 export interface FoundValue {
   readonly content: Uint8Array | Digest;
@@ -41,6 +50,8 @@ export interface RecordReadsParts {
   readonly entries: LiveEntries;
   readonly store: SegmentStore;
   readonly quarantine: RecordQuarantine;
+  /** Contents of blobs. */
+  readonly hot: HotRecords;
   readonly smallPuts: Pick<SmallPuts, 'isUnderWay'>;
   readonly valuePuts: Pick<ValuePuts, 'isUnderWay'>;
   /** Told of each value that is found: that is a use. */
@@ -49,12 +60,15 @@ export interface RecordReadsParts {
 
 /** Reading a gap of a page costs less than another read; what is read at once stays in memory as long as any of it. */
 const readLimits: ReadLimits = { gapBytesMax: 4_096, readBytesMax: 262_144 };
+/** Kept between batches that are read from the page cache: a few of them, since each is answered in its turn as a rule. */
+const keptBytesMax = 4 * 1_048_576;
 const wrongChecksum = 'its checksum is wrong';
 const wrongHash = 'its bytes do not have its hash';
 
 export class RecordReads {
   readonly #parts: RecordReadsParts;
   readonly #key = new KeyWords();
+  readonly #memory = new ReusedMemory(keptBytesMax);
 
   constructor(parts: RecordReadsParts) {
     this.#parts = parts;
@@ -78,6 +92,13 @@ export class RecordReads {
     });
   }
 
+  /** The bytes of one of `digests`, the record of `slot`, if they are in memory; in this turn. Nobody writes to them. */
+  inMemory(digests: DigestList, slot: Slot): Uint8Array | undefined {
+    const { hot, entries } = this.#parts;
+    const { blobs } = entries;
+    return isWholeKey(digests) && blobs.isVerified(slot) ? hot.get(blobs.segmentOf(slot), blobs.offsetOf(slot)) : undefined;
+  }
+
   /** What to read for the blob that is the record of `slot`, in this turn; `index` is its place in a list of digests. */
   wanted(index: number, slot: Slot): WantedBlob {
     const { entries } = this.#parts;
@@ -89,19 +110,27 @@ export class RecordReads {
    * As `blob` for many, which were looked up in this turn: one result at the index of each, in `results`. What cannot be read is a
    * result too. Undefined: all of them are there.
    */
-  blobs(digests: DigestList, wanted: readonly WantedBlob[], results: BlobResult[], options?: CallOptions): Promise<void> | undefined {
+  blobs(digests: DigestList, wanted: readonly WantedBlob[], results: BlobResults, options?: CallOptions): Promise<void> | undefined {
+    const { hot, store } = this.#parts;
     const late: Promise<void>[] = [];
-    // Longer hashes than a key has are compared with the one of the record.
-    const isKnown = digests.function.hashBytes <= keyBytes;
+    const isKnown = isWholeKey(digests);
     let isLate = false;
     const settle = (blob: WantedBlob, read: RecordBytes | CacheError): void => {
       const { index } = blob;
       const known = isKnown && blob.isVerified && !isLate && read instanceof RecordBytes ? read.payloadAt(blob.offset, blob.bytes) : undefined;
-      const result = known ?? this.#outcome(digests, blob, read, options);
+      if (known !== undefined) {
+        hot.offer(blob.segment, blob.offset, known);
+        results[index] = known;
+        return;
+      }
+      const result = this.#outcome(digests, blob, read, options);
       if (isPromise(result)) late.push(result.then((later) => void (results[index] = later)));
       else results[index] = result;
     };
-    const reading = this.#parts.store.readMany(planReads(wanted, readLimits), settle, options);
+    const plan = planReads(wanted, readLimits);
+    const memory = this.#memoryFor(plan);
+    if (memory !== undefined) setDone(results, () => memory.giveBack());
+    const reading = store.readMany(plan, settle, options, memory);
     isLate = true;
     if (reading !== undefined) return reading.then(() => Promise.all(late)).then(() => undefined);
     return late.length === 0 ? undefined : Promise.all(late).then(() => undefined);
@@ -123,6 +152,13 @@ export class RecordReads {
       const found = later === 'moved' || later === 'wrong' ? undefined : this.#checkedValue(identity, -1, later);
       return found ?? this.value(identity, options);
     });
+  }
+
+  /** Undefined: for more than is kept. */
+  #memoryFor(plan: readonly PlannedRead[]): LentMemory | undefined {
+    let planned = 0;
+    for (const { bytes } of plan) planned += bytes;
+    return planned > lentBytesMax ? undefined : this.#memory.take(planned);
   }
 
   /** What was read of an entry that has gone or moved meanwhile, if it is right; else what is there by now. */
@@ -206,6 +242,16 @@ export class RecordReads {
     this.#key.setValue(identity);
     return this.#parts.entries.values.find(this.#key);
   }
+}
+
+/** Not enumerable: results are an array to whoever looks at them. */
+function setDone(results: BlobResults, value: () => void): void {
+  Object.defineProperty(results, 'done', { value });
+}
+
+/** Longer hashes than a key has are compared with the one of the record. */
+function isWholeKey(digests: DigestList): boolean {
+  return digests.function.hashBytes <= keyBytes;
 }
 
 interface Place {

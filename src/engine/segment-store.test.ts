@@ -12,6 +12,7 @@ import { emptyParts } from '../testing/recovered-parts.ts';
 import { seededRandom } from '../testing/seeded-random.ts';
 import { SimulatedMachine } from '../testing/simulated-machine.ts';
 import type { Slot } from './blob-index.ts';
+import { HotRecords } from './hot-records.ts';
 import { KeyWords, blobTag } from './key-words.ts';
 import { PageCacheGuess } from './page-cache-guess.ts';
 import { planReads } from './read-plan.ts';
@@ -31,6 +32,7 @@ class World implements AsyncDisposable {
   readonly store: SegmentStore;
   readonly places = new Map<string, RecordPlace>();
   /** How often files were asked, and which. */
+  readonly hot = new HotRecords(2 ** 20);
   readonly reads = { now: 0, later: 0 };
   readonly opened: string[] = [];
   #sequence = 1;
@@ -54,7 +56,7 @@ class World implements AsyncDisposable {
         return { ...file, readNow: counted, read: later };
       },
     };
-    this.store = new SegmentStore({ files, clock, guess: new PageCacheGuess(2 ** 20) }, { table: this.parts.segments, entries: this.parts.entries }, { directory, openFilesMax: 8, readsMax: 4, waitingReadsMax: 100, ...options });
+    this.store = new SegmentStore({ files, clock, guess: new PageCacheGuess(2 ** 20), hot: this.hot }, { table: this.parts.segments, entries: this.parts.entries }, { directory, openFilesMax: 8, readsMax: 4, waitingReadsMax: 100, ...options });
   }
 
   async segment(id: number, contents: readonly string[]): Promise<number> {
@@ -199,6 +201,14 @@ describe('SegmentStore', () => {
       assert.equal(await reading, 'moved');
     }
     assert.ok(elsewhere > other);
+  }));
+
+  it('lets go of the contents of a segment that is forgotten', (t) => onDisk(t, async (world) => {
+    const ordinal = await world.segment(1, ['one']);
+    for (let read = 0; read < 2; read += 1) world.hot.offer(ordinal, 8_192, Buffer.from('one'));
+    assert.equal(world.hot.count, 1);
+    await world.store.forget(ordinal);
+    assert.equal(world.hot.count, 0);
   }));
 
   it('is short of nothing behind the end of a file that somebody cut', (t) => onDisk(t, async (world) => {

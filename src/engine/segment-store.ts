@@ -7,14 +7,16 @@ import type { MonotonicClock } from '../base/clock.ts';
 import type { LogFile, LogFileSystem } from '../base/log-files.ts';
 import { isPromise } from '../base/maybe-promise.ts';
 import type { MaybePromise } from '../base/maybe-promise.ts';
+import type { LentMemory } from '../base/reused-memory.ts';
 import { Semaphore } from '../base/semaphore.ts';
 import type { BlobIndex, Slot } from './blob-index.ts';
 import { KeyWords } from './key-words.ts';
+import type { HotRecords } from './hot-records.ts';
 import type { LiveEntries } from './live-entries.ts';
 import type { PageCacheGuess } from './page-cache-guess.ts';
 import type { PlannedRead, WantedRecord } from './read-plan.ts';
 import { RecordBytes } from './record-codec.ts';
-import type { RecordHead } from './record-codec.ts';
+import type { RecordHead, RecordMemory } from './record-codec.ts';
 import { SegmentHandles } from './segment-handles.ts';
 import type { OpenSegment } from './segment-handles.ts';
 import type { SegmentTable } from './segment-table.ts';
@@ -39,6 +41,8 @@ export interface SegmentStorePorts {
   readonly files: Pick<LogFileSystem, 'openLog'>;
   readonly clock: MonotonicClock;
   readonly guess: PageCacheGuess;
+  /** Told of segments that end. */
+  readonly hot?: Pick<HotRecords, 'forget'> | undefined;
 }
 
 export interface SegmentStoreOptions {
@@ -62,14 +66,16 @@ export class SegmentStore implements AsyncDisposable {
   readonly #entries: StoredEntries['entries'];
   readonly #clock: MonotonicClock;
   readonly #guess: PageCacheGuess;
+  readonly #hot: SegmentStorePorts['hot'];
   readonly #handles: SegmentHandles;
   readonly #reads: Semaphore;
 
-  constructor({ files, clock, guess }: SegmentStorePorts, { table, entries }: StoredEntries, options: SegmentStoreOptions) {
+  constructor({ files, clock, guess, hot }: SegmentStorePorts, { table, entries }: StoredEntries, options: SegmentStoreOptions) {
     this.#table = table;
     this.#entries = entries;
     this.#clock = clock;
     this.#guess = guess;
+    this.#hot = hot;
     this.#handles = new SegmentHandles(files, table, options);
     this.#reads = new Semaphore('reads from the disk', { permitsMax: options.readsMax, waitersMax: options.waitingReadsMax });
   }
@@ -97,6 +103,7 @@ export class SegmentStore implements AsyncDisposable {
   /** Nobody reads the segment any more, nobody will, and its ordinal is about to be released. */
   async forget(ordinal: number): Promise<void> {
     this.#guess.forget(ordinal);
+    this.#hot?.forget(ordinal);
     await this.#handles.forget(ordinal);
   }
 
@@ -127,13 +134,23 @@ export class SegmentStore implements AsyncDisposable {
   /**
    * Gives each record to `settle` with the bytes in which it stands at its offset, or why they could not be read; what stands there
    * is not looked at. The places count at the time of this call. Undefined: all are settled, else they are when it resolves.
+   * @param memory where what is read without a wait comes to stand, as far as it has room.
    */
-  readMany<Wanted extends WantedRecord>(plan: readonly PlannedRead<Wanted>[], settle: (record: Wanted, read: RecordBytes | CacheError) => void, options?: CallOptions): Promise<void> | undefined {
+  readMany<Wanted extends WantedRecord>(
+    plan: readonly PlannedRead<Wanted>[], settle: (record: Wanted, read: RecordBytes | CacheError) => void, options?: CallOptions, memory?: LentMemory,
+  ): Promise<void> | undefined {
     const later: Promise<void>[] = [];
+    let from = 0;
     for (const read of plan) {
       const file = this.#fileForNow(read);
-      if (file === undefined) later.push(this.#readLater(read, options).catch(failureOf).then((bytes) => settleAll(read, bytes, settle)));
-      else settleAll(read, this.#tryNow(file, read, Buffer.allocUnsafe(read.bytes)), settle);
+      if (file === undefined) {
+        later.push(this.#readLater(read, options).catch(failureOf).then((bytes) => settleAll(read, bytes, settle)));
+      } else if (memory === undefined || from + read.bytes > memory.bytes.length) {
+        settleAll(read, this.#tryNow(file, read, Buffer.allocUnsafe(read.bytes)), settle);
+      } else {
+        settleAll(read, this.#tryNow(file, read, memory.bytes, { view: memory.view, from, to: from + read.bytes }), settle);
+        from += read.bytes;
+      }
     }
     return later.length === 0 ? undefined : Promise.all(later).then(() => undefined);
   }
@@ -148,18 +165,20 @@ export class SegmentStore implements AsyncDisposable {
   }
 
   /** Blocks the loop. The two looks at the clock cost less than a tenth of the read, and tell how wrong the guess is. */
-  #readNow(file: LogFile, { segment, offset, bytes }: RecordPlace, into: Buffer): RecordBytes {
+  #readNow(file: LogFile, { segment, offset, bytes }: RecordPlace, into: Buffer, part?: RecordMemory): RecordBytes {
     const beganMs = this.#clock.nowMs();
-    const count = readNow(file, into, offset);
+    const count = readNow(file, part === undefined ? into : into.subarray(part.from, part.to), offset);
     const nowMs = this.#clock.nowMs();
     this.#guess.note(segment, offset, bytes, nowMs);
     this.#guess.measured(segment, bytes, (nowMs - beganMs) * 1000, nowMs);
-    return new RecordBytes(into.subarray(0, count), offset, this.#table.at(segment).nonceCrc);
+    const { nonceCrc } = this.#table.at(segment);
+    if (part === undefined) return new RecordBytes(into.subarray(0, count), offset, nonceCrc);
+    return new RecordBytes(into, offset, nonceCrc, count === bytes ? part : { ...part, to: part.from + count });
   }
 
-  #tryNow(file: LogFile, read: RecordPlace, into: Buffer): RecordBytes | CacheError {
+  #tryNow(file: LogFile, read: RecordPlace, into: Buffer, part?: RecordMemory): RecordBytes | CacheError {
     try {
-      return this.#readNow(file, read, into);
+      return this.#readNow(file, read, into, part);
     } catch (thrown) {
       return failureOf(thrown);
     }

@@ -22,7 +22,7 @@ import type { ValueIdentity } from './key-words.ts';
 import { openEngine } from './open-engine.ts';
 import { recordBytes } from './record-codec.ts';
 import { encodePointer } from './record-payloads.ts';
-import type { BlobResult, FoundValue, WantedBlob } from './record-reads.ts';
+import type { BlobResults, FoundValue, WantedBlob } from './record-reads.ts';
 import type { PutSettled } from './small-puts.ts';
 import type { Uploads } from './uploads.ts';
 
@@ -140,6 +140,11 @@ export class StoreEngine implements AsyncDisposable {
     return this.#trackedMaybe(this.#parts.reads.blob(digest, options));
   }
 
+  /** The bytes of one of `digests`, the record of `slot`, if they are in memory; in this turn. Nobody writes to them. */
+  blobInMemory(digests: DigestList, slot: Slot): Uint8Array | undefined {
+    return this.#parts.reads.inMemory(digests, slot);
+  }
+
   /** What `readBlobs` takes for the blob that is the record of `slot`; both in this turn. */
   wantedBlob(index: number, slot: Slot): WantedBlob {
     return this.#parts.reads.wanted(index, slot);
@@ -149,7 +154,7 @@ export class StoreEngine implements AsyncDisposable {
    * As `readBlob` for many of `digests`: one result at the index of each, in `results`; what cannot be read is a result too.
    * Undefined: all of them are there.
    */
-  readBlobs(digests: DigestList, wanted: readonly WantedBlob[], results: BlobResult[], options?: CallOptions): Promise<void> | undefined {
+  readBlobs(digests: DigestList, wanted: readonly WantedBlob[], results: BlobResults, options?: CallOptions): Promise<void> | undefined {
     this.#checkOpen();
     const reading = this.#parts.reads.blobs(digests, wanted, results, options);
     return reading && this.#tracked(reading);

@@ -12,7 +12,7 @@ import { hashDigits } from '../base/hex-words.ts';
 import type { Log } from '../base/log.ts';
 import { isPromise } from '../base/maybe-promise.ts';
 import type { MaybePromise } from '../base/maybe-promise.ts';
-import type { BlobBytes, BlobStore, GetResult, PutResult } from '../blob/blob-store.ts';
+import type { BlobBytes, BlobStore, GetResult, GetResults, PutResult } from '../blob/blob-store.ts';
 import { ListedBlob } from '../blob/listed-blob.ts';
 import { Digest } from '../digest/digest.ts';
 import { resolveDigestFunction, sha256 } from '../digest/digest-function.ts';
@@ -158,14 +158,14 @@ class ContentAddressableStorageService {
     const { asked, refused } = checkEach(digestFunction, digests);
     this.#checkBatch(asked.totalBytes, 'read large blobs by ByteStream');
     const textCharsMax = this.#entryTextCharsMax(length, digests, asked.totalBytes);
-    const answer = (found: readonly GetResult[]): BatchReadAnswer => {
+    const answer = (found: GetResults): BatchReadAnswer => {
       this.#countReads(found, request.instanceName, context);
       let next = 0;
       const outcomes = digests.sizes.map((_, index) => {
         const result = refused.get(index) ?? found[next++];
         return result instanceof Uint8Array ? result : this.#unreadEntry(result, textCharsMax);
       });
-      return { digests, outcomes };
+      return { digests, outcomes, done: found.done };
     };
     const found = asked.length === 0 ? [] : this.#blobs.getMany(asked, context);
     return isPromise(found) ? found.then(answer) : answer(found);

@@ -39,6 +39,8 @@ export interface BlobBytes {
 export interface ListedDigest {
   readonly digests: DigestList;
   readonly index: number;
+  /** The length of the bytes of its blob. */
+  readonly sentBytes: number;
 }
 
 /** One digest's outcome of `getMany`: its bytes, absent, or why it could not be told. */
@@ -97,6 +99,9 @@ export interface BlobStore {
    */
   put(digest: Digest, bytes: AsyncIterable<Uint8Array>, options?: CallOptions): Promise<void>;
 
-  /** `put` for each, one result per blob in the order given; the store may share syncs between them. */
+  /**
+   * `put` for each, one result per blob in the order given; the store may share syncs between them. All bytes are the caller's
+   * again, and may be written to, once it resolves.
+   */
   putMany(blobs: readonly BlobBytes[], options?: CallOptions): Promise<readonly PutResult[]>;
 }

@@ -19,7 +19,7 @@ import type { StoreEngine } from '../engine/store-engine.ts';
 import type { BlobBytes, BlobStore, BlobStoreCapabilities, GetOptions, GetResult, GetResults, PutResult } from './blob-store.ts';
 import { FileStreams } from './file-streams.ts';
 import { checkAccepted, checkKnownSize, checkRange, wrongSize } from './known-blob.ts';
-import { sizeOfBlob } from './listed-blob.ts';
+import { sentBytesOf, sizeOfBlob } from './listed-blob.ts';
 import { PutBatch } from './put-batch.ts';
 import { SeenDigests } from './seen-digests.ts';
 import type { WholeFiles } from './whole-files.ts';
@@ -148,7 +148,7 @@ export class SegmentBlobStore implements BlobStore {
       const sizeBytes = sizeOfBlob(blob);
       const slot = listed === undefined ? this.#slotOf(blob.digest) : engine.findListed(listed.digests, listed.index);
       // What was sent for what is there is thrown away, so nobody needs to know whether it is right.
-      if (slot !== -1 && engine.blobs.sizeOf(slot) === sizeBytes && blob.bytes.byteLength === sizeBytes) engine.touchBlob(slot, (nowS ??= engine.nowS()));
+      if (slot !== -1 && engine.blobs.sizeOf(slot) === sizeBytes && sentBytesOf(blob) === sizeBytes) engine.touchBlob(slot, (nowS ??= engine.nowS()));
       else if (slot !== -1 || sizeBytes > engine.smallBytesMax) others.push(index);
       else batch.begin(index, (settled) => this.#beginPut(blob, settled, options));
       index += 1;

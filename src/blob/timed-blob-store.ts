@@ -8,6 +8,7 @@ import type { Digest } from '../digest/digest.ts';
 import type { DigestFunction } from '../digest/digest-function.ts';
 import type { DigestList } from '../digest/digest-list.ts';
 import type { BlobBytes, BlobStore, BlobStoreCapabilities, GetOptions, GetResults, PutResult } from './blob-store.ts';
+import { sentBytesOf } from './listed-blob.ts';
 import { blobsFields, digestFields } from './operation-fields.ts';
 import { steppedOptions } from './stall-reporting-blob-store.ts';
 import { StepTiming } from './step-timing.ts';
@@ -79,6 +80,6 @@ export class TimedBlobStore implements BlobStore {
 
 function sizeOf(blobs: readonly BlobBytes[]): number {
   let sizeBytes = 0;
-  for (const { bytes } of blobs) sizeBytes += bytes.byteLength;
+  for (const blob of blobs) sizeBytes += sentBytesOf(blob);
   return sizeBytes;
 }

@@ -13,7 +13,7 @@ import { RecordedLog } from '../testing/recorded-log.ts';
 import { seededRandom } from '../testing/seeded-random.ts';
 import type { SeededRandom } from '../testing/seeded-random.ts';
 import { defaultGrpcLimits } from './limits.ts';
-import { partialBytesMin } from './message-buffer.ts';
+import { partialBytesMin, wholeBytesMax } from './message-buffer.ts';
 import { GrpcRouter } from './router.ts';
 import { implementService } from './service.ts';
 import type { Handlers } from './service.ts';
@@ -127,6 +127,27 @@ describe('memory of calls', () => {
       for (const { handler } of calls) handler.onData(prefix(8 * mebibyte));
       assert.equal(served.budget.usedBytes, 1_000 * partialBytesMin);
       for (const { stream } of calls) stream.lose({ code: 8, byPeer: true });
+      assert.equal(served.budget.usedBytes, 0);
+    }
+  });
+
+  it('of a message that is not large is all of it, but while memory is scarce no more than its beginning', () => {
+    const served = new Served(new ByteBudget({ maxBytes: 32 * mebibyte, waitersMax: 100 }));
+    for (const path of [unaryPath, inputPath]) {
+      const open = (length: number) => {
+        const call = served.open(path);
+        call.handler.onData(prefix(length));
+        return call.stream;
+      };
+      const whole = open(wholeBytesMax);
+      assert.equal(served.budget.usedBytes, wholeBytesMax);
+      const large = open(wholeBytesMax + 1);
+      assert.equal(served.budget.usedBytes, wholeBytesMax + partialBytesMin);
+      served.budget.take(25 * mebibyte);
+      const scarce = open(wholeBytesMax);
+      assert.equal(served.budget.usedBytes, 25 * mebibyte + wholeBytesMax + 2 * partialBytesMin);
+      for (const stream of [whole, large, scarce]) stream.lose({ code: 8, byPeer: true });
+      served.budget.give(25 * mebibyte);
       assert.equal(served.budget.usedBytes, 0);
     }
   });

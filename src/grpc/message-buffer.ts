@@ -17,6 +17,12 @@ const envelopeBytesMax = 4 * 1024;
  */
 export const partialBytesMin = 64 * 1024 + envelopeBytesMax;
 
+/**
+ * A message up to here has its memory at once while there is enough: a batch of a hundred small blobs, which would otherwise move
+ * (a twentieth of what receiving it takes, bench/batch-update). Twice what a larger one gets before it has shown that it comes.
+ */
+export const wholeBytesMax: number = 2 * partialBytesMin;
+
 /** Sizes that are kept for reuse: data of 16 KiB to 4 MiB by powers of two, which is how clients cut it, and its envelope. */
 const reusedSizes: readonly number[] = Array.from({ length: 9 }, (_, power) => 16 * 1024 * 2 ** power + envelopeBytesMax);
 /** A message that would leave more of the memory than this unused gets some of its own. */

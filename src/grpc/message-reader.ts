@@ -4,7 +4,7 @@ import type { ByteBudget, RoomWaiter } from '../base/byte-budget.ts';
 import type { CacheError } from '../base/cache-error.ts';
 import type { RoomShare } from '../base/room-share.ts';
 import { KeptPieces } from './kept-pieces.ts';
-import { partialBytesMin, pieceMemory } from './message-buffer.ts';
+import { partialBytesMin, pieceMemory, wholeBytesMax } from './message-buffer.ts';
 import { StatusError } from './status-error.ts';
 import { grpcStatusOf } from './status.ts';
 
@@ -61,7 +61,8 @@ export interface ReaderMemory {
 /**
  * The state between pieces. A message is allocated once, from its length prefix, and each of its bytes copied
  * once, straight from the transport's input. A large one that comes piece by piece has to show that it really comes,
- * and then needs room for all of it in the budget: so whatever has begun can also end. Without room it stands in line:
+ * and then needs room for all of it in the budget: so whatever has begun can also end. Without room it stands in line.
+ * One of up to 136 KiB is taken for large only while memory is scarce:
  *
  *   whole in its piece ────────────────────────────────────────────────▶ complete
  *   first 64 KiB ── room for all ──▶ admitted ─────────────────────────▶ complete
@@ -170,7 +171,7 @@ export class MessageReader implements RoomWaiter {
     else {
       const { budget } = this.#memory;
       if (this.#length > smallBytesMax && budget.refusesGrowth) throw budget.refusal();
-      const bytes = Math.min(this.#length, partialBytesMin);
+      const bytes = this.#length <= wholeBytesMax && !budget.isTight ? this.#length : Math.min(this.#length, partialBytesMin);
       this.#hold(bytes);
       this.#body = pieceMemory.take(bytes);
     }

@@ -2,7 +2,7 @@
 import { CacheError } from '../base/cache-error.ts';
 import { isPromise } from '../base/maybe-promise.ts';
 import type { MaybePromise } from '../base/maybe-promise.ts';
-import { newMessageBuffer } from './message-buffer.ts';
+import { newMessageBuffer, pieceMemory } from './message-buffer.ts';
 import { byteLengthOf, CompressedMessage, isWholeMessage, MessageReader, prefixBytes } from './message-reader.ts';
 import type { ReceivedMessage } from './message-reader.ts';
 import type { CallHost } from './server-call.ts';
@@ -20,6 +20,8 @@ export class SingleRequestCall extends ServerCall {
   #request: MaybePromise<unknown>;
   /** The message, as it came, until its handler has it. */
   #requestBytes = 0;
+  /** What the request has views of, if it is to be used again once the handler has answered. */
+  #lent: Uint8Array | undefined;
   #received = false;
   #reader: MessageReader | undefined;
   /** Received, and not returned as credit: a request that ends in this turn of the loop never needs it. */
@@ -62,16 +64,20 @@ export class SingleRequestCall extends ServerCall {
     if (!this.#received || this.#reader?.pendingBytes) throw halfMessage(this.#reader);
     const method = this.#method;
     const request = this.#request;
+    const lent = this.#lent;
     this.#request = undefined;
+    this.#lent = undefined;
     this.#requestBytes = 0; // its handler's
     this.#reader = undefined;
-    if (method.kind === 'unary') this.answer(() => (isPromise(request) ? request.then((inflated) => method.handler(inflated, this)) : method.handler(request, this)));
+    if (method.kind === 'unary' && lent !== undefined) this.answer(() => givenBack(lent, method.handler(request, this)));
+    else if (method.kind === 'unary') this.answer(() => (isPromise(request) ? request.then((inflated) => method.handler(inflated, this)) : method.handler(request, this)));
     else void this.answerStream(() => (isPromise(request) ? answersTo(request, (inflated) => method.handler(inflated, this)) : method.handler(request, this)));
   }
 
   protected override abandonRequest(): void {
     if (this.#requestBytes > 0) this.releaseRequest(); // else it is its handler's
     this.#request = undefined;
+    this.#lent = undefined;
     this.#requestBytes = 0;
     this.#reader?.drop();
     this.#reader = undefined;
@@ -93,7 +99,12 @@ export class SingleRequestCall extends ServerCall {
     for (let offset = 0; offset < bytes.byteLength; ) {
       offset = reader.read(bytes, offset);
       const message = reader.take();
-      if (message !== undefined) this.#accept(message, byteLengthOf(message));
+      if (message === undefined) continue;
+      this.#accept(message, byteLengthOf(message));
+      if (message instanceof CompressedMessage) continue;
+      // A large message has memory that is expensive to have anew: page by page from the system, and the collector runs for it.
+      if (!this.#method.request.keepsViews) pieceMemory.giveBack(message);
+      else if (this.#method.request.lendsViews === true) this.#lent = message;
     }
   }
 
@@ -126,6 +137,13 @@ export class SingleRequestCall extends ServerCall {
     request.catch((error: unknown) => this.stop(error));
     return request;
   }
+}
+
+/** The answer, once the bytes of its request may be those of another one. */
+async function givenBack(lent: Uint8Array, answer: MaybePromise<unknown>): Promise<unknown> {
+  const answered = await answer;
+  pieceMemory.giveBack(lent);
+  return answered;
 }
 
 /** One for all: whoever had wanted the request has gone. */

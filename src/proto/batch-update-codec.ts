@@ -12,8 +12,10 @@ import { WordDigests, wordDigestBytes } from './word-digests.ts';
 export interface BatchUpdateItem {
   /** Where its digest stands in the list of the request; -1 when it has none. */
   readonly digestIndex: number;
-  /** A view of the message. */
+  /** A view of the message, made when it is asked for: of what is there already nobody asks for it. */
   readonly data: Uint8Array;
+  /** The length of `data`. */
+  readonly dataBytes: number;
   /** `Compressor.Value`, any number. */
   readonly compressor: number;
 }
@@ -41,11 +43,31 @@ const likelyDigests = 128;
 const requestFields = fieldSet(1, 2, 5);
 const itemFields = fieldSet(1, 2, 3);
 const statusTag = 18;
-const noBytes: Uint8Array = new Uint8Array(0);
+
+class ReceivedItem implements BatchUpdateItem {
+  readonly digestIndex: number;
+  readonly dataBytes: number;
+  readonly compressor: number;
+  readonly #message: Uint8Array;
+  readonly #dataAt: number;
+
+  constructor(message: Uint8Array, { digestIndex, dataAt, dataBytes, compressor }: { readonly digestIndex: number; readonly dataAt: number; readonly dataBytes: number; readonly compressor: number }) {
+    this.digestIndex = digestIndex;
+    this.dataBytes = dataBytes;
+    this.compressor = compressor;
+    this.#message = message;
+    this.#dataAt = dataAt;
+  }
+
+  get data(): Uint8Array {
+    return this.#message.subarray(this.#dataAt, this.#dataAt + this.dataBytes);
+  }
+}
 
 /** Decodes as the generated code does, except that fields this version does not know are not kept. */
 export const batchUpdateBlobsRequestCodec: MessageCodec<BatchUpdateQuery, never> = {
   keepsViews: true,
+  lendsViews: true,
   decode(bytes) {
     const reader = new WireReader(bytes);
     const digests = new WordDigests(requestsMax, Math.min(bytes.byteLength, likelyDigests * wordDigestBytes));
@@ -54,7 +76,7 @@ export const batchUpdateBlobsRequestCodec: MessageCodec<BatchUpdateQuery, never>
     let digestFunction = 0;
     for (let tag = reader.tag(); tag !== 0; tag = reader.tag()) {
       if (tag === 18) {
-        if (requests.push(readItem(reader, digests)) > requestsMax) throw new WireError(`it has more than ${requestsMax} blobs; send fewer at a time`);
+        if (requests.push(readItem(bytes, reader, digests)) > requestsMax) throw new WireError(`it has more than ${requestsMax} blobs; send fewer at a time`);
       } else if (tag === 10) instanceName = reader.string();
       else if (tag === 40) digestFunction = reader.int32();
       else skipUnknown(reader, tag, requestFields);
@@ -79,19 +101,22 @@ export const batchUpdateBlobsResponseCodec: MessageCodec<never, BatchUpdateAnswe
   },
 };
 
-function readItem(reader: WireReader, digests: WordDigests): BatchUpdateItem {
+function readItem(message: Uint8Array, reader: WireReader, digests: WordDigests): BatchUpdateItem {
   const outerEnd = reader.enter();
   let digestIndex = -1;
-  let data = noBytes;
+  let dataAt = 0;
+  let dataBytes = 0;
   let compressor = 0;
   for (let tag = reader.tag(); tag !== 0; tag = reader.tag()) {
     if (tag === 10) {
       if (digestIndex < 0) digestIndex = digests.read(reader);
       else digests.merge(digestIndex, reader);
-    } else if (tag === 18) data = reader.bytes();
-    else if (tag === 24) compressor = reader.int32();
+    } else if (tag === 18) {
+      dataBytes = reader.skipBytes();
+      dataAt = reader.position - dataBytes;
+    } else if (tag === 24) compressor = reader.int32();
     else skipUnknown(reader, tag, itemFields);
   }
   reader.leave(outerEnd);
-  return { digestIndex, data, compressor };
+  return new ReceivedItem(message, { digestIndex, dataAt, dataBytes, compressor });
 }

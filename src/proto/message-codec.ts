@@ -8,7 +8,11 @@ export interface MessageCodec<In, Out> {
    * which it writes to again, and are spared a copy.
    */
   readonly keepsViews: boolean;
-  /** Of a stream of messages, each may be used until the next one is asked for: its bytes are written to again. Default: for ever. */
+  /**
+   * How long views may be used, before their bytes are written to again: of a stream of messages each until the next one is asked
+   * for; of the only message of a unary call until its handler has answered. Who throws may have left somebody who uses them, and
+   * they stay as they are. The answer has none of them. Default: for ever.
+   */
   readonly lendsViews?: boolean;
   /** For small and frequent messages: how to encode them where they leave from. */
   readonly placed?: PlacedEncoder<Out>;

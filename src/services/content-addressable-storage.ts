@@ -14,6 +14,7 @@ import { isPromise } from '../base/maybe-promise.ts';
 import type { MaybePromise } from '../base/maybe-promise.ts';
 import type { BlobBytes, BlobStore, GetResult, GetResults, PutResult } from '../blob/blob-store.ts';
 import { ListedBlob } from '../blob/listed-blob.ts';
+import type { SentBytes } from '../blob/listed-blob.ts';
 import { Digest } from '../digest/digest.ts';
 import { resolveDigestFunction, sha256 } from '../digest/digest-function.ts';
 import type { DigestFunction } from '../digest/digest-function.ts';
@@ -127,13 +128,13 @@ class ContentAddressableStorageService {
     this.#require('write', request.instanceName, context);
     const { digests, requests } = request;
     const digestFunction = batchFunctionOf(request.digestFunction, digests);
-    this.#checkBatch(requests.reduce((sum, { data }) => sum + data.byteLength, 0), 'write large blobs by ByteStream');
+    this.#checkBatch(requests.reduce((sum, { dataBytes }) => sum + dataBytes, 0), 'write large blobs by ByteStream');
     const textCharsMax = this.#entryTextCharsMax(requests.length, digests, 0);
     const checked = checkEach(digestFunction, digests);
     const outcomes = requests.map((entry): BlobBytes | CacheError => {
       if (entry.compressor !== identity) return compressed(entry);
       if (entry.digestIndex < 0) return new CacheError('invalid_argument', 'digest is not set');
-      return checked.blob(entry.digestIndex, entry.data);
+      return checked.blob(entry.digestIndex, entry);
     });
     const accepted = outcomes.filter((outcome): outcome is BlobBytes => !(outcome instanceof CacheError));
     const results = accepted.length === 0 ? [] : await this.#blobs.putMany(accepted, context);
@@ -267,17 +268,17 @@ interface CheckedDigests {
   /** Why the others are not, by their index. */
   readonly refused: ReadonlyMap<number, CacheError>;
   /** The blob of the digest of that index. */
-  blob(index: number, bytes: Uint8Array): BlobBytes | CacheError;
+  blob(index: number, sent: SentBytes): BlobBytes | CacheError;
 }
 
 function checkEach(digestFunction: DigestFunction, digests: ReceivedDigests): CheckedDigests {
   const all = settled(() => DigestList.check(digestFunction, digests));
-  if (all instanceof DigestList) return { asked: all, refused: new Map(), blob: (index, bytes) => new ListedBlob(all, index, bytes) }; // nearly always
+  if (all instanceof DigestList) return { asked: all, refused: new Map(), blob: (index, sent) => new ListedBlob(all, index, sent) }; // nearly always
   const outcomes = digests.hashes.map((hash, index) => settled(() => Digest.parse(digestFunction, hash, digests.sizes[index] ?? 0)));
   const refused = new Map<number, CacheError>();
   for (const [index, outcome] of outcomes.entries()) if (outcome instanceof CacheError) refused.set(index, outcome);
   const asked = DigestList.from(outcomes.filter((outcome): outcome is Digest => !(outcome instanceof CacheError)));
-  const blob = (index: number, bytes: Uint8Array): BlobBytes | CacheError => {
+  const blob = (index: number, { data: bytes }: SentBytes): BlobBytes | CacheError => {
     const digest = outcomes[index] ?? all;
     return digest instanceof CacheError ? digest : { digest, bytes };
   };

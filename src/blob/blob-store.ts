@@ -101,7 +101,7 @@ export interface BlobStore {
 
   /**
    * `put` for each, one result per blob in the order given; the store may share syncs between them. All bytes are the caller's
-   * again, and may be written to, once it resolves.
+   * again, and may be written to, once it resolves and was not cancelled.
    */
   putMany(blobs: readonly BlobBytes[], options?: CallOptions): Promise<readonly PutResult[]>;
 }

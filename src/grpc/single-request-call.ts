@@ -69,7 +69,7 @@ export class SingleRequestCall extends ServerCall {
     this.#lent = undefined;
     this.#requestBytes = 0; // its handler's
     this.#reader = undefined;
-    if (method.kind === 'unary' && lent !== undefined) this.answer(() => givenBack(lent, method.handler(request, this)));
+    if (method.kind === 'unary' && lent !== undefined) this.answer(() => this.#givenBack(lent, method.handler(request, this)));
     else if (method.kind === 'unary') this.answer(() => (isPromise(request) ? request.then((inflated) => method.handler(inflated, this)) : method.handler(request, this)));
     else void this.answerStream(() => (isPromise(request) ? answersTo(request, (inflated) => method.handler(inflated, this)) : method.handler(request, this)));
   }
@@ -127,6 +127,13 @@ export class SingleRequestCall extends ServerCall {
     this.holdRequest(byteLength);
   }
 
+  /** The answer, once the bytes of its request may be those of another one. What was cancelled may go on in the store for a while. */
+  async #givenBack(lent: Uint8Array, answer: MaybePromise<unknown>): Promise<unknown> {
+    const handled = await answer;
+    if (!this.answered) pieceMemory.giveBack(lent);
+    return handled;
+  }
+
   /** A failure ends the call at once, and not only when the request has ended. */
   #inflated(message: CompressedMessage): Promise<unknown> {
     const request = this.inflate(message).then((bytes) => {
@@ -137,13 +144,6 @@ export class SingleRequestCall extends ServerCall {
     request.catch((error: unknown) => this.stop(error));
     return request;
   }
-}
-
-/** The answer, once the bytes of its request may be those of another one. */
-async function givenBack(lent: Uint8Array, answer: MaybePromise<unknown>): Promise<unknown> {
-  const answered = await answer;
-  pieceMemory.giveBack(lent);
-  return answered;
 }
 
 /** One for all: whoever had wanted the request has gone. */

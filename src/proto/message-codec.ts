@@ -10,8 +10,8 @@ export interface MessageCodec<In, Out> {
   readonly keepsViews: boolean;
   /**
    * How long views may be used, before their bytes are written to again: of a stream of messages each until the next one is asked
-   * for; of the only message of a unary call until its handler has answered. Who throws may have left somebody who uses them, and
-   * they stay as they are. The answer has none of them. Default: for ever.
+   * for; of the only message of a unary call until its handler has answered. Who throws, or was cancelled, may have left somebody
+   * who uses them, and they stay as they are. The answer has none of them. Default: for ever.
    */
   readonly lendsViews?: boolean;
   /** For small and frequent messages: how to encode them where they leave from. */

@@ -195,6 +195,7 @@ export class SegmentedScheme implements EvictionPolicy {
       files: { bytes: this.#fileBytes, candidateUseS: victim === undefined ? undefined : this.#usedAtS[victim] },
       leasedBytes: 0,
       spareSegments: 0,
+      stockSegments: 0,
       hasDeadSegment: false,
       trashBytes: 0,
       idleUploadBytes: 0,

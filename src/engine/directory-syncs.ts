@@ -6,9 +6,9 @@ import type { DirectoryFiles } from './durable-directories.ts';
 /** For `DurableDirectories`. A directory is open for as long as its sync takes. */
 export class DirectorySyncs implements DirectoryFiles {
   readonly #files: Pick<LogFileSystem, 'makeDirectory' | 'openDirectory'>;
-  readonly #syncs: SyncPort;
+  readonly #syncs: Pick<SyncPort, 'sync'>;
 
-  constructor(files: Pick<LogFileSystem, 'makeDirectory' | 'openDirectory'>, syncs: SyncPort) {
+  constructor(files: Pick<LogFileSystem, 'makeDirectory' | 'openDirectory'>, syncs: Pick<SyncPort, 'sync'>) {
     this.#files = files;
     this.#syncs = syncs;
   }

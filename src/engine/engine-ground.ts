@@ -8,6 +8,7 @@ import type { EngineOptions, EnginePorts } from './engine-options.ts';
 import { EntryUses, renewAfterS } from './entry-uses.ts';
 import { LargeSyncs } from './large-syncs.ts';
 import { LiveEntries } from './live-entries.ts';
+import { NameSyncs } from './name-syncs.ts';
 import { ObjectLayout } from './object-layout.ts';
 import { RunningIntents } from './running-intents.ts';
 import { SegmentTable } from './segment-table.ts';
@@ -17,13 +18,14 @@ import { SyncPacer } from './sync-pacer.ts';
 import { UseAges } from './use-ages.ts';
 
 /** Found to hold small syncs within 5 ms beside any number of uploads (docs/benchmarks.md); a disk slower than the least is slow anyway. */
-const paceLimits = { bytesPerSMin: 32 * 2 ** 20, bytesPerSMax: 4 * 2 ** 30, targetUs: 5_000 } as const;
+const paceLimits = { bytesPerSMin: 32 * 2 ** 20, bytesPerSMax: 4 * 2 ** 30, targetUs: 2_500 } as const;
 
 export interface EngineGround {
   readonly time: SteadyTime;
   /** In whole seconds since 1970. */
   readonly nowS: () => number;
   readonly ledger: SpaceLedger;
+  readonly names: NameSyncs;
   readonly table: SegmentTable;
   readonly entries: LiveEntries;
   readonly uses: EntryUses;
@@ -57,6 +59,7 @@ export function layGround(options: EngineOptions, ports: EnginePorts): EngineGro
     nowS,
   });
   const pacer = new SyncPacer(paceLimits);
+  const names = new NameSyncs(ports);
   return {
     time,
     nowS,
@@ -69,7 +72,8 @@ export function layGround(options: EngineOptions, ports: EnginePorts): EngineGro
     sieve: new SieveOrder(),
     intents: new RunningIntents(table),
     layout: new ObjectLayout(options.directory),
-    directories: new DurableDirectories(new DirectorySyncs(ports.files, ports.smallSyncs), options.directory),
+    directories: new DurableDirectories(new DirectorySyncs(ports.files, names), options.directory),
+    names,
     pacer,
     largeSyncs: new LargeSyncs({ syncs: ports.largeSyncs, monotonicClock: ports.monotonicClock, timers: ports.timers }, pacer),
   };

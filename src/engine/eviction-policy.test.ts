@@ -21,6 +21,7 @@ const calm: EvictionState = {
   files: { bytes: 0, candidateUseS: undefined },
   leasedBytes: 0,
   spareSegments: 0,
+  stockSegments: 0,
   hasDeadSegment: false,
   trashBytes: 0,
   idleUploadBytes: 0,
@@ -44,6 +45,14 @@ describe('nextEviction, for room', () => {
     assert.deepEqual(next({ ...need, spareSegments: 1, trashBytes: mebibyte, hasDeadSegment: true }), { kind: 'wait_for_trash' });
     assert.deepEqual(next({ ...need, spareSegments: 1, trashBytes: mebibyte - 1, hasDeadSegment: true }), { kind: 'drop_free' });
     assert.deepEqual(next({ ...need, trashBytes: mebibyte - 1, hasDeadSegment: true }), { kind: 'recycle_dead' });
+  });
+
+  it('K2-14: lets go what the log will need soon before it breaks a promise, and after all else', () => {
+    const leased = { ...packed, oldest: at(1_000) };
+    const last = { ...need, blob: leased, leasedBytes: leased.liveBytes - 1, idleUploadBytes: 1, stockSegments: 1 };
+    assert.deepEqual(next(last), { kind: 'drop_free' });
+    assert.deepEqual(next({ ...last, files: candidate(999) }), { kind: 'evict_file' });
+    assert.deepEqual(next({ ...last, stockSegments: 0 }), { kind: 'recycle', stream: 'blob', reason: 'room' });
   });
 
   it('gives up uploads that nobody goes on with before it breaks a promise, and after all else', () => {
@@ -150,6 +159,7 @@ function randomState(random: SeededRandom): EvictionState {
     files,
     leasedBytes: random.integer(0, blob.liveBytes + value.liveBytes + files.bytes),
     spareSegments: random.pick([0, 0, 0, 2]),
+    stockSegments: random.pick([0, 0, 2]),
     hasDeadSegment: random.fraction() < 0.1,
     trashBytes: random.pick([0, 0, random.integer(0, 2 * mebibyte)]),
     idleUploadBytes: random.pick([0, 0, random.integer(0, mebibyte)]),
@@ -190,7 +200,7 @@ describe('nextEviction, in every state', () => {
       const step = nextEviction(state);
       if (step.kind === 'evict_file') assert.notEqual(state.files.candidateUseS, undefined);
       if (step.kind === 'recycle') assert.ok(state[step.stream].bytes > 0 && (state[step.stream].sealedCount > 0 || step.reason === 'count' || step.reason === 'age'));
-      if (step.kind === 'drop_free') assert.ok(state.spareSegments > 0);
+      if (step.kind === 'drop_free') assert.ok(state.spareSegments > 0 || state.stockSegments > 0);
       if (step.kind === 'wait_for_trash') assert.ok(state.trashBytes > 0);
       if (step.kind === 'enough') assert.ok(state.neededBytes <= 0);
     }

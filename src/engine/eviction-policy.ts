@@ -37,6 +37,8 @@ export interface EvictionState {
   readonly leasedBytes: number;
   /** Free files that no stream keeps for itself. */
   readonly spareSegments: number;
+  /** Those included that the log will need soon: they go before anything that is promised. */
+  readonly stockSegments: number;
   /** There is a segment in which nothing counts, wherever it stands. */
   readonly hasDeadSegment: boolean;
   /** Deleted, read by nobody, and free soon. */
@@ -109,6 +111,7 @@ function roomStep(state: EvictionState): EvictionStep {
 
 /** Everything was used within the lease, on the average; what is not leased for all that stands somewhere among what is. */
 function lastStep(state: EvictionState, candidates: readonly Candidate[]): EvictionStep {
+  if (state.stockSegments > 0) return { kind: 'drop_free' };
   const segment = oldestOf(candidates.filter(({ stream }) => stream !== 'file'));
   const unleasedBytes = state.blob.liveBytes + state.value.liveBytes + state.files.bytes - state.leasedBytes;
   if (segment !== undefined && unleasedBytes > 0 && !state.isFruitless) return stepFor(segment, 'room');

@@ -47,6 +47,46 @@ describe('Evictor, room', () => {
     assert.equal(rig.freeCount, 1);
   });
 
+  it('gives a free file to who needs a segment at once, though others wait for room', async () => {
+    const rig = new Rig({ maxBytes: 3 * segmentBytes });
+    rig.putFile('one');
+    rig.ledger.place('free', segmentBytes);
+    rig.freeCount = rig.stockCount = 1;
+    rig.deletesAtOnce = false;
+    const waiting = Promise.resolve(rig.evictor.reserve(segmentBytes));
+    assert.equal(rig.evictor.waiting, 1);
+    assert.equal(await rig.evictor.freeSegment(), 'free');
+    rig.free(0);
+    await rig.evictor.close();
+    await waiting.catch(() => undefined);
+  });
+
+  it('lets a file go for a large write rather than a segment that the log will need soon', async () => {
+    const rig = new Rig({ maxBytes: 4 * segmentBytes });
+    for (const name of ['one', 'two']) rig.putFile(name);
+    rig.ledger.place('free', 2 * segmentBytes);
+    rig.freeCount = 2;
+    rig.stockCount = 1;
+    using _first = await rig.evictor.reserve(segmentBytes);
+    await rig.evictor.idle();
+    assert.deepEqual([rig.freeCount, rig.has('one'), rig.has('two')], [1, true, true], 'one that is to spare');
+    using _second = await rig.evictor.reserve(fileBytes);
+    await rig.evictor.idle();
+    assert.deepEqual([rig.freeCount, rig.has('one'), rig.has('two')], [1, false, true]);
+    using _third = await rig.evictor.reserve(fileBytes + 1);
+    await rig.evictor.idle();
+    assert.deepEqual([rig.freeCount, rig.has('two')], [0, false], 'but before it refuses anybody');
+  });
+
+  it('K2-13: makes room ahead for segments that will be needed and are not there, and says when it may be there', async () => {
+    const rig = new Rig();
+    rig.fillSegments(7);
+    rig.stockCount = 1;
+    rig.evictor.trim();
+    await rig.evictor.idle();
+    assert.deepEqual([rig.freeCount, rig.refills > 0], [1, true]);
+  });
+
   it('serves in the order of asking: a small write does not overtake a large one', async () => {
     // There is room for the small one.
     const rig = new Rig({ maxBytes: segmentBytes + 4 * fileBytes + 10 });

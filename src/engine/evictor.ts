@@ -29,7 +29,7 @@ export interface EvictorPorts extends PressureParts {
   readonly leases: LeaseBook;
   readonly journal: EvictionJournal;
   /** See SegmentSupply, SegmentRecycler, LogWriter, Trash, Uploads. */
-  readonly supply: PressureParts['supply'] & { dropFree(): boolean };
+  readonly supply: PressureParts['supply'] & { dropFree(): boolean; refill(): void };
   readonly recycler: { giveUp(row: SegmentRow, limits?: GiveUpLimits): Promise<GivenUp> };
   readonly writers: Readonly<Record<'blob' | 'value', { seal(): Promise<void> }>>;
   readonly trash: PressureParts['trash'] & { onFreed(freed: () => void): Disposable };
@@ -45,8 +45,8 @@ export interface EvictorPorts extends PressureParts {
 
 /** For one segment. */
 export interface SegmentOptions extends CallOptions {
-  /** Whether somebody waits for it; not given: yes. It may be asked for ahead. */
-  readonly isUrgent?: () => boolean;
+  /** Aborted once somebody waits for it; not given: somebody does. It may be asked for ahead. */
+  readonly urgent?: AbortSignal;
 }
 
 /** K1-07: how old a look at the disk may be, as long as there is room; and how often age and count are looked at. */
@@ -141,12 +141,12 @@ export class Evictor {
   async freeSegment(options?: SegmentOptions): Promise<SpaceReservation | 'free'> {
     const { supply, ledger } = this.#ports;
     this.trim(); // looks behind this turn
-    if (this.#line.count === 0) {
-      const room = supply.freeCount > 0 ? 'free' : ledger.tryReserve(supply.segmentBytes);
-      if (room !== undefined) return room;
-    }
+    // What is free is for segments alone: who waits for other room does not wait for it.
+    if (this.#line.segmentCount === 0 && supply.freeCount > 0) return 'free';
+    const room = this.#line.count === 0 ? ledger.tryReserve(supply.segmentBytes) : undefined;
+    if (room !== undefined) return room;
     const waiting = this.#line.waitForSegment(options);
-    this.#slowWaits.note('segment', waiting, options?.isUrgent);
+    this.#slowWaits.note('segment', waiting, () => options?.urgent?.aborted !== false);
     return waiting;
   }
 
@@ -193,6 +193,7 @@ export class Evictor {
   async #next(): Promise<EvictionStep> {
     await this.#lookAtDisk();
     while (this.#line.serve()) await this.#ports.nextTurn();
+    if (this.#line.count === 0) this.#ports.supply.refill();
     this.#refuseTooLarge();
     if (this.#closed) return { kind: 'enough' };
     const { table, victims, leases, nowS } = this.#ports;
@@ -376,8 +377,8 @@ export class Evictor {
     const { ledger } = this.#ports;
     // What writes under way have written is missing in the bound until it is settled.
     const mostBytes = Math.max(0, ledger.boundBytes + ledger.reservedBytes - this.#pressure.fixedBytes());
-    for (let bytes = this.#line.firstNewBytes; bytes > mostBytes; bytes = this.#line.firstNewBytes) {
-      this.#line.refuseFirst(tooLargeForDisk(bytes, ledger));
+    for (let bytes = this.#line.firstFileBytes; bytes > mostBytes; bytes = this.#line.firstFileBytes) {
+      this.#line.refuseFirstFile(tooLargeForDisk(bytes, ledger));
     }
   }
 

@@ -12,7 +12,7 @@ import type { Trash } from './trash.ts';
 
 export interface FreeFilesParts {
   readonly ledger: SpaceLedger;
-  readonly largeSyncs: Pick<LargeSyncs, 'sync'>;
+  readonly largeSyncs: Pick<LargeSyncs, 'syncAhead'>;
   readonly trash: Pick<Trash, 'take'>;
   readonly files: LogFileSystem;
   readonly log: Log;
@@ -73,12 +73,12 @@ export class FreeFiles {
    * out of disk; from where it is urgent on it is made without, which takes no time. `beyond`: counted although there is no room.
    * @throws CacheError `disk_full`, `unavailable`, `busy`: nothing is left of it.
    */
-  async make(room: SpaceReservation | 'beyond', isUrgent: () => boolean): Promise<FreeFile> {
+  async make(room: SpaceReservation | 'beyond', urgent: AbortSignal): Promise<FreeFile> {
     const [bytes, number] = [this.#segmentBytes, this.takeNumber()];
     const { ledger } = this.#parts;
     if (room === 'beyond') ledger.place('free', bytes);
     try {
-      await this.#create(number, isUrgent);
+      await this.#create(number, urgent);
     } catch (thrown) {
       await this.remove([this.#partialPathOf(number), this.pathOf(number)]);
       if (room === 'beyond') ledger.remove('free', bytes);
@@ -114,23 +114,27 @@ export class FreeFiles {
     while (this.#discards.size > 0) await Promise.all(this.#discards);
   }
 
-  async #create(number: number, isUrgent: () => boolean): Promise<void> {
+  async #create(number: number, urgent: AbortSignal): Promise<void> {
     const path = this.#partialPathOf(number);
     const file = await io('make a segment', this.#parts.files.createLog(path, fileMode));
     try {
-      await this.#fill(file, isUrgent);
+      await this.#fill(file, urgent);
     } finally {
       await file[Symbol.asyncDispose]();
     }
     await io('make a segment', this.#parts.files.rename(path, this.pathOf(number)));
   }
 
-  async #fill(file: LogFile, isUrgent: () => boolean): Promise<void> {
+  async #fill(file: LogFile, urgent: AbortSignal): Promise<void> {
     let at = 0;
-    for (let zeros: Buffer | undefined; at < this.#segmentBytes && !isUrgent(); at += zeros.byteLength) {
+    for (let zeros: Buffer | undefined; at < this.#segmentBytes && !urgent.aborted; at += zeros.byteLength) {
       zeros ??= Buffer.alloc(Math.min(zeroedBytes, this.#segmentBytes));
       await io('fill a new segment', file.write(zeros, at));
-      await this.#parts.largeSyncs.sync(file, zeros.byteLength);
+      try {
+        await this.#parts.largeSyncs.syncAhead(file, zeros.byteLength, { signal: urgent });
+      } catch (thrown) {
+        if (CacheError.from(thrown).kind !== 'cancelled') throw thrown;
+      }
     }
     if (at < this.#segmentBytes) await io('make a segment', file.truncate(this.#segmentBytes));
   }

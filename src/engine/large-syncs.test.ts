@@ -72,6 +72,63 @@ describe('syncs of large files', () => {
     assert.throws(() => pacer.largeEnded(), 'each was ended once');
   });
 
+  it('wait for a segment that is made ahead and for a deletion, which wait for one of them at most', async () => {
+    const { syncs, large } = open();
+    const order: string[] = [];
+    const content = [1, 2, 3].map((fd) => large.sync({ fd }, 1 << 20));
+    await turn();
+    const ahead = large.syncAhead({ fd: 4 }, 1 << 20);
+    const deletion = large.deletion(async () => void order.push(`deleted behind ${syncs.begun.length}`));
+    for (let ended = 0; ended < 4; ended += 1) {
+      syncs.end();
+      await turn();
+    }
+    await Promise.all([...content, ahead, deletion]);
+    assert.deepEqual(syncs.begun, [1, 4, 2, 3]);
+    assert.deepEqual(order, ['deleted behind 2']);
+  });
+
+  it('take turns with deletions, those included that fail, which do not make the rate fall', async () => {
+    const { syncs, large, pacer, clock } = open();
+    const held = Promise.withResolvers<void>();
+    const deletion = large.deletion(() => held.promise);
+    const sync = large.sync({ fd: 1 }, 1);
+    await turn();
+    assert.deepEqual(syncs.begun, []);
+    clock.advance(49);
+    await turn();
+    assert.deepEqual(syncs.begun, []);
+    pacer.smallSync(50_000);
+    held.reject(systemError('EIO'));
+    await assert.rejects(deletion, { code: 'EIO' });
+    await turn();
+    assert.deepEqual([syncs.begun, pacer.bytesPerS], [[1], 1e12]);
+    assert.equal(clock.pendingTimers, 0);
+    syncs.end();
+    await sync;
+  });
+
+  it('go on while a disk hangs in a deletion', async () => {
+    const { syncs, large, clock } = open();
+    const hangs = Promise.withResolvers<void>();
+    const deletion = large.deletion(() => hangs.promise);
+    const sync = large.sync({ fd: 1 }, 1);
+    await turn();
+    clock.advance(50);
+    await turn();
+    assert.deepEqual(syncs.begun, [1]);
+    hangs.resolve();
+    await deletion;
+    const next = large.sync({ fd: 2 }, 1);
+    await turn();
+    assert.deepEqual(syncs.begun, [1], 'the turn was given back once');
+    syncs.end();
+    await sync;
+    await turn();
+    syncs.end();
+    await next;
+  });
+
   it('that fail do not keep the next from its turn', async () => {
     const { syncs, large } = open();
     const [first, second] = [large.sync({ fd: 1 }, 1), large.sync({ fd: 2 }, 1)];

@@ -1,4 +1,5 @@
-// Syncs of large content, one at a time for the whole disk and no faster than small syncs beside them can bear.
+// What keeps the disk busy for milliseconds: syncs of large content, new segments, and deletions. One at a time for the whole disk,
+// and no faster than small syncs beside them can bear.
 import { CacheError } from '../base/cache-error.ts';
 import type { CallOptions } from '../base/call-options.ts';
 import type { MonotonicClock, Timers } from '../base/clock.ts';
@@ -18,11 +19,15 @@ export interface LargeSyncsPorts {
 const waitersMax = 10_000;
 /** The pacer counts on in microseconds what a timer of milliseconds rounds away. */
 const leastDelayMs = 1;
+/** A step of a deletion takes some milliseconds. What takes longer is not waited for. */
+const deletionMsMax = 50;
 
 export class LargeSyncs {
   readonly #ports: LargeSyncsPorts;
   readonly #pacer: SyncPacer;
   readonly #turns = new Semaphore('large files that are synced', { permitsMax: 1, waitersMax });
+  /** In front of `turns`, where content has one place: what makes room for it waits for one sync of content, not for all. */
+  readonly #content = new Semaphore('large files that are synced', { permitsMax: 1, waitersMax });
 
   /** The pacer is told of small syncs by whoever makes those. */
   constructor(ports: LargeSyncsPorts, pacer: SyncPacer) {
@@ -37,12 +42,38 @@ export class LargeSyncs {
    *   `cancelled` while it waits for its turn.
    */
   async sync(file: { readonly fd: number }, bytes: number, options?: CallOptions): Promise<void> {
+    using _place = await this.#content.acquire(options);
+    await this.#run(bytes, () => io('sync a large file', this.#ports.syncs.sync(file.fd, 'data')), options);
+  }
+
+  /** As `sync`, for a segment that is made ahead of those who will write to it: in front of content. */
+  async syncAhead(file: { readonly fd: number }, bytes: number, options?: CallOptions): Promise<void> {
+    await this.#run(bytes, () => io('sync a new segment', this.#ports.syncs.sync(file.fd, 'data')), options);
+  }
+
+  /**
+   * Runs a step of a deletion, in front of content, which may wait for the room. A disk that hangs in it holds up others for a moment
+   * only. @throws what `step` throws.
+   */
+  async deletion<T>(step: () => Promise<T>): Promise<T> {
+    const turn = await this.#turns.acquire();
+    using _patience = this.#ports.timers.after(deletionMsMax, () => turn[Symbol.dispose]());
+    this.#pacer.deletionBegan();
+    try {
+      return await step();
+    } finally {
+      this.#pacer.deletionEnded();
+      turn[Symbol.dispose]();
+    }
+  }
+
+  async #run<T>(bytes: number, work: () => Promise<T>, options: CallOptions | undefined): Promise<T> {
     using _turn = await this.#turns.acquire(options);
-    const { syncs, monotonicClock, timers } = this.#ports;
+    const { monotonicClock, timers } = this.#ports;
     const delayMs = this.#pacer.delayUs(bytes, monotonicClock.nowMs() * 1_000) / 1_000;
     try {
       if (delayMs >= leastDelayMs) await pause(timers, delayMs, options?.signal);
-      await io('sync a large file', syncs.sync(file.fd, 'data'));
+      return await work();
     } finally {
       this.#pacer.largeEnded();
     }

@@ -94,7 +94,6 @@ export class LogWriter {
       stream: options.stream,
       supply: parts.supply,
       writerOf: (begun, isReserved) => new SegmentWriter(begun, isReserved, { syncs: ports.smallSyncs, gather, onSync }),
-      isUrgent: () => this.#claims.waiting > 0,
       signal: this.#waitingForSegments.signal,
     });
     this.#claims = new LogClaims((room, who) => this.#fits(room, who));
@@ -248,7 +247,9 @@ export class LogWriter {
     this.#claims.serve();
     for (const who of askers) {
       const wanted = this.#claims.wanted(who);
-      if (wanted !== undefined && !this.#line.fits(wanted, who)) this.#ask(who);
+      if (wanted === undefined || this.#line.fits(wanted, who)) continue;
+      this.#ask(who);
+      this.#line.hurry(who);
     }
     if (this.#isAskingAhead && this.#line.isShort(this.#claims.room.bytes)) this.#ask('external');
   }

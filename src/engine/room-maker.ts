@@ -2,10 +2,10 @@
 import type { CallOptions } from '../base/call-options.ts';
 import type { MaybePromise } from '../base/maybe-promise.ts';
 import { unlessCancelled } from '../base/unless-cancelled.ts';
-import type { Evictor } from './evictor.ts';
+import type { Evictor, SegmentOptions } from './evictor.ts';
 import type { SpaceReservation } from './space-ledger.ts';
 
-type Maker = Pick<Evictor, 'reserve' | 'freeSegment'>;
+type Maker = Pick<Evictor, 'reserve' | 'freeSegment' | 'trim'>;
 
 const waiting = 'the store was being opened';
 
@@ -24,7 +24,11 @@ export class RoomMaker implements Maker {
     return unlessCancelled(this.#begun.promise, waiting, options).then((maker) => maker.reserve(bytes, options));
   }
 
-  async freeSegment(options?: CallOptions): Promise<SpaceReservation | 'free'> {
+  trim(): void {
+    this.#maker?.trim();
+  }
+
+  async freeSegment(options?: SegmentOptions): Promise<SpaceReservation | 'free'> {
     const maker = this.#maker ?? (await unlessCancelled(this.#begun.promise, waiting, options));
     return maker.freeSegment(options);
   }

@@ -13,8 +13,6 @@ export interface SegmentLineParts {
   readonly supply: Pick<SegmentSupply, 'next' | 'hasReserve' | 'segmentBytes'>;
   /** `isReserved`: begun for those who make room. */
   readonly writerOf: (begun: BegunSegment, isReserved: boolean) => SegmentWriter;
-  /** Whether anybody waits for room. */
-  readonly isUrgent: () => boolean;
   /** Ends the waiting for segments. */
   readonly signal: AbortSignal;
 }
@@ -28,7 +26,7 @@ export class SegmentLine {
   readonly #segments: SegmentWriter[] = [];
   /** Where the next record goes if it fits. Behind the last one: there is none yet. */
   #tail = 0;
-  readonly #asked = new Map<Asker, Promise<void>>();
+  readonly #asked = new Map<Asker, { readonly here: Promise<void>; readonly urgent: AbortController }>();
   #lastFailed: SegmentRow | undefined;
 
   constructor(parts: SegmentLineParts) {
@@ -118,23 +116,30 @@ export class SegmentLine {
   /** Asks for a segment; one at a time for each asker. Resolves when it is here. @throws as SegmentSupply.next */
   ask(who: Asker): Promise<void> {
     const known = this.#asked.get(who);
-    if (known !== undefined) return known;
+    if (known !== undefined) return known.here;
+    const urgent = new AbortController();
+    if (who === 'internal') urgent.abort(); // others wait for them
     // Later, so that it is known to be asked for when the supply tells of a change within the call.
-    const asked = Promise.resolve()
-      .then(() => this.#ask(who))
+    const here = Promise.resolve()
+      .then(() => this.#ask(who, urgent.signal))
       .finally(() => this.#asked.delete(who));
-    this.#asked.set(who, asked);
-    return asked;
+    this.#asked.set(who, { here, urgent });
+    return here;
+  }
+
+  /** Somebody waits for what was asked for. */
+  hurry(who: Asker): void {
+    this.#asked.get(who)?.urgent.abort();
   }
 
   /** Resolves when nothing is being asked for. */
   async idle(): Promise<void> {
-    while (this.#asked.size > 0) await Promise.allSettled(this.#asked.values());
+    while (this.#asked.size > 0) await Promise.allSettled([...this.#asked.values()].map(({ here }) => here));
   }
 
-  async #ask(who: Asker): Promise<void> {
-    const { stream, supply, writerOf, signal, isUrgent } = this.#parts;
-    const segment = writerOf(await supply.next(stream, who, { signal, isUrgent: who === 'internal' ? () => true : isUrgent }), who === 'internal');
+  async #ask(who: Asker, urgent: AbortSignal): Promise<void> {
+    const { stream, supply, writerOf, signal } = this.#parts;
+    const segment = writerOf(await supply.next(stream, who, { signal, urgent }), who === 'internal');
     const last = this.#segments.at(-1);
     assert(last === undefined || last.row.id < segment.row.id, 'segments come in the order of their ids');
     if (who === 'external' && !supply.hasReserve) this.#keepInstead(segment);

@@ -51,12 +51,54 @@ describe('SegmentSupply', () => {
 
   it('fills no file that somebody waits for, and stops filling when somebody comes', async () => {
     await using log = await openTemporaryLog({ segmentBytes: 4 * shortSegmentBytes });
-    const first = await log.supply.next('blob', 'external', { isUrgent: () => true });
+    const first = await log.supply.next('blob', 'external', { urgent: AbortSignal.abort() });
     assert.deepEqual(log.files.events.filter((event) => event.includes('0.partial')), ['create 0.partial', 'truncate 0.partial']);
-    let pieces = 0;
-    const second = await log.supply.next('blob', 'external', { isUrgent: () => (pieces += 1) > 2 });
+    const urgent = new AbortController();
+    const turns = [Promise.resolve(), new Promise<never>((_, reject) => urgent.signal.addEventListener('abort', () => reject(new CacheError('cancelled', 'in line for the disk'))))];
+    log.syncAhead = () => turns.shift() ?? assert.fail('nothing more is filled');
+    const asked = log.supply.next('blob', 'external', { urgent: urgent.signal });
+    while (turns.length > 0) await new Promise(setImmediate);
+    urgent.abort();
+    const second = await asked;
     assert.equal(log.files.events.filter((event) => event === 'write 1.partial').length, 2);
-    for (const { file } of [first, second]) assert.equal((await file.status()).sizeBytes, 4 * shortSegmentBytes);
+    for (const { file } of [first, second]) {
+      assert.equal((await file.status()).sizeBytes, 4 * shortSegmentBytes);
+      await file[Symbol.asyncDispose]();
+    }
+  });
+
+  it('has files ready for those who will come, as many as were begun within the last second but for one, filled, and asks nobody for room then', async () => {
+    await using log = await openTemporaryLog();
+    for (let begun = 0; begun < 3; begun += 1) await begin(log);
+    while (log.supply.freeCount < 2) await new Promise(setImmediate);
+    assert.deepEqual([log.supply.stock.missingCount, log.ledger.bytesOf('free')], [0, 2 * shortSegmentBytes]);
+    log.freeSegment = () => (log.supply.freeCount > 0 ? Promise.resolve('free' as const) : assert.fail('there is one'));
+    const made = log.files.events.filter((event) => event.startsWith('create')).length;
+    log.clock.advance(1_000);
+    await begin(log);
+    await log.supply.close();
+    assert.equal(log.files.events.filter((event) => event.startsWith('create')).length, made, 'a second later none is wanted');
+  });
+
+  it('waits for the file that is being made ahead, rather than for room, and hurries it once somebody waits', async () => {
+    await using log = await openTemporaryLog({ segmentBytes: 4 * shortSegmentBytes });
+    await begin(log);
+    const asked: (AbortSignal | undefined)[] = [];
+    log.syncAhead = (options) =>
+      new Promise((_, reject) => {
+        asked.push(options?.signal);
+        options?.signal?.addEventListener('abort', () => reject(new CacheError('cancelled', 'in line for the disk')));
+      });
+    const second = await log.supply.next('blob', 'external', { urgent: AbortSignal.abort() });
+    while (asked.length === 0) await new Promise(setImmediate);
+    log.freeSegment = () => (log.supply.freeCount > 0 ? Promise.resolve('free' as const) : assert.fail('one is being made'));
+    const urgent = new AbortController();
+    const third = log.supply.next('blob', 'external', { urgent: urgent.signal });
+    await new Promise(setImmediate);
+    assert.equal(asked[0]?.aborted, false);
+    urgent.abort();
+    for (const { file } of [second, await third]) await file[Symbol.asyncDispose]();
+    await log.supply.close();
   });
 
   it('fills no file on when whoever asked for it has gone', async () => {
@@ -106,7 +148,7 @@ describe('SegmentSupply', () => {
 
   it('K1-03: two that are given up go one durably after the other', async () => {
     await using log = await openTemporaryLog();
-    const rows = [await begin(log), await begin(log)] as const;
+    const rows = [await begin(log), await begin(log, 'value')] as const;
     log.files.events.length = 0;
     await Promise.all(rows.map((row) => log.supply.giveBack(row)));
     assert.deepEqual(log.files.events, ['rename 2.free', 'sync segments/ begins', 'sync segments/ ends', 'rename 3.free', 'sync segments/ begins', 'sync segments/ ends']);

@@ -15,6 +15,7 @@ import type { FreeFile } from './segment-mending.ts';
 import type { SegmentRow, SegmentTable } from './segment-table.ts';
 import type { SequenceNumbers } from './sequence-numbers.ts';
 import type { SpaceLedger, SpaceReservation } from './space-ledger.ts';
+import { SegmentStock } from './segment-stock.ts';
 import { io } from './storage-error.ts';
 
 /** Who asks: `internal` are tombstones, copies, commits and intents, without which no room would ever be made. */
@@ -27,8 +28,8 @@ export interface BegunSegment {
 }
 
 export interface NextOptions extends CallOptions {
-  /** Somebody waits for it by now: a file that has to be made is not filled first. By default nobody does. */
-  readonly isUrgent?: () => boolean;
+  /** Aborted once somebody waits for it: a file that has to be made is not filled any further. By default nobody does. */
+  readonly urgent?: AbortSignal;
 }
 
 export interface SupplyPlace {
@@ -42,14 +43,15 @@ export interface SupplyParts extends Pick<FreeFilesParts, 'largeSyncs' | 'trash'
   readonly table: SegmentTable;
   readonly ledger: SpaceLedger;
   readonly sequences: SequenceNumbers;
-  readonly room: Pick<Evictor, 'freeSegment'>;
+  readonly room: Pick<Evictor, 'freeSegment' | 'trim'>;
 }
 
-export type SupplyPorts = Pick<EnginePorts, 'files' | 'smallSyncs' | 'random' | 'wallClock' | 'log'>;
+export type SupplyPorts = Pick<EnginePorts, 'files' | 'smallSyncs' | 'random' | 'wallClock' | 'monotonicClock' | 'log'>;
 
 /** How often the room that was found may be taken by somebody else before a caller is told to come again. */
 const triesMax = 16;
 const busyRetryMs = 500;
+const neverUrgent = new AbortController().signal;
 
 export class SegmentSupply {
   readonly #place: SupplyPlace;
@@ -57,6 +59,7 @@ export class SegmentSupply {
   readonly #ports: SupplyPorts;
   readonly #names: LogDirectory;
   readonly #free: FreeFiles;
+  readonly #stock: SegmentStock;
   /** One at a time: ids of a stream rise in the order in which its segments are there, and an older one is gone before a younger goes. */
   #turn: Promise<unknown> = Promise.resolve();
   /** By ordinal: segments that have the name of a free file already, but not durably. */
@@ -71,6 +74,18 @@ export class SegmentSupply {
     this.#ports = ports;
     this.#names = names;
     this.#free = new FreeFiles(place, { ...parts, files: ports.files, log: ports.log });
+    this.#stock = new SegmentStock(
+      {
+        make: (room, urgent) => this.#free.make(room, urgent),
+        put: (file) => this.#changeReserve(() => this.#free.put(file)),
+        ledger: parts.ledger,
+        clock: ports.monotonicClock,
+        log: ports.log,
+        freeCount: () => this.freeCount,
+        onMissing: () => parts.room.trim(),
+      },
+      place.segmentBytes,
+    );
   }
 
   /** @throws CacheError `unavailable`: the directory cannot be opened. */
@@ -85,6 +100,16 @@ export class SegmentSupply {
   /** Free files that anybody may have. */
   get freeCount(): number {
     return this.#kept === undefined ? Math.max(0, this.#free.count - 1) : this.#free.count;
+  }
+
+  /** Free files that are kept for the log, whoever else has no room; and how many of them are neither there nor being made. */
+  get stock(): { readonly wantedCount: number; readonly missingCount: number } {
+    return this.#stock;
+  }
+
+  /** There may be room for what is missing in the stock. */
+  refill(): void {
+    this.#stock.refill();
   }
 
   /** Room for a segment is kept for `internal` askers. While it is not, what they were given is for them alone. */
@@ -115,7 +140,10 @@ export class SegmentSupply {
   async next(stream: StreamName, who: Asker, options?: NextOptions): Promise<BegunSegment> {
     this.prepare();
     const file = who === 'internal' ? await this.#reserved(options) : await this.#roomy(options);
-    return this.#inTurn(() => this.#begin(stream, file));
+    const begun = await this.#inTurn(() => this.#begin(stream, file));
+    this.#stock.begun(stream);
+    this.#stock.refill();
+    return begun;
   }
 
   /**
@@ -142,6 +170,7 @@ export class SegmentSupply {
 
   /** Waits for what is under way. Nothing is asked of it any more. */
   async close(): Promise<void> {
+    await this.#stock.close();
     await this.#turn;
     await this.#free.idle();
     await this.#names[Symbol.asyncDispose]();
@@ -157,7 +186,9 @@ export class SegmentSupply {
   }
 
   async #roomy(options: NextOptions | undefined): Promise<FreeFile> {
+    const urgent = options?.urgent ?? neverUrgent;
     for (let tries = 0; tries < triesMax; tries += 1) {
+      if (this.freeCount === 0 && (await this.#stock.next(urgent, options)) && this.freeCount === 0) continue;
       const room = await this.#parts.room.freeSegment(options);
       if (room !== 'free') return this.#make(room, options);
       const file = this.freeCount > 0 ? this.#free.take() : undefined;
@@ -170,7 +201,7 @@ export class SegmentSupply {
 
   #make(room: SpaceReservation | 'beyond', options: NextOptions | undefined): Promise<FreeFile> {
     // Nobody will want it filled once its asker has gone; the store closes sooner.
-    return this.#free.make(room, () => options?.signal?.aborted === true || options?.isUrgent?.() === true);
+    return this.#free.make(room, AbortSignal.any([options?.signal, options?.urgent].filter((signal) => signal !== undefined)));
   }
 
   /** Block, sync, name, sync of the directory: cut anywhere, it is a free file or an empty segment. */

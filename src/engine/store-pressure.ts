@@ -22,7 +22,7 @@ export interface PressureParts {
   readonly entries: Pick<LiveEntries, 'count' | 'meanUseS'>;
   readonly leases: Pick<LeaseBook, 'leasedBytes'>;
   /** See SegmentSupply, Trash, Uploads. */
-  readonly supply: { readonly freeCount: number; readonly segmentBytes: number; readonly keptBytes: number };
+  readonly supply: { readonly freeCount: number; readonly segmentBytes: number; readonly keptBytes: number; readonly stock: { readonly wantedCount: number; readonly missingCount: number } };
   readonly trash: { readonly comingBytes: number };
   readonly uploads: { readonly idleBytes: number };
   readonly nowS: () => number;
@@ -47,7 +47,7 @@ export class StorePressure {
     this.#limits = limits;
   }
 
-  /** @param firstBytes what the first in line waits for; undefined: nobody waits. */
+  /** @param firstBytes what the first in line waits for, who has no use for free files if they are there; undefined: nobody waits. */
   state(firstBytes: number | undefined, { leaseFloorS, candidateUseS, isFruitless, isCountFruitless }: EvictionView): EvictionState {
     const { ledger, supply, leases, trash, uploads, nowS } = this.#parts;
     return {
@@ -60,8 +60,9 @@ export class StorePressure {
       valueBytesMax: this.#limits.valueShare * ledger.boundBytes,
       files: { bytes: ledger.bytesOf('files'), candidateUseS },
       leasedBytes: leases.leasedBytes(nowS()),
-      // As long as the store keeps to its bound, free files are kept for the log.
-      spareSegments: firstBytes === undefined && !this.#isOver() ? 0 : supply.freeCount,
+      // As long as the store keeps to its bound, free files are kept for the log; and those that it will need soon, whoever waits.
+      spareSegments: this.#isOver() ? supply.freeCount : firstBytes === undefined ? 0 : this.#surplusSegments(),
+      stockSegments: firstBytes === undefined ? 0 : supply.freeCount,
       hasDeadSegment: this.deadSegment() !== undefined,
       trashBytes: firstBytes === undefined ? 0 : trash.comingBytes,
       idleUploadBytes: uploads.idleBytes,
@@ -109,11 +110,17 @@ export class StorePressure {
   #neededBytes(firstBytes: number | undefined): number {
     const { ledger, supply } = this.#parts;
     // Free files are room for the log, and become room for anything at once; but they take their place on the disk.
-    const spareBytes = this.#isOver() ? 0 : supply.freeCount * supply.segmentBytes;
-    const ahead = this.#limits.lowWatermarkBytes - spareBytes;
+    const missingSegments = this.#isOver() ? 0 : supply.stock.missingCount - this.#surplusSegments();
+    const ahead = this.#limits.lowWatermarkBytes + missingSegments * supply.segmentBytes;
     const overBytes = ledger.usedBytes - ledger.boundBytes;
     // Ahead of writes nothing goes in place of what comes free some time; who waits does not wait for what somebody reads.
     return firstBytes === undefined ? overBytes + ahead - ledger.bytesOf('trash') : overBytes + firstBytes;
+  }
+
+  /** Free files beyond those that the log will need soon. */
+  #surplusSegments(): number {
+    const { freeCount, stock } = this.#parts.supply;
+    return Math.max(0, freeCount - stock.wantedCount);
   }
 
   /** `max-size` was lowered, or the disk fills up. */

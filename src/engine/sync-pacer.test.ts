@@ -35,6 +35,23 @@ describe('SyncPacer', () => {
     assert.equal(pacer.bytesPerS, limits.bytesPerSMin);
   });
 
+  it('hears nothing of small syncs beside a deletion, nor of the one that was under way when it ended', () => {
+    const pacer = new SyncPacer(limits);
+    pacer.delayUs(mib, 0);
+    pacer.deletionBegan();
+    pacer.smallSync(50_000);
+    pacer.deletionEnded();
+    pacer.smallSync(50_000);
+    pacer.largeEnded();
+    largeSync(pacer, 0);
+    assert.equal(pacer.bytesPerS, 1000 * mib);
+    assert.equal(pacer.slowUs, limits.targetUs, 'nor is that the usual');
+    largeSync(pacer, 0, [50_000]);
+    largeSync(pacer, 0);
+    assert.equal(pacer.bytesPerS, 500 * mib);
+    assert.throws(() => pacer.deletionEnded(), 'each ends once');
+  });
+
   it('rises again while nobody suffers, to the most and no further', () => {
     const pacer = new SyncPacer(limits);
     for (let round = 0; round < 20; round += 1) largeSync(pacer, 0, [5_000]);

@@ -28,6 +28,10 @@ export class SyncPacer {
   #large = 0;
   /** Of a small sync beside no large one; undefined before the first. */
   #usualUs: number | undefined;
+  /** Deletions under way. */
+  #deletions = 0;
+  /** One was under way since the last small sync. */
+  #wasDeleting = false;
   /** A small sync was slow since the last large one was let through. */
   #wasSlow = false;
 
@@ -50,6 +54,10 @@ export class SyncPacer {
 
   /** A small sync took so long. */
   smallSync(microseconds: number): void {
+    // It says nothing of large syncs, and is not the usual: a deletion takes as long whatever the rate is.
+    const wasDeleting = this.#wasDeleting;
+    this.#wasDeleting = this.#deletions > 0;
+    if (wasDeleting) return;
     if (this.#large > 0) {
       this.#wasSlow ||= microseconds > this.slowUs;
       return;
@@ -65,6 +73,16 @@ export class SyncPacer {
     this.#nextUs = beginsUs + (bytes / this.#bytesPerS) * 1e6;
     this.#large += 1;
     return beginsUs - nowUs;
+  }
+
+  deletionBegan(): void {
+    this.#deletions += 1;
+    this.#wasDeleting = true;
+  }
+
+  deletionEnded(): void {
+    assert(this.#deletions > 0, 'a deletion ends once');
+    this.#deletions -= 1;
   }
 
   /** Ended or failed, or was given up before it began. */

@@ -5,18 +5,22 @@ import { onMachine } from '../testing/simulated-files.ts';
 import type { SimulatedMachine } from '../testing/simulated-machine.ts';
 import { DirectorySyncs } from './directory-syncs.ts';
 import { DurableDirectories } from './durable-directories.ts';
+import { LargeSyncs } from './large-syncs.ts';
 import { SpaceLedger } from './space-ledger.ts';
+import { SyncPacer } from './sync-pacer.ts';
 import { Trash, shrinkStepBytes } from './trash.ts';
 import type { Discarded } from './trash.ts';
 
 const path = '/data/objects/file';
 
-async function open(machine: SimulatedMachine): Promise<{ readonly trash: Trash; readonly ledger: SpaceLedger }> {
+async function open(machine: SimulatedMachine): Promise<{ readonly trash: Trash; readonly ledger: SpaceLedger; readonly largeSyncs: LargeSyncs }> {
   const { disk: files, clock: timers, log, smallSyncs } = machine;
   await files.makeDirectory('/data/objects');
   const ledger = new SpaceLedger({ maxBytes: Infinity, diskFloorBytes: 0 });
-  const trash = await Trash.open('/data', { files, timers, log, ledger, directories: new DurableDirectories(new DirectorySyncs(files, smallSyncs), '/data') });
-  return { trash, ledger };
+  const pacer = new SyncPacer({ bytesPerSMin: 1, bytesPerSMax: 1e12, targetUs: 1_000 });
+  const largeSyncs = new LargeSyncs({ syncs: machine.largeSyncs, monotonicClock: timers, timers }, pacer);
+  const trash = await Trash.open('/data', { files, timers, log, ledger, largeSyncs, directories: new DurableDirectories(new DirectorySyncs(files, smallSyncs), '/data') });
+  return { trash, ledger, largeSyncs };
 }
 
 async function fileOf({ disk }: SimulatedMachine, ledger: SpaceLedger, sizeBytes: number, at = path): Promise<Discarded> {
@@ -59,6 +63,22 @@ describe('the trash', () => {
       await trash.idle();
       const deletions = machine.disk.trace.flatMap((line) => /^(?:truncate|remove) \/data\/trash\/(\d)/.exec(line)?.[1] ?? []);
       assert.deepEqual(deletions, ['2', '2', '3', '3', '1', '1']);
+    }));
+
+  it('takes a turn of the disk for each step, so that none runs beside a sync of large content', () =>
+    on(async (machine) => {
+      const { trash, ledger, largeSyncs } = await open(machine);
+      await using other = await machine.disk.createLog('/data/objects/other', 0o444);
+      const file = await fileOf(machine, ledger, 3 * shrinkStepBytes);
+      const held = Promise.withResolvers<void>();
+      const holding = largeSyncs.deletion(() => held.promise);
+      await trash.take(file);
+      for (let turns = 0; turns < 100; turns += 1) await machine.turns.nextTurn();
+      const deletions = (): number => machine.disk.trace.filter((line) => /^(?:truncate|remove) \/data\/trash/.test(line)).length;
+      assert.equal(deletions(), 0);
+      held.resolve();
+      await Promise.all([holding, largeSyncs.sync(other, 1), trash.idle()]);
+      assert.deepEqual([deletions(), ledger.usedBytes], [3, 0]);
     }));
 
   it('takes nothing off the disk that was gone already, and says so', () =>

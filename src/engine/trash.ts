@@ -8,6 +8,7 @@ import type { Log } from '../base/log.ts';
 import { Semaphore } from '../base/semaphore.ts';
 import { allocatedBytes } from './allocated-bytes.ts';
 import type { DurableDirectories } from './durable-directories.ts';
+import type { LargeSyncs } from './large-syncs.ts';
 import type { SpaceLedger } from './space-ledger.ts';
 import { io, systemCode } from './storage-error.ts';
 
@@ -51,14 +52,16 @@ export interface TrashPorts {
   readonly files: LogFileSystem;
   readonly directories: DurableDirectories;
   readonly ledger: SpaceLedger;
+  /** Deletions take turns with syncs of large content. */
+  readonly largeSyncs: Pick<LargeSyncs, 'deletion'>;
   readonly timers: Timers;
   readonly log: Log;
 }
 
 /** So much is given back at once: an unlink of 64 MiB takes up to 40 ms, and whoever syncs meanwhile waits as long. */
-export const shrinkStepBytes = 4 * 1_048_576;
+export const shrinkStepBytes = 2 * 1_048_576;
 /** Between two steps: others have their turn at the disk, and still a GiB is gone within two seconds. */
-const shrinkPauseMs = 5;
+const shrinkPauseMs = 1;
 /** How soon what the disk did not delete is tried again. */
 const retryMs = 60_000;
 /** So many in a row: then the disk deletes nothing, and more of the same would not help. */
@@ -216,7 +219,7 @@ export class Trash {
     if (this.#closing) return;
     await this.#shrink(doomed);
     if (this.#closing) return;
-    await io('delete a file', this.#ports.files.remove(doomed.path));
+    await this.#ports.largeSyncs.deletion(() => io('delete a file', this.#ports.files.remove(doomed.path)));
     this.#refusalsInRow = 0;
     this.#free(doomed, doomed.leftBytes);
   }
@@ -248,7 +251,8 @@ export class Trash {
       let { sizeBytes } = await file.status();
       while (sizeBytes > shrinkStepBytes && !this.#closing) {
         sizeBytes -= shrinkStepBytes;
-        await file.truncate(sizeBytes);
+        const length = sizeBytes;
+        await this.#ports.largeSyncs.deletion(() => file.truncate(length));
         this.#free(doomed, doomed.leftBytes - Math.min(doomed.leftBytes, allocatedBytes(sizeBytes)));
         await this.#pause();
       }

@@ -47,6 +47,9 @@ export class EvictionRig {
   freeCount = 0;
   /** Of those that are free, for copies and commits alone. */
   reservedCount = 0;
+  /** Files for segments that the log will need soon. */
+  stockCount = 0;
+  refills = 0;
   /** Of the disk, ours included. */
   diskBytes = Infinity;
   turns = 0;
@@ -68,10 +71,20 @@ export class EvictionRig {
       return new Promise<void>((resolve) => void setImmediate(resolve));
     };
     const victims = new FileVictims({ order: this.order, entries, leases: this.leases, nowS, nextTurn, files: { isHeld: () => false, remove: (slot) => this.#remove(slot) } });
+    const wantedCount = () => this.stockCount;
     const freeCount = () => Math.max(0, this.freeCount - this.reservedCount);
     const supply = {
       segmentBytes,
       keptBytes: 0,
+      stock: {
+        get wantedCount() {
+          return wantedCount();
+        },
+        get missingCount() {
+          return Math.max(0, wantedCount() - freeCount());
+        },
+      },
+      refill: () => void (this.refills += 1),
       get freeCount() {
         return freeCount();
       },

@@ -187,7 +187,7 @@ class Writing {
       table: segments,
       ledger,
       sequences,
-      largeSyncs: { sync: async ({ fd }: { readonly fd: number }) => void (await largeSyncs.sync(fd, 'data')) },
+      largeSyncs: { syncAhead: async ({ fd }: { readonly fd: number }) => void (await largeSyncs.sync(fd, 'data')) },
       trash: {
         take: async ({ path, allocatedBytes }: { readonly path: string; readonly allocatedBytes: number }) => {
           const wasThere = await disk.remove(path);
@@ -202,10 +202,11 @@ class Writing {
           assert.ok(room);
           return room;
         },
+        trim: () => {},
       },
     };
     const { files = disk, smallSyncs: syncs = smallSyncs } = started.spoilt;
-    const supply = await SegmentSupply.open({ directory: segmentsDirectory, segmentBytes }, parts, { files, smallSyncs: syncs, random, wallClock: clock, log });
+    const supply = await SegmentSupply.open({ directory: segmentsDirectory, segmentBytes }, parts, { files, smallSyncs: syncs, random, wallClock: clock, monotonicClock: clock, log });
     for (const { number, bytes } of started.recovered.free) supply.adopt(number, bytes);
     return new Writing(machine, started, supply, sequences);
   }

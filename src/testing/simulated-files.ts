@@ -92,20 +92,21 @@ export async function openSimulatedFiles(machine: SimulatedMachine, spoilt: Spoi
   const { log, found } = await SimpleFileLog.open({ files: disk, syncs: smallSyncs, nextTurn: turns.nextTurn }, { directory: `${root}/log`, isUnsynced: spoilt.startsUnsynced === true }, table);
   log.toldEarly = spoilt.toldEarly ?? log.toldEarly;
   const orphans = fold(found.filter((one) => spoilt.overlooked?.(one) !== true), { entries, table, sieve, ledger });
-  const trashPorts = { files: disk, directories, ledger, timers: clock, log: words };
+  const pacer = new SyncPacer({ bytesPerSMin: 1 << 20, bytesPerSMax: 1 << 30, targetUs: 1_000 });
+  const large = new LargeSyncs({ syncs: largeSyncs, monotonicClock: clock, timers: clock }, pacer);
+  const trashPorts = { files: disk, directories, ledger, largeSyncs: large, timers: clock, log: words };
   const trash = await Trash.open(root, trashPorts);
   for (const { name } of (await disk.list(`${root}/uploads`)) ?? []) await disk.remove(`${root}/uploads/${name}`);
   const orphanParts = { directories, layout, entries, history: new FileHistory(log, nowS), ledger, sieve, nowS };
   const settled = await settleOrphans(orphans, false, { files: disk, hashes, log: words }, orphanParts);
   const quarantine = await Quarantine.open({ files: disk, directories, ledger }, join(layout.root, 'quarantine'), { bytesMax: 1 << 24 });
-  const pacer = new SyncPacer({ bytesPerSMin: 1 << 20, bytesPerSMax: 1 << 30, targetUs: 1_000 });
   const intents = new RunningIntents(table);
   const touched: string[] = [];
   const key = new KeyWords();
   const files = new LargeFiles({ files: disk, hashes, timers: clock, log: words }, {
     uploadsDirectory: `${root}/uploads`, layout, entries, segments: table, blobLog: log, ledger, directories, trash, quarantine, sieve, intents, nowS,
     records: { readAt: ({ segment, offset }) => recordAt(found, segment, offset) },
-    largeSyncs: new LargeSyncs({ syncs: largeSyncs, monotonicClock: clock, timers: clock }, pacer),
+    largeSyncs: large,
     writes: new Semaphore('open files to write', { permitsMax: 100, waitersMax: 100 }),
     reserve: (bytes) => {
       const room = ledger.tryReserve(bytes);

@@ -60,6 +60,10 @@ export interface TemporaryLog extends AsyncDisposable {
   readonly trashed: string[];
   /** What makes room: at first, what is free in the supply or in the ledger, else nothing. */
   freeSegment: (options?: CallOptions) => Promise<SpaceReservation | 'free'>;
+  /** How often it was asked to look what is missing. */
+  trims: number;
+  /** Syncs a file that is made ahead: at once, at first. */
+  syncAhead: (options?: CallOptions) => Promise<void>;
   /** Of blobs; over `syncs`, unless others are given. */
   writer(options?: Partial<LogWriterOptions>, smallSyncs?: SyncPort): LogWriter;
   /** What is in the directory, sorted. */
@@ -85,10 +89,12 @@ export async function openTemporaryLog(options: { readonly maxBytes?: number; re
       return { wasThere, unsynced: undefined };
     },
   };
-  const parts = { table, ledger, sequences, trash, room: { freeSegment: (asked?: CallOptions) => opened.freeSegment(asked) }, largeSyncs: { sync: () => Promise.resolve() } };
-  const supply = await SegmentSupply.open({ directory, segmentBytes }, parts, { files, smallSyncs: syncs, random: systemRandom, wallClock: clock, log });
+  const parts = { table, ledger, sequences, trash, room: { freeSegment: (asked?: CallOptions) => opened.freeSegment(asked), trim: () => void (opened.trims += 1) }, largeSyncs: { syncAhead: (_file: { readonly fd: number }, _bytes: number, asked?: CallOptions) => opened.syncAhead(asked) } };
+  const supply = await SegmentSupply.open({ directory, segmentBytes }, parts, { files, smallSyncs: syncs, random: systemRandom, wallClock: clock, monotonicClock: clock, log });
   const opened: TemporaryLog = {
     directory, files, syncs, clock, log, table, sequences, ledger, supply, trashed,
+    trims: 0,
+    syncAhead: () => Promise.resolve(),
     freeSegment: async () => {
       if (supply.freeCount > 0) return 'free';
       const room = ledger.tryReserve(segmentBytes);

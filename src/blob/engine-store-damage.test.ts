@@ -1,6 +1,6 @@
 // What a start makes of a log in which the history of large files is damaged: the files are right, and their names say so.
 import assert from 'node:assert/strict';
-import { open, readFile, readdir, rm, stat, writeFile } from 'node:fs/promises';
+import { open, readFile, readdir, rm, stat, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import type { TestContext } from 'node:test';
@@ -91,6 +91,8 @@ describe('a log in which the history of large files is damaged', () => {
     {
       await using store = await openEngineStore(directory.path, options, { log });
       assert.ok(log.lines.includes('warn files whose records were damaged were found by their names, and taken in'));
+      assert.ok(!log.lines.some((line) => line.includes('was not closed')), 'it was');
+      assert.ok(store.usage.corruptCount >= stored.filter(isFile).length, `${store.usage.corruptCount} records are lost`);
       for (const one of stored.filter(isFile)) await assertRight(store, one);
       assert.equal((await store.blobs.findMissing(DigestList.from(stored.filter((one) => !isFile(one)).map(({ digest }) => digest)))).length, 0);
       await checkCounted(store, directory.path);
@@ -132,6 +134,42 @@ describe('a log in which the history of large files is damaged', () => {
     await using store = await openEngineStore(directory.path, options);
     assert.equal(await store.blobs.get(victim.digest), undefined);
     assert.deepEqual(await readdir(join(directory.path, 'quarantine')).then((names) => names.filter((one) => one.endsWith(hash))), [`${name}-${hash}`]);
+  });
+
+  for (const { what, spoil, line } of [
+    { what: 'was cut in the middle of its records', spoil: (path: string) => truncate(path, 30_000), line: /^error segments\/\w+\.blob has 30000 of its 65536 bytes: it was cut, and what stood behind is lost/ },
+    { what: 'was emptied', spoil: (path: string) => truncate(path, 0), line: /^error segments\/\w+\.blob is empty, where Kiln has left a segment/ },
+    { what: 'was removed', spoil: (path: string) => rm(path), line: /^warn files whose records were damaged were found/ },
+  ]) {
+    it(`K1-06: is told of where a segment ${what}, and every file is there and counted`, async (t) => {
+      await using directory = await temporaryDirectory();
+      const stored = await closedStore(t, directory.path);
+      const segments = join(directory.path, 'segments');
+      for (const name of await readdir(segments)) if (name.endsWith('.blob')) await spoil(join(segments, name));
+      const log = new RememberingLog();
+      {
+        await using store = await openEngineStore(directory.path, options, { log });
+        assert.ok(log.lines.some((one) => line.test(one)), log.lines.join('\n'));
+        assert.ok(!log.lines.some((one) => one.includes('was not closed')) || what.includes('cut'));
+        assert.equal(store.usage.corruptCount > 0, what !== 'was removed');
+        for (const one of stored.filter(isFile)) await assertRight(store, one);
+        for (const one of stored) await store.blobs.put(one.digest, byteSourceOf(one.bytes));
+        await checkCounted(store, directory.path);
+      }
+      const again = new RememberingLog();
+      await using store = await openEngineStore(directory.path, options, { log: again });
+      assert.deepEqual(again.lines.filter((one) => /^(?:warn|error)/.test(one)), []);
+      for (const one of stored) await assertRight(store, one);
+    });
+  }
+
+  it('K1-06: finds the files where all of the log was removed', async (t) => {
+    await using directory = await temporaryDirectory();
+    const stored = await closedStore(t, directory.path);
+    await rm(join(directory.path, 'segments'), { recursive: true });
+    await using store = await openEngineStore(directory.path, options);
+    for (const one of stored.filter(isFile)) await assertRight(store, one);
+    await checkCounted(store, directory.path);
   });
 
   it('a start does not look for files where nothing is damaged', async (t) => {

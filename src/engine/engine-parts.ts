@@ -51,6 +51,8 @@ export interface EngineParts {
   readonly quarantine: Quarantine;
   readonly recordQuarantine: RecordQuarantine;
   readonly corruptFiles: { count: number };
+  /** Records of the log that the start has found to be lost. */
+  readonly lostAtStart: number;
   readonly evictor: Evictor;
   readonly recycler: SegmentRecycler;
   readonly evictions: EvictionJournal;

@@ -27,7 +27,7 @@ function spaceUsage({ ledger, quarantine, table, supply, writers }: EngineParts)
   };
 }
 
-function entryUsage({ entries, evictions, leases, recordQuarantine, recycler, corruptFiles, files, leaseMs, renewAfterMs, nowS, table }: EngineParts) {
+function entryUsage({ entries, evictions, leases, recordQuarantine, recycler, corruptFiles, lostAtStart, files, leaseMs, renewAfterMs, nowS, table }: EngineParts) {
   const now = nowS();
   // Of the log alone: which file goes next is not known before one has to.
   const oldest = (['blob', 'value'] as const).map((stream) => table.oldest(stream));
@@ -39,7 +39,7 @@ function entryUsage({ entries, evictions, leases, recordQuarantine, recycler, co
     evictedCount: evictions.count,
     evictedBytes: evictions.bytes,
     evictionAgeMs: evictions.lastAgeMs,
-    corruptCount: recordQuarantine.count + recycler.lostCount + corruptFiles.count + files.usage.wrongCount,
+    corruptCount: lostAtStart + recordQuarantine.count + recycler.lostCount + corruptFiles.count + files.usage.wrongCount,
     leasedBytes: leases.leasedBytes(now),
     pinnedBytes: leases.pinnedBytes,
     // What is kept is kept for as long as a use may go unnoticed beside.

@@ -309,7 +309,7 @@ describe('recoverLog on damage', () => {
     const { log } = await start();
     assert.ok(machine.log.lines.some((line) => line.includes('says 3 records, and 2 are right')));
     assert.ok(log.report.isBlobStreamDamaged);
-    assert.ok(log.report.isClean);
+    assert.deepEqual([log.report.isClean, log.report.wasClosed, log.report.lostCount], [true, true, 1]);
   }));
 
   it('sets apart what is no segment, or another one, and begins blank ones anew', (t) => onDisk(t, async ({ machine, taken, start }) => {
@@ -330,7 +330,9 @@ describe('recoverLog on damage', () => {
     assert.equal(log.free.length, 1);
     assert.equal(parts.entries.count + parts.segments.count, 0);
     assert.equal(parts.segments.takeId(), 10);
-    assert.deepEqual(log.report.damaged.map(({ segmentId, from }) => [segmentId, from]), [[1, 0], [9, 0]]);
+    assert.deepEqual(log.report.damaged.map(({ segmentId, from }) => `${segmentId}: ${from}`).toSorted(), ['1: 0', '2: 0', '9: 0']);
+    assert.ok(machine.log.lines.some((line) => line.includes('0000000000000002.blob is empty, where Kiln has left a segment')));
+    assert.deepEqual([log.report.lostCount, log.report.wasClosed], [3, true]);
     assert.ok(log.report.isBlobStreamDamaged);
     const again = await start();
     assert.ok(again.log.report.isClean);

@@ -59,10 +59,16 @@ export interface RecoveryReport {
   readonly records: number;
   /** Of torn tails. */
   readonly cutBytes: number;
-  /** Whole segments too: from 0 on. */
+  /** Whole segments too: from 0 on. Of what was cut off: from there on. */
   readonly damaged: readonly (DamagedRange & { readonly segmentId: number; readonly stream: StreamName })[];
-  /** A commit may be what is damaged, so files named by intents alone are looked at before they go. */
+  /** Records that this start has found to be lost, as far as it can tell; segments that cannot be told at all count as one. */
+  readonly lostCount: number;
+  /** A commit may be what is damaged, so files named by intents alone are looked at before they go, and others looked for. */
   readonly isBlobStreamDamaged: boolean;
+  /** Segments seem to be gone, and commits with them: somebody has removed them, or a power cut has brought back the hint of one that was given up. */
+  readonly hasLostSegments: boolean;
+  /** All segments were ended. */
+  readonly wasClosed: boolean;
   /** Nothing was changed on disk. */
   readonly isClean: boolean;
 }
@@ -96,6 +102,8 @@ interface HintState {
   readonly wrongHint: string | undefined;
 }
 
+type FoundState = Pick<RecoveryReport, 'isClean' | 'hasLostSegments'>;
+
 /** An entry, and a block, for each of the shortest records that the longest segment can have. */
 const hintBytesMost = 2 * hintEntryBytes * Math.ceil(segmentBytesMost / recordFixedBytes);
 const noMemory = Buffer.alloc(0);
@@ -111,6 +119,9 @@ class LogRecovery {
   readonly #fold: RecoveryFold;
   readonly #read: (ReadSegment & HintState)[] = [];
   readonly #wrong: WrongSegment[] = [];
+  /** Of those that were read. */
+  readonly #cut: ReadSegment[] = [];
+  #unsealed = 0;
 
   constructor(parts: RecoveredParts, ports: RecoveryPorts, options: RecoveryOptions) {
     this.#parts = parts;
@@ -134,12 +145,14 @@ class LogRecovery {
     await mending.keepDamage(this.#read);
     for (const segment of this.#read) {
       if (segment.end.sealSequence !== undefined) continue;
+      this.#unsealed += 1;
+      if (segment.end.isCut) this.#cut.push(segment);
       const sequence = this.#fold.sequenceMax + 1;
       if (await mending.seal(segment, { sequence, nowS })) this.#fold.noteSequence(sequence);
     }
     await mending.remove([...listing.leftovers, ...this.#uselessHints()]);
     if (mending.haveNamesChanged) await directories.sync(directory);
-    return this.#recovered([...free, ...blanks], mending.isClean);
+    return this.#recovered([...free, ...blanks], { isClean: mending.isClean, hasLostSegments: listing.hasLoneHints || !listing.segments.some(({ stream }) => stream === 'blob') });
   }
 
   /** Changes nothing on disk. */
@@ -166,7 +179,7 @@ class LogRecovery {
       row.records = end.records;
       row.sealSequence = end.sealSequence;
       const { listed, hint, wrongHint } = found;
-      this.#read.push({ listed, row, end, wrongHint, hint: hint === undefined ? undefined : { bytes: hint.bytes, isSealed: hint.sealSequence !== undefined } });
+      this.#read.push({ listed, row, sizeBytes: found.sizeBytes, end, wrongHint, hint: hint === undefined ? undefined : { bytes: hint.bytes, isSealed: hint.sealSequence !== undefined } });
     }
     blobs.endFill();
     values.endFill();
@@ -218,7 +231,7 @@ class LogRecovery {
     return useless;
   }
 
-  async #recovered(free: readonly FreeFile[], isClean: boolean): Promise<RecoveredLog> {
+  async #recovered(free: readonly FreeFile[], state: FoundState): Promise<RecoveredLog> {
     const hints: { row: SegmentRow; bytes: number }[] = [];
     const unhinted: SegmentRow[] = [];
     for (const { hint, row } of this.#read) {
@@ -226,13 +239,14 @@ class LogRecovery {
       if (hint?.isSealed !== true && row.stream !== 'touch') unhinted.push(row);
     }
     const orphans = await orphanedFiles(this.#ports, this.#options.directory, this.#fold.orphans());
-    return { nextSequence: this.#fold.sequenceMax + 1, free, orphans, hints, unhinted, report: this.#report(hints.length, isClean) };
+    return { nextSequence: this.#fold.sequenceMax + 1, free, orphans, hints, unhinted, report: this.#report(hints.length, state) };
   }
 
-  #report(hints: number, isClean: boolean): RecoveryReport {
+  #report(hints: number, { isClean, hasLostSegments }: FoundState): RecoveryReport {
     const damaged = [
-      ...this.#wrong.filter(({ isBlank }) => !isBlank).map(({ listed, sizeBytes }) => ({ segmentId: listed.id, stream: listed.stream, from: 0, to: sizeBytes })),
+      ...this.#wrong.map(({ listed, sizeBytes }) => ({ segmentId: listed.id, stream: listed.stream, from: 0, to: sizeBytes })),
       ...this.#read.flatMap(({ row, end }) => end.damage.map(({ from, to }) => ({ segmentId: row.id, stream: row.stream, from, to }))),
+      ...this.#cut.map(({ row, sizeBytes }) => ({ segmentId: row.id, stream: row.stream, from: sizeBytes, to: row.segmentBytes })),
     ];
     const isWrong = ({ row, end }: ReadSegment): boolean => row.stream === 'blob' && (end.hasGap || lacksRecords(end));
     return {
@@ -242,7 +256,10 @@ class LogRecovery {
       records: this.#fold.taken,
       cutBytes: sum(this.#read, ({ end }) => end.cutBytes),
       damaged,
+      lostCount: sum(this.#read, ({ end }) => Math.max(end.damage.length, lacksRecords(end) ? (end.sealedRecords ?? 0) - end.records : 0)) + this.#wrong.length + this.#cut.length,
       isBlobStreamDamaged: damaged.some(({ stream }) => stream === 'blob') || this.#read.some(isWrong),
+      hasLostSegments,
+      wasClosed: this.#unsealed === 0,
       isClean,
     };
   }

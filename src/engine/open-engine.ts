@@ -71,7 +71,6 @@ export async function openEngine(options: EngineOptions, ports: EnginePorts): Pr
   const upkeep = openUpkeep(options, ports, { ground, found, leases, log, files, end: opening });
   log.supply.prepare();
   upkeep.evictor.start();
-  ground.names.serve();
   return assemble(options, ports, { ground, found, leases, log, files, upkeep, end: opening });
 }
 
@@ -95,7 +94,7 @@ async function readLog({ directory, maxBytes }: EngineOptions, { files, smallSyn
   takeInFiles(entries, ledger, ground.sieve);
   if (maxBytes === undefined) ledger.setMax(defaultStoreBytes(freeBytes, ledger.usedBytes));
   const { report } = recovered;
-  if (!report.isClean) log.info('the store was not closed the last time; what was not acknowledged then is gone', { segments: report.segments, scannedBytes: report.scannedBytes, cutBytes: report.cutBytes });
+  if (!report.wasClosed) log.info('the store was not closed the last time; what was not acknowledged then is gone', { segments: report.segments, scannedBytes: report.scannedBytes, cutBytes: report.cutBytes });
   return { quarantine, recovered, maxBytes: ledger.maxBytes };
 }
 
@@ -139,7 +138,7 @@ async function openLog({ directory, durability, pageCacheBytes, hotRecordBytes =
   );
   const hints = end.use(new HintWriter({ files, scans, clock, timers, log }, ledger, segments));
   hints.begin(recovered);
-  const trash = await Trash.open(directory, { files, directories, ledger, largeSyncs, timers, log });
+  const trash = await Trash.open(directory, { files, directories, ledger, timers, log });
   end.defer(() => trash.close());
   const room = new RoomMaker();
   const sequences = new SequenceNumbers(Math.max(1, recovered.nextSequence));
@@ -181,8 +180,9 @@ async function openFiles({ directory, openReadsMax, openWritesMax }: EngineOptio
   const { orphans, report } = found.recovered;
   const history = new FileHistory(writers.blob, nowS);
   const orphanParts = { directories, layout, entries, history, ledger, sieve, nowS };
-  await settleOrphans(orphans, report.isBlobStreamDamaged, { files, hashes, log: ports.log }, orphanParts);
-  if (report.isBlobStreamDamaged) await takeInUnnamed({ files, log: ports.log }, orphanParts);
+  const isDamaged = report.isBlobStreamDamaged || report.hasLostSegments;
+  await settleOrphans(orphans, isDamaged, { files, hashes, log: ports.log }, orphanParts);
+  if (isDamaged) await takeInUnnamed({ files, log: ports.log }, orphanParts);
   const writes = new Semaphore('open files to write', { permitsMax: openWritesMax, waitersMax });
   const reserve = (bytes: number, options?: CallOptions): MaybePromise<SpaceReservation> => room.reserve(bytes, options);
   const large = new LargeFiles(
@@ -335,6 +335,7 @@ function assemble({ leaseMs }: EngineOptions, { hashes, log }: EnginePorts, open
     quarantine,
     recordQuarantine,
     corruptFiles: { count: 0 },
+    lostAtStart: opened.found.recovered.report.lostCount,
     hashes,
     time,
     nowS,

@@ -19,6 +19,8 @@ export interface SegmentListing {
   readonly free: readonly number[];
   /** Names of what a process left behind in the middle of something, and of hints whose segment is gone: nobody needs them. */
   readonly leftovers: readonly string[];
+  /** There are hints of segments that are gone: somebody has removed those, or a power cut has brought the hints back. */
+  readonly hasLoneHints: boolean;
   /** Names that are none of ours. */
   readonly foreign: readonly string[];
 }
@@ -47,7 +49,7 @@ export function listSegments(entries: readonly DirectoryEntry[]): SegmentListing
   const segments = [...found.values()]
     .map((segment) => ({ ...segment, hasHint: hints.has(segment.id) && segment.stream !== 'touch' }))
     .toSorted((a, b) => streamRanks[a.stream] - streamRanks[b.stream] || a.id - b.id);
-  return { segments, free: free.toSorted((a, b) => a - b), leftovers, foreign: foreign.toSorted() };
+  return { segments, free: free.toSorted((a, b) => a - b), leftovers, hasLoneHints: [...hints.keys()].some((id) => !found.has(id)), foreign: foreign.toSorted() };
 }
 
 function sameId(one: string, other: string): CacheError {

@@ -28,6 +28,8 @@ export type WrongSegment = Extract<FoundSegment, { readonly kind: 'wrong' }>;
 export interface ReadSegment {
   readonly listed: ListedSegment;
   readonly row: SegmentRow;
+  /** Of its file. */
+  readonly sizeBytes: number;
   readonly end: SegmentEnd;
 }
 
@@ -83,6 +85,8 @@ export class SegmentMending {
       this.#isClean = false;
       this.#haveNamesChanged = true;
       if (isBlank) {
+        // It was synced with its block before it got its name.
+        log.error(`segments/${listed.name} is empty, where Kiln has left a segment: ${reason}; what stood in it is lost`, undefined, { bytes: sizeBytes });
         const number = firstNumber + free.length;
         await io(`rename segments/${listed.name}`, files.rename(path, join(this.#directory, freeFileName(number))));
         free.push({ number, bytes: sizeBytes });
@@ -114,9 +118,13 @@ export class SegmentMending {
    * Says where a segment ends, durably: whatever stands behind is never looked at again, and nothing is written to it any more.
    * False: there is no room to say so.
    */
-  async seal({ listed: { name }, row, end }: ReadSegment, { sequence, nowS }: SealStamp): Promise<boolean> {
+  async seal({ listed: { name }, row, end, sizeBytes }: ReadSegment, { sequence, nowS }: SealStamp): Promise<boolean> {
     const { files, syncs, log } = this.#ports;
     await using file = await openFound(files, join(this.#directory, name));
+    if (end.isCut) {
+      log.error(`segments/${name} has ${sizeBytes} of its ${row.segmentBytes} bytes: it was cut, and what stood behind is lost`, undefined, { bytes: row.segmentBytes - sizeBytes });
+      await io(`make segments/${name} as long as it was`, file.truncate(row.segmentBytes));
+    }
     // What was found comes first: after a kill it may be in the page cache alone, and the seal says that it is durable. It is
     // written again, since where a sync of it has failed before, the system takes it for written and would sync nothing.
     const unsure = Buffer.allocUnsafe(end.endOffset - end.durableMark);

@@ -8,6 +8,7 @@ import { HintFold } from './hint-fold.ts';
 import { KeyWords } from './key-words.ts';
 import type { LiveEntries } from './live-entries.ts';
 import { readTouches } from './record-payloads.ts';
+import { recordFixedBytes } from './record-codec.ts';
 import { RecordScan } from './record-scan.ts';
 import type { ScanEnd, ScanEvent, ScanStart } from './record-scan.ts';
 import type { RecoveryFold } from './recovery-fold.ts';
@@ -39,6 +40,8 @@ export interface SegmentEnd {
   /** Of a torn tail. */
   readonly cutBytes: number;
   readonly damage: readonly DamagedRange[];
+  /** Its file is shorter than it was as a segment, and ends in the middle of its records, or before them. */
+  readonly isCut: boolean;
   /** Its hint leaves something out: there was damage when that was made. */
   readonly hasGap: boolean;
 }
@@ -77,7 +80,7 @@ export class SegmentReader {
     const hasGap = hint !== undefined && this.#hints.take(row, hint.hint, damage);
     if (hint?.sealSequence !== undefined) {
       const { endOffset, count } = hint.hint;
-      return { endOffset, records: count, sealSequence: hint.sealSequence, durableMark: endOffset, sealedRecords: undefined, scannedBytes: 0, cutBytes: 0, damage, hasGap };
+      return { endOffset, records: count, sealSequence: hint.sealSequence, durableMark: endOffset, sealedRecords: undefined, scannedBytes: 0, cutBytes: 0, damage, isCut: false, hasGap };
     }
     await using file = await open();
     const start: ScanStart = {
@@ -92,7 +95,8 @@ export class SegmentReader {
     if (end.sealedRecords !== undefined && sealSequence === undefined) throw new CacheError('unavailable', `segments/${found.listed.name} changed while it was read; something else writes to this directory`);
     this.#fold.noteSequence(sealSequence ?? 0);
     const durableMark = Math.min(end.endOffset, scanned.durableMark);
-    return { endOffset: end.endOffset, records: end.records, sealSequence, durableMark, sealedRecords: end.sealedRecords, scannedBytes, cutBytes: end.tornBytes, damage, hasGap };
+    const isCut = sealSequence === undefined && found.sizeBytes < header.segmentBytes && (await endsInRecords(file, found));
+    return { endOffset: end.endOffset, records: end.records, sealSequence, durableMark, sealedRecords: end.sealedRecords, scannedBytes, cutBytes: end.tornBytes, damage, isCut, hasGap };
   }
 
   async #scan(segment: ScannedSegment, from: ScanStart): Promise<{ readonly end: Ended; readonly scannedBytes: number }> {
@@ -149,6 +153,15 @@ export class SegmentReader {
     this.#fold.noteSequence(head.sequence);
     return head.kind === 'touches' && readTouches(payload, (low, high, usedAtS) => this.#fold.touch(low, high, usedAtS, this.#nowS));
   }
+}
+
+/** There are zeros where a seal would go: a segment always has room for that. */
+async function endsInRecords(file: LogFile, { sizeBytes, listed: { name } }: ReadableSegment): Promise<boolean> {
+  const offset = sizeBytes - recordFixedBytes;
+  if (offset < segmentHeaderBytes) return true;
+  const bytes = Buffer.alloc(recordFixedBytes);
+  await reading(name, file.read(bytes, offset));
+  return bytes.some((byte) => byte !== 0);
 }
 
 interface ScannedSegment {

@@ -8,6 +8,7 @@ import { ChunkControl, directoryDepthMax } from './chunk-control.ts';
 import { EntryCodec, fileFlag, pointerFlag, touchedFlag, usedFlag, verifiedFlag } from './entry-codec.ts';
 import type { NewEntry } from './entry-codec.ts';
 import { KeyMix } from './key-mix.ts';
+import type { KeyRow, MixedRow } from './key-mix.ts';
 import { EntryPages, keyWords, pageSlotBits, pageSlots } from './entry-pages.ts';
 import type { EntryPage } from './entry-pages.ts';
 import type { KeyWords } from './key-words.ts';
@@ -34,6 +35,8 @@ const placeMask = pageSlots - 1;
 const chunksMax = 2 ** (31 - slotBits);
 /** Share of the slots in use that a fill plans for: chunks differ by some hundred entries, and a few may come besides. */
 const fillLoad = 0.8;
+/** Keys of a fill that are mixed at once. */
+export const rowKeysMax = 1_024;
 /** Pages of a chunk before and after it grew. */
 const narrowPages = 2;
 const widePages = 3;
@@ -52,6 +55,8 @@ export class BlobIndex {
   #generation = 0;
   #insertedSlot: Slot = -1;
   #isFilling = false;
+  /** Of a fill. */
+  readonly #row: MixedRow = { tables: new Int32Array(rowKeysMax), fingerprints: new Uint32Array(rowKeysMax) };
 
   constructor({ salt, hasSequences, startS }: IndexOptions) {
     this.#mix = new KeyMix(salt);
@@ -136,7 +141,7 @@ export class BlobIndex {
     const place = ~found & placeMask;
     // Nobody looks at the record of a free slot, so only what makes it one in use is under the lock.
     const keyAt = this.codec.keyAt(place);
-    for (let word = 0; word < keyWords; word += 1) page[keyAt + word] = words[at + word] ?? 0;
+    copyKey(page, keyAt, words, at);
     this.codec.write(page, keyAt + keyWords);
     if (!this.#isFilling) this.#control.begin(number);
     page[place] = this.#mix.fingerprint;
@@ -170,8 +175,44 @@ export class BlobIndex {
     this.#generation += 1;
   }
 
+  /** Before `fill`: its next keys, `rowKeysMax` at most. */
+  mixRow(words: Uint32Array, row: KeyRow): void {
+    this.#mix.row(words, row, this.#row);
+  }
+
+  /**
+   * As `insertPacked`, of the key of that number in the row that was mixed last, which is in the words from `at` on. Said plainly, since
+   * a start does it for each entry: with the mixing apart, a fill takes a sixth less. False: its key is there, and nothing has changed.
+   */
+  fill(words: Uint32Array, at: number, number: number): boolean {
+    const { directory, depth } = this.#control;
+    const chunk = this.#chunk(directory[depth === 0 ? 0 : (this.#row.tables[number] ?? 0) >>> (32 - depth)] ?? 0);
+    if (!this.#isFilling || chunk.count >= chunk.countMax) return this.insertPacked(words, at) === -1;
+    const fingerprint = this.#row.fingerprints[number] ?? 0;
+    const { codec } = this;
+    const tag = (codec.packed[0] ?? 0) & 0xff;
+    const home = chunk.homeOf(fingerprint);
+    let pageNumber = home >> pageSlotBits;
+    for (let place = home & placeMask; ; place = 0) {
+      const page = chunk.page(pageNumber);
+      for (; place < pageSlots; place += 1) {
+        const found = page[place];
+        if (found === fingerprint && hasKey(page, codec.keyAt(place), words, at) && this.#tagAt(page, place) === tag) return false;
+        if (found !== 0) continue;
+        copyKey(page, codec.keyAt(place), words, at);
+        codec.write(page, codec.detailsAt(place));
+        page[place] = fingerprint;
+        chunk.count += 1;
+        this.#count += 1;
+        return true;
+      }
+      pageNumber = chunk.nextPage(pageNumber);
+    }
+  }
+
   endFill(): void {
     this.#isFilling = false;
+    this.#generation += 1;
   }
 
   /** Everything but the key becomes that of `entry`; it counts as not used. */
@@ -440,4 +481,16 @@ function hasKey(page: EntryPage, place: number, words: Uint32Array, at: number):
     page[place] === words[at] && page[place + 1] === words[at + 1] && page[place + 2] === words[at + 2] && page[place + 3] === words[at + 3] &&
     page[place + 4] === words[at + 4] && page[place + 5] === words[at + 5] && page[place + 6] === words[at + 6] && page[place + 7] === words[at + 7]
   );
+}
+
+/** Word by word: of so few, a loop takes longer. */
+function copyKey(page: EntryPage, to: number, words: Uint32Array, at: number): void {
+  page[to] = words[at] ?? 0;
+  page[to + 1] = words[at + 1] ?? 0;
+  page[to + 2] = words[at + 2] ?? 0;
+  page[to + 3] = words[at + 3] ?? 0;
+  page[to + 4] = words[at + 4] ?? 0;
+  page[to + 5] = words[at + 5] ?? 0;
+  page[to + 6] = words[at + 6] ?? 0;
+  page[to + 7] = words[at + 7] ?? 0;
 }

@@ -2,9 +2,11 @@
 // the index as they are, words to words, and are counted together. All others take the way of records that were read one by one.
 import { allocatedBytes } from './allocated-bytes.ts';
 import { fileFlag, pointerFlag } from './entry-codec.ts';
+import { rowKeysMax } from './blob-index.ts';
 import type { BlobIndex } from './blob-index.ts';
 import type { Hint } from './hint.ts';
 import { hintEntryWords, hintFlags, hintWord } from './hint-format.ts';
+import type { KeyRow } from './key-mix.ts';
 import { KeyWords, blobTag, valueTag } from './key-words.ts';
 import { blobRecordBytes } from './live-entries.ts';
 import type { LiveEntries } from './live-entries.ts';
@@ -17,6 +19,16 @@ import type { SegmentRow } from './segment-table.ts';
 const sizeHighEnd = 2 ** 10;
 /** What the higher of two words counts. */
 const wordSpan = 2 ** 32;
+
+/** What is known of a hint while its entries are taken. */
+interface Reading {
+  readonly row: SegmentRow;
+  readonly hint: Hint;
+  readonly damage: { readonly from: number; readonly to: number }[];
+  /** Of the record before, in its segment. */
+  end: number;
+  hasGap: boolean;
+}
 
 /** Hints one after the other, each at once. */
 export class HintFold {
@@ -36,6 +48,9 @@ export class HintFold {
   #tag = 0;
   #flags = 0;
   #isFile = false;
+  // Of the time that was met last, the step:
+  #usedAtS = -1;
+  #usedStep = 0;
   // Of the entries that are in the index and were not told yet, all used in that step:
   #step = 0;
   #count = 0;
@@ -56,24 +71,33 @@ export class HintFold {
    */
   take(row: SegmentRow, hint: Hint, damage: { readonly from: number; readonly to: number }[]): boolean {
     this.#begin(row);
-    const { words } = hint;
-    let [end, hasGap, youngestUseS] = [segmentHeaderBytes, false, row.youngestUseS];
+    const reading: Reading = { row, hint, damage, end: segmentHeaderBytes, hasGap: false };
     for (const { from, count } of hint.blocks) {
-      for (let at = from; at < from + count * hintEntryWords; at += hintEntryWords) {
-        const offset = words[at + hintWord.offset] ?? 0;
-        if (offset !== end) hasGap = true;
-        end = offset + (words[at + hintWord.bytes] ?? 0);
-        const usedAtS = Math.min(this.#nowS, words[at + hintWord.usedAt] ?? 0);
-        if (usedAtS > youngestUseS) youngestUseS = usedAtS;
-        if (this.#insert(words, at, usedAtS)) continue;
-        this.#tell();
-        if (!this.#fold.take(row, this.#key, hint.entryAt(at, this.#key))) damage.push({ from: offset, to: end });
+      for (let first = 0; first < count; first += rowKeysMax) {
+        this.#takeRow(reading, { at: from + first * hintEntryWords, stride: hintEntryWords, count: Math.min(rowKeysMax, count - first) });
       }
     }
     this.#tell();
-    row.youngestUseS = youngestUseS;
     this.#fold.noteSequence(hint.sequenceMax);
-    return hasGap || end + (hint.isSealed ? recordFixedBytes : 0) !== hint.endOffset;
+    return reading.hasGap || reading.end + (hint.isSealed ? recordFixedBytes : 0) !== hint.endOffset;
+  }
+
+  #takeRow(reading: Reading, entries: KeyRow): void {
+    const { row, hint, damage } = reading;
+    const { words } = hint;
+    this.#index.mixRow(words, entries);
+    let [end, hasGap, youngestUseS] = [reading.end, reading.hasGap, row.youngestUseS];
+    for (let number = 0, at = entries.at; number < entries.count; number += 1, at += hintEntryWords) {
+      const offset = words[at + hintWord.offset] ?? 0;
+      if (offset !== end) hasGap = true;
+      end = offset + (words[at + hintWord.bytes] ?? 0);
+      const usedAtS = Math.min(this.#nowS, words[at + hintWord.usedAt] ?? 0);
+      if (usedAtS > youngestUseS) youngestUseS = usedAtS;
+      if (this.#insert(words, at, number, usedAtS)) continue;
+      this.#tell();
+      if (!this.#fold.take(row, this.#key, hint.entryAt(at, this.#key))) damage.push({ from: offset, to: end });
+    }
+    [reading.end, reading.hasGap, row.youngestUseS] = [end, hasGap, youngestUseS];
   }
 
   #begin({ ordinal, stream }: SegmentRow): void {
@@ -81,16 +105,21 @@ export class HintFold {
     this.#isOfValues = stream === 'value';
     this.#index = this.#isOfValues ? this.#entries.values : this.#entries.blobs;
     this.#kinds = -1;
+    this.#usedAtS = -1;
   }
 
   /** False: it is for the fold, since it is no blob, file or value, or not all that has to do with its key. */
-  #insert(words: Uint32Array, at: number, usedAtS: number): boolean {
+  #insert(words: Uint32Array, at: number, number: number, usedAtS: number): boolean {
     const kinds = words[at + hintWord.kinds] ?? 0;
     if (kinds !== this.#kinds) this.#meet(kinds);
     if (this.#leastBytes === 0) return false;
     const bytes = words[at + hintWord.bytes] ?? 0;
     const { codec } = this.#index;
-    const step = codec.stepOf(usedAtS);
+    if (usedAtS !== this.#usedAtS) {
+      this.#usedAtS = usedAtS;
+      this.#usedStep = codec.stepOf(usedAtS);
+    }
+    const step = this.#usedStep;
     if (this.#isOfValues) {
       if (this.#fold.hasRemovedValues) return false;
       codec.packSize(bytes, 0, step);
@@ -102,7 +131,7 @@ export class HintFold {
       codec.packSize(low, high, step);
     }
     codec.packPlace((this.#ordinal << 8) | this.#tag, words[at + hintWord.offset] ?? 0, this.#flags);
-    if (this.#index.insertPacked(words, at) !== -1) return false;
+    if (!this.#index.fill(words, at, number)) return false;
     if (step !== this.#step) this.#tell();
     this.#step = step;
     this.#count += 1;

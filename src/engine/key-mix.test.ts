@@ -43,6 +43,19 @@ function crowding(mix: KeyMix, keys: Iterable<readonly [number, number]>, placeO
 }
 
 describe('KeyMix', () => {
+  it('gives for a row what it gives for each of its keys', (t) => {
+    const random = seededRandom(t);
+    const mix = new KeyMix([random.integer(0, 2 ** 32 - 1), random.integer(0, 2 ** 32 - 1)]);
+    const words = Uint32Array.from({ length: 300 }, () => random.integer(0, 2 ** 32 - 1));
+    const mixed = { tables: new Int32Array(20), fingerprints: new Uint32Array(20) };
+    mix.row(words, { at: 7, stride: 16, count: 18 }, mixed);
+    for (let key = 0; key < 18; key += 1) {
+      mix.of(words[7 + 16 * key] ?? 0, words[8 + 16 * key] ?? 0);
+      assert.deepEqual([mixed.tables[key], mixed.fingerprints[key]], [mix.table, mix.fingerprint >>> 0]);
+    }
+    assert.deepEqual([mixed.tables[18], mixed.fingerprints[19]], [0, 0], 'and nothing beyond');
+  });
+
   it('gives what its definition says', (t) => {
     const random = seededRandom(t);
     const word = () => random.integer(0, 2 ** 32 - 1);

@@ -5,6 +5,19 @@ const add1 = 0x6c796765;
 const add3 = 0x74656462;
 const rounds = 5;
 
+/** Keys that stand one behind the other: the first begins at the word `at`, each other `stride` words later. */
+export interface KeyRow {
+  readonly at: number;
+  readonly stride: number;
+  readonly count: number;
+}
+
+/** What `KeyMix.of` gives for each key of a row, as long as the longest. */
+export interface MixedRow {
+  readonly tables: Int32Array;
+  readonly fingerprints: Uint32Array;
+}
+
 /**
  * HalfSipHash (Aumasson and Bernstein's SipHash with words of 32 bits) with 2 + 3 rounds over 64 bits of the key. The
  * length is left out, since it is always the same, and all of the state goes into two words, since nobody sees them.
@@ -51,5 +64,15 @@ export class KeyMix {
     }
     this.table = v1 ^ v3;
     this.fingerprint = (v0 ^ v2) || 1;
+  }
+
+  /** As `of`, of all keys of the row, into `mixed`: in a loop of its own it takes half of the time. */
+  row(words: Uint32Array, { at, stride, count }: KeyRow, mixed: MixedRow): void {
+    const { tables, fingerprints } = mixed;
+    for (let key = 0, low = at; key < count; key += 1, low += stride) {
+      this.of(words[low] ?? 0, words[low + 1] ?? 0);
+      tables[key] = this.table;
+      fingerprints[key] = this.fingerprint;
+    }
   }
 }

@@ -82,6 +82,25 @@ function isFile({ bytes }: Stored): boolean {
 
 const historyKinds = new Set([4, 5]);
 
+describe('files that somebody removed with their directories', () => {
+  it('are absent, told of once, not counted, and can be put again', async (t) => {
+    await using directory = await temporaryDirectory();
+    const stored = await closedStore(t, directory.path);
+    const log = new RememberingLog();
+    await using store = await openEngineStore(directory.path, options, { log });
+    const files = stored.filter(isFile);
+    await rm(join(directory.path, 'objects'), { recursive: true });
+    for (const { digest } of files) assert.equal(await store.blobs.get(digest), undefined);
+    await checkCounted(store, directory.path);
+    assert.equal(store.usage.trashBytes, 0);
+    assert.deepEqual(log.lines.filter((line) => line.startsWith('error')), []);
+    assert.equal(log.lines.filter((line) => line.startsWith('warn a stored file was removed by somebody else')).length, files.length);
+    for (const { digest, bytes } of files) await store.blobs.put(digest, byteSourceOf(bytes));
+    for (const one of stored) await assertRight(store, one);
+    await checkCounted(store, directory.path);
+  });
+});
+
 describe('a log in which the history of large files is damaged', () => {
   it('K1-03, K1-06: the files are taken in by their names and counted; a second start finds nothing to do', async (t) => {
     await using directory = await temporaryDirectory();

@@ -58,6 +58,22 @@ describe('syncs of a directory', () => {
     await later;
   });
 
+  it('is that of the one above, for who took a name away, where the directory is gone too', async () => {
+    const rig = new Rig();
+    const removed = rig.directories.syncRemoval('/data/objects/sha256/ab');
+    await rig.end(systemError('ENOENT', 'open'));
+    await rig.end(systemError('ENOENT', 'open'));
+    await rig.end();
+    await removed;
+    assert.deepEqual(rig.begun, ['/data/objects/sha256/ab', '/data/objects/sha256', '/data/objects']);
+    const failed = assert.rejects(rig.directories.syncRemoval('/data/a'), { code: 'unavailable' });
+    await rig.end(systemError('EIO', 'sync'));
+    await failed;
+    const gone = assert.rejects(rig.directories.syncRemoval('/data'), { code: 'unavailable' });
+    await rig.end(systemError('ENOENT', 'open'));
+    await gone;
+  });
+
   it('one that fails is told to those who waited for it, and not to those who wait for the next', async () => {
     const rig = new Rig();
     const first = assert.rejects(rig.directories.sync('/data/a'), { code: 'unavailable' });

@@ -1,7 +1,7 @@
 // Directories whose names, and the names in them, survive a power cut. Knows nothing of what the files are.
 import { dirname } from 'node:path';
 import type { FileSystem } from '../base/file-system.ts';
-import { io } from './storage-error.ts';
+import { io, systemCode } from './storage-error.ts';
 
 /** One sync under way, and the one that those wait for who came too late for it. */
 interface Sync {
@@ -53,6 +53,17 @@ export class DurableDirectories {
     if (sync === undefined) return this.#start(directory);
     const begin = (): Promise<void> => this.#start(directory);
     return (sync.next ??= sync.current.then(begin, begin));
+  }
+
+  /** As `sync`, for who has taken a name out of `directory`. Where somebody has removed that as well, it is the name of it that has to be gone. */
+  async syncRemoval(directory: string): Promise<void> {
+    try {
+      await this.sync(directory);
+    } catch (thrown) {
+      if (directory === this.#root || systemCode(thrown) !== 'ENOENT') throw thrown;
+      this.forget(directory);
+      await this.syncRemoval(dirname(directory));
+    }
   }
 
   async #make(directory: string): Promise<void> {

@@ -123,7 +123,7 @@ export class Trash {
     let unsynced: CacheError | undefined;
     try {
       // Where there was no file, somebody else may have removed it a moment ago.
-      await Promise.all([directories.sync(dirname(file.path)), directories.sync(this.#directory)]);
+      await Promise.all([directories.syncRemoval(dirname(file.path)), directories.sync(this.#directory)]);
     } catch (thrown) {
       unsynced = CacheError.from(thrown);
     }

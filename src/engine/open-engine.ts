@@ -71,6 +71,7 @@ export async function openEngine(options: EngineOptions, ports: EnginePorts): Pr
   const upkeep = openUpkeep(options, ports, { ground, found, leases, log, files, end: opening });
   log.supply.prepare();
   upkeep.evictor.start();
+  ground.names.serve();
   return assemble(options, ports, { ground, found, leases, log, files, upkeep, end: opening });
 }
 
@@ -138,7 +139,7 @@ async function openLog({ directory, durability, pageCacheBytes, hotRecordBytes =
   );
   const hints = end.use(new HintWriter({ files, scans, clock, timers, log }, ledger, segments));
   hints.begin(recovered);
-  const trash = await Trash.open(directory, { files, directories, ledger, timers, log });
+  const trash = await Trash.open(directory, { files, directories, ledger, largeSyncs, timers, log });
   end.defer(() => trash.close());
   const room = new RoomMaker();
   const sequences = new SequenceNumbers(Math.max(1, recovered.nextSequence));

@@ -1,6 +1,7 @@
 // Puts of small blobs over a log that a test settles, fails and holds up.
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import { AssertionError } from '../base/assert.ts';
 import { CacheError } from '../base/cache-error.ts';
 import { Digest } from '../digest/digest.ts';
 import { HeldLog, heldSegment } from '../testing/held-log.ts';
@@ -152,5 +153,36 @@ describe('SmallPuts', () => {
     assert.deepEqual(told, [refusal]);
     assert.equal(puts.isUnderWay(digest), false);
     assert.equal(log.appended.length, 0);
+  });
+
+  it('fails a put in which we made a mistake, and goes on with others and with the next of the same blob', async () => {
+    const { puts, log, entries, slotOf } = open();
+    const appendNow = log.appendNow.bind(log);
+    log.appendNow = () => {
+      log.appendNow = appendNow;
+      throw new AssertionError('oh');
+    };
+    await assert.rejects(puts.put(digest, bytes), { code: 'internal' });
+    assert.equal(puts.isUnderWay(digest), false);
+    await puts.idle();
+
+    const put = entries.put.bind(entries);
+    entries.put = (...what) => {
+      entries.put = put;
+      if (what.length > 0) throw new AssertionError('oh, again');
+      return -1;
+    };
+    const other = Buffer.from('other');
+    const [first, second] = [puts.put(digest, bytes), puts.put(Digest.of(other), other)];
+    log.settle();
+    await assert.rejects(first, { code: 'internal' });
+    await second;
+    assert.deepEqual([slotOf(digest), puts.isUnderWay(digest)], [-1, false]);
+
+    const again = puts.put(digest, bytes);
+    log.settle();
+    await again;
+    assert.notEqual(slotOf(digest), -1);
+    await puts.idle();
   });
 });

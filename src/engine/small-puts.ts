@@ -51,6 +51,7 @@ class SmallPut implements AppendRequest, KeyedPut<SmallPut> {
   next: SmallPut | undefined;
   /** Where its record is, once it has a place. */
   place: RecordPlace | undefined;
+  isOver = false;
   /** Of those who came later with the same blob. */
   #later: PromiseWithResolvers<void> | undefined;
 
@@ -138,7 +139,12 @@ export class SmallPuts {
   #begin(put: SmallPut, options?: CallOptions): void {
     this.#underWay.add(put);
     put.usedAtS = this.#nowS();
-    put.place = this.#writer.appendNow(put, (outcome) => this.#settled(put, outcome));
+    try {
+      put.place = this.#writer.appendNow(put, (outcome) => this.#settled(put, outcome));
+    } catch (thrown) {
+      this.#ended(put, CacheError.from(thrown));
+      return;
+    }
     if (put.place === undefined) void this.#appendLater(put, options);
   }
 
@@ -169,15 +175,27 @@ export class SmallPuts {
 
   #settled(put: SmallPut, outcome: SyncOutcome): void {
     if (outcome.kind === 'failed') return this.#ended(put, notDurable(outcome.cause));
-    const { place, functionNumber, hash, logicalBytes: sizeBytes, usedAtS } = put;
+    try {
+      this.#index(put);
+    } catch (thrown) {
+      this.#ended(put, CacheError.from(thrown)); // others wait for what is told in the same pass
+      return;
+    }
+    this.#ended(put, undefined);
+  }
+
+  /** It is durable. */
+  #index({ place, functionNumber, hash, logicalBytes: sizeBytes, usedAtS }: SmallPut): void {
     assert(place !== undefined, 'what is durable has a place');
     this.#written(place);
     this.#key.setBytes(blobTag(functionNumber), hash);
     this.#entries.put(this.#entries.blobs, this.#key, { segment: place.segment, offset: place.offset, sizeBytes, usedAtS, sequence: 0, isFile: false, isPointer: false, isVerified: true });
-    this.#ended(put, undefined);
   }
 
+  /** Also where a mistake of ours came in between: nobody waits for it for ever, and it is told once. */
   #ended(put: SmallPut, failure: CacheError | undefined): void {
+    if (put.isOver) return;
+    put.isOver = true;
     this.#underWay.remove(put);
     this.#told(put, failure);
   }

@@ -7,6 +7,13 @@ export const hashDigits = 64;
 
 const digitsPerRead = 4;
 
+/** Words of any content: a seventh of the time of cleared ones, and no buffer of their own for some dozens of hashes. */
+export function newHashWords(hashes: number): Uint32Array {
+  const words = hashes * hashWordCount;
+  const { buffer, byteOffset } = Buffer.allocUnsafe(words * Uint32Array.BYTES_PER_ELEMENT);
+  return new Uint32Array(buffer, byteOffset, words);
+}
+
 /** What a pair has that is no two lower-case digits; above the bits of a byte. */
 const noPair = 0x100;
 /**
@@ -31,6 +38,22 @@ export function readHexWords(digits: DataView, from: number, words: Uint32Array,
   for (let word = 0, digit = from; word < count; word += 1, digit += 2 * digitsPerRead) {
     const low = digits.getInt32(digit, true);
     const high = digits.getInt32(digit + digitsPerRead, true);
+    const byte0 = bytesOfPairs[low & 0xffff] ?? noPair;
+    const byte1 = bytesOfPairs[low >>> 16] ?? noPair;
+    const byte2 = bytesOfPairs[high & 0xffff] ?? noPair;
+    const byte3 = bytesOfPairs[high >>> 16] ?? noPair;
+    seen |= byte0 | byte1 | byte2 | byte3;
+    words[at + word] = byte0 | (byte1 << 8) | (byte2 << 16) | (byte3 << 24);
+  }
+  return seen < noPair;
+}
+
+/** As `readHexWords` for the eight words of a hash; for who reads many, without an object of options. */
+export function readHash(digits: DataView, from: number, words: Uint32Array, at: number): boolean {
+  let seen = 0;
+  for (let word = 0; word < hashWordCount; word += 1) {
+    const low = digits.getInt32(from + 8 * word, true);
+    const high = digits.getInt32(from + 8 * word + digitsPerRead, true);
     const byte0 = bytesOfPairs[low & 0xffff] ?? noPair;
     const byte1 = bytesOfPairs[low >>> 16] ?? noPair;
     const byte2 = bytesOfPairs[high & 0xffff] ?? noPair;

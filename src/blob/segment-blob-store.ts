@@ -59,17 +59,21 @@ export class SegmentBlobStore implements BlobStore {
   findMissing(digests: DigestList): MaybePromise<DigestList> {
     const engine = this.#engine;
     const missing = new SeenDigests(digests);
-    const doubtful: Promise<unknown>[] = [];
-    let nowS: number | undefined;
+    const doubtful: Digest[] = [];
+    const { sizes } = digests;
+    const nowS = engine.nowS();
+    const knownUseS = engine.knownUseS(nowS);
     const absent = digests.select((index) => {
       const slot = engine.findListed(digests, index);
       if (slot === -1) return missing.add(index);
-      if (engine.blobs.sizeOf(slot) === digests.sizeAt(index)) engine.touchBlob(slot, (nowS ??= engine.nowS()));
-      else doubtful.push(this.#settleSize(digests.at(index), slot));
+      const known = engine.blobs.look(slot, sizes[index] ?? 0, knownUseS);
+      if (known === 'to be used') engine.touchBlob(slot, nowS);
+      else if (known === 'other size') doubtful.push(digests.at(index));
       return false;
     });
     // Either the blob lost its length and is absent after the check, or the digest is refused on the second try.
-    return doubtful.length === 0 ? absent : Promise.all(doubtful).then(() => this.findMissing(digests));
+    if (doubtful.length === 0) return absent;
+    return Promise.all(doubtful.map((digest) => this.#settleSize(digest, this.#slotOf(digest)))).then(() => this.findMissing(digests));
   }
 
   resolve(digestFunction: DigestFunction, hash: string): MaybePromise<Digest | undefined> {
@@ -95,14 +99,17 @@ export class SegmentBlobStore implements BlobStore {
     const engine = this.#engine;
     const results: BlobResults = new Array<GetResult>(digests.length).fill(undefined);
     const [records, others]: [WantedBlob[], number[]] = [[], []];
+    const { sizes } = digests;
     const nowS = engine.nowS();
+    const knownUseS = engine.knownUseS(nowS);
     for (let index = 0; index < digests.length; index += 1) {
       const slot = engine.findListed(digests, index);
       if (slot === -1) continue;
-      if (engine.blobs.isFile(slot) || engine.blobs.sizeOf(slot) !== digests.sizeAt(index)) {
+      const known = engine.blobs.look(slot, sizes[index] ?? 0, knownUseS);
+      if (known === 'other size' || engine.blobs.isFile(slot)) {
         others.push(index);
       } else {
-        engine.touchBlob(slot, nowS);
+        if (known === 'to be used') engine.touchBlob(slot, nowS);
         const inMemory = engine.blobInMemory(digests, slot);
         if (inMemory === undefined) records.push(engine.wantedBlob(index, slot));
         else results[index] = inMemory;
@@ -192,7 +199,7 @@ export class SegmentBlobStore implements BlobStore {
 
   /** When it resolves, the blob is verified, or out of service. @throws CacheError as `#isDoubtful`. */
   async #settleSize(digest: Digest, slot: Slot): Promise<void> {
-    if (!this.#isDoubtful(digest, slot)) return;
+    if (slot === -1 || !this.#isDoubtful(digest, slot)) return;
     if (this.#engine.blobs.isFile(slot)) await this.#streams.verify(digest);
     else await this.#engine.readBlob(digest);
   }

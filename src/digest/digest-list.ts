@@ -1,7 +1,7 @@
 // Many digests of one call: with 10,000 digests it must not make 10,000 objects, nor as many texts where nobody wants them. One
 // function for all of them, as REAPI has it (DG-5).
 import { assert } from '../base/assert.ts';
-import { hashDigits, hashWordCount, hexOfWords, readHexWords, sameWords } from '../base/hex-words.ts';
+import { hashDigits, hashWordCount, hexOfWords, newHashWords, readHexWords, sameWords } from '../base/hex-words.ts';
 import { Digest, checkHash, checkSize, digestKey } from './digest.ts';
 import type { DigestKey } from './digest.ts';
 import { digestFunctions, sha256 } from './digest-function.ts';
@@ -98,7 +98,7 @@ export class DigestList implements Iterable<Digest> {
     assert(empty !== undefined, 'words are hashes of 64 digits');
     for (let index = 0; index < sizes.length; index += 1) {
       const size = sizes[index] ?? 0;
-      if (typeof size === 'number' && size > 0 && !sameWords(words, index * hashWordCount, empty, 0)) continue;
+      if (typeof size === 'number' && size > 0 && (words[index * hashWordCount] !== empty[0] || !sameWords(words, index * hashWordCount, empty, 0))) continue;
       checkSize(digestFunction, hexOfWords(words, index * hashWordCount), size);
     }
     return new DigestList(digestFunction, words, sizes as readonly number[]); // as in `check`
@@ -174,7 +174,7 @@ export class DigestList implements Iterable<Digest> {
 
   /** For all that may come: most are kept, or few are looked at. The first `kept` of `words` are in it. */
   #roomFor(words: Uint32Array, kept: number): Uint32Array {
-    const room = new Uint32Array((this.length - 1) * hashWordCount);
+    const room = newHashWords(this.length - 1);
     room.set(words.subarray(0, kept * hashWordCount));
     return room;
   }

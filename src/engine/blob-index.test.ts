@@ -148,7 +148,9 @@ class Twin {
       index.usedAtS(slot) === known.usedAtS && index.sequenceOf(slot) === known.sequence && index.isFile(slot) === known.isFile &&
       index.isPointer(slot) === known.isPointer && index.isVerified(slot) === known.isVerified && index.wasUsed(slot) === known.wasUsed &&
       index.wasTouched(slot) === known.wasTouched &&
-      index.wasUsedAfter(slot, known.usedAtS - 1) === (known.wasUsed && known.wasTouched) && !index.wasUsedAfter(slot, known.usedAtS);
+      index.wasUsedAfter(slot, known.usedAtS - 1) === (known.wasUsed && known.wasTouched) && !index.wasUsedAfter(slot, known.usedAtS) &&
+      index.look(slot, known.sizeBytes, known.usedAtS - 1) === (known.wasUsed && known.wasTouched ? 'used' : 'to be used') &&
+      index.look(slot, known.sizeBytes, known.usedAtS) === 'to be used' && index.look(slot, known.sizeBytes + 1, 0) === 'other size';
     if (!isRight) assert.deepEqual(entryAt(index, slot), known, `key ${number}`);
   }
 

@@ -85,9 +85,14 @@ export class BlobIndex {
   }
 
   find({ words, tag }: KeyWords): Slot {
-    this.#mix.of(words[0] ?? 0, words[1] ?? 0);
+    return this.findWords(words, 0, tag);
+  }
+
+  /** As `find`, of the key in the eight words from `at` on and that tag. */
+  findWords(words: Uint32Array, at: number, tag: number): Slot {
+    this.#mix.of(words[at] ?? 0, words[at + 1] ?? 0);
     const number = this.#mixedChunk();
-    const slot = this.#search(this.#chunk(number), words, 0, tag);
+    const slot = this.#search(this.#chunk(number), words, at, tag);
     return slot < 0 ? -1 : (number << slotBits) | slot;
   }
 
@@ -304,6 +309,17 @@ export class BlobIndex {
     const page = this.#pageOf(slot);
     const at = this.#detailsOf(slot);
     return ((page[at + 1] ?? 0) & (usedFlag | touchedFlag)) === (usedFlag | touchedFlag) && this.codec.usedAtS(page, at) > timeS;
+  }
+
+  /**
+   * In one look, for each blob of a long list: whether it has that size, and if so whether it was used later than that as by
+   * `wasUsedAfter`.
+   */
+  look(slot: Slot, sizeBytes: number, timeS: number): 'other size' | 'used' | 'to be used' {
+    const page = this.#pageOf(slot);
+    const at = this.#detailsOf(slot);
+    if (this.codec.sizeBytes(page, at) !== sizeBytes) return 'other size';
+    return ((page[at + 1] ?? 0) & (usedFlag | touchedFlag)) === (usedFlag | touchedFlag) && this.codec.usedAtS(page, at) > timeS ? 'used' : 'to be used';
   }
 
   setVerified(slot: Slot): void {

@@ -37,6 +37,11 @@ export class EntryUses {
     this.#useLog = useLog;
   }
 
+  /** What was used after that and used again now tells nothing new, as `BlobIndex.wasUsedAfter` has it. */
+  knownAfterS(nowS: number): number {
+    return nowS - this.#renewAfterS;
+  }
+
   /** It was used now. */
   note(index: BlobIndex, slot: Slot, nowS: number): void {
     if (index.wasUsedAfter(slot, nowS - this.#renewAfterS)) return; // nearly always

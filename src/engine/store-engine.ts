@@ -77,8 +77,12 @@ export class StoreEngine implements AsyncDisposable {
     const { words } = digests;
     if (words === undefined) return this.findBlob(digests.function, digests.hashAt(index));
     this.#checkOpen();
-    this.#key.setWords(blobTag(digests.function.wireValue), words, index * hashWordCount);
-    return this.blobs.find(this.#key);
+    return this.blobs.findWords(words, index * hashWordCount, blobTag(digests.function.wireValue));
+  }
+
+  /** A use of what was used after that tells nothing new; `BlobIndex.look` takes it. */
+  knownUseS(nowS: number): number {
+    return this.#parts.uses.knownAfterS(nowS);
   }
 
   /** Now, in whole seconds since 1970, by a clock that does not jump. Many uses at once share one look. */

@@ -41,7 +41,7 @@ export const batchReadBlobsRequestCodec: MessageCodec<BatchReadQuery, never> = {
     let instanceName = '';
     let digestFunction = 0;
     for (let tag = reader.tag(); tag !== 0; tag = reader.tag()) {
-      if (tag === 18) digests.read(reader);
+      if (tag === 18) digests.readAll(reader, tag);
       else if (tag === 10) instanceName = reader.string();
       else if (tag === 32) digestFunction = reader.int32();
       else if (tag === compressorsTag) reader.int32();

@@ -37,7 +37,7 @@ export const findMissingBlobsRequestCodec: MessageCodec<FindMissingQuery, never>
     let instanceName = '';
     let digestFunction = 0;
     for (let tag = reader.tag(); tag !== 0; tag = reader.tag()) {
-      if (tag === 18) digests.read(reader);
+      if (tag === 18) digests.readAll(reader, tag);
       else if (tag === 10) instanceName = reader.string();
       else if (tag === 24) digestFunction = reader.int32();
       else skipUnknown(reader, tag, requestFields);

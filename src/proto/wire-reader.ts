@@ -1,7 +1,7 @@
 // Reads protobuf's wire format where a hot message has a codec of its own. Stricter than the generated code: nothing
 // is read beyond the end of the innermost message, and a field with another wire type than its own is refused.
 import { isUtf8 } from 'node:buffer';
-import { hashDigits, hashWordCount, readHexWords } from '../base/hex-words.ts';
+import { hashDigits, hashWordCount, readHash, readHexWords } from '../base/hex-words.ts';
 
 /** Why bytes are not a message. Becomes INVALID_ARGUMENT where the message was received. */
 export class WireError extends Error {
@@ -16,6 +16,8 @@ const groupDepthMax = 50;
 
 /** Of a Digest without its size: tag and length of the hash, and its digits. */
 const wordDigestBytes = 2 + hashDigits;
+/** Of the hash of a Digest, as they stand there: its tag first. */
+const hashTagAndLength = 10 | (hashDigits << 8);
 /** Of a number that needs no care about signs. */
 const smallVarintBytes = 4;
 
@@ -114,6 +116,33 @@ export class WireReader {
     const size = length === wordDigestBytes ? 0 : sizeIn(bytes, from + 1 + wordDigestBytes, end);
     if (size >= 0) this.#at = end;
     return size;
+  }
+
+  /**
+   * As `wordDigest` for this one and all that follow behind that tag, as long as they are such and fewer than `countMax`: into the
+   * words from those of the digest `sizes.length` on, with a size for each behind those in `sizes`. False, with nothing read: the
+   * first is no such digest.
+   */
+  wordDigests(tag: number, words: Uint32Array, sizes: (number | bigint)[], countMax: number): boolean {
+    const bytes = this.#bytes;
+    const end = this.#end;
+    const view = (this.#view ??= new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength));
+    const first = sizes.length;
+    let at = this.#at;
+    for (let count = first; count < countMax && at + 1 + wordDigestBytes <= end; count += 1) {
+      const length = bytes[at] ?? 0;
+      const sizeAt = at + 1 + wordDigestBytes;
+      const next = at + 1 + length;
+      if (length < wordDigestBytes || length > wordDigestBytes + 1 + smallVarintBytes || next > end || view.getUint16(at + 1, true) !== hashTagAndLength) break;
+      if (!readHash(view, at + 3, words, count * hashWordCount)) break;
+      const size = length === wordDigestBytes ? 0 : sizeIn(bytes, sizeAt, next);
+      if (size < 0) break;
+      sizes.push(size);
+      this.#at = next;
+      if (next >= end || bytes[next] !== tag) break;
+      at = next + 1;
+    }
+    return sizes.length > first;
   }
 
   /** Whether all that `hash` has read so far has lower-case hex digits only. */

@@ -31,6 +31,12 @@ function readAll(messages: readonly Buffer[], into: { read(reader: WireReader): 
   for (let tag = reader.tag(); tag !== 0; tag = reader.tag()) into.read(reader);
 }
 
+function readTogether(messages: readonly Buffer[], countMax: number): WordDigests {
+  const digests = new WordDigests(countMax, 10_000);
+  readAll(messages, { read: (reader) => digests.readAll(reader, 18) });
+  return digests;
+}
+
 describe('WordDigests', () => {
   it('has what PackedDigests has', (t) => {
     const random = seededRandom(t);
@@ -41,6 +47,9 @@ describe('WordDigests', () => {
       const [words, texts] = [new WordDigests(1_000, random.integer(0, 3_000)), new PackedDigests(1_000)];
       readAll(messages, words);
       readAll(messages, texts);
+      const together = new WordDigests(1_000, random.integer(0, 3_000));
+      readAll(messages, { read: (reader) => together.readAll(reader, 18) });
+      assert.deepEqual([together.hashes, together.sizes, together.lowerHex, together.words === undefined], [words.hashes, words.sizes, words.lowerHex, words.words === undefined]);
       if (words.words !== undefined) inWords += 1;
       assert.deepEqual([words.hashes, words.sizes], [texts.hashes, texts.sizes]);
       if (words.lowerHex) for (const hash of texts.hashes) assert.match(hash, /^[0-9a-f]*$/);
@@ -53,8 +62,11 @@ describe('WordDigests', () => {
   it('refuses more than its bound, and what is cut off', () => {
     const message = field(10, Buffer.from('a'.repeat(64)));
     assert.throws(() => readAll([message, message, message], new WordDigests(2, 0)), /more than 2 digests/);
+    assert.throws(() => readTogether([message, message, message], 2), /more than 2 digests/);
+    assert.equal(readTogether([message, message], 2).length, 2);
     for (let length = 1; length < message.length; length += 1) {
       assert.throws(() => readAll([message.subarray(0, length)], new WordDigests(2, 0)), { name: 'WireError' }, `${length} bytes`);
+      assert.throws(() => readTogether([message, message.subarray(0, length)], 2), { name: 'WireError' }, `${length} bytes behind another`);
     }
     assert.throws(() => readAll([Buffer.concat([message, Buffer.from([16])])], new WordDigests(2, 0)), { name: 'WireError' }, 'a size without its number');
   });

@@ -1,6 +1,6 @@
 // The digests of a look-up as they stand in its message: hashes of 64 lower-case digits, as nearly all are, as words,
 // without a text for each. A call may have ten thousand.
-import { hashDigits, hashWordCount, hexOfWords, readHexText } from '../base/hex-words.ts';
+import { hashDigits, hashWordCount, hexOfWords, newHashWords, readHexText } from '../base/hex-words.ts';
 import { readDigest } from './packed-digests.ts';
 import type { ReceivedDigest, ReceivedDigests } from './packed-digests.ts';
 import { WireError } from './wire-reader.ts';
@@ -22,7 +22,7 @@ export class WordDigests implements ReceivedDigests {
   /** @param bytes of the part of the message that is digests: there is room for as many at once. */
   constructor(countMax: number, bytes: number) {
     this.#countMax = countMax;
-    this.#words = new Uint32Array(hashWordCount * Math.max(1, Math.min(countMax, Math.floor(bytes / wordDigestBytes))));
+    this.#words = newHashWords(Math.max(1, Math.min(countMax, Math.floor(bytes / wordDigestBytes))));
   }
 
   get length(): number {
@@ -59,6 +59,16 @@ export class WordDigests implements ReceivedDigests {
     return index;
   }
 
+  /** As `read`, and those that follow behind that tag, as far as they are written as nearly all are. */
+  readAll(reader: WireReader, tag: number): void {
+    const count = this.sizes.length;
+    if (this.#words !== undefined && count < this.#countMax) {
+      const words = this.#roomFor(this.#words, count);
+      if (reader.wordDigests(tag, words, this.sizes, Math.min(this.#countMax, words.length / hashWordCount))) return;
+    }
+    this.read(reader);
+  }
+
   /** Reads the message of a Digest field again that occurs once: what it has comes in place of what it had. */
   merge(index: number, reader: WireReader): void {
     this.#set(index, readDigest(reader, { hash: this.hashes[index] ?? '', sizeBytes: this.sizes[index] ?? 0 }));
@@ -88,7 +98,7 @@ export class WordDigests implements ReceivedDigests {
 
   #roomFor(words: Uint32Array, index: number): Uint32Array {
     if (words.length > index * hashWordCount) return words;
-    const roomier = new Uint32Array(2 * words.length);
+    const roomier = newHashWords((2 * words.length) / hashWordCount);
     roomier.set(words);
     this.#words = roomier;
     return roomier;

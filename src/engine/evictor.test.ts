@@ -3,8 +3,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { CacheError } from '../base/cache-error.ts';
 import type { MaybePromise } from '../base/maybe-promise.ts';
-import { EvictionRig as Rig, fileBytes, hashOf, keyOf, leaseS, segmentBytes } from '../testing/eviction-rig.ts';
-import { seededRandom } from '../testing/seeded-random.ts';
+import { EvictionRig as Rig, fileBytes, leaseS, segmentBytes } from '../testing/eviction-rig.ts';
 
 /** What a call was refused with so far. */
 function refusalOf(call: MaybePromise<unknown>): { error: unknown } {
@@ -210,14 +209,74 @@ describe('Evictor, room', () => {
     assert.equal(rig.evictor.waiting, 0);
   });
 
-  it('says that nothing can be deleted, and tries again for the next', async () => {
+  it('says that nothing can be deleted, and tries again after a while', async () => {
     const rig = new Rig({ maxBytes: segmentBytes + fileBytes });
     rig.putFile('one');
     rig.removeFails = true;
     await assert.rejects(async () => rig.evictor.reserve(fileBytes), { kind: 'unavailable' });
     rig.removeFails = false;
+    rig.clock.advance(500);
     using room = await rig.evictor.reserve(fileBytes);
     assert.equal(room.bytes, fileBytes);
+  });
+
+  it('takes no file out of service at every try where the disk removes none: it rests longer and longer, up to a minute', async () => {
+    const rig = new Rig({ maxBytes: segmentBytes + 4 * fileBytes });
+    for (const name of ['one', 'two', 'three', 'four']) rig.putFile(name);
+    rig.removeFails = true;
+    for (let seconds = 0; seconds < 3_600; seconds += 1) {
+      await assert.rejects(async () => rig.evictor.reserve(fileBytes), { kind: 'unavailable' });
+      rig.clock.advance(1_000);
+    }
+    assert.ok(rig.removals <= 70, `${rig.removals} in an hour`);
+    rig.removeFails = false;
+    rig.clock.advance(60_000);
+    using _first = await rig.evictor.reserve(fileBytes);
+    using _second = await rig.evictor.reserve(fileBytes);
+    assert.deepEqual(['one', 'two', 'three', 'four'].filter((name) => rig.has(name)).length, 2);
+  });
+
+  it('gives up segments where the disk removes no file, and breaks no promise for that', async () => {
+    const rig = new Rig();
+    rig.putFile('old', rig.nowS - 3 * leaseS);
+    rig.putFile('leased', rig.nowS);
+    rig.fillSegments(6);
+    rig.removeFails = true;
+    using room = await rig.evictor.reserve(segmentBytes);
+    assert.deepEqual([room.bytes, rig.removals, rig.has('leased')], [segmentBytes, 1, true]);
+    assert.doesNotMatch(rig.lines.lines.join('\n'), /leases are shorter/);
+    assert.equal(rig.lines.errors.length, 1, 'it is told of');
+  });
+
+  it('tells who waits to come again when the disk does not say what is free on it', async () => {
+    const rig = new Rig({ maxBytes: segmentBytes + fileBytes });
+    rig.putFile('one');
+    const answers = Promise.withResolvers<void>();
+    rig.diskAnswers = answers.promise;
+    const refusal = refusalOf(rig.evictor.reserve(fileBytes));
+    await rig.pass(9_900);
+    assert.ok(refusal.error === undefined);
+    await rig.pass(200);
+    const { error } = refusal as { error: unknown };
+    assert.ok(error instanceof CacheError && error.kind === 'busy', String(error));
+    answers.resolve();
+    using room = await rig.evictor.reserve(fileBytes);
+    assert.equal(room.bytes, fileBytes);
+  });
+
+  it('tells who waits to come again when a segment that is to go is not sealed', async () => {
+    const rig = new Rig({ maxBytes: segmentBytes + fileBytes, limits: { countMax: 1 } });
+    for (const name of ['one', 'two', 'three']) rig.putBlob(name);
+    rig.putFile('file');
+    const sealing = Promise.withResolvers<void>();
+    rig.sealing = sealing.promise;
+    rig.evictor.trim();
+    await rig.pass(100);
+    const refusal = refusalOf(rig.evictor.reserve(fileBytes));
+    await rig.pass(10_100);
+    assert.ok(refusal.error instanceof CacheError && refusal.error.kind === 'busy', String(refusal.error));
+    sealing.resolve();
+    await rig.evictor.close();
   });
 
   it('does not wait for what is deleted but still read: something else goes', async () => {
@@ -321,171 +380,5 @@ describe('Evictor, room', () => {
     const refused = assert.rejects(waiting, { kind: 'busy', message: /closing/ });
     await rig.evictor.close();
     await refused;
-  });
-});
-
-describe('Evictor, what is promised', () => {
-  it('K2-14: lets an unleased file go rather than a leased one, whatever SIEVE says', async () => {
-    const rig = new Rig({ maxBytes: segmentBytes + 3 * fileBytes });
-    rig.putFile('leased', rig.nowS);
-    rig.putFile('old');
-    rig.putFile('also leased', rig.nowS);
-    using _room = await rig.evictor.reserve(fileBytes);
-    assert.deepEqual(['leased', 'old', 'also leased'].map((name) => rig.has(name)), [true, false, true]);
-  });
-
-  it('shortens leases when everything is leased, rather than refuse a write; strict ones refuse', async () => {
-    const shortening = new Rig({ maxBytes: segmentBytes + 3 * fileBytes });
-    for (const name of ['one', 'two', 'three']) shortening.putFile(name, shortening.nowS);
-    using _room = await shortening.evictor.reserve(fileBytes);
-    assert.match(shortening.lines.lines.join('\n'), /warn leases are shorter than promised/);
-
-    const strict = new Rig({ maxBytes: segmentBytes + 3 * fileBytes, leases: 'strict' });
-    for (const name of ['one', 'two', 'three']) strict.putFile(name, strict.nowS);
-    await assert.rejects(async () => strict.evictor.reserve(fileBytes), { kind: 'disk_full', code: 'resource_exhausted' });
-    assert.deepEqual(['one', 'two', 'three'].map((name) => strict.has(name)), [true, true, true]);
-    strict.clock.advance(2 * leaseS * 1_000);
-    using room = await strict.evictor.reserve(fileBytes);
-    assert.equal(room.bytes, fileBytes);
-  });
-
-  it('does not leave leases short for as long as writers never stop', async () => {
-    const rig = new Rig({ maxBytes: segmentBytes + 6 * fileBytes });
-    const names = ['one', 'two', 'three'];
-    for (const name of names) rig.putFile(name, rig.nowS);
-    rig.ledger.place('uploads', 3 * fileBytes);
-    rig.deletesAtOnce = false;
-    const isShort = () => rig.leases.leaseFloorS(rig.nowS) > rig.nowS - leaseS + 1;
-    assert.equal(isShort(), false);
-    const waiting = Promise.resolve(rig.evictor.reserve(fileBytes));
-    await rig.pass(5_000);
-    rig.free(0);
-    await rig.pass(4_000);
-    assert.deepEqual([isShort(), rig.evictor.waiting], [true, 1]);
-    await rig.pass(2_000);
-    assert.deepEqual([isShort(), rig.evictor.waiting], [false, 1]);
-    rig.free(fileBytes);
-    await rig.pass(1_000);
-    using _room = await waiting;
-    assert.deepEqual(names.map((name) => rig.has(name)), [false, true, true]);
-  });
-
-  it('shortens no lease for the low watermark alone', async () => {
-    const rig = new Rig({ maxBytes: 4 * segmentBytes, limits: { lowWatermarkBytes: 3 * segmentBytes } });
-    for (const name of ['one', 'two']) rig.putFile(name, rig.nowS);
-    rig.evictor.trim();
-    await rig.evictor.idle();
-    assert.deepEqual(['one', 'two'].map((name) => rig.has(name)), [true, true]);
-  });
-
-  it('K2-04: lets nothing pinned go, even when leases are shortened to nothing', async () => {
-    const rig = new Rig({ maxBytes: segmentBytes + 5 * fileBytes });
-    for (const name of ['one', 'two', 'three', 'four', 'pinned']) rig.putFile(name, rig.nowS);
-    using _pin = rig.leases.pin([{ key: keyOf('pinned'), bytes: fileBytes }]);
-    using _room = await rig.evictor.reserve(4 * fileBytes);
-    assert.deepEqual(['one', 'two', 'three', 'four', 'pinned'].map((name) => rig.has(name)), [false, false, false, false, true]);
-  });
-
-  it('K2-10: warns when what is young has to go, once a minute', async () => {
-    const rig = new Rig({ maxBytes: segmentBytes + 3 * fileBytes });
-    for (const name of ['one', 'two', 'three']) rig.putFile(name, rig.nowS);
-    using _room = await rig.evictor.reserve(2 * fileBytes);
-    assert.equal(rig.lines.lines.filter((line) => line.startsWith('warn what was stored or used a moment ago had to go')).length, 1);
-  });
-});
-
-describe('Evictor, by age and count', () => {
-  it('K2-13: lets go what was not used for too long, at the latest five seconds later', async () => {
-    const rig = new Rig({ limits: { ageMaxMs: 10_000_000 } });
-    rig.putFile('file', rig.nowS);
-    rig.putBlob('blob', rig.nowS);
-    rig.evictor.start();
-    await rig.evictor.idle();
-    rig.clock.advance(9_990_000);
-    await rig.evictor.idle();
-    assert.deepEqual([rig.has('file'), rig.has('blob')], [true, true]);
-    rig.clock.advance(40_000);
-    await rig.evictor.idle();
-    assert.deepEqual([rig.has('file'), rig.has('blob')], [false, false]);
-    await rig.evictor.close();
-  });
-
-  it('K2-13: keeps no more entries than allowed, and stops a little below', async () => {
-    const rig = new Rig({ limits: { countMax: 64 } });
-    for (let number = 0; number < 64; number += 1) rig.putBlob(`blob ${number}`, undefined, 100);
-    rig.evictor.trim();
-    await rig.evictor.idle();
-    assert.equal(rig.log.entries.count, 64);
-    rig.putBlob('one more', undefined, 100);
-    rig.evictor.trim();
-    await rig.evictor.idle();
-    assert.equal(rig.log.entries.count, 60);
-    assert.equal(rig.has('one more'), true);
-    assert.equal(rig.has('blob 0'), false);
-  });
-});
-
-describe('Evictor, where everything is promised', () => {
-  it('K2-13: lets nothing go for the number of entries, and copies nothing for it either, until leases have ended', async () => {
-    const rig = new Rig({ limits: { countMax: 16 } });
-    for (let number = 0; number < 32; number += 1) rig.putBlob(`blob ${number}`, rig.nowS, 100);
-    rig.evictor.trim();
-    await rig.evictor.idle();
-    assert.equal(rig.log.entries.count, 32);
-    assert.deepEqual(rig.log.givenBack, []);
-    rig.clock.advance(2 * leaseS * 1_000);
-    rig.evictor.trim();
-    await rig.evictor.idle();
-    assert.equal(rig.log.entries.count, 15);
-  });
-
-  it('goes around once for room, and then refuses, with strict leases', async () => {
-    const rig = new Rig({ leases: 'strict' });
-    rig.fillSegments(7, rig.nowS);
-    await assert.rejects(async () => rig.evictor.reserve(segmentBytes), { kind: 'disk_full' });
-    await assert.rejects(async () => rig.evictor.reserve(segmentBytes), { kind: 'disk_full' });
-    assert.ok(rig.log.givenBack.length <= 12, `${rig.log.givenBack.length} segments were given up`);
-    rig.clock.advance(2 * leaseS * 1_000);
-    using room = await rig.evictor.reserve(segmentBytes);
-    assert.equal(room.bytes, segmentBytes);
-  });
-});
-
-describe('Evictor, under a writer that never stops', () => {
-  it('is never without room while anything unleased can go, and never above the bound by more than a segment', async (t) => {
-    const random = seededRandom(t);
-    const maxBytes = 24 * segmentBytes;
-    const rig = new Rig({ maxBytes });
-    const names: string[] = [];
-    rig.ledger.place('free', segmentBytes);
-    rig.freeCount = rig.reservedCount = 1;
-    for (let number = 0; number < 1_500; number += 1) {
-      const name = `entry ${number}`;
-      names.push(name);
-      if (random.fraction() < 0.15) {
-        using _room = await rig.evictor.reserve(fileBytes);
-        rig.putFile(name, rig.nowS);
-      } else {
-        // As the supply does for a new segment.
-        const open = rig.log.table.open('blob');
-        if (open === undefined || open.endOffset + 8_200 > segmentBytes) {
-          const room = await rig.evictor.freeSegment();
-          if (room !== 'free') {
-            room.settle('free', segmentBytes);
-            rig.freeCount += 1;
-          }
-        }
-        rig.putBlob(name, rig.nowS, random.integer(100, 8_000));
-      }
-      for (let uses = random.integer(0, 3); uses > 0; uses -= 1) {
-        const slot = rig.log.findBlob(hashOf(random.pick(names)));
-        if (slot !== -1) rig.log.entries.use(rig.log.entries.blobs, slot, rig.nowS);
-      }
-      rig.clock.advance(random.integer(0, 20_000));
-      assert.ok(rig.ledger.usedBytes <= maxBytes + segmentBytes, `${rig.ledger.usedBytes} bytes of ${maxBytes}`);
-    }
-    await rig.evictor.idle();
-    assert.ok(rig.journal.count > 0);
-    assert.deepEqual(rig.lines.lines.filter((line) => line.startsWith('error')), []);
   });
 });

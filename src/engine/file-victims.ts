@@ -1,5 +1,8 @@
-// Which large file goes next: SIEVE's victim, looked for a thousand or so at a time, and held until it is evicted, or used after all.
+// Which large file goes next: one that is older than is allowed, else SIEVE's victim, looked for a thousand or so at a time, and held until
+// it is evicted, or used after all.
 import type { NextTurn } from '../base/clock.ts';
+import { AgedFiles } from './aged-files.ts';
+import type { AgedLook } from './aged-files.ts';
 import { useStepS } from './entry-codec.ts';
 import type { Slot } from './blob-index.ts';
 import { digestText } from './digest-text.ts';
@@ -36,6 +39,7 @@ const looksMax = 1_024;
 
 export class FileVictims {
   readonly #ports: FileVictimsPorts;
+  readonly #aged: AgedFiles;
   readonly #key = new KeyWords();
   #victim: KeyPrefix | undefined;
   /** With a lower floor of leases none is found, unless something was unpinned since. */
@@ -44,11 +48,16 @@ export class FileVictims {
 
   constructor(ports: FileVictimsPorts) {
     this.#ports = ports;
+    this.#aged = new AgedFiles(ports.order);
   }
 
-  /** Undefined: every file is leased, pinned or held, or there is none. What is found stays found until it is evicted or used. */
-  async find(leaseFloorS: number): Promise<FileVictim | undefined> {
-    const held = this.#held(leaseFloorS);
+  /**
+   * Undefined: every file is leased, pinned or held, or there is none. What is found stays found until it is evicted or used.
+   * @param ageFloorS what was not used since is too old, and goes first; -Infinity: nothing is.
+   */
+  async find(leaseFloorS: number, ageFloorS = -Infinity): Promise<FileVictim | undefined> {
+    const aged = await this.#findAged(leaseFloorS, ageFloorS);
+    const held = aged ?? this.#held(leaseFloorS);
     if (held !== undefined) return held;
     const { order, leases, nowS, nextTurn } = this.#ports;
     if (leaseFloorS < this.#noneBelowS && leases.unpinnedCount === this.#unpinnedCount) return undefined;
@@ -85,6 +94,36 @@ export class FileVictims {
     }
     this.#keep(prefix);
     return undefined;
+  }
+
+  async #findAged(leaseFloorS: number, ageFloorS: number): Promise<FileVictim | undefined> {
+    const { nowS, nextTurn } = this.#ports;
+    while (this.#aged.isDue(nowS(), ageFloorS)) {
+      const held = this.#held(leaseFloorS);
+      if (held !== undefined && held.usedAtS < ageFloorS) return held;
+      const found = this.#aged.step({ nowS: nowS(), ageFloorS }, looksMax, (low, high) => this.#usedAtS(low, high), (low, high) => this.#lookAged(low, high, leaseFloorS));
+      if (found !== undefined) {
+        if (this.#victim !== undefined) this.#keep(this.#victim);
+        this.#victim = found;
+      } else await nextTurn();
+    }
+    return undefined;
+  }
+
+  #usedAtS(low: number, high: number): number | undefined {
+    const slot = this.#fileAt(low, high);
+    return slot === -1 ? undefined : this.#ports.entries.blobs.usedAtS(slot);
+  }
+
+  /** A use that is too long ago does not count any more, whether the hand has come by since or not. */
+  #lookAged(low: number, high: number, leaseFloorS: number): AgedLook {
+    const { blobs } = this.#ports.entries;
+    const slot = this.#fileAt(low, high);
+    const wasUsed = slot !== -1 && blobs.wasUsed(slot);
+    if (wasUsed) blobs.clearUsed(slot);
+    const look = this.#look(low, high, leaseFloorS);
+    if (look === 'take' || look === 'gone') return look;
+    return 'kept';
   }
 
   /** What was found, if it may still go. */

@@ -60,6 +60,11 @@ export class EvictionRig {
   /** Of uploads that nobody writes to, all in one. */
   idleUploadsBytes = 0;
   removeFails = false;
+  /** How often a file was to be removed. */
+  removals = 0;
+  /** What a look at the disk, and the sealing of a segment, wait for. */
+  diskAnswers = Promise.resolve();
+  sealing = Promise.resolve();
 
   constructor({ maxBytes = 8 * segmentBytes, limits = {}, leases = 'shorten' }: EvictionRigOptions = {}) {
     this.ledger = new SpaceLedger({ maxBytes, diskFloorBytes: 1_000 });
@@ -107,7 +112,8 @@ export class EvictionRig {
       damage: { keep: () => Promise.resolve(true) },
       onDropped: ({ head, bytes, usedAtS }) => this.journal.evicted(head.kind, bytes, usedAtS, () => Buffer.from(head.hash).toString('hex')),
     });
-    const writers = { blob: logs.blob, value: logs.value };
+    const sealed = () => this.sealing;
+    const writers = { blob: { seal: () => sealed().then(() => logs.blob.seal()) }, value: { seal: () => sealed().then(() => logs.value.seal()) } };
     const ports = { ledger: this.ledger, table, entries, victims, leases: this.leases, journal: this.journal, supply, recycler, writers, nowS, monotonicClock: this.clock, timers: this.clock, nextTurn, log: this.lines };
     // Segments count when they are begun; files that are free are taken first.
     this.log.onBegin = () => {
@@ -118,7 +124,7 @@ export class EvictionRig {
       this.freeCount -= 1;
       this.ledger.move('free', 'segments', segmentBytes);
     };
-    this.evictor = new Evictor({ ...ports, trash: this.#trash(), uploads: this.#uploads(), freeBytes: () => Promise.resolve(Math.max(0, this.diskBytes - this.ledger.placedBytes)) }, { ...noLimits, ...limits });
+    this.evictor = new Evictor({ ...ports, trash: this.#trash(), uploads: this.#uploads(), freeBytes: () => this.diskAnswers.then(() => Math.max(0, this.diskBytes - this.ledger.placedBytes)) }, { ...noLimits, ...limits });
   }
 
   #trash() {
@@ -162,6 +168,7 @@ export class EvictionRig {
   }
 
   #remove(slot: number): Promise<boolean> {
+    this.removals += 1;
     if (this.removeFails) return Promise.reject(new Error('EIO'));
     this.ledger.move('files', 'trash', this.log.entries.blobs.sizeOf(slot));
     this.log.entries.remove(this.log.entries.blobs, slot);

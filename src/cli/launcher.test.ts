@@ -82,7 +82,7 @@ describe('bin/kiln', () => {
     await installNode(node, 'v26.10.0');
     const { code, lines } = await run(join(root, 'bin', 'kiln'), ['serve', '--data', 'a b', ''], systemPath);
     assert.equal(code, 0);
-    assert.deepEqual(lines, [node, '--disable-sigusr1', join(root, source), 'serve', '--data', 'a b']);
+    assert.deepEqual(lines, [node, '--disable-sigusr1', '--min-semi-space-size=16', join(root, source), 'serve', '--data', 'a b']);
   });
 
   it('finds itself through the links npm and people make', async (t) => {
@@ -95,7 +95,7 @@ describe('bin/kiln', () => {
     await symlink('../kiln-build-cache/bin/kiln', join(root, 'node_modules', '.bin', 'kiln'));
     await symlink(join(root, 'node_modules', '.bin', 'kiln'), join(root, 'kiln'));
     const { lines } = await run(join(root, 'kiln'), ['version'], systemPath);
-    assert.deepEqual(lines, [node, '--disable-sigusr1', join(packageRoot, compiled), 'version']);
+    assert.deepEqual(lines, [node, '--disable-sigusr1', '--min-semi-space-size=16', join(packageRoot, compiled), 'version']);
   });
 
   it('falls back to the Node on PATH when none is bundled or the bundled one does not run', async (t) => {
@@ -131,13 +131,13 @@ describe('bin/kiln', () => {
     const node = join(root, 'node_modules', bundledPackage, 'bin', 'node');
     await installNode(node, 'v26.10.0');
     await installPackage(root, [source, compiled]);
-    assert.equal((await run(join(root, 'bin', 'kiln'), [], systemPath)).lines[2], join(root, source));
+    assert.equal((await run(join(root, 'bin', 'kiln'), [], systemPath)).lines[3], join(root, source));
     const below = join(root, 'node_modules', 'kiln');
     await installPackage(below, [source, compiled]);
-    assert.equal((await run(join(below, 'bin', 'kiln'), [], systemPath)).lines[2], join(below, compiled));
+    assert.equal((await run(join(below, 'bin', 'kiln'), [], systemPath)).lines[3], join(below, compiled));
     const unpacked = join(root, 'package');
     await installPackage(unpacked, [compiled]);
-    assert.equal((await run(join(unpacked, 'bin', 'kiln'), [], systemPath)).lines[2], join(unpacked, compiled));
+    assert.equal((await run(join(unpacked, 'bin', 'kiln'), [], systemPath)).lines[3], join(unpacked, compiled));
   });
 
   it('says that an installation without a program is incomplete', async (t) => {

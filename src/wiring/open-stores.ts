@@ -39,6 +39,15 @@ const hashedAtOnceMax = 32;
 /** Of the memory that is free at the start, what the system may be expected to keep files in. */
 const pageCacheShare = 0.5;
 
+export interface StoreSurroundings {
+  readonly log: Log;
+  readonly meter: Meter;
+  readonly turns: LoopTurns;
+  readonly budget: ByteBudget;
+  /** Of `startSyncs`. */
+  readonly syncs: SyncThread;
+}
+
 /** Disposing it closes the stores and gives the directory back. */
 export interface OpenStores extends AsyncDisposable {
   readonly blobs: BlobStore;
@@ -50,18 +59,23 @@ export interface OpenStores extends AsyncDisposable {
   announce(listen: string): Promise<void>;
 }
 
+/** The thread of small syncs: a start that has it come up before it opens the data directory need not wait for it there. */
+export function startSyncs(): SyncThread {
+  return new SyncThread('kiln syncs');
+}
+
 /**
- * Opens the data directory. `owner` is what a second process is told.
+ * Opens the data directory. `owner` is what a second process is told; `syncs` is closed with the stores.
  * @throws CacheError `failed_precondition` or `resource_exhausted` that says what to do.
  */
-export async function openStores(options: StoreOptions, owner: LockHolder, { log, meter, turns, budget }: { readonly log: Log; readonly meter: Meter; readonly turns: LoopTurns; readonly budget: ByteBudget }): Promise<OpenStores> {
+export async function openStores(options: StoreOptions, owner: LockHolder, { log, meter, turns, budget, syncs }: StoreSurroundings): Promise<OpenStores> {
   const disk = meter === noMeter ? undefined : new DiskMetrics(meter, monotonicClock);
   const files = disk === undefined ? new NodeLogFileSystem() : new MeteredLogFileSystem(new NodeLogFileSystem(), disk);
-  const metered = (syncs: SyncPort): SyncPort => (disk === undefined ? syncs : new MeteredSyncs(syncs, disk));
+  const metered = (thread: SyncThread): SyncPort => (disk === undefined ? thread : new MeteredSyncs(thread, disk));
   let lock: DataDirectoryLock | undefined;
   await using opening = new AsyncDisposableStack();
   // Small syncs never stand behind large ones.
-  const smallSyncs = opening.use(metered(new SyncThread('kiln syncs')));
+  const smallSyncs = opening.use(metered(syncs));
   const largeSyncs = opening.use(metered(new SyncThread('kiln large syncs', { whenAsked: true })));
   const hashes = opening.use(openHashes({ threadsMax: Math.max(1, availableCores() - 1), ringsMax: hashedAtOnceMax }));
   const scans = opening.use(new ThreadHintScans());

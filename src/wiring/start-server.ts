@@ -15,7 +15,7 @@ import type { DrainLimits, DrainProgress, StopOutcome } from './drain.ts';
 import { Endpoints } from './endpoints.ts';
 import { listenTargets } from './listen-targets.ts';
 import { openListeners, takeHandedOver, wishedAddresses } from './listeners.ts';
-import { openStores } from './open-stores.ts';
+import { openStores, startSyncs } from './open-stores.ts';
 import type { OpenStores } from './open-stores.ts';
 import { repeat } from './repeat.ts';
 import { openRights } from './rights.ts';
@@ -57,6 +57,7 @@ export async function startServer(options: ServeOptions, surroundings: ServerSur
   const limits = serverLimits(options.limits);
   // Ended in reverse: clients first, then the stores they use, at last what observes both.
   await using opening = new AsyncDisposableStack();
+  const syncs = opening.use(startSyncs());
   const tls = options.tls === undefined ? undefined : opening.use(await openTls(options.tls, limits.tls, { log, wallClock, timers }));
   const listenerParts = { limits: limits.listener, log, tls: tls?.listener };
   const handedOver = opening.use(await takeHandedOver(inheritedSockets, options, listenerParts));
@@ -69,7 +70,7 @@ export async function startServer(options: ServeOptions, surroundings: ServerSur
   const rights = meteredRights(openedRights.rights, meter);
   const owner = { pid, startedAt, listen: addresses.map(({ address }) => formatListenAddress(address)).join(', ') };
   const budget = createByteBudget(options.limits.bufferedBytesMax, Math.max(...addresses.map(({ messageBytesMax }) => messageBytesMax)));
-  const stores = telemetry.observedStores(opening.use(await openStores(options, owner, { log, meter, turns, budget })));
+  const stores = telemetry.observedStores(opening.use(await openStores(options, owner, { log, meter, turns, budget, syncs })));
   const diagnostics = opening.use(await openDiagnostics(options, { log, meter }));
   const blobs = new BudgetedBlobStore(stores.blobs, budget, readBudgetLimits);
   const served = createServed({ blobs, values: stores.values, authenticator: rights, authorizer: rights, limits, budget, log, version, meter, usage, scrape, pages: diagnostics.pages });

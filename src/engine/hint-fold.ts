@@ -10,7 +10,7 @@ import type { KeyRow } from './key-mix.ts';
 import { KeyWords, blobTag, valueTag } from './key-words.ts';
 import { blobRecordBytes } from './live-entries.ts';
 import type { LiveEntries } from './live-entries.ts';
-import { aligned, recordFixedBytes, recordKinds } from './record-codec.ts';
+import { recordAlignment, recordFixedBytes, recordKinds } from './record-codec.ts';
 import type { RecoveryFold } from './recovery-fold.ts';
 import { segmentHeaderBytes } from './segment-format.ts';
 import type { SegmentRow } from './segment-table.ts';
@@ -125,9 +125,15 @@ export class HintFold {
       codec.packSize(bytes, 0, step);
       codec.packSequence(words[at + hintWord.sequence] ?? 0, words[at + hintWord.sequence + 1] ?? 0);
     } else {
-      if (this.#isFile && this.#fold.hasOpenFiles) return false;
-      const [low, high] = [words[at + hintWord.size] ?? 0, words[at + hintWord.size + 1] ?? 0];
-      if (high >= sizeHighEnd || bytes !== this.#leastBytes + (this.#isFile ? 0 : aligned(low + high * wordSpan))) return false;
+      // Not as a pair, whose taking apart costs much until the loop is compiled.
+      const low = words[at + hintWord.size] ?? 0;
+      const high = words[at + hintWord.size + 1] ?? 0;
+      if (this.#isFile) {
+        if (high >= sizeHighEnd || bytes !== this.#leastBytes || this.#fold.hasOpenFiles) return false;
+        // No record has so many bytes that more than the lower word counts.
+      } else if (high !== 0 || bytes !== this.#leastBytes + ((low + recordAlignment - 1) & -recordAlignment)) {
+        return false;
+      }
       codec.packSize(low, high, step);
     }
     codec.packPlace((this.#ordinal << 8) | this.#tag, words[at + hintWord.offset] ?? 0, this.#flags);

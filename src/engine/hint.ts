@@ -120,7 +120,8 @@ function wrongHeader(bytes: Buffer, at: number, begin: number, { id, stream, non
 
 /** Of the block whose header, at the word `header`, is right. */
 function wrongEntry(words: Uint32Array, header: number, { stream }: HintedSegment): string | undefined {
-  const sequenceMax = wideAt(words, header + 10);
+  const sequenceMaxLow = words[header + 10] ?? 0;
+  const sequenceMaxHigh = words[header + 11] ?? 0;
   const recordsEnd = (words[header + 8] ?? 0) - (words[header + 9] ?? 0) * recordFixedBytes;
   const first = header + hintHeaderBytes / wordBytes;
   const behind = first + (words[header + 3] ?? 0) * hintEntryWords;
@@ -135,7 +136,9 @@ function wrongEntry(words: Uint32Array, header: number, { stream }: HintedSegmen
     // Most are as the one before.
     if (kinds !== known && !isKnownEntry(kinds, stream)) return `the entry at ${at * wordBytes} is of no known kind`;
     known = kinds;
-    if ((words[at + hintWord.size + 1] ?? 0) >= upperHalfRange || wideAt(words, at + hintWord.sequence) > sequenceMax) return `the entry at ${at * wordBytes} has a number beyond its bound`;
+    const sequenceHigh = words[at + hintWord.sequence + 1] ?? 0;
+    const isLate = sequenceHigh > sequenceMaxHigh || (sequenceHigh === sequenceMaxHigh && (words[at + hintWord.sequence] ?? 0) > sequenceMaxLow);
+    if (isLate || (words[at + hintWord.size + 1] ?? 0) >= upperHalfRange) return `the entry at ${at * wordBytes} has a number beyond its bound`;
     if ((kinds & 0xff) === recordKinds.tombstone) tombstones += 1;
   }
   return tombstones === words[header + 12] ? undefined : `it has ${tombstones} tombstones instead of ${words[header + 12]}`;

@@ -2,7 +2,11 @@
 // nothing is done from then on. Or of one whose operations fail.
 import { fdatasyncSync, fsyncSync } from 'node:fs';
 import type { LogFileSystem, SyncPort, SyncTarget } from '../base/log-files.ts';
-import { CutError } from './faulty-file-system.ts';
+
+/** Thrown by every operation after the cut: the process that called is dead and must not be heard. */
+class CutError extends Error {
+  override readonly name = 'CutError';
+}
 
 /** Told of each operation before it is done: "rename /data/a"; what it throws is what the operation fails with. */
 export type BeforeOperation = (operation: string, path: string) => void;

@@ -3,11 +3,16 @@
 import { parentPort } from 'node:worker_threads';
 import { assert } from '../base/assert.ts';
 import type { FromHashThread, RunningHash, ToHashThread } from './hash-messages.ts';
+import { lowerThreadPriority } from './thread-priority.ts';
+
+/** Beside large uploads small writes take 7 ms in the 99th percentile with it, and 8 to 9 without, on two processors. */
+const niceMore = 5;
 
 /** Answers every message in order. Anything that throws ends the thread, and with it the bodies that it was hashing. */
 export function serveHashes(createHasher: (functionName: string) => RunningHash): void {
   const port = parentPort;
   assert(port !== null, 'this file is the start of a thread');
+  lowerThreadPriority(niceMore);
   const bodies = new Map<number, { readonly hash: RunningHash; readonly ring: Uint8Array }>();
   const send = (message: FromHashThread): void => port.postMessage(message);
   port.on('message', (message: ToHashThread) => {

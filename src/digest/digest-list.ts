@@ -188,7 +188,9 @@ export class DigestList implements Iterable<Digest> {
 
   /** Sum of the sizes, in bytes. */
   get totalBytes(): number {
-    return this.sizes.reduce((sum, size) => sum + size, 0);
+    let sum = 0;
+    for (let index = 0; index < this.sizes.length; index += 1) sum += this.sizes[index] ?? 0;
+    return sum;
   }
 }
 

@@ -162,10 +162,11 @@ class ContentAddressableStorageService {
     const answer = (found: GetResults): BatchReadAnswer => {
       this.#countReads(found, request.instanceName, context);
       let next = 0;
-      const outcomes = digests.sizes.map((_, index) => {
-        const result = refused.get(index) ?? found[next++];
-        return result instanceof Uint8Array ? result : this.#unreadEntry(result, textCharsMax);
-      });
+      const outcomes: (Uint8Array | EntryStatus)[] = [];
+      for (let index = 0; index < length; index += 1) {
+        const result = (refused.size === 0 ? undefined : refused.get(index)) ?? found[next++];
+        outcomes.push(result instanceof Uint8Array ? result : this.#unreadEntry(result, textCharsMax));
+      }
       return { digests, outcomes, done: found.done };
     };
     const found = asked.length === 0 ? [] : this.#blobs.getMany(asked, context);

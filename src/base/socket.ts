@@ -23,12 +23,12 @@ export interface SocketTraffic {
 export interface Socket {
   /** Whom we talk to, for logs: "127.0.0.1:41234" or "unix". */
   readonly peerName: string;
-  /** Bytes written and not yet taken by the kernel. */
+  /** Bytes written and not yet taken by the kernel, at most: the last ones, since they are taken in order. */
   readonly queuedBytes: number;
   /** What has gone through it, where that is known. */
   readonly traffic?: SocketTraffic | undefined;
   start(handler: SocketHandler): void;
-  /** Writes the slices in order as one unit. They must not change until `queuedBytes` is 0 again. */
+  /** Writes the slices in order as one unit. They must not change while `queuedBytes` says that some of them may wait. */
   write(slices: readonly Uint8Array[]): void;
   /** Stop and go on reading: backpressure towards the peer. */
   pause(): void;

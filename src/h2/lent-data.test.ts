@@ -22,13 +22,33 @@ describe('lent memory', () => {
     const memory = new Memory();
     batch.append(memory.bytes);
     batch.hold(memory);
-    batch.recycle();
+    batch.wrote(0);
     assert.equal(memory.backCount, 0, 'it is not even taken');
     batch.take();
     assert.equal(memory.backCount, 0);
-    batch.recycle();
-    batch.recycle();
+    batch.wrote(1);
+    assert.equal(memory.backCount, 0, 'its last byte waits');
+    batch.wrote(0);
+    batch.wrote(0);
     assert.equal(memory.backCount, 1);
+  });
+
+  it('goes back although something is always on its way behind it', () => {
+    const batch = new OutputBatch();
+    const all = Array.from({ length: 20 }, () => new Memory());
+    for (const [index, memory] of all.entries()) {
+      batch.append(memory.bytes);
+      batch.hold(memory);
+      batch.take();
+      batch.append(Buffer.alloc(10)); // gathered, and not taken
+      batch.wrote(index === 0 ? 100_000 : 100_010);
+      assert.deepEqual(all.map(({ backCount }) => backCount), all.map((_, other) => (other < index ? 1 : 0)), `after ${index}`);
+    }
+    batch.take();
+    batch.wrote(11);
+    assert.equal(all.at(-1)?.backCount, 0);
+    batch.wrote(10);
+    assert.equal(all.at(-1)?.backCount, 1);
   });
 
   it('leaves a queue with its last byte', () => {
@@ -39,7 +59,7 @@ describe('lent memory', () => {
     const move = (count: number): readonly number[] => {
       queue.moveTo(batch, count);
       batch.take();
-      batch.recycle();
+      batch.wrote(0);
       return [memory.backCount, other.backCount];
     };
     assert.deepEqual(move(50_000), [0, 0]);

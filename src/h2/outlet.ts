@@ -159,10 +159,10 @@ export class Outlet {
     return this.#backlogBytes;
   }
 
-  /** How much of what was taken is still waiting below; 0 frees the buffer. Sends what has room now. */
+  /** How much of what was taken is still waiting below, the last of it; 0 frees the buffer. Sends what has room now. */
   onBacklog(bytes: number): void {
     this.#backlogBytes = bytes;
-    if (bytes === 0) this.#batch.recycle();
+    this.#batch.wrote(bytes);
     this.pump();
   }
 

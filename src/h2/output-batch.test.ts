@@ -26,14 +26,14 @@ describe('OutputBatch', () => {
     assert.deepEqual(batch.take(), []);
   });
 
-  it('never touches what was taken until it is recycled', () => {
+  it('never touches what was taken until it is written', () => {
     const batch = new OutputBatch();
     write(batch, 'first');
     const [first] = batch.take();
     write(batch, 'second');
     const [second] = batch.take();
     assert.equal(Buffer.from(first ?? []).toString(), 'first');
-    batch.recycle();
+    batch.wrote(0);
     write(batch, 'THIRD');
     assert.equal(Buffer.from(second ?? []).toString(), 'second');
     assert.equal(Buffer.from(first ?? []).toString(), 'THIRD');
@@ -55,7 +55,7 @@ describe('OutputBatch', () => {
       }
       if (random.integer(0, 9) > 0) continue;
       got.push(...batch.take().map((slice) => new Uint8Array(slice)));
-      if (random.integer(0, 1) === 0) batch.recycle();
+      if (random.integer(0, 1) === 0) batch.wrote(0);
     }
     got.push(...batch.take());
     assert.equal(Buffer.compare(Buffer.concat(got), Buffer.concat(expected)), 0);

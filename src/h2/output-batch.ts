@@ -13,7 +13,14 @@ const bufferBytesMax = 65_536;
 /** Nothing fits into it. */
 const noBuffer = Buffer.alloc(0);
 
-/** Bytes in order. Who takes a batch decides by `recycle` when its buffer may be written again. */
+/** Memory with slices on their way. */
+interface HeldMemory {
+  readonly memory: LentMemory;
+  /** Of the last of them, in bytes that were ever gathered. */
+  readonly end: number;
+}
+
+/** Bytes in order. Who takes batches says by `wrote` what of them has been written: then its memory may be used again. */
 export class OutputBatch {
   #buffer: Buffer = noBuffer;
   /** `#buffer` up to `#start` belongs to earlier slices or batches, from there to `#end` is the slice being filled. */
@@ -21,8 +28,10 @@ export class OutputBatch {
   #end = 0;
   #slices: Uint8Array[] = [];
   #bytes = 0;
-  /** Slices stand in it that were not written yet. */
-  #lent: LentMemory[] = [];
+  /** Ever. */
+  #takenBytes = 0;
+  /** Slices stand in it that are not known to be written; in their order. */
+  #lent: HeldMemory[] = [];
 
   /** Bytes gathered since the last `take`. */
   get bytes(): number {
@@ -76,7 +85,7 @@ export class OutputBatch {
 
   /** All that stands in `memory` was appended: it goes back once that is written. */
   hold(memory: LentMemory): void {
-    this.#lent.push(memory);
+    this.#lent.push({ memory, end: this.#takenBytes + this.#bytes });
   }
 
   /** The batch as slices in order; empty when there is nothing. The next batch begins. */
@@ -84,18 +93,31 @@ export class OutputBatch {
     this.#closeSlice();
     const slices = this.#slices;
     if (slices.length > 0) this.#slices = [];
+    this.#takenBytes += this.#bytes;
     this.#bytes = 0;
     return slices;
   }
 
-  /** To be called when everything ever taken has been written: the buffer is used again from its beginning. */
-  recycle(): void {
-    if (this.#bytes > 0) return;
+  /**
+   * All that was taken has been written but for the last `waitingBytes` of it. At 0 the buffer is used again from its beginning.
+   * Lent memory does not wait for that: a connection that always has something on its way would keep what all its answers stood in.
+   */
+  wrote(waitingBytes: number): void {
+    if (this.#lent.length > 0) this.#giveBack(this.#takenBytes - waitingBytes);
+    if (waitingBytes > 0 || this.#bytes > 0) return;
     this.#start = 0;
     this.#end = 0;
-    if (this.#lent.length === 0) return;
-    for (const memory of this.#lent) memory.giveBack();
-    this.#lent = [];
+  }
+
+  /** What ends up to there. */
+  #giveBack(writtenBytes: number): void {
+    let count = 0;
+    for (const { memory, end } of this.#lent) {
+      if (end > writtenBytes) break;
+      memory.giveBack();
+      count += 1;
+    }
+    if (count > 0) this.#lent = this.#lent.slice(count);
   }
 
   #closeSlice(): void {

@@ -94,7 +94,7 @@ export class SocketDriver<C extends DrivenConnection> implements SocketHandler, 
   }
 
   onDrain(): void {
-    this.guarded(() => this.connection.outlet.onBacklog(this.#socket.queuedBytes));
+    this.#tellBacklog();
     this.flush();
   }
 
@@ -163,8 +163,7 @@ export class SocketDriver<C extends DrivenConnection> implements SocketHandler, 
       if (slices.length === 0) break;
       this.#socket.write(slices);
       for (const { length } of slices) this.#writtenBytes += length;
-      // May send more, if what was written has left already.
-      this.guarded(() => outlet.onBacklog(this.#socket.queuedBytes));
+      this.#tellBacklog(); // may send more, if what was written has left already
     }
     const { queuedBytes } = this.#socket;
     this.#count(queuedBytes);
@@ -181,8 +180,13 @@ export class SocketDriver<C extends DrivenConnection> implements SocketHandler, 
 
   /** What is little leaves without a word: a socket tells of a drain only when it had asked to wait for it. */
   #noteBacklog(): void {
-    const { outlet } = this.connection;
-    if (outlet.backlogBytes > 0) this.guarded(() => outlet.onBacklog(this.#socket.queuedBytes));
+    if (this.connection.outlet.backlogBytes > 0) this.#tellBacklog();
+  }
+
+  /** Not once it is over: a socket that was ended drops what it is given, and then it is not the last that waits. */
+  #tellBacklog(): void {
+    const { connection } = this;
+    if (!connection.isOver) this.guarded(() => connection.outlet.onBacklog(this.#socket.queuedBytes));
   }
 
   #count(queuedBytes = 0): void {

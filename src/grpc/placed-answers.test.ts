@@ -22,18 +22,23 @@ function digests(count: number, digits = 64): Missing {
   return { length: count, hashAt: (index) => hashes[index] ?? assert.fail(), sizeAt: (index) => index, names: hashes.map((hash, index) => `${hash}/${index}`) };
 }
 
+interface Answered extends OpenCall {
+  readonly harness: GrpcHarness;
+}
+
 /** The answer that these blobs are missing, from a handler that does something else first. */
-function answered(missing: Missing, { window, before }: { window?: number; before?: (context: CallContext) => void } = {}): OpenCall {
+function answered(missing: Missing, { window, before }: { window?: number; before?: (context: CallContext) => void } = {}): Answered {
   const service = implementService(ContentAddressableStorage, {
     findMissingBlobs: (_query, context) => {
       before?.(context);
       return { missing };
     },
   });
-  const call = new GrpcHarness(service).open(path, {}, window);
+  const harness = new GrpcHarness(service);
+  const call = harness.open(path, {}, window);
   call.handler.onData(request);
   call.handler.onEnd(undefined);
-  return call;
+  return { ...call, harness };
 }
 
 function assertComplete({ stream }: OpenCall, missing: Missing): void {
@@ -68,4 +73,18 @@ describe('answers that are written where they leave from', () => {
       assertComplete(call, missing);
     });
   }
+
+  it('hold little more than their length while the client does not take them', () => {
+    const short = answered(digests(20), { window: 40 });
+    assert.ok(short.stream.queuedBytes > 1_000);
+    assert.equal(short.harness.router.answers.keptBytes, 8_192, 'what it was written in is free');
+    short.harness.router.answers.take(1).bytes.fill(0xee);
+    short.stream.open(10_000);
+    assertComplete(short, digests(20));
+
+    const long = answered(digests(100), { window: 40 });
+    assert.equal(long.harness.router.answers.keptBytes, 0, 'it stands in it');
+    long.stream.open(10_000);
+    assertComplete(long, digests(100));
+  });
 });

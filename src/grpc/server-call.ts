@@ -20,6 +20,7 @@ import type { EndedCall } from './call-observer.ts';
 import type { DeadlineOwner, Deadlines } from './deadlines.ts';
 import type { GrpcLimits } from './limits.ts';
 import { placedBytesMax } from './answer-memory.ts';
+import { newMessageBuffer } from './message-buffer.ts';
 import { frameMessage } from './message-frame.ts';
 import type { MessageInflater } from './message-inflater.ts';
 import type { CompressedMessage } from './message-reader.ts';
@@ -54,6 +55,9 @@ export interface CallHost {
 }
 
 type Header = readonly [name: string, value: string];
+
+/** An answer that waits for its client is counted by its length, and holds no more than twice that: thousands of short ones may wait. */
+const usedShareMin = 1 / 2;
 
 /** How soon a server that is started again may be there. */
 const restartRetryMs = 1_000;
@@ -375,7 +379,15 @@ export abstract class ServerCall implements StreamHandler, CallContext, Deadline
     }
     this.sentBytes += end;
     if (!this.#headersSent) this.#sendHeaders();
-    this.stream.sendData([new Uint8Array(memory.bytes.buffer, memory.bytes.byteOffset, end)], false, memory);
+    const answer = new Uint8Array(memory.bytes.buffer, memory.bytes.byteOffset, end);
+    if (end >= memory.bytes.length * usedShareMin) {
+      this.stream.sendData([answer], false, memory);
+      return true;
+    }
+    const copy = newMessageBuffer(end);
+    copy.set(answer);
+    memory.giveBack();
+    this.stream.sendData([copy], false);
     return true;
   }
 

@@ -1,6 +1,6 @@
 // The bundle of a clone's source, kept between starts for as long as it is of that source: what was edited or installed since is
 // never hidden by it.
-import { createHash } from 'node:crypto';
+import { createHash, randomInt } from 'node:crypto';
 import { lstatSync, mkdirSync, readFileSync, readdirSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
@@ -25,6 +25,9 @@ export class KeptBundles {
   readonly #shared: string;
   readonly #directory: string;
   readonly #list: string;
+  /** Of this process, in the place that it uses. */
+  readonly #mark = `${process.pid}.pid`;
+  #used: string | undefined;
 
   constructor(root: string) {
     this.#root = root;
@@ -36,13 +39,13 @@ export class KeptBundles {
 
   /** The program of a bundle that is of the source as it is; undefined: there is none. */
   current(): string | undefined {
-    if (!this.#isTrusted()) return undefined;
     try {
+      if (!this.#isTrusted()) return undefined;
       const { place, inputs } = JSON.parse(readFileSync(this.#list, 'utf8')) as List;
       for (const [path, look] of inputs) if (lookOf(join(this.#root, path)) !== look) return undefined;
       return this.#use(place);
     } catch {
-      return undefined; // none, or half of one: then it is made again
+      return undefined; // none, half of one, or one that only others may read: then it is made again
     }
   }
 
@@ -54,14 +57,14 @@ export class KeptBundles {
   make(make: (directory: string) => readonly string[]): string | undefined {
     mkdirSync(this.#directory, { recursive: true, mode: 0o755 });
     if (!this.#isTrusted()) return undefined;
-    const place = this.#freePlace();
-    if (place === undefined) return undefined;
+    this.#removeLeftovers();
     const beganMs = Date.now();
-    const making = join(this.#directory, `${place}.${process.pid}`);
+    const making = this.#passing('new');
     try {
       const inputs = make(making).map((path) => [path, lookOf(join(this.#root, path))] as const);
-      rmSync(join(this.#directory, place), { recursive: true, force: true });
-      renameSync(making, join(this.#directory, place));
+      writeFileSync(join(making, this.#mark), ''); // in use from its first moment
+      const place = this.#place(making);
+      if (place === undefined) return undefined;
       // What was edited while it was made may not be in it; this start has it as it was a moment ago.
       if (inputs.every(([path]) => (statSync(join(this.#root, path), { throwIfNoEntry: false })?.ctimeMs ?? 0) < beganMs - coarseMs)) this.#keep({ place, inputs });
       return this.#use(place);
@@ -70,8 +73,17 @@ export class KeptBundles {
     }
   }
 
+  /** At the end of a process: it loads nothing any more. Who is killed leaves its mark, which is worth nothing from then on. */
+  leave(): void {
+    try {
+      if (this.#used !== undefined) rmSync(join(this.#directory, this.#used, this.#mark), { force: true });
+    } catch {
+      // As if it had been killed.
+    }
+  }
+
   #keep(list: List): void {
-    const writing = `${this.#list}.${process.pid}`;
+    const writing = this.#passing('list');
     writeFileSync(writing, JSON.stringify(list));
     renameSync(writing, this.#list);
   }
@@ -81,7 +93,8 @@ export class KeptBundles {
     const path = join(this.#directory, place, program);
     if (statSync(path, { throwIfNoEntry: false }) === undefined) return undefined;
     try {
-      writeFileSync(join(this.#directory, place, `${process.pid}.pid`), '');
+      writeFileSync(join(this.#directory, place, this.#mark), '');
+      this.#used = place;
     } catch {
       // It is read only for who runs the clone of somebody else.
     }
@@ -97,17 +110,50 @@ export class KeptBundles {
     });
   }
 
-  /** One that nobody ever had, or the oldest that nobody uses any more. */
-  #freePlace(): string | undefined {
-    const there = new Map<string, number>();
-    for (const name of readdirSync(this.#directory)) {
-      const madeMs = statSync(join(this.#directory, name), { throwIfNoEntry: false })?.mtimeMs ?? 0;
-      if (/^\d+$/.test(name)) there.set(name, madeMs);
-      else if (/\.\d+$/.test(name) && madeMs < Date.now() - makingMs) rmSync(join(this.#directory, name), { recursive: true, force: true });
+  /**
+   * Gives what was made a place that nobody has, or that of the oldest that nobody uses any more. Several processes may do so at once,
+   * and what one of them has just begun to run stays: a directory is never renamed over another that has files.
+   */
+  #place(making: string): string | undefined {
+    for (let number = 0; number < placesMax; number += 1) if (this.#takes(making, String(number))) return String(number);
+    const unused = this.#unusedPlace();
+    if (unused === undefined) return undefined;
+    const old = this.#passing('old');
+    renameSync(join(this.#directory, unused), old);
+    rmSync(old, { recursive: true, force: true });
+    return this.#takes(making, unused) ? unused : undefined;
+  }
+
+  /** False: there is one at that place. */
+  #takes(making: string, place: string): boolean {
+    try {
+      renameSync(making, join(this.#directory, place));
+      return true;
+    } catch (thrown) {
+      const { code } = thrown as NodeJS.ErrnoException;
+      if (code === 'ENOTEMPTY' || code === 'EEXIST') return false;
+      throw thrown;
     }
-    for (let number = 0; number < placesMax; number += 1) if (!there.has(String(number))) return String(number);
-    const byAge = [...there].toSorted(([, one], [, other]) => one - other).map(([name]) => name);
-    return byAge.find((name) => !this.#isInUse(name));
+  }
+
+  #unusedPlace(): string | undefined {
+    const places = readdirSync(this.#directory).filter((name) => /^\d+$/.test(name)).map((name) => ({ name, madeMs: this.#changedMs(name) }));
+    return places.toSorted((one, other) => one.madeMs - other.madeMs).find(({ name }) => !this.#isInUse(name))?.name;
+  }
+
+  /** For what is there for a moment only. Processes of several containers may have the same number. */
+  #passing(what: string): string {
+    return join(this.#directory, `${what}.${randomInt(2 ** 47)}`);
+  }
+
+  #removeLeftovers(): void {
+    for (const name of readdirSync(this.#directory)) {
+      if (/\.\d+$/.test(name) && this.#changedMs(name) < Date.now() - makingMs) rmSync(join(this.#directory, name), { recursive: true, force: true });
+    }
+  }
+
+  #changedMs(name: string): number {
+    return statSync(join(this.#directory, name), { throwIfNoEntry: false })?.mtimeMs ?? 0;
   }
 
   #isInUse(place: string): boolean {

@@ -13,6 +13,7 @@ const settings = ['package.json', 'package-lock.json', 'tsconfig.json', 'scripts
 async function bundled(): Promise<string | undefined> {
   if (process.env['NODE_DISABLE_COMPILE_CACHE'] !== undefined) return undefined; // who says that wants nothing kept
   const kept = new KeptBundles(root);
+  process.once('exit', () => kept.leave());
   const current = kept.current();
   if (current !== undefined) return current;
   try {

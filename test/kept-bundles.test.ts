@@ -84,6 +84,42 @@ describe('the bundle of a clone', () => {
     assert.equal(new KeptBundles(root).current(), undefined);
   });
 
+  it('stays where it is when another start has made one meanwhile', async (t) => {
+    const root = cloneOf(t);
+    await laterThan(join(root, 'b.ts'));
+    let first: string | undefined;
+    const second = new KeptBundles(root).make((directory) => {
+      first = new KeptBundles(root).make(maker(root));
+      writeFileSync(join(dirname(first ?? ''), 'late.mjs'), 'loaded late');
+      return maker(root)(directory);
+    });
+    assert.ok(second !== undefined && second !== first);
+    assert.deepEqual(readdirSync(dirname(first ?? '')).toSorted(), ['late.mjs', 'main.mjs']);
+    assert.equal(new KeptBundles(root).current(), second);
+  });
+
+  it('counts as absent where it cannot be looked at', async (t) => {
+    const root = cloneOf(t);
+    await kept(root);
+    const cache = join(root, 'node_modules', '.cache');
+    rmSync(cache, { recursive: true });
+    symlinkSync(cache, cache); // as where somebody else may not enter, the administrator included
+    assert.equal(new KeptBundles(root).current(), undefined);
+  });
+
+  it('is marked for as long as a process uses it', async (t) => {
+    const root = cloneOf(t);
+    const bundles = new KeptBundles(root);
+    await laterThan(join(root, 'b.ts'));
+    const place = dirname(dirname(bundles.make(maker(root)) ?? ''));
+    const mark = join(place, `${process.pid}.pid`);
+    assert.ok(existsSync(mark));
+    bundles.leave();
+    assert.ok(!existsSync(mark));
+    assert.ok(new KeptBundles(root).current() !== undefined);
+    assert.ok(existsSync(mark));
+  });
+
   it('is not taken from a directory that others may write to, or that is a link', async (t) => {
     const root = cloneOf(t);
     const place = dirname(dirname(await kept(root)));

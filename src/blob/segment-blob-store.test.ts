@@ -222,6 +222,41 @@ describe('SegmentBlobStore', () => {
     await untilPut('stored');
   });
 
+  it('K1-07: takes nothing new of any size where others leave less than the floor, keeps what is leased, and looks anew each time', async () => {
+    let freeBytes = 10 ** 12;
+    class SmallDisk extends NodeLogFileSystem {
+      override async space(path: string): Promise<{ totalBytes: number; freeBytes: number }> {
+        return { ...(await super.space(path)), freeBytes };
+      }
+    }
+    const timers = new ManualClock();
+    await using opened = await temporaryEngineStore({ diskFloorBytes: 500 << 20 }, { files: new SmallDisk(), timers });
+    const { blobs, values } = opened.store;
+    const fresh = Buffer.from('not there yet');
+    const freshDigest = Digest.of(fresh);
+    const value = { kind: 'action_result', instance: '', digestFunction: sha256, hash: freshDigest.hash } as const;
+    await blobs.put(largeDigest, byteSourceOf(large));
+    await blobs.put(smallDigest, byteSourceOf(small));
+    freeBytes = 100 << 20;
+    timers.advance(5_000);
+    const isFull = { kind: 'disk_full' };
+    await assert.rejects(async () => {
+      for (let count = 0; count < 1_000; count += 1) {
+        const bytes = Buffer.from(`put ${count} before the disk was looked at`);
+        await blobs.put(Digest.of(bytes), byteSourceOf(bytes));
+        await new Promise((resolve) => setImmediate(resolve));
+      }
+    }, isFull);
+    await assert.rejects(blobs.put(freshDigest, byteSourceOf(fresh)), isFull);
+    await assert.rejects(values.put(value, byteSourceOf(fresh)), isFull);
+    assert.deepEqual((await blobs.putMany([{ digest: freshDigest, bytes: fresh }, { digest: smallDigest, bytes: small }])).map((outcome) => outcome?.kind), ['disk_full', undefined]);
+    await blobs.put(smallDigest, byteSourceOf(small));
+    await blobs.put(largeDigest, byteSourceOf(large));
+    assert.equal(opened.store.usage.evictedCount, 0);
+    freeBytes = 10 ** 12;
+    await blobs.put(freshDigest, byteSourceOf(fresh));
+  });
+
   it('makes no room for a blob of a batch that is shorter than its digest says', async () => {
     await using opened = await temporaryEngineStore({ maxBytes: 16 << 20, leaseMs: 0 });
     const { blobs } = opened.store;

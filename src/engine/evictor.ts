@@ -7,6 +7,7 @@ import type { NextTurn } from '../base/clock.ts';
 import type { Log } from '../base/log.ts';
 import type { MaybePromise } from '../base/maybe-promise.ts';
 import { ReportLimit } from '../base/report-limit.ts';
+import { unlessCancelled } from '../base/unless-cancelled.ts';
 import { nextEviction } from './eviction-policy.ts';
 import type { EvictionStep } from './eviction-policy.ts';
 import { GivingUp } from './giving-up.ts';
@@ -14,7 +15,7 @@ import type { GivingUpPorts } from './giving-up.ts';
 import { RoomLine } from './room-line.ts';
 import { RoomPatience } from './room-patience.ts';
 import type { RoomPatiencePorts } from './room-patience.ts';
-import { neverFits } from './room-refusals.ts';
+import { floorIsLost, neverFits } from './room-refusals.ts';
 import { SlowWaits } from './slow-waits.ts';
 import type { SpaceReservation } from './space-ledger.ts';
 import { StorePressure } from './store-pressure.ts';
@@ -111,6 +112,16 @@ export class Evictor {
     const waiting = this.#line.waitForSegment(options);
     this.#slowWaits.note('segment', waiting, () => options?.urgent?.aborted !== false);
     return waiting;
+  }
+
+  /**
+   * For who writes where the floor of the disk is lost, and needs no room of its own: the disk is looked at once more.
+   * @throws CacheError `disk_full`, `cancelled`; what the look fails with.
+   */
+  async checkFloor(options?: CallOptions): Promise<void> {
+    const { ledger, freeBytes } = this.#ports;
+    ledger.setFree(await unlessCancelled(freeBytes(), 'it was looked whether the disk has room again', options), this.#pressure.fixedBytes());
+    if (ledger.isFloorLost) throw floorIsLost(ledger);
   }
 
   /** Looks whether something must go, by bytes, age, count or the disk; in the background. */
@@ -215,6 +226,6 @@ export class Evictor {
   async #lookAtDisk(): Promise<void> {
     if (this.#isDiskKnown && !this.#pressure.isLow() && this.#line.count === 0) return;
     this.#isDiskKnown = true;
-    this.#ports.ledger.setFree(await this.#patience.patiently(this.#ports.freeBytes()));
+    this.#ports.ledger.setFree(await this.#patience.patiently(this.#ports.freeBytes()), this.#pressure.fixedBytes());
   }
 }

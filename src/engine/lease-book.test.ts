@@ -20,7 +20,7 @@ function keyOf(number: number): KeyWords {
 
 function rig(options: LeaseBookOptions = { leases: 'shorten' }) {
   const [ages, clock, log] = [new UseAges(leaseS), new ManualClock(), new RecordedLog()];
-  return { ages, clock, log, book: new LeaseBook({ ages, ledger: { boundBytes }, monotonicClock: clock, log }, options) };
+  return { ages, clock, log, book: new LeaseBook({ ages, ledger: { boundBytes, promisedBytesMax: boundBytes }, monotonicClock: clock, log }, options) };
 }
 
 describe('LeaseBook, leases', () => {

@@ -26,7 +26,7 @@ export interface LeaseBookOptions {
 
 export interface LeaseBookPorts {
   readonly ages: UseAges;
-  readonly ledger: Pick<SpaceLedger, 'boundBytes'>;
+  readonly ledger: Pick<SpaceLedger, 'boundBytes' | 'promisedBytesMax'>;
   readonly monotonicClock: MonotonicClock;
   readonly log: Log;
 }
@@ -153,7 +153,7 @@ export class LeaseBook {
   }
 
   #leasedBytesMax(): number {
-    return this.isStrict ? Infinity : this.#share * this.#ports.ledger.boundBytes;
+    return this.isStrict ? Infinity : this.#share * this.#ports.ledger.promisedBytesMax;
   }
 
   /**

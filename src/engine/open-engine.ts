@@ -228,8 +228,9 @@ async function openFiles({ directory, openReadsMax, openWritesMax }: EngineOptio
       budget: ports.budget ?? unboundedByteBudget(),
       async putSmall(digest, bytes, putOptions) {
         const slot = slotOf(digest);
-        if (slot === -1) await smallPuts.put(digest, bytes, putOptions);
-        else uses.note(entries.blobs, slot, nowS());
+        if (slot !== -1) return uses.note(entries.blobs, slot, nowS());
+        if (ledger.isFloorLost) await room.checkFloor(putOptions);
+        return smallPuts.put(digest, bytes, putOptions);
       },
     },
   );

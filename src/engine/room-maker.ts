@@ -5,7 +5,7 @@ import { unlessCancelled } from '../base/unless-cancelled.ts';
 import type { Evictor, SegmentOptions } from './evictor.ts';
 import type { SpaceReservation } from './space-ledger.ts';
 
-type Maker = Pick<Evictor, 'reserve' | 'freeSegment' | 'trim'>;
+type Maker = Pick<Evictor, 'reserve' | 'freeSegment' | 'trim' | 'checkFloor'>;
 
 const waiting = 'the store was being opened';
 
@@ -22,6 +22,10 @@ export class RoomMaker implements Maker {
   reserve(bytes: number, options?: CallOptions): MaybePromise<SpaceReservation> {
     if (this.#maker !== undefined) return this.#maker.reserve(bytes, options);
     return unlessCancelled(this.#begun.promise, waiting, options).then((maker) => maker.reserve(bytes, options));
+  }
+
+  async checkFloor(options?: CallOptions): Promise<void> {
+    await this.#maker?.checkFloor(options); // unknown before somebody has looked at the disk
   }
 
   trim(): void {

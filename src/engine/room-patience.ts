@@ -5,7 +5,7 @@ import type { MonotonicClock, Timers } from '../base/clock.ts';
 import { BoundedWaits } from './bounded-waits.ts';
 import type { LeaseBook } from './lease-book.ts';
 import type { RoomLine } from './room-line.ts';
-import { closing, deletionsHang, hardToGiveUp, heldByWrites, storeIsFull, tooLargeForDisk } from './room-refusals.ts';
+import { closing, deletionsHang, floorIsLost, hardToGiveUp, heldByWrites, storeIsFull, tooLargeForDisk } from './room-refusals.ts';
 import type { SpaceLedger } from './space-ledger.ts';
 import type { StorePressure } from './store-pressure.ts';
 
@@ -124,6 +124,7 @@ export class RoomPatience {
   /** The disk may have less room than the store may take: then all of it could go, and who is first would still not fit. */
   refuseTooLarge(): void {
     const { ledger } = this.#ports;
+    if (ledger.isFloorLost) this.refuseAll(floorIsLost(ledger));
     // What writes under way have written is missing in the bound until it is settled.
     const mostBytes = Math.max(0, ledger.boundBytes + ledger.reservedBytes - this.#pressure.fixedBytes());
     for (let bytes = this.#line.firstFileBytes; bytes > mostBytes; bytes = this.#line.firstFileBytes) {

@@ -20,6 +20,11 @@ export function tooLargeForDisk(bytes: number, { boundBytes }: SpaceLedger): Cac
   return new CacheError('disk_full', `${bytes} bytes do not fit: the disk has room for a store of ${boundBytes} bytes at the moment; free some space on it`);
 }
 
+/** K1-07: others have filled the disk. */
+export function floorIsLost({ diskFloorBytes }: SpaceLedger): CacheError {
+  return new CacheError('disk_full', `the disk is full: ${diskFloorBytes} bytes are to stay free on it, and what others have stored there leaves less, whatever is evicted; free some space on it`);
+}
+
 /** All that could go has gone. */
 export function storeIsFull({ ledger, leases, nowS }: RefusalParts): CacheError {
   const left = leases.isStrict

@@ -175,6 +175,15 @@ describe('SpaceLedger', () => {
     assert.ok(ledger.tryReserve(gibibyte / 2) !== undefined);
   });
 
+  it('K1-07: knows when the floor of the disk stays broken whatever goes', () => {
+    const ledger = new SpaceLedger({ maxBytes: 1_000, diskFloorBytes: 500 });
+    ledger.place('segments', 100);
+    ledger.setFree(410, 20);
+    assert.deepEqual([ledger.isFloorLost, ledger.boundBytes, ledger.promisedBytesMax], [true, 10, 1_000]);
+    ledger.setFree(420, 20);
+    assert.deepEqual([ledger.isFloorLost, ledger.boundBytes, ledger.promisedBytesMax], [false, 20, 20]);
+  });
+
   it('may begin above a bound that was lowered, and gives no room until it is below', () => {
     const ledger = new SpaceLedger({ maxBytes: 100, diskFloorBytes: 0 });
     ledger.place('segments', 150);

@@ -31,6 +31,7 @@ export class SpaceLedger {
   #reservedBytes = 0;
   /** What the disk has room for, our own included, as of the last look at it. */
   #diskBytes = Infinity;
+  #isFloorLost = false;
 
   constructor({ maxBytes, diskFloorBytes }: SpaceLimits) {
     assert(maxBytes === Infinity || isBytes(maxBytes), 'the bound is a whole number of bytes');
@@ -68,6 +69,20 @@ export class SpaceLedger {
     return Math.max(0, Math.min(this.#maxBytes, this.#diskBytes));
   }
 
+  /** Others have filled the disk so far that its floor stays broken whatever goes of the store. As of the last look at it. */
+  get isFloorLost(): boolean {
+    return this.#isFloorLost;
+  }
+
+  /** What shares of the store are shares of: giving up what is promised is no use where the floor is lost. */
+  get promisedBytesMax(): number {
+    return this.#isFloorLost ? this.#maxBytes : this.boundBytes;
+  }
+
+  get diskFloorBytes(): number {
+    return this.#diskFloorBytes;
+  }
+
   bytesOf(category: SpaceCategory): number {
     return this.#placed[category];
   }
@@ -100,11 +115,13 @@ export class SpaceLedger {
 
   /**
    * `freeBytes` of the disk are free at the moment. Bytes that a write under way has written but not settled are in neither
-   * figure, so they count twice until it is settled; that only errs to the safe side.
+   * figure, so they count twice until it is settled; that only errs to the safe side. Of the store `fixedBytes` stay whatever goes.
    */
-  setFree(freeBytes: number): void {
+  setFree(freeBytes: number, fixedBytes = 0): void {
     assert(freeBytes >= 0, 'a disk has no less than nothing free');
     this.#diskBytes = this.#placedBytes + Math.floor(freeBytes) - this.#diskFloorBytes;
+    // What writes under way have written comes back if they end badly.
+    this.#isFloorLost = this.#diskBytes + this.#reservedBytes < fixedBytes;
   }
 
   #tryAdd(bytes: number): boolean {

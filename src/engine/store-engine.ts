@@ -110,6 +110,7 @@ export class StoreEngine implements AsyncDisposable {
   async putSmall(digest: Digest, bytes: Uint8Array, options?: CallOptions): Promise<void> {
     const slot = this.findBlob(digest.function, digest.hash);
     if (slot !== -1) return this.touchBlob(slot, this.nowS());
+    if (this.#parts.ledger.isFloorLost) await this.#parts.evictor.checkFloor(options);
     return this.#admitted(bytes.byteLength, () => this.#parts.smallPuts.put(digest, bytes, options));
   }
 
@@ -118,6 +119,10 @@ export class StoreEngine implements AsyncDisposable {
    * `SmallPuts.begin`. @throws CacheError `disk_full`: then nothing is begun, and it is told nothing.
    */
   beginPut(digest: Digest, bytes: Uint8Array, settled: PutSettled, options?: CallOptions): void {
+    if (this.#parts.ledger.isFloorLost) {
+      void this.putSmall(digest, bytes, options).then(() => settled(undefined), (thrown: unknown) => settled(CacheError.from(thrown)));
+      return;
+    }
     const admitted = this.#parts.leases.admit(bytes.byteLength, this.nowS());
     this.#parts.smallPuts.begin(digest, bytes, admitted === undefined ? settled : ending(admitted, settled), options);
   }
@@ -241,7 +246,8 @@ export class StoreEngine implements AsyncDisposable {
   }
 
   async #putValue(identity: ValueIdentity, bytes: Uint8Array, over: number | undefined, options?: CallOptions): Promise<boolean> {
-    const { valuePuts, valueRecordBytesMax } = this.#parts;
+    const { valuePuts, valueRecordBytesMax, ledger, evictor } = this.#parts;
+    if (ledger.isFloorLost) await evictor.checkFloor(options);
     const whole = recordBytes(identity.digestFunction.hashBytes, Buffer.byteLength(identity.instance), bytes.byteLength);
     const isPointer = whole > valueRecordBytesMax;
     // What it points to is durable before anything points to it (K1-11).

@@ -8,6 +8,7 @@ import { byteSourceOf, collect } from '../base/byte-source.ts';
 import { Digest } from '../digest/digest.ts';
 import { blake3, md5, sha256, sha512 } from '../digest/digest-function.ts';
 import { DigestList } from '../digest/digest-list.ts';
+import { NodeLogFileSystem } from '../platform/node-log-files.ts';
 import { RememberingLog } from '../testing/remembering-log.ts';
 import { seededRandom } from '../testing/seeded-random.ts';
 import { temporaryDirectory } from '../testing/temporary-directory.ts';
@@ -78,6 +79,14 @@ async function assertRight(store: EngineStore, { digest, bytes }: Stored): Promi
 
 function isFile({ bytes }: Stored): boolean {
   return bytes.byteLength > options.smallBytesMax;
+}
+
+/** Cannot look into the directories of files. */
+class HiddenFiles extends NodeLogFileSystem {
+  override async list(path: string): ReturnType<NodeLogFileSystem['list']> {
+    if (/\/objects\/\w+$/.test(path)) throw Object.assign(new Error('EIO: i/o error'), { code: 'EIO' });
+    return super.list(path);
+  }
 }
 
 const historyKinds = new Set([4, 5]);
@@ -179,6 +188,27 @@ describe('a log in which the history of large files is damaged', () => {
       await using store = await openEngineStore(directory.path, options, { log: again });
       assert.deepEqual(again.lines.filter((one) => /^(?:warn|error)/.test(one)), []);
       for (const one of stored) await assertRight(store, one);
+    });
+  }
+
+  for (const { what, spoil } of [
+    { what: 'a segment that cannot be told any more', spoil: (path: string) => truncate(path, 40) },
+    { what: 'one that is gone', spoil: (path: string) => rm(path) },
+    { what: 'one that was cut', spoil: (path: string) => truncate(path, 30_000) },
+  ]) {
+    it(`K1-03: a start that ended behind ${what} and before the files were settled leaves them to the next`, async (t) => {
+      await using directory = await temporaryDirectory();
+      const stored = await closedStore(t, directory.path);
+      const segments = join(directory.path, 'segments');
+      const blobs = (await readdir(segments)).filter((name) => name.endsWith('.blob')).toSorted();
+      for (const name of blobs.slice(0, -1)) await spoil(join(segments, name));
+      await assert.rejects(openEngineStore(directory.path, options, { files: new HiddenFiles() }), /EIO/);
+      {
+        await using store = await openEngineStore(directory.path, options);
+        for (const one of stored.filter(isFile)) await assertRight(store, one);
+        await checkCounted(store, directory.path);
+      }
+      assert.ok(!(await readdir(directory.path)).includes('unsettled'));
     });
   }
 

@@ -40,6 +40,8 @@ export interface RecoveryPorts {
   readonly syncs: SyncPort;
   readonly directories: DurableDirectories;
   readonly damage: DamageKeeping;
+  /** Awaited before anything is changed on disk, where commits may be lost: once it is set apart, a later start does not find the damage again. */
+  readonly onLoss?: () => Promise<void>;
   readonly log: Log;
 }
 
@@ -140,6 +142,8 @@ class LogRecovery {
     if (listing.foreign.length > 0) log.warn(`${directory} has files that are not Kiln's; they are left alone`, { count: listing.foreign.length, first: listing.foreign[0] });
     await this.#readAll(listing);
     const free = await this.#freeFiles(listing);
+    const hasLostSegments = listing.hasLoneHints || !listing.segments.some(({ stream }) => stream === 'blob');
+    if (hasLostSegments || this.#isBlobStreamDamaged()) await this.#ports.onLoss?.();
     const mending = new SegmentMending(this.#ports, directory);
     const blanks = await mending.setApart(this.#wrong, (listing.free.at(-1) ?? -1) + 1);
     await mending.keepDamage(this.#read);
@@ -152,7 +156,7 @@ class LogRecovery {
     }
     await mending.remove([...listing.leftovers, ...this.#uselessHints()]);
     if (mending.haveNamesChanged) await directories.sync(directory);
-    return this.#recovered([...free, ...blanks], { isClean: mending.isClean, hasLostSegments: listing.hasLoneHints || !listing.segments.some(({ stream }) => stream === 'blob') });
+    return this.#recovered([...free, ...blanks], { isClean: mending.isClean, hasLostSegments });
   }
 
   /** Changes nothing on disk. */
@@ -242,13 +246,17 @@ class LogRecovery {
     return { nextSequence: this.#fold.sequenceMax + 1, free, orphans, hints, unhinted, report: this.#report(hints.length, state) };
   }
 
+  #isBlobStreamDamaged(): boolean {
+    const isWrong = ({ row, end }: ReadSegment): boolean => row.stream === 'blob' && (end.damage.length > 0 || end.isCut || end.hasGap || lacksRecords(end));
+    return this.#wrong.some(({ listed }) => listed.stream === 'blob') || this.#read.some(isWrong);
+  }
+
   #report(hints: number, { isClean, hasLostSegments }: FoundState): RecoveryReport {
     const damaged = [
       ...this.#wrong.map(({ listed, sizeBytes }) => ({ segmentId: listed.id, stream: listed.stream, from: 0, to: sizeBytes })),
       ...this.#read.flatMap(({ row, end }) => end.damage.map(({ from, to }) => ({ segmentId: row.id, stream: row.stream, from, to }))),
       ...this.#cut.map(({ row, sizeBytes }) => ({ segmentId: row.id, stream: row.stream, from: sizeBytes, to: row.segmentBytes })),
     ];
-    const isWrong = ({ row, end }: ReadSegment): boolean => row.stream === 'blob' && (end.hasGap || lacksRecords(end));
     return {
       segments: this.#read.length,
       hints,
@@ -257,7 +265,7 @@ class LogRecovery {
       cutBytes: sum(this.#read, ({ end }) => end.cutBytes),
       damaged,
       lostCount: sum(this.#read, ({ end }) => Math.max(end.damage.length, lacksRecords(end) ? (end.sealedRecords ?? 0) - end.records : 0)) + this.#wrong.length + this.#cut.length,
-      isBlobStreamDamaged: damaged.some(({ stream }) => stream === 'blob') || this.#read.some(isWrong),
+      isBlobStreamDamaged: this.#isBlobStreamDamaged(),
       hasLostSegments,
       wasClosed: this.#unsealed === 0,
       isClean,

@@ -43,6 +43,7 @@ import type { SpaceReservation } from './space-ledger.ts';
 import { Trash } from './trash.ts';
 import { uploadsDirectoryName } from './upload-names.ts';
 import { takeInUnnamed } from './unnamed-files.ts';
+import { UnsettledMark } from './unsettled-mark.ts';
 import { Uploads, uploadIdleMsMaxDefault, uploadIdleShareDefault } from './uploads.ts';
 import { UseLog } from './use-log.ts';
 import { ValuePuts } from './value-puts.ts';
@@ -79,6 +80,9 @@ export async function openEngine(options: EngineOptions, ports: EnginePorts): Pr
 interface Found {
   readonly quarantine: Quarantine;
   readonly recovered: RecoveredLog;
+  readonly unsettled: UnsettledMark;
+  /** As a start before has left it. */
+  readonly wasUnsettled: boolean;
   readonly maxBytes: number;
 }
 
@@ -87,16 +91,18 @@ async function readLog({ directory, maxBytes }: EngineOptions, { files, smallSyn
   const { freeBytes } = await files.space(directory);
   const bytesMax = Math.floor((maxBytes ?? defaultStoreBytes(freeBytes, 0)) * quarantineShare);
   const quarantine = await Quarantine.open({ files, directories, ledger }, join(directory, 'quarantine'), { bytesMax });
+  const unsettled = new UnsettledMark({ files, directories, log }, directory);
+  const wasUnsettled = await unsettled.isSet();
   const recovered = await recoverLog(
     { entries, segments: table, ledger },
-    { files, syncs: smallSyncs, directories, damage: quarantine, log },
+    { files, syncs: smallSyncs, directories, damage: quarantine, onLoss: () => unsettled.set(), log },
     { directory: segmentsOf(directory), nowS: nowS() },
   );
   takeInFiles(entries, ledger, ground.sieve);
   if (maxBytes === undefined) ledger.setMax(defaultStoreBytes(freeBytes, ledger.usedBytes));
   const { report } = recovered;
   if (!report.wasClosed) log.info('the store was not closed the last time; what was not acknowledged then is gone', { segments: report.segments, scannedBytes: report.scannedBytes, cutBytes: report.cutBytes });
-  return { quarantine, recovered, maxBytes: ledger.maxBytes };
+  return { quarantine, recovered, unsettled, wasUnsettled, maxBytes: ledger.maxBytes };
 }
 
 function openLeases({ leases }: EngineOptions, { monotonicClock, log }: EnginePorts, { ages, ledger, uses, entries, nowS }: EngineGround): LeaseBook {
@@ -181,9 +187,12 @@ async function openFiles({ directory, openReadsMax, openWritesMax }: EngineOptio
   const { orphans, report } = found.recovered;
   const history = new FileHistory(writers.blob, nowS);
   const orphanParts = { directories, layout, entries, history, ledger, sieve, nowS };
-  const isDamaged = report.isBlobStreamDamaged || report.hasLostSegments;
+  const isDamaged = found.wasUnsettled || report.isBlobStreamDamaged || report.hasLostSegments;
   await settleOrphans(orphans, isDamaged, { files, hashes, log: ports.log }, orphanParts);
-  if (isDamaged) await takeInUnnamed({ files, log: ports.log }, orphanParts);
+  if (isDamaged) {
+    await takeInUnnamed({ files, log: ports.log }, orphanParts);
+    await found.unsettled.clear();
+  }
   const writes = new Semaphore('open files to write', { permitsMax: openWritesMax, waitersMax });
   const reserve = (bytes: number, options?: CallOptions): MaybePromise<SpaceReservation> => room.reserve(bytes, options);
   const large = new LargeFiles(

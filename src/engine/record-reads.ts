@@ -128,9 +128,12 @@ export class RecordReads {
       else results[index] = result;
     };
     const plan = planReads(wanted, readLimits);
-    const memory = this.#memoryFor(plan);
-    if (memory !== undefined) setDone(results, () => memory.giveBack());
-    const reading = store.readMany(plan, settle, options, memory);
+    const lend = (): LentMemory | undefined => {
+      const memory = this.#memoryFor(plan);
+      if (memory !== undefined) setDone(results, () => memory.giveBack());
+      return memory;
+    };
+    const reading = store.readMany(plan, settle, options, lend);
     isLate = true;
     if (reading !== undefined) return reading.then(() => Promise.all(late)).then(() => undefined);
     return late.length === 0 ? undefined : Promise.all(late).then(() => undefined);

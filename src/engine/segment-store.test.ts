@@ -34,6 +34,8 @@ class World implements AsyncDisposable {
   /** How often files were asked, and which. */
   readonly hot = new HotRecords(2 ** 20);
   readonly reads = { now: 0, later: 0 };
+  /** How often memory for reads was asked for. */
+  lends = 0;
   readonly opened: string[] = [];
   #sequence = 1;
 
@@ -100,6 +102,9 @@ class World implements AsyncDisposable {
     const reading = this.store.readMany(plan, ({ index, offset, bytes }, read) => {
       assert.equal(texts[index], undefined);
       texts[index] = text(read instanceof CacheError ? read : recordIn(read, offset, bytes));
+    }, undefined, () => {
+      this.lends += 1;
+      return undefined;
     });
     return reading === undefined ? texts : reading.then(() => texts);
   }
@@ -177,10 +182,10 @@ describe('SegmentStore', () => {
     const read = world.readMany(wanted);
     assert.ok(isPromise(read));
     assert.deepEqual(await read, expected);
-    assert.equal(world.reads.later, 2);
+    assert.deepEqual([world.reads.later, world.lends], [2, 0]);
     const again = world.readMany(wanted);
     assert.deepEqual(again, expected); // at once
-    assert.equal(world.reads.now, 2);
+    assert.deepEqual([world.reads.now, world.lends], [2, 1]);
   }));
 
   it('says that a record is wrong, or that it moved while it was read', (t) => onDisk(t, async (world) => {

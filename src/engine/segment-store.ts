@@ -134,18 +134,24 @@ export class SegmentStore implements AsyncDisposable {
   /**
    * Gives each record to `settle` with the bytes in which it stands at its offset, or why they could not be read; what stands there
    * is not looked at. The places count at the time of this call. Undefined: all are settled, else they are when it resolves.
-   * @param memory where what is read without a wait comes to stand, as far as it has room.
+   * @param lend gives the memory in which what is read without a wait comes to stand, as far as it has room; asked at the first such read.
    */
   readMany<Wanted extends WantedRecord>(
-    plan: readonly PlannedRead<Wanted>[], settle: (record: Wanted, read: RecordBytes | CacheError) => void, options?: CallOptions, memory?: LentMemory,
+    plan: readonly PlannedRead<Wanted>[], settle: (record: Wanted, read: RecordBytes | CacheError) => void, options?: CallOptions, lend?: () => LentMemory | undefined,
   ): Promise<void> | undefined {
     const later: Promise<void>[] = [];
+    let memory: LentMemory | undefined;
+    let isLent = false;
     let from = 0;
     for (const read of plan) {
       const file = this.#fileForNow(read);
       if (file === undefined) {
         later.push(this.#readLater(read, options).catch(failureOf).then((bytes) => settleAll(read, bytes, settle)));
-      } else if (memory === undefined || from + read.bytes > memory.bytes.length) {
+        continue;
+      }
+      if (!isLent) memory = lend?.();
+      isLent = true;
+      if (memory === undefined || from + read.bytes > memory.bytes.length) {
         settleAll(read, this.#tryNow(file, read, Buffer.allocUnsafe(read.bytes)), settle);
       } else {
         settleAll(read, this.#tryNow(file, read, memory.bytes, { view: memory.view, from, to: from + read.bytes }), settle);

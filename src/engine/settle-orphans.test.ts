@@ -62,6 +62,27 @@ describe('a start after an upload or a removal was cut off', () => {
     }, image);
   });
 
+  it('K1-03: leaves a file that was given up where the log is damaged, since it may have come again', async () => {
+    await onMachine(async (machine) => {
+      const store = await openSimulatedFiles(machine);
+      const path = store.layout.final(digest.key);
+      await machine.disk.makeDirectory(path.slice(0, path.lastIndexOf('/')));
+      await using file = await machine.disk.createLog(path, 0o444);
+      await file.write(bytes, 0);
+      const [row] = store.table.of('blob');
+      assert.ok(row);
+      const orphan: OrphanedFile = { reason: 'tombstone', digestFunction: digest.function, hash: digest.hash, sizeBytes: digest.sizeBytes, sequence: 1, row };
+      const { layout, entries, ledger, sieve } = store;
+      const directories = new DurableDirectories(new DirectorySyncs(machine.disk, machine.smallSyncs), '/data');
+      const parts = { directories, layout, entries, ledger, sieve, history: new FileHistory(store.log, () => 1_700_000_000), nowS: () => 1_700_000_000 };
+      const ports = { files: machine.disk, hashes: machine.hashes, log: silentLog };
+      assert.deepEqual(await settleOrphans([orphan], true, ports, parts), { removed: 0, takenIn: 0 });
+      assert.equal(machine.disk.files().get(path)?.byteLength, bytes.byteLength);
+      assert.deepEqual(await settleOrphans([orphan], false, ports, parts), { removed: 1, takenIn: 0 });
+      await store.log.idle();
+    });
+  });
+
   it('takes in a right file whose commit was damaged, and deletes a wrong one', async () => {
     await onMachine(async (machine) => {
       const store = await openSimulatedFiles(machine);

@@ -43,7 +43,8 @@ const pieceBytes = 1_048_576;
 
 /**
  * Deletes each file unless a commit counts for its name. After damage in the stream of blobs (`isDamaged`) it may have been the commit
- * that was damaged, so a file that only an intent names is taken in when its bytes are right. Before anything is served.
+ * that was damaged, so a file that only an intent names is taken in when its bytes are right, and one that was given up is left to
+ * `takeInUnnamed`. Before anything is served.
  * @throws CacheError `unavailable`.
  */
 export async function settleOrphans(orphans: readonly OrphanedFile[], isDamaged: boolean, ports: OrphanPorts, parts: OrphanParts): Promise<SettledOrphans> {
@@ -55,11 +56,13 @@ export async function settleOrphans(orphans: readonly OrphanedFile[], isDamaged:
   for (const orphan of orphans) {
     const digest = digestOf(orphan);
     if (isCommitted(parts, digest)) continue;
+    // It may have come again since it was given up, and that commit be damaged: what is there is taken in by its name.
+    if (isDamaged && orphan.reason === 'tombstone') continue;
     const path = layout.final(digest.key);
     if ((await io('look at a shard directory', files.status(dirname(path)))) === undefined) continue;
     // Also for a file that is not there: after a kill the page cache alone may know that it was removed.
     shards.add(dirname(path));
-    if (isDamaged && orphan.reason === 'intent' && (await isRight(ports, path, digest))) {
+    if (isDamaged && (await isRight(ports, path, digest))) {
       await takeIn(parts, digest, orphan.sequence);
       takenIn += 1;
       log.warn('a file whose commit was damaged is right, and was taken in', { blob: digest.toString() });

@@ -29,7 +29,7 @@ const shown: readonly (readonly [topic: string, file: string, name: string])[] =
   ['replacement', 'blob/store-rules-eviction.test.ts', 'K2-08: a value that is replaced gives back the one before, once, and stays one entry'],
   ['insert at start-up', 'blob/store-rules-eviction.test.ts', 'K2-06: after a start the file that was not used for longest goes first, and none before room is needed'],
   ['range', 'testing/blob-store-conformance.ts', 'K1-13: returns exactly the range asked for around powers of two'],
-  ['a writer that never stops', 'engine/evictor.test.ts', 'is never without room while anything unleased can go, and never above the bound by more than a segment'],
+  ['a writer that never stops', 'engine/evictor-promises.test.ts', 'is never without room while anything unleased can go, and never above the bound by more than a segment'],
   ['concurrent stress', 'blob/store-rules.test.ts', 'K1-19: stays readable while it is leased or pinned, in a store that is written over and over'],
   ['who is told of evictions', 'engine/eviction-journal.test.ts', 'K2-10, K11-04: warns of what was used less than 120 s ago, and tells the rest at debug'],
 ];

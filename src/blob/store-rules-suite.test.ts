@@ -18,7 +18,7 @@ const shown: readonly (readonly [topic: string, file: string, name: string])[] =
   ['byte limit', 'blob/engine-store.test.ts', 'evicts what was not used, and keeps what was, in far more than it has room for'],
   ['byte limit that was lowered', 'blob/engine-store.test.ts', 'comes down to a bound that was lowered, and is written to meanwhile'],
   ['low watermark', 'engine/evictor.test.ts', 'K2-13: keeps the low watermark free ahead of writes, and counts free segments as such'],
-  ['count limit', 'engine/evictor.test.ts', 'K2-13: keeps no more entries than allowed, and stops a little below'],
+  ['count limit', 'engine/evictor-promises.test.ts', 'K2-13: keeps no more entries than allowed, and stops a little below'],
   ['time to live', 'blob/store-rules-eviction.test.ts', 'K2-07: with a limit of age alone everything goes by its age, and nothing for its size'],
   ['lease', 'engine/lease-book.test.ts', 'leases what was used within the lease'],
   ['pin', 'blob/segment-blob-store.test.ts', 'K2-04: keeps what is pinned, whatever has to go'],

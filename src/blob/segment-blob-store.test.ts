@@ -22,6 +22,17 @@ const random = new SeededRandom(11);
 const [small, middle, large] = [random.bytes(3_000), random.bytes(200_000), random.bytes(2_500_000)];
 const [smallDigest, middleDigest, largeDigest] = [Digest.of(small), Digest.of(middle), Digest.of(large)];
 
+/** As if the disk had so many bytes free, or could not say. */
+class SmallDisk extends NodeLogFileSystem {
+  freeBytes = 10 ** 12;
+  isSick = false;
+
+  override async space(path: string): Promise<{ totalBytes: number; freeBytes: number }> {
+    if (this.isSick) throw Object.assign(new Error('EIO: i/o error, statfs'), { code: 'EIO', syscall: 'statfs' });
+    return { ...(await super.space(path)), freeBytes: this.freeBytes };
+  }
+}
+
 describe('SegmentBlobStore', () => {
   it('answers existence, sizes, absence and small blobs that were written lately without a promise', async () => {
     await using opened = await temporaryEngineStore();
@@ -192,15 +203,10 @@ describe('SegmentBlobStore', () => {
   });
 
   it('K1-07: takes nothing new below the floor of the disk, what is there again, and goes on when there is room', async () => {
-    let freeBytes = 10 ** 12;
-    class SmallDisk extends NodeLogFileSystem {
-      override async space(path: string): Promise<{ totalBytes: number; freeBytes: number }> {
-        return { ...(await super.space(path)), freeBytes };
-      }
-    }
+    const disk = new SmallDisk();
     const timers = new ManualClock();
     // Strict, so that nothing that is there goes instead.
-    await using opened = await temporaryEngineStore({ diskFloorBytes: 500 << 20, leases: 'strict' }, { files: new SmallDisk(), timers });
+    await using opened = await temporaryEngineStore({ diskFloorBytes: 500 << 20, leases: 'strict' }, { files: disk, timers });
     const { blobs } = opened.store;
     let count = 0;
     const putNew = (): Promise<void> => {
@@ -215,29 +221,24 @@ describe('SegmentBlobStore', () => {
       }
     };
     await blobs.put(largeDigest, byteSourceOf(large));
-    freeBytes = 400 << 20;
+    disk.freeBytes = 400 << 20;
     await untilPut('refused');
     await blobs.put(largeDigest, byteSourceOf(large));
-    freeBytes = 10 ** 12;
+    disk.freeBytes = 10 ** 12;
     await untilPut('stored');
   });
 
   it('K1-07: takes nothing new of any size where others leave less than the floor, keeps what is leased, and looks anew each time', async () => {
-    let freeBytes = 10 ** 12;
-    class SmallDisk extends NodeLogFileSystem {
-      override async space(path: string): Promise<{ totalBytes: number; freeBytes: number }> {
-        return { ...(await super.space(path)), freeBytes };
-      }
-    }
+    const disk = new SmallDisk();
     const timers = new ManualClock();
-    await using opened = await temporaryEngineStore({ diskFloorBytes: 500 << 20 }, { files: new SmallDisk(), timers });
+    await using opened = await temporaryEngineStore({ diskFloorBytes: 500 << 20 }, { files: disk, timers });
     const { blobs, values } = opened.store;
     const fresh = Buffer.from('not there yet');
     const freshDigest = Digest.of(fresh);
     const value = { kind: 'action_result', instance: '', digestFunction: sha256, hash: freshDigest.hash } as const;
     await blobs.put(largeDigest, byteSourceOf(large));
     await blobs.put(smallDigest, byteSourceOf(small));
-    freeBytes = 100 << 20;
+    disk.freeBytes = 100 << 20;
     timers.advance(5_000);
     const isFull = { kind: 'disk_full' };
     await assert.rejects(async () => {
@@ -253,7 +254,10 @@ describe('SegmentBlobStore', () => {
     await blobs.put(smallDigest, byteSourceOf(small));
     await blobs.put(largeDigest, byteSourceOf(large));
     assert.equal(opened.store.usage.evictedCount, 0);
-    freeBytes = 10 ** 12;
+    disk.isSick = true;
+    await assert.rejects(blobs.put(freshDigest, byteSourceOf(fresh)), { code: 'unavailable', message: /look how much of the disk is free/ });
+    disk.isSick = false;
+    disk.freeBytes = 10 ** 12;
     await blobs.put(freshDigest, byteSourceOf(fresh));
   });
 

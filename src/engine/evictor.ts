@@ -116,7 +116,7 @@ export class Evictor {
 
   /**
    * For who writes where the floor of the disk is lost, and needs no room of its own: the disk is looked at once more.
-   * @throws CacheError `disk_full`, `cancelled`; what the look fails with.
+   * @throws CacheError `disk_full`, `unavailable`, `cancelled`.
    */
   async checkFloor(options?: CallOptions): Promise<void> {
     const { ledger, freeBytes } = this.#ports;

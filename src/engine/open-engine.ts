@@ -40,6 +40,7 @@ import { SegmentSupply } from './segment-supply.ts';
 import { SequenceNumbers } from './sequence-numbers.ts';
 import { SmallPuts } from './small-puts.ts';
 import type { SpaceReservation } from './space-ledger.ts';
+import { io } from './storage-error.ts';
 import { Trash } from './trash.ts';
 import { uploadsDirectoryName } from './upload-names.ts';
 import { takeInUnnamed } from './unnamed-files.ts';
@@ -291,7 +292,7 @@ function openUpkeep(options: EngineOptions, ports: EnginePorts, { ground, found,
       writers,
       trash,
       uploads: files.uploads,
-      freeBytes: async () => (await ports.files.space(options.directory)).freeBytes,
+      freeBytes: async () => (await io('look how much of the disk is free', ports.files.space(options.directory))).freeBytes,
       nowS,
       monotonicClock,
       timers,
